@@ -1,0 +1,91 @@
+#include "poll/poll.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/memory/memory.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "poll/sys/errno_status.h"
+#include "poll/sys/kernel.h"
+#include "poll/sys/selector.h"
+#include "poll/sys/selector_factory.h"
+
+namespace epore {
+namespace {
+
+constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
+
+// Up to whole nanoseconds, so that a wait is never shorter than asked; 292 years are for ever.
+std::int64_t to_nanoseconds(absl::Duration timeout) {
+  if (timeout <= absl::ZeroDuration()) return 0;
+  return absl::ToInt64Nanoseconds(absl::Ceil(timeout, absl::Nanoseconds(1)));
+}
+
+}  // namespace
+
+absl::StatusOr<Poll> Poll::create(const PollOptions& options) {
+  Kernel& kernel = options.kernel != nullptr ? *options.kernel : Kernel::real();
+  absl::StatusOr<std::unique_ptr<internal::Selector>> selector =
+      internal::make_selector(options.selector, kernel);
+  if (!selector.ok()) return selector.status();
+  return Poll(absl::WrapUnique(new Registry(*std::move(selector), kernel)));
+}
+
+Poll::Poll(std::shared_ptr<Registry> registry) : registry_(std::move(registry)) {}
+
+Poll::Poll(Poll&& other) noexcept : registry_(std::move(other.registry_)) {}
+
+Poll& Poll::operator=(Poll&& other) noexcept {
+  if (this != &other) {
+    retire();
+    registry_ = std::move(other.registry_);
+  }
+  return *this;
+}
+
+Poll::~Poll() { retire(); }
+
+void Poll::retire() {
+  if (registry_ != nullptr) registry_->poll_gone_.store(true, std::memory_order_release);
+}
+
+absl::Status Poll::poll(Events& events, absl::Duration timeout) {
+  if (registry_ == nullptr) {
+    return absl::FailedPreconditionError("Poll::poll: this Poll was moved from");
+  }
+  if (polling_.exchange(true, std::memory_order_acquire)) {
+    return absl::FailedPreconditionError("Poll::poll: another thread is in poll() already");
+  }
+  const absl::Cleanup done = [this] { polling_.store(false, std::memory_order_release); };
+
+  internal::Selector& selector = *registry_->selector_;
+  Kernel& kernel = registry_->kernel_;
+  const std::int64_t timeout_ns = to_nanoseconds(timeout);
+  const bool is_finite = timeout_ns != kForever;
+  std::int64_t deadline = kForever;
+  if (is_finite && timeout_ns > 0) {
+    const std::int64_t now = kernel.now();
+    deadline = timeout_ns < kForever - now ? now + timeout_ns : kForever;
+  }
+  std::int64_t left = is_finite ? timeout_ns : -1;
+  for (;;) {
+    events.clear();
+    const SysResult waited = selector.wait(events, left);
+    if (waited.ok()) return absl::OkStatus();
+    if (waited.error() != EINTR) {
+      return errno_status(waited.error(),
+                          absl::StrCat("Poll::poll: wait of ", selector.traits().name));
+    }
+    if (left > 0) left = std::max<std::int64_t>(deadline - kernel.now(), 0);
+  }
+}
+
+}  // namespace epore

@@ -1,0 +1,40 @@
+#ifndef EPORE_POLL_SYS_EPOLL_SELECTOR_H_
+#define EPORE_POLL_SYS_EPOLL_SELECTOR_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "poll/owned_fd.h"
+#include "poll/sys/kernel.h"
+#include "poll/sys/selector.h"
+
+namespace epore::internal {
+
+// epoll(7). The kernel keeps the table, so this class has none, and no lock.
+class EpollSelector final : public Selector {
+ public:
+  static absl::StatusOr<std::unique_ptr<Selector>> create(Kernel& kernel);
+
+  SysResult add(int fd, Token token, Interest interest) override;
+  SysResult modify(int fd, Token token, Interest interest) override;
+  SysResult remove(int fd) override;
+  SysResult add_waker(int fd, Token token) override;
+  SysResult wait(Events& events, std::int64_t timeout_ns) override;
+  Traits traits() const override { return {"epoll", true}; }
+
+ private:
+  EpollSelector(Kernel& kernel, OwnedFd epoll);
+  SysResult control(int operation, int fd, Token token, Interest interest);
+
+  // Constant after construction.
+  Kernel& kernel_;
+  const OwnedFd epoll_;
+
+  std::atomic<bool> has_pwait2_{true};  // until the kernel says ENOSYS (Linux before 5.11)
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_POLL_SYS_EPOLL_SELECTOR_H_

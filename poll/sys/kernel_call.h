@@ -1,0 +1,64 @@
+#ifndef EPORE_POLL_SYS_KERNEL_CALL_H_
+#define EPORE_POLL_SYS_KERNEL_CALL_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace epore {
+
+// Every kind of call that goes through the Kernel, for counting.
+enum class KernelCall : std::uint8_t {
+  kSocket,
+  kBind,
+  kListen,
+  kAccept,
+  kConnect,
+  kShutdown,
+  kClose,
+  kRecv,
+  kSend,
+  kSendmsg,
+  kGetsockopt,
+  kSetsockopt,
+  kGetsockname,
+  kGetpeername,
+  kFcntl,
+  kFstat,
+  kRead,
+  kWrite,
+  kEventfd,
+  kEpollCreate,
+  kEpollCtl,
+  kEpollWait,
+  kPoll,
+  kClock,  // answered by the vDSO, not a system call on most machines
+  kPark,
+  kUnpark,
+  kThreadStart,
+  kThreadJoin,
+  kResolve,
+  kSigaction,
+};
+
+inline constexpr std::size_t kKernelCallKinds =
+    static_cast<std::size_t>(KernelCall::kSigaction) + 1;
+
+// The name under which a kind is printed: that of the system call where there is one.
+constexpr std::string_view kernel_call_name(KernelCall call) {
+  constexpr std::array<std::string_view, kKernelCallKinds> kNames = {
+      "socket",      "bind",         "listen",      "accept4",     "connect",       "shutdown",
+      "close",       "recvfrom",     "sendto",      "sendmsg",     "getsockopt",    "setsockopt",
+      "getsockname", "getpeername",  "fcntl",       "fstat",       "read",          "write",
+      "eventfd2",    "epoll_create", "epoll_ctl",   "epoll_wait",  "poll",          "clock",
+      "futex_wait",  "futex_wake",   "thread_start", "thread_join", "getaddrinfo",  "sigaction"};
+  return kNames[static_cast<std::size_t>(call)];
+}
+
+// How often each kind was called, indexed by kind.
+using KernelCallCounts = std::array<std::uint64_t, kKernelCallKinds>;
+
+}  // namespace epore
+
+#endif  // EPORE_POLL_SYS_KERNEL_CALL_H_

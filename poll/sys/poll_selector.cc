@@ -1,0 +1,187 @@
+#include "poll/sys/poll_selector.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/memory/memory.h"
+#include "absl/status/statusor.h"
+#include "poll/sys/errno_status.h"
+
+namespace epore::internal {
+namespace {
+
+short to_poll(Interest interest) {
+  short flags = 0;
+  if (interest.is_readable()) flags |= POLLIN | POLLRDHUP;
+  if (interest.is_writable()) flags |= POLLOUT;
+  return flags;
+}
+
+Readiness to_readiness(short flags) {
+  Readiness readiness;
+  if (flags & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)) readiness |= Readiness::readable();
+  if (flags & (POLLOUT | POLLHUP | POLLERR)) readiness |= Readiness::writable();
+  if (flags & (POLLRDHUP | POLLHUP)) readiness |= Readiness::read_closed();
+  if (flags & (POLLHUP | POLLERR)) readiness |= Readiness::write_closed();
+  if (flags & POLLERR) readiness |= Readiness::error();
+  return readiness;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Selector>> PollSelector::create(Kernel& kernel) {
+  const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");
+  return absl::WrapUnique(new PollSelector(kernel, OwnedFd(created.fd(), kernel)));
+}
+
+PollSelector::PollSelector(Kernel& kernel, OwnedFd interrupt)
+    : kernel_(kernel), interrupt_(std::move(interrupt)) {}
+
+PollSelector::~PollSelector() = default;
+
+SysResult PollSelector::add(int fd, Token token, Interest interest) {
+  return insert(fd, token, interest, /*is_waker=*/false);
+}
+
+SysResult PollSelector::add_waker(int fd, Token token) {
+  return insert(fd, token, Interest::readable(), /*is_waker=*/true);
+}
+
+SysResult PollSelector::insert(int fd, Token token, Interest interest, bool is_waker) {
+  Identity identity;
+  const SysResult identified = identify(fd, identity);
+  if (!identified.ok()) return identified;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(fd);
+    // An entry of another file is a leftover: that file was closed, and the number is new again.
+    if (found != entries_.end() && found->second.identity == identity) {
+      return SysResult::from_errno(EEXIST);
+    }
+    entries_.insert_or_assign(
+        fd, Entry{token, interest, identity, is_waker, /*is_armed=*/true, ++serial_});
+  }
+  interrupt();
+  return SysResult(0);
+}
+
+SysResult PollSelector::modify(int fd, Token token, Interest interest) {
+  Identity identity;
+  const SysResult identified = identify(fd, identity);
+  if (!identified.ok()) return identified;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(fd);
+    if (found == entries_.end() || found->second.identity != identity) {
+      return SysResult::from_errno(ENOENT);
+    }
+    Entry& entry = found->second;
+    entry.token = token;
+    entry.interest = interest;
+    entry.is_armed = true;
+    entry.serial = ++serial_;
+  }
+  interrupt();
+  return SysResult(0);
+}
+
+SysResult PollSelector::remove(int fd) {
+  Identity identity;
+  const SysResult identified = identify(fd, identity);
+  if (!identified.ok()) return identified;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(fd);
+    if (found == entries_.end() || found->second.identity != identity) {
+      return SysResult::from_errno(ENOENT);
+    }
+    entries_.erase(found);
+  }
+  interrupt();  // so that a waiting poll(2) lets go of the file
+  return SysResult(0);
+}
+
+SysResult PollSelector::wait(Events& events, std::int64_t timeout_ns) {
+  snapshot();
+  timespec timeout;
+  if (timeout_ns >= 0) {
+    timeout.tv_sec = timeout_ns / 1'000'000'000;
+    timeout.tv_nsec = timeout_ns % 1'000'000'000;
+  }
+  const SysResult ready =
+      kernel_.ppoll(fds_.data(), fds_.size(), timeout_ns >= 0 ? &timeout : nullptr);
+  if (!ready.ok() || ready.value() == 0) return ready;
+  const bool interrupted = fds_[0].revents != 0;
+  if (interrupted) drain(interrupt_.get());
+  std::vector<int> wakers;
+  const std::int64_t count = collect(events, wakers);
+  for (int fd : wakers) drain(fd);
+  // The table has changed, or what was ready has gone from it: wait on with the new one.
+  if (count == 0) return SysResult::from_errno(EINTR);
+  return SysResult(count);
+}
+
+void PollSelector::snapshot() {
+  absl::MutexLock lock(&mutex_);
+  fds_.assign(1, pollfd{interrupt_.get(), POLLIN, 0});
+  serials_.assign(1, 0);
+  for (const auto& [fd, entry] : entries_) {
+    if (!entry.is_armed) continue;
+    fds_.push_back(pollfd{fd, to_poll(entry.interest), 0});
+    serials_.push_back(entry.serial);
+  }
+}
+
+std::int64_t PollSelector::collect(Events& events, std::vector<int>& wakers) {
+  absl::MutexLock lock(&mutex_);
+  const std::size_t others = fds_.size() - 1;
+  std::size_t seen = 0;
+  for (; seen < others && events.size() < events.capacity(); ++seen) {
+    const std::size_t i = 1 + (next_start_ + seen) % others;
+    if (fds_[i].revents == 0) continue;
+    const auto found = entries_.find(fds_[i].fd);
+    if (found == entries_.end() || found->second.serial != serials_[i]) continue;
+    Entry& entry = found->second;
+    if (fds_[i].revents & POLLNVAL) {  // closed without deregister: forgotten, as epoll does
+      entries_.erase(found);
+      continue;
+    }
+    if (entry.is_waker) wakers.push_back(fds_[i].fd);
+    if (entry.interest.trigger() == Trigger::one_shot) entry.is_armed = false;
+    events.push_back(Event{entry.token, to_readiness(fds_[i].revents)});
+  }
+  next_start_ = others == 0 ? 0 : (next_start_ + seen) % others;
+  return static_cast<std::int64_t>(events.size());
+}
+
+SysResult PollSelector::identify(int fd, Identity& identity) {
+  struct stat status;
+  const SysResult found = kernel_.fstat(fd, &status);
+  if (!found.ok()) return found;
+  // What epoll_ctl(2) refuses, as such files are always ready.
+  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return SysResult::from_errno(EPERM);
+  identity = Identity{status.st_dev, status.st_ino};
+  return SysResult(0);
+}
+
+void PollSelector::interrupt() {
+  const std::uint64_t one = 1;
+  (void)kernel_.write(interrupt_.get(), &one, sizeof one);  // EAGAIN: full, so already readable
+}
+
+void PollSelector::drain(int fd) {
+  std::uint64_t count;
+  (void)kernel_.read(fd, &count, sizeof count);
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,29 @@
+#include "poll/sys/selector_factory.h"
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "poll/sys/epoll_selector.h"
+#include "poll/sys/poll_selector.h"
+
+namespace epore::internal {
+
+absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, Kernel& kernel) {
+  std::string_view source = "PollOptions::selector";
+  if (name.empty()) {
+    const char* variable = std::getenv("EPORE_SELECTOR");
+    if (variable != nullptr) name = variable;
+    source = "the environment variable EPORE_SELECTOR";
+  }
+  if (name.empty() || name == "epoll") return EpollSelector::create(kernel);
+  if (name == "poll") return PollSelector::create(kernel);
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown selector \"", name, "\" in ", source, "; known are: epoll, poll"));
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,18 @@
+#ifndef EPORE_POLL_SYS_SELECTOR_FACTORY_H_
+#define EPORE_POLL_SYS_SELECTOR_FACTORY_H_
+
+#include <memory>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "poll/sys/kernel.h"
+#include "poll/sys/selector.h"
+
+namespace epore::internal {
+
+// Makes the engine called `name`; empty: that of EPORE_SELECTOR, or the default.
+absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, Kernel& kernel);
+
+}  // namespace epore::internal
+
+#endif  // EPORE_POLL_SYS_SELECTOR_FACTORY_H_
