@@ -1,0 +1,48 @@
+#ifndef EPORE_RUNTIME_LISTENER_H_
+#define EPORE_RUNTIME_LISTENER_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "runtime/address.h"
+
+namespace epore {
+
+namespace internal {
+class ListenerState;
+}
+
+// Sockets that accept connections: one for each address of the host, and for each reactor.
+//
+//   absl::StatusOr<epore::Listener> listener = runtime.listen("localhost:0", on_accept);
+//   std::printf("LISTEN %s\n", listener->address().to_string().c_str());
+//
+// A handle: copies name the same listener and may outlive the runtime. Dropping handles closes
+// nothing: it accepts until close() or the runtime's shutdown.
+//
+// When descriptors or memory run out it pauses, leaves clients in the backlog, and goes on when one
+// of the runtime's connections ends, at the latest after a backoff of 10 to 500 ms.
+//
+// Threads: every method from any.
+class Listener {
+ public:
+  Listener();
+
+  // The addresses bound, with the real ports; the first of them.
+  std::vector<SocketAddress> addresses() const;
+  SocketAddress address() const;
+
+  // Accepts no more and closes the sockets, soon. Connections stay. Again: nothing.
+  void close();
+
+ private:
+  friend class Runtime;
+  explicit Listener(std::shared_ptr<internal::ListenerState> state);
+
+  std::shared_ptr<internal::ListenerState> state_;
+};
+
+}  // namespace epore
+
+#endif  // EPORE_RUNTIME_LISTENER_H_

@@ -1,0 +1,98 @@
+#ifndef EPORE_RUNTIME_OPTIONS_H_
+#define EPORE_RUNTIME_OPTIONS_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace epore {
+
+class Kernel;
+
+// Who runs callbacks.
+enum class Dispatch {
+  workers,      // worker threads; the poll thread never runs user code, so none can stop it
+  poll_thread,  // the poll thread itself: cheapest, and one slow callback holds up all the others
+};
+
+// "workers", "poll_thread", as flags spell them; no value for anything else.
+std::optional<Dispatch> parse_dispatch(std::string_view name);
+std::string_view dispatch_name(Dispatch dispatch);
+
+// How a Runtime is made. The defaults serve; check() says what is wrong with other values.
+struct RuntimeOptions {
+  // Poll threads, each with an event queue and connections of its own.
+  int reactors = 1;
+
+  // Worker threads, shared by all reactors; 0: one per core. Not used by Dispatch::poll_thread.
+  int workers = 0;
+
+  Dispatch dispatch = Dispatch::workers;
+
+  // The event queue's engine: "epoll" or "poll"; empty: EPORE_SELECTOR or the best (PollOptions).
+  std::string selector;
+
+  // Connections at a time, accepted and connected together; 0: as many as there are descriptors.
+  // At the limit listeners pause, and clients wait in the backlog.
+  std::size_t max_connections = 0;
+
+  // Events taken by one poll, that is the longest turn.
+  std::size_t events_per_poll = 1024;
+
+  // How long run_until_signal() and the destructor let connections finish.
+  absl::Duration drain_timeout = absl::Seconds(10);
+
+  // The way to the operating system; null: the real one, counted for this runtime alone. Must
+  // outlive the runtime and every handle to something of it.
+  Kernel* kernel = nullptr;
+
+  absl::Status check() const;
+};
+
+// How a connection behaves, whichever side opened it.
+struct ConnectionOptions {
+  bool no_delay = true;     // TCP_NODELAY, see tcp(7)
+  bool keep_alive = false;  // SO_KEEPALIVE, see socket(7)
+
+  // No byte in or out for this long closes the connection with DeadlineExceeded.
+  absl::Duration idle_timeout = absl::InfiniteDuration();
+
+  // Queued bytes of which the peer takes none for this long abort it with DeadlineExceeded.
+  absl::Duration write_stall_timeout = absl::Seconds(60);
+
+  // How long a graceful close waits for the peer's end of file after ours was sent.
+  absl::Duration linger_timeout = absl::Seconds(5);
+
+  // Queued bytes: above `high_mark` send() says so, below `low_mark` on_writable is called again,
+  // and more than `write_cap` closes the connection with ResourceExhausted.
+  std::size_t write_high_mark = 256 * 1024;
+  std::size_t write_low_mark = 64 * 1024;
+  std::size_t write_cap = 64 * 1024 * 1024;
+
+  absl::Status check() const;
+};
+
+struct ListenOptions {
+  int backlog = 4096;           // the system caps it, see listen(2)
+  bool reuse_port = false;      // SO_REUSEPORT: other processes may listen on the same port
+  std::size_t accept_budget = 64;  // connections taken in one turn, so that others get theirs
+  ConnectionOptions connection;
+
+  absl::Status check() const;
+};
+
+struct ConnectOptions {
+  // For everything: resolving the name and trying each of its addresses in turn.
+  absl::Duration timeout = absl::Seconds(30);
+  ConnectionOptions connection;
+
+  absl::Status check() const;
+};
+
+}  // namespace epore
+
+#endif  // EPORE_RUNTIME_OPTIONS_H_

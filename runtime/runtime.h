@@ -1,0 +1,118 @@
+#ifndef EPORE_RUNTIME_RUNTIME_H_
+#define EPORE_RUNTIME_RUNTIME_H_
+
+#include <memory>
+#include <string_view>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "runtime/connection.h"
+#include "runtime/counters.h"
+#include "runtime/listener.h"
+#include "runtime/options.h"
+#include "runtime/report.h"
+#include "runtime/timer.h"
+
+namespace epore {
+
+namespace internal {
+class Core;
+}
+
+// Event queues with their poll threads and workers: where connections live and callbacks run.
+//
+//   epore::Runtime runtime;  // one poll thread, a worker per core
+//   auto listener = runtime.listen("127.0.0.1:7000", [](epore::Connection& peer) {
+//     peer.on_data([](epore::Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
+//   });
+//   if (!listener.ok()) return epore::report(listener.status());
+//   runtime.run_until_signal();  // drains on SIGINT and SIGTERM
+//
+// Threads: every method from any thread; shutdown() and run_until_signal() not from a callback.
+// The runtime's own threads block the program's signals (but SIGPROF).
+//
+// Lifetime: handles (Connection, Listener, Timer) may outlive it; their calls then do nothing or
+// return a status. The destructor shuts down, with the drain timeout. Several runtimes in a process
+// share nothing. Not to be used in a forked child.
+//
+// No global side effects: no signal handler but in run_until_signal(), no SIGPIPE, close-on-exec.
+//
+// See docs/design.md for a turn, docs/threading.md for who may call what from where.
+class Runtime {
+ public:
+  using AcceptCallback = absl::AnyInvocable<void(Connection&)>;
+  using ConnectCallback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
+  using Closure = absl::AnyInvocable<void()>;
+
+  // Starts its threads. What goes wrong (bad options, no descriptors) is in status(), and every
+  // call returns it.
+  explicit Runtime(RuntimeOptions options = {});
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  absl::Status status() const;
+
+  // Accepts connections on every address that "HOST:PORT" names; port 0: a free one, the same for
+  // all. `on_accept` is the first callback of each connection, in its order; it may be called for
+  // several connections at a time.
+  //
+  // A name is resolved in this call, which blocks, so from a callback only numbers are taken
+  // (FailedPrecondition). Other errors: InvalidArgument, NotFound for a name, and those of
+  // socket(2), bind(2), listen(2); then nothing is left open.
+  absl::StatusOr<Listener> listen(std::string_view address, AcceptCallback on_accept,
+                                  const ListenOptions& options = {});
+
+  // Connects to "HOST:PORT", trying the host's addresses in turn. `on_connected` is called exactly
+  // once and never inside this call: with the connection, as the first callback in its order, or
+  // with the error: InvalidArgument, NotFound for a name, DeadlineExceeded, Cancelled by shutdown,
+  // or that of the last address. Names are resolved on a thread of their own.
+  void connect(std::string_view address, ConnectCallback on_connected,
+               const ConnectOptions& options = {});
+
+  // Runs `closure` on a worker (or the poll thread), never inside this call. Closures may run at
+  // the same time and in any order; for one at a time, Connection::post().
+  // FailedPrecondition: the runtime is shut down.
+  absl::Status post(Closure closure);
+
+  // The same after a delay; cancel it with the returned timer.
+  Timer post_after(absl::Duration delay, Closure closure);
+
+  // A timer, not armed yet.
+  Timer timer(Closure callback);
+
+  // Shuts down, from any thread, as often as one likes; returns when no callback runs any more.
+  //
+  // 1. Listeners close, connecting attempts end with Cancelled.
+  // 2. Connections are told (on_drain) or closed gracefully, and have `drain_timeout`.
+  // 3. The rest is aborted; each has got its `closed`.
+  // 4. Posts are refused; those that were accepted have run; timers are dropped.
+  // 5. Threads are joined.
+  //
+  // FailedPrecondition from a callback, where it would wait for itself: request_shutdown() there.
+  absl::Status shutdown(absl::Duration drain_timeout);
+  absl::Status shutdown();  // with the drain timeout of the options
+
+  // Ends run_until_signal(), now or as soon as it is called. From any thread, callbacks included.
+  void request_shutdown();
+
+  // Blocks until SIGINT, SIGTERM or request_shutdown(), then shuts down; a second signal cuts the
+  // draining short. Its signal handlers are in place only during the call, by one runtime at a
+  // time (FailedPrecondition).
+  absl::Status run_until_signal();
+
+  // Has run_until_signal() call `callback`, on its own thread, whenever `signal` comes. Only before
+  // run_until_signal(), not for SIGINT and SIGTERM.
+  absl::Status on_signal(int signal, Closure callback);
+
+  Counters counters() const;
+
+ private:
+  internal::Ref<internal::Core> core_;
+};
+
+}  // namespace epore
+
+#endif  // EPORE_RUNTIME_RUNTIME_H_

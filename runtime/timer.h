@@ -1,0 +1,62 @@
+#ifndef EPORE_RUNTIME_TIMER_H_
+#define EPORE_RUNTIME_TIMER_H_
+
+#include "absl/time/time.h"
+#include "runtime/internal/ref.h"
+
+namespace epore {
+
+namespace internal {
+class TimerEntry;
+}
+
+// A callback at a later time, once or again and again. Made by Runtime::timer() and
+// Connection::timer().
+//
+//   epore::Timer tick = runtime.timer([] { std::puts("tick"); });
+//   tick.arm_every(absl::Seconds(1));
+//
+// A handle: copies name the same timer, may go to any thread and may outlive the runtime. Dropping
+// handles does not cancel: an armed timer keeps itself until it has fired; one that is not armed
+// goes with its last handle.
+//
+// Guarantees: never early; by CLOCK_MONOTONIC, with nanoseconds where the kernel waits with them.
+// One call at a time: a period that ends while the callback still runs is merged into the next.
+// A timer of a connection runs in the connection's order and never after its `closed`.
+//
+// Threads: every method from any.
+class Timer {
+ public:
+  Timer();  // names no timer; every call does nothing
+  Timer(const Timer&);
+  Timer(Timer&&) noexcept;
+  Timer& operator=(const Timer&);
+  Timer& operator=(Timer&&) noexcept;
+  ~Timer();
+
+  // Fires once, `after` from now; zero and negative: in the next turn, never inside this call. An
+  // armed timer is armed anew. Infinite: never.
+  void arm(absl::Duration after);
+
+  // Fires every `interval` from now on, at least a nanosecond apart; no burst catches up on periods
+  // that a busy runtime missed.
+  void arm_every(absl::Duration interval);
+
+  // Disarms. True: it was armed or due, and now will not be called. False: there was nothing to
+  // prevent, because it is not armed or its callback has begun. After a cancel() in its own order
+  // (a connection's timer, in the connection's callbacks) it is certain not to be called.
+  bool cancel();
+
+  bool is_armed() const;
+
+ private:
+  friend class Runtime;
+  friend class Connection;
+  explicit Timer(internal::Ref<internal::TimerEntry> entry);
+
+  internal::Ref<internal::TimerEntry> entry_;
+};
+
+}  // namespace epore
+
+#endif  // EPORE_RUNTIME_TIMER_H_
