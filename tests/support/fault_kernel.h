@@ -1,0 +1,152 @@
+#ifndef EPORE_TESTS_SUPPORT_FAULT_KERNEL_H_
+#define EPORE_TESTS_SUPPORT_FAULT_KERNEL_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "poll/sys/kernel.h"
+
+namespace epore {
+
+// A Kernel that passes every call on to another one, and on the way fails it, stops it in a hook,
+// answers the clock, or makes a send or receive shorter.
+//
+//   FaultKernel kernel;
+//   kernel.fail(KernelCall::kEpollCtl, ENOMEM);           // the next epoll_ctl fails
+//   kernel.before(KernelCall::kEpollWait, [&](const FaultKernel::Call&) { in_wait.Notify(); });
+//   absl::StatusOr<Poll> poll = Poll::create({.kernel = &kernel});
+//
+// Threads: every method from any thread at any time. Hooks run on the calling thread with no lock
+// held, so they may call epore, this kernel, or block. To replace a call altogether, derive and
+// override it. Lifetime: outlives what uses it, as any Kernel.
+class FaultKernel : public Kernel {
+ public:
+  // What a hook is told.
+  struct Call {
+    KernelCall kind;
+    int fd;                 // that it is about; the queue's own for epoll calls; -1: there is none
+    std::uint64_t nth = 0;  // of its kind, from 1
+    SysResult result{0};    // in an after hook: what the caller gets
+  };
+  using Hook = std::function<void(const Call&)>;
+
+  static constexpr int kAlways = std::numeric_limits<int>::max();
+
+  explicit FaultKernel(Kernel& inner = Kernel::real());
+  ~FaultKernel() override;
+
+  // Faults. Of the calls of `kind` from now on, number `k` (from 1) and the `times - 1` after it
+  // fail with `error` and do not reach the inner kernel; but a close is always made first, as on
+  // Linux. For kResolve, `error` is an EAI_ code. A later fail() of the same kind replaces the
+  // earlier one; 0 as `error` takes it away.
+  void fail(KernelCall kind, int error, int k = 1, int times = 1);
+
+  // Call number `k` from now on, of any kind but kClock and kClose, fails with `error`. For
+  // torture: try k = 1, 2, ... until fault_is_pending() stays true, as there was no k-th call.
+  void fail_any(int k, int error);
+  bool fault_is_pending() const;
+
+  // epoll_pwait2 says ENOSYS, as Linux does before 5.11.
+  void hide_epoll_pwait2();
+
+  // Hooks: run before (faults or not) or after each call of `kind`. One each per kind; an empty one
+  // takes it away.
+  void before(KernelCall kind, Hook hook);
+  void after(KernelCall kind, Hook hook);
+  // Runs before each call of any kind but kClock, ahead of the kind's own hook.
+  void before_each(Hook hook);
+
+  // From now on now() is a clock that moves only by advance(). Waits are not affected: give them a
+  // fault, a hook or an event to end them.
+  void use_manual_clock();
+  void advance(absl::Duration by);
+
+  // No send or sendmsg takes, and no recv gives, more than `limit` bytes at once. The bytes are
+  // really sent: the caller sees a genuine short write. Must be more than zero.
+  void shrink_sends(std::size_t limit);
+  void shrink_recvs(std::size_t limit);
+
+  // How often `kind` was called, failed calls included; counts() are those of the inner kernel.
+  std::uint64_t calls(KernelCall kind) const;
+
+  SysResult socket(int domain, int type, int protocol) override;
+  SysResult bind(int fd, const sockaddr* address, unsigned size) override;
+  SysResult listen(int fd, int backlog) override;
+  SysResult accept(int fd, sockaddr* peer, unsigned* size, int flags) override;
+  SysResult connect(int fd, const sockaddr* address, unsigned size) override;
+  SysResult shutdown(int fd, int how) override;
+  SysResult recv(int fd, void* buffer, std::size_t size, int flags) override;
+  SysResult send(int fd, const void* bytes, std::size_t size, int flags) override;
+  SysResult sendmsg(int fd, const msghdr* message, int flags) override;
+  SysResult getsockopt(int fd, int level, int name, void* value, unsigned* size) override;
+  SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) override;
+  SysResult getsockname(int fd, sockaddr* address, unsigned* size) override;
+  SysResult getpeername(int fd, sockaddr* address, unsigned* size) override;
+  SysResult close(int fd) override;
+  SysResult fcntl(int fd, int command, int argument) override;
+  SysResult fstat(int fd, struct stat* status) override;
+  SysResult read(int fd, void* buffer, std::size_t size) override;
+  SysResult write(int fd, const void* bytes, std::size_t size) override;
+  SysResult eventfd(unsigned value, int flags) override;
+  SysResult epoll_create(int flags) override;
+  SysResult epoll_ctl(int epfd, int operation, int fd, epoll_event* event) override;
+  SysResult epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) override;
+  SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
+                         const timespec* timeout) override;
+  SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override;
+  std::int64_t now() override;
+  SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                 std::int64_t timeout_ns) override;
+  SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
+  SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
+  SysResult join_thread(std::uint64_t id) override;
+  int resolve(const char* host, const char* service, const addrinfo* hints,
+              addrinfo** list) override;
+  void free_addresses(addrinfo* list) override;
+  SysResult sigaction(int signal, const struct sigaction* action, struct sigaction* old) override;
+  KernelCallCounts counts() const override;
+
+ private:
+  // What is asked of one kind of call.
+  struct Rule {
+    std::uint64_t calls = 0;
+    int error = 0;
+    std::uint64_t first = 0;  // of `calls`
+    std::uint64_t last = 0;
+    Hook before;
+    Hook after;
+  };
+
+  // Counts the call, runs the hooks before it, and returns the error it is to fail with, or 0.
+  int enter(Call& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  void leave(Call& call, SysResult result) ABSL_LOCKS_EXCLUDED(mutex_);
+  template <typename Make>
+  SysResult pass(KernelCall kind, int fd, Make make) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::size_t send_limit() const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::size_t recv_limit() const ABSL_LOCKS_EXCLUDED(mutex_);
+  bool has_pwait2() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  Kernel& inner_;
+
+  mutable absl::Mutex mutex_;
+  std::array<Rule, kKernelCallKinds> rules_ ABSL_GUARDED_BY(mutex_);
+  Hook before_each_ ABSL_GUARDED_BY(mutex_);
+  int any_countdown_ ABSL_GUARDED_BY(mutex_) = 0;
+  int any_error_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool has_pwait2_ ABSL_GUARDED_BY(mutex_) = true;
+  bool is_manual_clock_ ABSL_GUARDED_BY(mutex_) = false;
+  std::int64_t manual_now_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t send_limit_ ABSL_GUARDED_BY(mutex_) = std::numeric_limits<std::size_t>::max();
+  std::size_t recv_limit_ ABSL_GUARDED_BY(mutex_) = std::numeric_limits<std::size_t>::max();
+};
+
+}  // namespace epore
+
+#endif  // EPORE_TESTS_SUPPORT_FAULT_KERNEL_H_
