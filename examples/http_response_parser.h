@@ -1,0 +1,37 @@
+#ifndef EPORE_EXAMPLES_HTTP_RESPONSE_PARSER_H_
+#define EPORE_EXAMPLES_HTTP_RESPONSE_PARSER_H_
+
+#include <string>
+#include <string_view>
+
+#include "http_parser.h"
+
+namespace examples {
+
+// The one response that a client waits for, from bytes as they come.
+class HttpResponseParser {
+ public:
+  HttpResponseParser();
+  HttpResponseParser(const HttpResponseParser&) = delete;  // the parser points back at this
+  HttpResponseParser& operator=(const HttpResponseParser&) = delete;
+
+  // False: this is no HTTP response. Bytes after its end are ignored.
+  bool feed(std::string_view bytes);
+
+  // The peer has sent everything, which ends a response that names no length.
+  void end();
+
+  bool is_complete() const { return is_complete_; }
+  int status() const { return static_cast<int>(parser_.status_code); }
+  const std::string& body() const { return body_; }
+
+ private:
+  http_parser parser_;
+  http_parser_settings callbacks_;
+  std::string body_;
+  bool is_complete_ = false;
+};
+
+}  // namespace examples
+
+#endif  // EPORE_EXAMPLES_HTTP_RESPONSE_PARSER_H_
