@@ -19,7 +19,8 @@ namespace epore {
 
 namespace internal {
 class Core;
-}
+class SignalWaiter;
+}  // namespace internal
 
 // Event queues with their poll threads and workers: where connections live and callbacks run.
 //
@@ -68,7 +69,8 @@ class Runtime {
   // Connects to "HOST:PORT", trying the host's addresses in turn. `on_connected` is called exactly
   // once and never inside this call: with the connection, as the first callback in its order, or
   // with the error: InvalidArgument, NotFound for a name, DeadlineExceeded, Cancelled by shutdown,
-  // or that of the last address. Names are resolved on a thread of their own.
+  // or that of the last address. Names are resolved on a thread of their own. (After the shutdown
+  // no thread is left, and the error comes inside this call.)
   void connect(std::string_view address, ConnectCallback on_connected,
                const ConnectOptions& options = {});
 
@@ -111,6 +113,7 @@ class Runtime {
 
  private:
   internal::Ref<internal::Core> core_;
+  std::unique_ptr<internal::SignalWaiter> signals_;
 };
 
 }  // namespace epore

@@ -18,6 +18,18 @@ class RefCounted {
   // Relaxed: whoever adds a reference has one, so nothing can be freed meanwhile.
   void add_ref() const { references_.fetch_add(1, std::memory_order_relaxed); }
 
+  // For those that know of the object without a reference, under a lock that its destructor takes:
+  // false if it is being destroyed.
+  bool try_add_ref() const {
+    std::uint32_t count = references_.load(std::memory_order_relaxed);
+    while (count != 0) {
+      if (references_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   // Release by each, acquire by the last: the destructor sees what every holder did.
   void drop_ref() const {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;

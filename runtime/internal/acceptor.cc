@@ -1,0 +1,190 @@
+#include "runtime/internal/acceptor.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "poll/sys/errno_status.h"
+#include "runtime/internal/socket_options.h"
+#include "runtime/internal/stream.h"
+#include "runtime/internal/thread_context.h"
+
+namespace epore::internal {
+namespace {
+
+constexpr std::int64_t kMillisecond = 1'000'000;
+constexpr std::int64_t kFirstBackoff = 10 * kMillisecond;
+constexpr std::int64_t kLongestBackoff = 500 * kMillisecond;
+constexpr std::int64_t kLogInterval = 1000 * kMillisecond;
+
+// The connection died in the backlog, or the network had a word for it; the listener is well. See
+// accept(2), "Error handling".
+bool is_of_connection(int error) {
+  switch (error) {
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case EPERM:
+    case ETIMEDOUT:
+    case ECONNRESET:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+bool is_any_address(const SocketAddress& address) {
+  const std::string text = address.to_string();
+  return absl::StartsWith(text, "0.0.0.0:") || absl::StartsWith(text, "[::]:");
+}
+
+}  // namespace
+
+Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
+                   std::shared_ptr<AcceptSettings> settings)
+    : Registration(home, Place::poll_thread),
+      core_(std::move(core)),
+      address_(address),
+      is_wildcard_(is_any_address(address)),
+      settings_(std::move(settings)),
+      fd_(std::move(fd)) {}
+
+absl::Status Acceptor::start() {
+  if (!home().slots().acquire(*this)) {
+    state_ = State::closed;
+    return absl::ResourceExhaustedError("listen: no slot is left");
+  }
+  if (core_->phase() != Core::Phase::running) close();
+  const int fd = fd_.get();
+  absl::Status registered =
+      home().registry()->register_fd(fd, token(), Interest::readable().level());
+  if (!registered.ok()) close();
+  return registered;
+}
+
+void Acceptor::close() {
+  close_asked_.store(true, std::memory_order_release);
+  core_->wake(*this);
+}
+
+void Acceptor::resume() {
+  resume_asked_.store(true, std::memory_order_release);
+  core_->wake(*this);
+}
+
+void Acceptor::expired() { resume(); }
+
+void Acceptor::run() {
+  if (state_ == State::closed) return;
+  if (close_asked_.load(std::memory_order_acquire)) {
+    end();
+    return;
+  }
+  const bool resumes = resume_asked_.exchange(false, std::memory_order_acq_rel);
+  if (state_ == State::paused && !resumes) return;
+  accept_ready();
+}
+
+void Acceptor::accept_ready() {
+  for (std::size_t left = settings_->accept_budget; left > 0; --left) {
+    if (!core_->try_open_connection()) {
+      pause("the limit of connections is reached", 0);
+      return;
+    }
+    sockaddr_storage storage;
+    unsigned size = sizeof storage;
+    auto* peer = reinterpret_cast<sockaddr*>(&storage);
+    const SysResult result =
+        core_->kernel().accept(fd_.get(), peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (result.ok()) {
+      accepted(OwnedFd(result.fd(), core_->kernel()), SocketAddress::from_sockaddr(peer, size));
+      continue;
+    }
+    core_->connection_closed();  // gives the permit back
+    if (result.error() == EAGAIN) break;
+    if (result.error() == EINTR) continue;
+    if (is_of_connection(result.error())) {
+      core_->counters().add(Counter::accept_errors);
+      continue;
+    }
+    if (is_of_resources(result.error())) {
+      pause("accept4", result.error());
+      return;
+    }
+    LOG(ERROR) << "epore: the listener on " << address_.to_string()
+               << " ends: " << errno_status(result.error(), "accept4").message();
+    end();
+    return;
+  }
+  // Level-triggered: what the budget left in the backlog is told again by the next poll.
+  if (state_ == State::paused) go_on();
+}
+
+void Acceptor::accepted(OwnedFd fd, const SocketAddress& peer) {
+  backoff_ = 0;
+  core_->counters().add(Counter::accepts);
+  const SocketAddress local = is_wildcard_ ? local_address_of(core_->kernel(), fd.get()) : address_;
+  const auto stream =
+      Ref<Stream>::adopt(new Stream(core_, home(), std::move(fd), settings_->limits, local, peer));
+  const bool started = stream->start(
+      [settings = settings_](Connection& connection) { settings->on_accept(connection); },
+      /*is_registered=*/false);
+  if (!started) core_->connection_closed();
+}
+
+void Acceptor::pause(const char* reason, int error) {
+  if (state_ == State::listening) {
+    state_ = State::paused;
+    (void)home().registry()->deregister_fd(fd_.get());
+    core_->add_paused(*this);
+    core_->counters().add(Counter::accept_pauses);
+    ++pauses_;
+  }
+  backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff);
+  const std::int64_t now = core_->kernel().now();
+  home().arm(*this, now + backoff_);
+  if (pauses_ == 0 || (last_log_ != 0 && now - last_log_ < kLogInterval)) return;
+  LOG(WARNING) << "epore: the listener on " << address_.to_string() << " pauses (" << pauses_
+               << " times since the last message): "
+               << (error != 0 ? errno_status(error, reason).message() : reason);
+  last_log_ = now;
+  pauses_ = 0;
+}
+
+void Acceptor::go_on() {
+  state_ = State::listening;
+  home().timers().cancel(*this);
+  core_->remove_paused(*this);
+  absl::Status registered =
+      home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
+  if (!registered.ok()) pause("epoll_ctl", ENOMEM);
+}
+
+void Acceptor::end() {
+  const bool is_registered = state_ == State::listening;
+  if (state_ == State::paused) core_->remove_paused(*this);
+  state_ = State::closed;
+  home().timers().cancel(*this);
+  retire();
+  if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
+  fd_.reset();
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,224 @@
+#include "runtime/internal/core.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "poll/sys/real_kernel.h"
+#include "runtime/internal/acceptor.h"
+#include "runtime/internal/posted_closure.h"
+#include "runtime/internal/thread_context.h"
+
+namespace epore::internal {
+
+Core::Core(RuntimeOptions options)
+    : options_(std::move(options)),
+      own_kernel_(options_.kernel == nullptr ? std::make_unique<RealKernel>() : nullptr),
+      kernel_(options_.kernel == nullptr ? *own_kernel_ : *options_.kernel),
+      workers_(*this),
+      resolver_(kernel_),
+      gate_(kernel_) {
+  status_ = start();
+  if (status_.ok()) return;
+  stop_threads();
+  phase_.store(Phase::stopped, std::memory_order_seq_cst);
+}
+
+Core::~Core() = default;
+
+absl::Status Core::start() {
+  if (absl::Status bad = options_.check(); !bad.ok()) return bad;
+  for (int i = 0; i < options_.reactors; ++i) {
+    absl::StatusOr<std::unique_ptr<Reactor>> reactor = Reactor::create(*this, i);
+    if (!reactor.ok()) return reactor.status();
+    reactors_.push_back(*std::move(reactor));
+  }
+  if (options_.dispatch == Dispatch::workers) {
+    const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    absl::Status started = workers_.start(options_.workers > 0 ? options_.workers : cores);
+    if (!started.ok()) return started;
+  }
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) {
+    if (absl::Status started = reactor->start(); !started.ok()) return started;
+  }
+  return absl::OkStatus();
+}
+
+void Core::schedule(Ref<Runnable> runnable) {
+  if (options_.dispatch == Dispatch::poll_thread || runnable->is_pinned()) {
+    Reactor& home = runnable->home();
+    home.submit(std::move(runnable));
+    return;
+  }
+  RunQueue batch;
+  batch.push(std::move(runnable));
+  workers_.push(batch);
+}
+
+void Core::execute(Ref<Runnable> runnable) {
+  runnable->word().begin();
+  this_thread.current = runnable.get();
+  runnable->run();
+  this_thread.current = nullptr;
+  if (!runnable->word().end()) schedule(std::move(runnable));
+}
+
+absl::Status Core::post(absl::AnyInvocable<void()> closure) {
+  if (phase() >= Phase::refusing) {
+    if (!status_.ok()) return status_;
+    return absl::FailedPreconditionError("post: the runtime is shut down");
+  }
+  counters_.add(Counter::posts);
+  auto posted = Ref<PostedClosure>::adopt(new PostedClosure(any_reactor(), std::move(closure)));
+  wake(*posted);
+  return absl::OkStatus();
+}
+
+Reactor& Core::any_reactor() {
+  if (this_thread.core == this && this_thread.reactor != nullptr) return *this_thread.reactor;
+  if (reactors_.size() == 1) return *reactors_.front();
+  return *reactors_[next_reactor_.fetch_add(1, std::memory_order_relaxed) % reactors_.size()];
+}
+
+bool Core::try_open_connection() {
+  const std::uint64_t before = connections_.fetch_add(1, std::memory_order_seq_cst);
+  if (options_.max_connections != 0 && before >= options_.max_connections) {
+    connections_.fetch_sub(1, std::memory_order_seq_cst);
+    return false;
+  }
+  return true;
+}
+
+void Core::connection_closed() {
+  connections_.fetch_sub(1, std::memory_order_seq_cst);
+  if (paused_count_.load(std::memory_order_seq_cst) == 0) return;
+  std::vector<Ref<Acceptor>> paused;
+  {
+    absl::MutexLock lock(&paused_mutex_);
+    paused = paused_;
+  }
+  for (const Ref<Acceptor>& acceptor : paused) acceptor->resume();
+}
+
+void Core::end_activity() {
+  activities_.fetch_sub(1, std::memory_order_seq_cst);
+  if (phase() != Phase::running) gate_.notify();
+}
+
+void Core::add_paused(Acceptor& acceptor) {
+  absl::MutexLock lock(&paused_mutex_);
+  paused_.push_back(Ref<Acceptor>::share(&acceptor));
+  paused_count_.fetch_add(1, std::memory_order_seq_cst);
+}
+
+void Core::remove_paused(Acceptor& acceptor) {
+  Ref<Acceptor> removed;  // dropped after the lock
+  absl::MutexLock lock(&paused_mutex_);
+  const auto found = std::find_if(paused_.begin(), paused_.end(),
+                                  [&](const Ref<Acceptor>& a) { return a.get() == &acceptor; });
+  if (found == paused_.end()) return;
+  removed = std::move(*found);
+  paused_.erase(found);
+  paused_count_.fetch_sub(1, std::memory_order_seq_cst);
+}
+
+bool Core::is_own_thread() const { return this_thread.core == this; }
+
+void Core::request_shutdown() {
+  shutdown_requested_.store(true, std::memory_order_release);
+  gate_.notify();
+}
+
+absl::Status Core::shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short) {
+  if (is_own_thread()) {
+    return absl::FailedPreconditionError(
+        "Runtime::shutdown: called from a callback, it would wait for itself; use "
+        "request_shutdown()");
+  }
+  if (shutdown_begun_.exchange(true, std::memory_order_acq_rel) || !status_.ok()) {
+    gate_.wait([this] { return phase() == Phase::stopped; });
+    return absl::OkStatus();
+  }
+  const auto is_idle = [this] { return activities_.load(std::memory_order_seq_cst) == 0; };
+  const auto tell_all = [this](ShutdownStep step) {
+    for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->request_shutdown(step);
+  };
+  // 1 and 2: what is created from here on sees the phase and drains itself.
+  phase_.store(Phase::draining, std::memory_order_seq_cst);
+  tell_all(ShutdownStep::drain);
+  const std::int64_t deadline =
+      saturating_add(kernel_.now(), std::max<std::int64_t>(drain_timeout, 0));
+  gate_.wait([&] { return is_idle() || is_cut_short(); }, deadline);
+  // 3.
+  phase_.store(Phase::refusing, std::memory_order_seq_cst);
+  tell_all(ShutdownStep::abort);
+  gate_.wait(is_idle);
+  // 4 and 5.
+  stop_threads();
+  phase_.store(Phase::stopped, std::memory_order_seq_cst);
+  gate_.notify();
+  return absl::OkStatus();
+}
+
+void Core::stop_threads() {
+  resolver_.stop();
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->timers().close();
+  // Workers first: what they still run may submit to the poll threads, but not the reverse, as
+  // no timer and no connection is left.
+  workers_.stop();
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->request_stop();
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->join();
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->clear();
+  workers_.clear();
+}
+
+Counters Core::snapshot() {
+  Counters counters;
+  const auto difference = [this](Counter came, Counter went) {
+    const std::uint64_t gone = counters_.sum(went);  // first, so that it is never the larger
+    const std::uint64_t all = counters_.sum(came);
+    return all > gone ? all - gone : 0;
+  };
+  counters.connections = difference(Counter::connections_opened, Counter::connections_closed);
+  counters.queued_bytes = difference(Counter::bytes_queued, Counter::bytes_dequeued);
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) {
+    counters.timers_armed += reactor->timers().size();
+  }
+  counters.accepts = counters_.sum(Counter::accepts);
+  counters.accept_errors = counters_.sum(Counter::accept_errors);
+  counters.accept_pauses = counters_.sum(Counter::accept_pauses);
+  counters.connects = counters_.sum(Counter::connects);
+  counters.connect_errors = counters_.sum(Counter::connect_errors);
+  counters.polls = counters_.sum(Counter::polls);
+  counters.events = counters_.sum(Counter::events);
+  counters.stale_events = counters_.sum(Counter::stale_events);
+  counters.callbacks = counters_.sum(Counter::callbacks);
+  counters.callback_exceptions = counters_.sum(Counter::callback_exceptions);
+  counters.posts = counters_.sum(Counter::posts);
+  counters.wakes = counters_.sum(Counter::wakes);
+  counters.timers_fired = counters_.sum(Counter::timers_fired);
+  counters.bytes_in = counters_.sum(Counter::bytes_in);
+  counters.bytes_out = counters_.sum(Counter::bytes_out);
+  counters.read_pauses = counters_.sum(Counter::read_pauses);
+  counters.high_marks = counters_.sum(Counter::high_marks);
+  const KernelCallCounts calls = kernel_.counts();
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    if (calls[i] == 0) continue;
+    counters.system_calls.emplace_back(kernel_call_name(static_cast<KernelCall>(i)), calls[i]);
+  }
+  return counters;
+}
+
+void Core::report_exception(const absl::Status& thrown) {
+  counters_.add(Counter::callback_exceptions);
+  LOG(ERROR) << "epore: " << thrown.message();
+}
+
+}  // namespace epore::internal

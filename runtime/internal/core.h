@@ -1,0 +1,143 @@
+#ifndef EPORE_RUNTIME_INTERNAL_CORE_H_
+#define EPORE_RUNTIME_INTERNAL_CORE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "poll/sys/kernel.h"
+#include "runtime/counters.h"
+#include "runtime/internal/counter.h"
+#include "runtime/internal/gate.h"
+#include "runtime/internal/reactor.h"
+#include "runtime/internal/ref.h"
+#include "runtime/internal/resolver.h"
+#include "runtime/internal/run_queue.h"
+#include "runtime/internal/worker_pool.h"
+#include "runtime/options.h"
+
+namespace epore::internal {
+
+class Acceptor;
+
+// What all parts of a runtime share. Handles keep it, so that a late call finds a core that says
+// "stopped" and not freed memory; its threads end with shutdown().
+class Core final : public RefCounted {
+ public:
+  // How far the shutdown is. Only goes forward.
+  enum class Phase : std::uint32_t { running, draining, refusing, stopped };
+
+  explicit Core(RuntimeOptions options);
+  ~Core() override;
+
+  absl::Status status() const { return status_; }
+  const RuntimeOptions& options() const { return options_; }
+  Kernel& kernel() { return kernel_; }
+  RuntimeCounters& counters() { return counters_; }
+  Counters snapshot();
+
+  // -- Dispatch. --
+
+  // Has it run soon if it is not queued or running already, and once more if it is running.
+  void wake(Runnable& runnable) {
+    if (runnable.word().wake()) schedule(Ref<Runnable>::share(&runnable));
+  }
+
+  // Queues what a wake() of its word has claimed.
+  void schedule(Ref<Runnable> runnable);
+  void push(RunQueue& batch) { workers_.push(batch); }
+
+  // Runs what was queued, on this thread.
+  void execute(Ref<Runnable> runnable);
+
+  // Runs `closure` soon. FailedPrecondition after the shutdown has come to refusing.
+  absl::Status post(absl::AnyInvocable<void()> closure);
+
+  // Calls user code that belongs to no connection: an exception is counted and logged.
+  template <typename Function, typename... Arguments>
+  void call(Function& function, Arguments&&... arguments);
+
+  // The reactor of this thread, or each in turn.
+  Reactor& any_reactor();
+  std::vector<std::unique_ptr<Reactor>>& reactors() { return reactors_; }
+  Resolver& resolver() { return resolver_; }
+
+  // -- Connections. --
+
+  // Takes a permit for one more connection; false at the limit.
+  bool try_open_connection();
+
+  // Its descriptor is closed, the permit is free: listeners that pause may go on.
+  void connection_closed();
+
+  // Connecting attempts and connections that shutdown has to wait for.
+  void begin_activity() { activities_.fetch_add(1, std::memory_order_seq_cst); }
+  void end_activity();
+
+  // Acceptors that wait for a descriptor or a permit.
+  void add_paused(Acceptor& acceptor);
+  void remove_paused(Acceptor& acceptor);
+
+  // -- Shutdown. --
+
+  Phase phase() const { return phase_.load(std::memory_order_seq_cst); }
+  Gate& gate() { return gate_; }
+  bool is_own_thread() const;
+
+  // See Runtime::shutdown(). `is_cut_short` is asked while connections drain.
+  absl::Status shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short);
+
+  void request_shutdown();
+  bool is_shutdown_requested() const { return shutdown_requested_.load(std::memory_order_acquire); }
+
+ private:
+  absl::Status start();
+  void stop_threads();
+  void report_exception(const absl::Status& thrown);
+
+  // Constant after construction.
+  const RuntimeOptions options_;
+  const std::unique_ptr<Kernel> own_kernel_;
+  Kernel& kernel_;
+  std::vector<std::unique_ptr<Reactor>> reactors_;
+  absl::Status status_;
+
+  RuntimeCounters counters_;
+  WorkerPool workers_;
+  Resolver resolver_;
+  Gate gate_;
+
+  std::atomic<Phase> phase_{Phase::running};
+  std::atomic<bool> shutdown_requested_{false};
+  std::atomic<bool> shutdown_begun_{false};
+  std::atomic<std::uint64_t> next_reactor_{0};
+  std::atomic<std::uint64_t> connections_{0};  // permits
+  std::atomic<std::uint64_t> activities_{0};
+  std::atomic<std::uint32_t> paused_count_{0};
+
+  absl::Mutex paused_mutex_;
+  std::vector<Ref<Acceptor>> paused_ ABSL_GUARDED_BY(paused_mutex_);
+};
+
+}  // namespace epore::internal
+
+#include "runtime/internal/guarded_call.h"
+
+namespace epore::internal {
+
+template <typename Function, typename... Arguments>
+void Core::call(Function& function, Arguments&&... arguments) {
+  counters_.add(Counter::callbacks);
+  const absl::Status result = guarded_call(function, std::forward<Arguments>(arguments)...);
+  if (!result.ok()) report_exception(result);
+}
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_CORE_H_

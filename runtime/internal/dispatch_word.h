@@ -1,0 +1,79 @@
+#ifndef EPORE_RUNTIME_INTERNAL_DISPATCH_WORD_H_
+#define EPORE_RUNTIME_INTERNAL_DISPATCH_WORD_H_
+
+#include <atomic>
+#include <cstdint>
+
+namespace epore::internal {
+
+// Decides who runs a Runnable: at most one thread at a time, at most one queue entry, no wake lost.
+//
+// One atomic word of two bits, PENDING (1) and RUNNING (2):
+//
+//   | value | name          | a queue entry | a thread in run() |
+//   |-------|---------------|---------------|-------------------|
+//   | 0     | idle          | no            | no                |
+//   | 1     | queued        | yes           | no                |
+//   | 2     | running       | no            | yes               |
+//   | 3     | running-again | no            | yes               |
+//
+//              (1) wake               (2) begin
+//      idle ------------> queued ----------------> running
+//       ^                  ^ (wake: stays)          |   |
+//       |                  |                        |   | (3) wake
+//       | (4) end          | (5) end                |   v
+//       +------------------|------------------------+  running-again (wake: stays)
+//                          +-----------------------------+
+//
+//   (1), (3) wake(): fetch_or(PENDING), acq_rel. The caller that turned 0 into 1, and nobody else,
+//            must put the Runnable into a queue.
+//   (2)      begin(): exchange(RUNNING), acq_rel, by the thread that took the queue entry.
+//   (4), (5) end(): compare-exchange RUNNING -> 0, release; if that fails the word is
+//            running-again, becomes PENDING, and the caller must queue it again.
+//
+// Orders. What a thread did before wake() must be seen by the run() that answers it. Every wake()
+// is a read-modify-write with release, also one that changes nothing, and begin() is one with
+// acquire; so begin() reads from that wake() or a later one in the same modification order (a
+// release sequence of read-modify-writes), and synchronises with it. end() releases and the next
+// begin() acquires: one run() sees all that the one before did, on whatever thread.
+//
+// The race it was designed for, with a plain "is running" flag instead:
+//
+//   poll thread                           worker
+//                                         recv -> EAGAIN
+//   event: readable; is running,
+//   so does not queue
+//                                         is running = false
+//
+// and the bytes lie there until the next event. Here the event makes the word running-again, so
+// that end() fails and the worker queues the Runnable once more.
+class DispatchWord {
+ public:
+  // Asks for a run(). True: the caller must queue the Runnable.
+  bool wake() { return word_.fetch_or(kPending, std::memory_order_acq_rel) == kIdle; }
+
+  // Before run().
+  void begin() { word_.exchange(kRunning, std::memory_order_acq_rel); }
+
+  // After run(). False: it was woken meanwhile, and the caller must queue it again.
+  bool end() {
+    std::uint32_t expected = kRunning;
+    if (word_.compare_exchange_strong(expected, kIdle, std::memory_order_release,
+                                      std::memory_order_relaxed)) {
+      return true;
+    }
+    word_.exchange(kPending, std::memory_order_acq_rel);
+    return false;
+  }
+
+ private:
+  static constexpr std::uint32_t kIdle = 0;
+  static constexpr std::uint32_t kPending = 1;
+  static constexpr std::uint32_t kRunning = 2;
+
+  std::atomic<std::uint32_t> word_{kIdle};
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_DISPATCH_WORD_H_

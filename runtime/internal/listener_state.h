@@ -1,0 +1,35 @@
+#ifndef EPORE_RUNTIME_INTERNAL_LISTENER_STATE_H_
+#define EPORE_RUNTIME_INTERNAL_LISTENER_STATE_H_
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "runtime/address.h"
+#include "runtime/connection.h"
+#include "runtime/internal/acceptor.h"
+#include "runtime/internal/core.h"
+#include "runtime/options.h"
+
+namespace epore::internal {
+
+// What a Listener names: its acceptors, one for each address and reactor.
+class ListenerState {
+ public:
+  static absl::StatusOr<std::shared_ptr<ListenerState>> open(
+      Ref<Core> core, std::string_view address, absl::AnyInvocable<void(Connection&)> on_accept,
+      const ListenOptions& options);
+
+  const std::vector<SocketAddress>& addresses() const { return addresses_; }
+  void close();
+
+ private:
+  std::vector<SocketAddress> addresses_;
+  std::vector<Ref<Acceptor>> acceptors_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_LISTENER_STATE_H_

@@ -1,0 +1,69 @@
+#ifndef EPORE_RUNTIME_INTERNAL_MAIL_H_
+#define EPORE_RUNTIME_INTERNAL_MAIL_H_
+
+#include <atomic>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+
+namespace epore {
+class Connection;
+}
+
+namespace epore::internal {
+
+// Something for a connection's order: made by any thread, delivered by the connection's runner.
+class Mail {
+ public:
+  virtual ~Mail() = default;
+  virtual void deliver(Connection& connection) = 0;
+
+ private:
+  friend class Mailbox;
+  Mail* next_ = nullptr;
+};
+
+// Mail in the order in which it was pushed: a stack that any thread pushes to, and a list that the
+// runner alone takes from, refilled with the whole stack at a time.
+class Mailbox {
+ public:
+  Mailbox() = default;
+  Mailbox(const Mailbox&) = delete;
+  Mailbox& operator=(const Mailbox&) = delete;
+  ~Mailbox() {
+    while (Mail* mail = pop()) delete mail;
+  }
+
+  // acq_rel: all pushes are one release sequence, so that whoever takes the stack sees their mail.
+  void push(Mail* mail) {
+    Mail* head = pushed_.load(std::memory_order_relaxed);
+    do {
+      mail->next_ = head;
+    } while (!pushed_.compare_exchange_weak(head, mail, std::memory_order_acq_rel,
+                                            std::memory_order_relaxed));
+  }
+
+  // The runner: the first one, which is then its own, or null.
+  Mail* pop() {
+    if (first_ == nullptr) refill();
+    return first_ != nullptr ? std::exchange(first_, first_->next_) : nullptr;
+  }
+
+ private:
+  void refill() {
+    if (pushed_.load(std::memory_order_acquire) == nullptr) return;
+    Mail* stack = pushed_.exchange(nullptr, std::memory_order_acq_rel);
+    while (stack != nullptr) {
+      Mail* next = std::exchange(stack->next_, first_);
+      first_ = stack;
+      stack = next;
+    }
+  }
+
+  std::atomic<Mail*> pushed_{nullptr};
+  Mail* first_ = nullptr;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_MAIL_H_

@@ -1,0 +1,27 @@
+#ifndef EPORE_RUNTIME_INTERNAL_SOCKET_OPTIONS_H_
+#define EPORE_RUNTIME_INTERNAL_SOCKET_OPTIONS_H_
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "poll/owned_fd.h"
+#include "poll/sys/kernel.h"
+#include "runtime/address.h"
+#include "runtime/options.h"
+
+namespace epore::internal {
+
+// A non-blocking, close-on-exec TCP socket for that kind of address.
+absl::StatusOr<OwnedFd> open_tcp_socket(Kernel& kernel, const SocketAddress& address);
+
+// setsockopt(2) of an int; `name` is for the error.
+absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value, const char* name);
+
+// What ConnectionOptions say of the socket. A listener's are inherited by what it accepts.
+absl::Status set_connection_options(Kernel& kernel, int fd, const ConnectionOptions& options);
+
+// getsockname(2); empty if the system refuses.
+SocketAddress local_address_of(Kernel& kernel, int fd);
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_SOCKET_OPTIONS_H_

@@ -1,0 +1,139 @@
+#include "runtime/internal/stream.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "runtime/internal/stream_mail.h"
+#include "runtime/internal/thread_context.h"
+
+namespace epore::internal {
+namespace {
+
+std::int64_t nanoseconds(absl::Duration duration) { return absl::ToInt64Nanoseconds(duration); }
+
+std::atomic<std::uint64_t> last_id{0};
+
+}  // namespace
+
+StreamLimits::StreamLimits(const ConnectionOptions& options)
+    : idle_timeout(nanoseconds(options.idle_timeout)),
+      write_stall_timeout(nanoseconds(options.write_stall_timeout)),
+      linger_timeout(nanoseconds(options.linger_timeout)),
+      write_high_mark(options.write_high_mark),
+      write_low_mark(options.write_low_mark),
+      write_cap(options.write_cap) {}
+
+Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
+               std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
+               const SocketAddress& peer)
+    : Registration(home, Place::anywhere),
+      core_(std::move(core)),
+      limits_(std::move(limits)),
+      id_(last_id.fetch_add(1, std::memory_order_relaxed) + 1),
+      local_(local),
+      peer_(peer),
+      fd_(std::move(fd)) {}
+
+Stream::~Stream() = default;
+
+bool Stream::start(Connection::Callback first, bool is_registered) {
+  is_in_queue_already_ = is_registered;
+  last_activity_ = this_thread.now;
+  if (!home().slots().acquire(*this)) return false;
+  core_->begin_activity();
+  core_->counters().add(Counter::connections_opened);
+  // Before the descriptor is registered: no event can come earlier.
+  mail([first = std::move(first)](Stream& stream, Connection& self) mutable {
+    stream.call(first, self);
+  });
+  // The shutdown sets its phase before it looks at the slots, and this has its slot already.
+  if (core_->phase() != Core::Phase::running) shut_down(ShutdownStep::drain);
+  return true;
+}
+
+void Stream::on_data(Connection::DataCallback callback) {
+  set_callback(&Stream::on_data_, std::move(callback));
+}
+
+void Stream::on_read_closed(Connection::Callback callback) {
+  set_callback(&Stream::on_read_closed_, std::move(callback));
+}
+
+void Stream::on_writable(Connection::Callback callback) {
+  set_callback(&Stream::on_writable_, std::move(callback));
+}
+
+void Stream::on_closed(Connection::ClosedCallback callback) {
+  set_callback(&Stream::on_closed_, std::move(callback));
+}
+
+void Stream::on_drain(Connection::Callback callback) {
+  set_callback(&Stream::on_drain_, std::move(callback));
+}
+
+void Stream::pause_reading() {
+  in_order([](Stream& stream) {
+    if (std::exchange(stream.is_paused_, true)) return;
+    stream.core_->counters().add(Counter::read_pauses);
+  });
+}
+
+void Stream::resume_reading() {
+  in_order([](Stream& stream) {
+    if (!std::exchange(stream.is_paused_, false)) return;
+    (void)stream.word().wake();  // this run may be past its reading
+  });
+}
+
+void Stream::shut_down_write() {
+  can_send_.store(false, std::memory_order_release);
+  in_order([](Stream& stream) { stream.write_shut_asked_ = true; });
+}
+
+void Stream::close() {
+  can_send_.store(false, std::memory_order_release);
+  is_open_.store(false, std::memory_order_release);
+  in_order([](Stream& stream) { stream.begin_close(absl::OkStatus()); });
+}
+
+void Stream::abort() {
+  can_send_.store(false, std::memory_order_release);
+  is_open_.store(false, std::memory_order_release);
+  in_order([](Stream& stream) { stream.reset(absl::CancelledError("aborted")); });
+}
+
+absl::Status Stream::post(Connection::Callback closure) {
+  if (has_ended_.load(std::memory_order_acquire)) {
+    return absl::FailedPreconditionError("Connection::post: the connection has ended");
+  }
+  core_->counters().add(Counter::posts);
+  mail([closure = std::move(closure)](Stream& stream, Connection& self) mutable {
+    stream.call(closure, self);
+  });
+  return absl::OkStatus();
+}
+
+Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
+  return Ref<TimerEntry>::adopt(
+      new TimerEntry(core_, home(), Ref<Stream>::share(this), std::move(callback)));
+}
+
+void Stream::timer_due(TimerEntry& entry) {
+  mail([timer = Ref<TimerEntry>::share(&entry)](Stream&, Connection& self) { timer->fire(self); });
+}
+
+void Stream::shut_down(ShutdownStep step) {
+  if (step == ShutdownStep::drain) {
+    mail([](Stream& stream, Connection& self) { stream.drain(self); });
+  } else {
+    mail([](Stream& stream, Connection&) {
+      stream.reset(absl::CancelledError("the runtime shut down before the connection ended"));
+    });
+  }
+}
+
+}  // namespace epore::internal

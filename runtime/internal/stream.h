@@ -1,0 +1,210 @@
+#ifndef EPORE_RUNTIME_INTERNAL_STREAM_H_
+#define EPORE_RUNTIME_INTERNAL_STREAM_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "poll/owned_fd.h"
+#include "runtime/address.h"
+#include "runtime/connection.h"
+#include "runtime/internal/core.h"
+#include "runtime/internal/guarded_call.h"
+#include "runtime/internal/mail.h"
+#include "runtime/internal/registration.h"
+#include "runtime/internal/timer_entry.h"
+#include "runtime/internal/timer_wheel.h"
+#include "runtime/internal/write_queue.h"
+#include "runtime/options.h"
+
+namespace epore::internal {
+
+// ConnectionOptions as a stream uses them; one for all connections of a listener.
+struct StreamLimits {
+  explicit StreamLimits(const ConnectionOptions& options);
+
+  std::int64_t idle_timeout;
+  std::int64_t write_stall_timeout;
+  std::int64_t linger_timeout;
+  std::size_t write_high_mark;
+  std::size_t write_low_mark;
+  std::size_t write_cap;
+};
+
+// What a Connection names: a socket, its callbacks and its queue.
+//
+// All work is done by the runner, the thread that is in run(). Other threads leave mail and wake
+// it. A run delivers mail, reads and calls on_data, then writes what the callbacks sent, in one
+// call, and then settles: marks, timeouts, the next step of closing.
+//
+//   open --close()--> closing --queue written, FIN sent--> lingering --peer's FIN--> closed
+//     |                  |                                    |                        ^
+//     +---- abort(), error, exception, stall: ending, at the end of the run -----------+
+class Stream final : public Registration, private TimerNode {
+ public:
+  // Takes a permit that Core::try_open_connection() gave.
+  Stream(Ref<Core> core, Reactor& home, OwnedFd fd, std::shared_ptr<const StreamLimits> limits,
+         const SocketAddress& local, const SocketAddress& peer);
+  ~Stream() override;
+
+  // Begins: `first` is its first callback. `is_registered`: the descriptor is in the event queue
+  // already, under a token that its owner has retired. False: no slot was left; nothing happens.
+  bool start(Connection::Callback first, bool is_registered);
+
+  // -- Any thread. Connection's methods; see there. --
+  void on_data(Connection::DataCallback callback);
+  void on_read_closed(Connection::Callback callback);
+  void on_writable(Connection::Callback callback);
+  void on_closed(Connection::ClosedCallback callback);
+  void on_drain(Connection::Callback callback);
+  SendResult send(std::span<const std::byte> bytes);
+  std::size_t queued_bytes() const;
+  void pause_reading();
+  void resume_reading();
+  void shut_down_write();
+  void close();
+  void abort();
+  absl::Status post(Connection::Callback closure);
+  Ref<TimerEntry> timer(Connection::Callback callback);
+  bool is_open() const { return is_open_.load(std::memory_order_acquire); }
+  std::uint64_t id() const { return id_; }
+  const SocketAddress& local_address() const { return local_; }
+  const SocketAddress& peer_address() const { return peer_; }
+
+  // -- The poll thread. --
+  void timer_due(TimerEntry& entry);
+  void shut_down(ShutdownStep step) override;
+
+  // -- The runner. --
+  void run() override;
+  TimerList& timers() { return timers_; }
+
+  // Calls user code; an exception aborts the connection.
+  template <typename Function, typename... Arguments>
+  void call(Function& function, Connection& connection, Arguments&&... arguments) {
+    // The callback before may have moved the handle away or assigned to it.
+    if (connection.stream_.get() != this) connection = Connection(Ref<Stream>::share(this));
+    core_->counters().add(Counter::callbacks);
+    running_ = &function;
+    absl::Status result = guarded_call(function, connection, std::forward<Arguments>(arguments)...);
+    running_ = nullptr;
+    while (Mail* replacement = replacements_.pop()) {
+      replacement->deliver(connection);
+      delete replacement;
+    }
+    if (!result.ok()) exception(std::move(result));
+  }
+
+ private:
+  enum class Phase : std::uint8_t { open, closing, lingering, ending, closed };
+
+  template <typename Action>
+  class ActionMail;
+  class BytesMail;
+
+  bool is_runner() const;
+  void leave(Mail* mail);
+
+  // Calls action(Stream&, Connection&) in order, by mail.
+  template <typename Action>
+  void mail(Action action);
+
+  // Calls action(Stream&), at once if this is the runner, otherwise in order.
+  template <typename Action>
+  void in_order(Action action);
+
+  template <typename Callback>
+  void set_callback(Callback Stream::*member, Callback callback);
+
+  // stream_send.cc
+  void put(std::span<const std::byte> bytes);
+  void write_out(std::span<const std::byte> more);
+  SysResult write_once(std::span<const std::byte> first, std::span<const std::byte> second);
+  void flush() { write_out({}); }
+  void enqueue(std::span<const std::byte> bytes);
+  void dequeue(std::size_t count);
+  bool has_output() const;
+  SendResult over_cap(std::size_t queued);
+  SendResult mark(std::size_t queued);
+  bool tell_low_mark(Connection& self);
+
+  // stream_run.cc
+  void deliver_mail(Connection& self);
+  void discard_mail();
+  void register_fd();
+  void read(Connection& self);
+  void received(Connection& self, std::span<const std::byte> bytes);
+  void tell_read_closed(Connection& self);
+  void take_hang_up();
+  bool wants_read() const;
+  void rearm();
+  void drain(Connection& self);
+
+  // stream_close.cc
+  bool is_ending() const { return phase_ >= Phase::ending; }
+  void begin_close(absl::Status why);
+  void fail(absl::Status why);   // at the end of this run
+  void reset(absl::Status why);  // the same, and the peer gets a reset
+  void exception(absl::Status thrown);
+  void settle(Connection& self);
+  bool shut_write();
+  void finish(Connection& self);
+  void check_timeouts();
+  std::int64_t next_timeout() const;
+  void arm_timeouts();
+  void expired() override;  // TimerNode
+
+  // Constant after construction.
+  const Ref<Core> core_;
+  const std::shared_ptr<const StreamLimits> limits_;
+  const std::uint64_t id_;
+  const SocketAddress local_;
+  const SocketAddress peer_;
+
+  // Any thread.
+  std::atomic<std::size_t> queued_{0};  // in mail and in the queue
+  Mailbox mailbox_;
+  std::atomic<bool> is_open_{true};
+  std::atomic<bool> can_send_{true};
+  std::atomic<bool> above_high_mark_{false};
+  std::atomic<bool> timeout_expired_{false};
+  std::atomic<bool> has_ended_{false};  // mail is not read any more
+  TimerList timers_;                    // guarded by home().timer_lists()
+
+  // The runner only.
+  Phase phase_ = Phase::open;
+  bool is_registered_ = false;
+  bool is_in_queue_already_ = false;  // the event queue has the descriptor, see start()
+  bool is_paused_ = false;
+  bool read_closed_ = false;  // recv() returned 0
+  bool write_shut_asked_ = false;
+  bool write_shut_ = false;
+  bool wants_reset_ = false;
+  bool is_write_blocked_ = false;      // until the next edge for writing
+  std::uint32_t armed_events_ = 0;     // engines without edges: events at the last rearm,
+  std::uint8_t armed_directions_ = 0;  // and what was asked for
+  std::uint64_t lingered_bytes_ = 0;
+  std::int64_t last_activity_ = 0;
+  std::int64_t blocked_since_ = 0;
+  std::int64_t linger_deadline_ = kNever;
+  std::int64_t armed_timeout_ = kNever;
+  OwnedFd fd_;
+  WriteQueue queue_;
+  absl::Status end_;         // why it ends
+  void* running_ = nullptr;  // the callback that is being called,
+  Mailbox replacements_;     // and what replaces it when it returns
+  Connection::DataCallback on_data_;
+  Connection::Callback on_read_closed_;
+  Connection::Callback on_writable_;
+  Connection::ClosedCallback on_closed_;
+  Connection::Callback on_drain_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_STREAM_H_

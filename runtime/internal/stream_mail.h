@@ -1,0 +1,68 @@
+#ifndef EPORE_RUNTIME_INTERNAL_STREAM_MAIL_H_
+#define EPORE_RUNTIME_INTERNAL_STREAM_MAIL_H_
+
+#include <utility>
+
+#include "runtime/internal/stream.h"
+#include "runtime/internal/thread_context.h"
+
+namespace epore::internal {
+
+// How a Stream's methods reach its runner. For the stream's own files.
+
+template <typename Action>
+class Stream::ActionMail final : public Mail {
+ public:
+  ActionMail(Stream& stream, Action action) : stream_(stream), action_(std::move(action)) {}
+  void deliver(Connection& self) override { action_(stream_, self); }
+
+ private:
+  Stream& stream_;
+  Action action_;
+};
+
+inline bool Stream::is_runner() const { return this_thread.current == this; }
+
+inline void Stream::leave(Mail* mail) {
+  if (has_ended_.load(std::memory_order_acquire)) {
+    delete mail;  // a run that is ending discards what comes between this check and the push
+    return;
+  }
+  mailbox_.push(mail);
+  core_->wake(*this);
+}
+
+template <typename Action>
+void Stream::mail(Action action) {
+  leave(new ActionMail<Action>(*this, std::move(action)));
+}
+
+template <typename Action>
+void Stream::in_order(Action action) {
+  if (is_runner()) {
+    action(*this);
+  } else {
+    mail([action = std::move(action)](Stream& stream, Connection&) mutable { action(stream); });
+  }
+}
+
+// A callback that replaces itself goes on running, so it is replaced after it returns.
+template <typename Callback>
+void Stream::set_callback(Callback Stream::*member, Callback callback) {
+  if (!is_runner()) {
+    mail([member, callback = std::move(callback)](Stream& stream, Connection&) mutable {
+      stream.*member = std::move(callback);
+    });
+  } else if (running_ != &(this->*member)) {
+    this->*member = std::move(callback);
+  } else {
+    auto replace = [member, callback = std::move(callback)](Stream& stream, Connection&) mutable {
+      stream.*member = std::move(callback);
+    };
+    replacements_.push(new ActionMail<decltype(replace)>(*this, std::move(replace)));
+  }
+}
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_STREAM_MAIL_H_

@@ -1,0 +1,170 @@
+// A Stream's run: mail, reading, what became of it, and the rearming of engines without edges.
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "poll/sys/errno_status.h"
+#include "runtime/internal/stream.h"
+#include "runtime/internal/stream_mail.h"
+#include "runtime/internal/thread_context.h"
+
+namespace epore::internal {
+namespace {
+
+// In one run at the most; then others get their turn.
+constexpr int kReadBudget = 16;  // calls, each of at most the thread's buffer
+constexpr int kMailBudget = 256;
+
+// Discarded while it lingers at the most.
+constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
+
+}  // namespace
+
+void Stream::run() {
+  if (phase_ == Phase::closed) {
+    core_->counters().add(Counter::stale_events);
+    discard_mail();
+    return;
+  }
+  Connection self(Ref<Stream>::share(this));
+  deliver_mail(self);
+  if (!is_registered_ && !is_ending()) register_fd();
+  if (timeout_expired_.exchange(false, std::memory_order_acquire)) check_timeouts();
+  if (is_write_blocked_ && edges_.is_ready(Direction::write)) {
+    is_write_blocked_ = false;
+    stop_waiting_for_write();
+  }
+  read(self);
+  take_hang_up();
+  flush();
+  if (tell_low_mark(self)) {
+    flush();
+    if (!is_write_blocked_) (void)word().wake();  // it may be low again: in the next run
+  }
+  settle(self);
+}
+
+void Stream::deliver_mail(Connection& self) {
+  for (int left = kMailBudget; left > 0; --left) {
+    const std::unique_ptr<Mail> mail(mailbox_.pop());
+    if (mail == nullptr) return;
+    mail->deliver(self);
+  }
+  (void)word().wake();
+}
+
+void Stream::discard_mail() {
+  while (Mail* mail = mailbox_.pop()) delete mail;
+}
+
+void Stream::register_fd() {
+  is_registered_ = true;
+  Interest interest = Interest::readable() | Interest::writable();
+  if (!home().has_edges()) {
+    interest = Interest::readable().one_shot();
+    armed_directions_ = 1;
+  }
+  const std::shared_ptr<Registry>& registry = home().registry();
+  absl::Status registered = is_in_queue_already_
+                                ? registry->reregister_fd(fd_.get(), token(), interest)
+                                : registry->register_fd(fd_.get(), token(), interest);
+  if (registered.ok()) return;
+  is_registered_ = is_in_queue_already_;
+  fail(std::move(registered));
+}
+
+bool Stream::wants_read() const {
+  if (read_closed_ || is_ending()) return false;
+  return phase_ != Phase::open || !is_paused_;
+}
+
+void Stream::read(Connection& self) {
+  const std::span<std::byte> buffer = this_thread.buffers->read;
+  for (int left = kReadBudget; wants_read() && edges_.is_ready(Direction::read); --left) {
+    if (left == 0) {
+      (void)word().wake();
+      return;
+    }
+    const std::uint32_t mark = edges_.mark(Direction::read);
+    const SysResult result = core_->kernel().recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    if (result.value() > 0) {
+      const std::size_t count = static_cast<std::size_t>(result.value());
+      // Less than there was room for: drained, unless an end of file is behind it.
+      const bool is_last =
+          count < buffer.size() && (hints_.load(std::memory_order_relaxed) & kReadClosed) == 0;
+      if (is_last) edges_.use_up(Direction::read, mark);
+      received(self, buffer.first(count));
+    } else if (result.ok()) {
+      read_closed_ = true;
+      if (phase_ == Phase::open) tell_read_closed(self);
+    } else if (result.error() == EAGAIN) {
+      edges_.use_up(Direction::read, mark);
+    } else if (result.error() != EINTR) {
+      fail(errno_status(result.error(), absl::StrCat("recv(fd ", fd_.get(), ")")));
+    }
+  }
+}
+
+void Stream::received(Connection& self, std::span<const std::byte> bytes) {
+  last_activity_ = this_thread.now;
+  core_->counters().add(Counter::bytes_in, bytes.size());
+  if (phase_ == Phase::open) {
+    if (on_data_) call(on_data_, self, bytes);
+  } else {
+    lingered_bytes_ += bytes.size();
+    if (lingered_bytes_ > kLingerBytes) {
+      fail(absl::ResourceExhaustedError("close: the peer goes on sending"));
+    }
+  }
+}
+
+void Stream::tell_read_closed(Connection& self) {
+  if (on_read_closed_) {
+    call(on_read_closed_, self);
+  } else {
+    begin_close(absl::OkStatus());
+  }
+}
+
+void Stream::take_hang_up() {
+  // Only where no read will find out: after the end of file, when it waits for its owner.
+  if (!read_closed_ || is_ending()) return;
+  if ((hints_.load(std::memory_order_relaxed) & kHangUp) == 0) return;
+  hints_.fetch_and(~kHangUp, std::memory_order_relaxed);
+  int error = 0;
+  unsigned size = sizeof error;
+  (void)core_->kernel().getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) fail(errno_status(error, absl::StrCat("connection(fd ", fd_.get(), ")")));
+}
+
+void Stream::rearm() {
+  if (home().has_edges() || !is_registered_) return;
+  const std::uint32_t events = events_.load(std::memory_order_acquire);
+  const std::uint8_t wanted =
+      static_cast<std::uint8_t>((wants_read() ? 1 : 0) | (is_write_blocked_ ? 2 : 0));
+  if (wanted == 0 || (wanted == armed_directions_ && events == armed_events_)) return;
+  armed_events_ = events;
+  armed_directions_ = wanted;
+  Interest interest = Interest::readable().one_shot();
+  if (wanted == 3) interest = interest | Interest::writable();
+  if (wanted == 2) interest = Interest::writable().one_shot();
+  absl::Status armed = home().registry()->reregister_fd(fd_.get(), token(), interest);
+  if (!armed.ok()) fail(std::move(armed));
+}
+
+void Stream::drain(Connection& self) {
+  if (phase_ != Phase::open) return;
+  if (on_drain_) {
+    call(on_drain_, self);
+  } else {
+    begin_close(absl::OkStatus());
+  }
+}
+
+}  // namespace epore::internal

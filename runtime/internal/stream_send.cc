@@ -1,0 +1,193 @@
+// What a Stream writes: from send() to the system, and the marks of the queue in between.
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "poll/sys/errno_status.h"
+#include "runtime/internal/stream.h"
+#include "runtime/internal/stream_mail.h"
+#include "runtime/internal/thread_context.h"
+
+namespace epore::internal {
+namespace {
+
+// What one callback sends is gathered up to here, so that it leaves in one call; a larger piece is
+// written from where it lies, because copying it would cost more than a call.
+constexpr std::size_t kGathered = 64 * 1024;
+constexpr std::size_t kLarge = 16 * 1024;
+
+// Written in one run at the most; then others get their turn.
+constexpr std::size_t kWriteBudget = 1024 * 1024;
+
+std::span<const std::byte> as_span(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
+
+}  // namespace
+
+// Bytes from another thread. They count as queued from the moment they were accepted.
+class Stream::BytesMail final : public Mail {
+ public:
+  BytesMail(Stream& stream, std::span<const std::byte> bytes)
+      : stream_(stream), bytes_(reinterpret_cast<const char*>(bytes.data()), bytes.size()) {}
+  ~BytesMail() override { stream_.dequeue(bytes_.size()); }
+  void deliver(Connection&) override {
+    if (stream_.phase_ == Phase::open && !stream_.write_shut_asked_) stream_.put(as_span(bytes_));
+  }
+
+ private:
+  Stream& stream_;
+  const std::string bytes_;
+};
+
+SendResult Stream::send(std::span<const std::byte> bytes) {
+  if (!can_send_.load(std::memory_order_acquire)) return SendResult::closed;
+  if (is_runner()) {
+    if (phase_ != Phase::open) return SendResult::closed;
+    const std::size_t queued = queued_bytes() + bytes.size();
+    if (queued > limits_->write_cap) return over_cap(queued);
+    put(bytes);
+    return mark(queued_bytes());
+  }
+  const std::size_t queued =
+      queued_.fetch_add(bytes.size(), std::memory_order_acq_rel) + bytes.size();
+  core_->counters().add(Counter::bytes_queued, bytes.size());
+  if (queued > limits_->write_cap) {
+    dequeue(bytes.size());
+    return over_cap(queued);
+  }
+  const SendResult result = mark(queued);  // before the mail, so that its run sees the mark
+  leave(new BytesMail(*this, bytes));
+  return result;
+}
+
+std::size_t Stream::queued_bytes() const {
+  const std::size_t queued = queued_.load(std::memory_order_acquire);
+  return is_runner() ? queued + this_thread.buffers->output.size() : queued;
+}
+
+SendResult Stream::over_cap(std::size_t queued) {
+  can_send_.store(false, std::memory_order_release);
+  in_order([queued](Stream& stream) {
+    stream.reset(absl::ResourceExhaustedError(absl::StrCat(
+        "send: ", queued, " bytes would be queued, the cap is ", stream.limits_->write_cap)));
+  });
+  return SendResult::over_cap;
+}
+
+SendResult Stream::mark(std::size_t queued) {
+  if (queued <= limits_->write_high_mark) return SendResult::queued;
+  if (!above_high_mark_.exchange(true, std::memory_order_acq_rel)) {
+    core_->counters().add(Counter::high_marks);
+  }
+  return SendResult::high;
+}
+
+bool Stream::tell_low_mark(Connection& self) {
+  if (!above_high_mark_.load(std::memory_order_acquire)) return false;
+  if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
+  above_high_mark_.store(false, std::memory_order_release);
+  if (on_writable_) call(on_writable_, self);
+  return true;
+}
+
+void Stream::put(std::span<const std::byte> bytes) {
+  std::string& output = this_thread.buffers->output;
+  if (is_write_blocked_ || !queue_.empty()) {
+    enqueue(bytes);
+  } else if (bytes.size() >= kLarge) {
+    write_out(bytes);
+  } else {
+    output.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (output.size() >= kGathered) flush();
+  }
+}
+
+void Stream::write_out(std::span<const std::byte> more) {
+  std::string& output = this_thread.buffers->output;
+  std::span<const std::byte> first = as_span(output);
+  std::size_t budget = kWriteBudget;
+  while (!is_ending() && !is_write_blocked_ && !(queue_.empty() && first.empty() && more.empty())) {
+    if (!queue_.empty() && !(first.empty() && more.empty())) {  // behind what is queued
+      enqueue(first);
+      enqueue(more);
+      first = more = {};
+    }
+    if (budget == 0) {
+      (void)word().wake();
+      break;
+    }
+    const std::uint32_t mark = edges_.mark(Direction::write);
+    const SysResult written = write_once(first, more);
+    if (written.ok()) {
+      std::size_t count = static_cast<std::size_t>(written.value());
+      core_->counters().add(Counter::bytes_out, count);
+      last_activity_ = blocked_since_ = this_thread.now;
+      budget -= std::min(budget, count);
+      if (!queue_.empty()) {
+        queue_.consume(count);
+        dequeue(count);
+        continue;
+      }
+      const std::size_t of_first = std::min(count, first.size());
+      first = first.subspan(of_first);
+      more = more.subspan(count - of_first);
+    } else if (written.error() == EAGAIN) {
+      edges_.use_up(Direction::write, mark);
+      is_write_blocked_ = wait_for_write();
+    } else if (written.error() != EINTR) {
+      fail(errno_status(written.error(), absl::StrCat("send(fd ", fd_.get(), ")")));
+    }
+  }
+  if (!is_ending()) {
+    enqueue(first);
+    enqueue(more);
+  }
+  output.clear();
+}
+
+SysResult Stream::write_once(std::span<const std::byte> first, std::span<const std::byte> second) {
+  std::array<iovec, 64> vectors;
+  std::size_t count = 0;
+  if (!queue_.empty()) {
+    count = queue_.gather(vectors);
+  } else {
+    if (first.empty() || second.empty()) {
+      const std::span<const std::byte> only = first.empty() ? second : first;
+      return core_->kernel().send(fd_.get(), only.data(), only.size(), MSG_NOSIGNAL);
+    }
+    for (std::span<const std::byte> part : {first, second}) {
+      vectors[count++] = iovec{const_cast<std::byte*>(part.data()), part.size()};
+    }
+  }
+  msghdr message = {};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = count;
+  return core_->kernel().sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+}
+
+void Stream::enqueue(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  if (queue_.empty()) blocked_since_ = this_thread.now;
+  queue_.append(bytes);
+  queued_.fetch_add(bytes.size(), std::memory_order_acq_rel);
+  core_->counters().add(Counter::bytes_queued, bytes.size());
+}
+
+void Stream::dequeue(std::size_t count) {
+  queued_.fetch_sub(count, std::memory_order_acq_rel);
+  core_->counters().add(Counter::bytes_dequeued, count);
+}
+
+bool Stream::has_output() const { return !queue_.empty() || !this_thread.buffers->output.empty(); }
+
+}  // namespace epore::internal

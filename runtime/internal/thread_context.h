@@ -1,0 +1,35 @@
+#ifndef EPORE_RUNTIME_INTERNAL_THREAD_CONTEXT_H_
+#define EPORE_RUNTIME_INTERNAL_THREAD_CONTEXT_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace epore::internal {
+
+class Core;
+class Reactor;
+class Runnable;
+
+// What a thread that runs callbacks has for all of them: connections read into it and gather what
+// they send in it, so that an idle connection holds no buffer.
+struct IoBuffers {
+  std::array<std::byte, 64 * 1024> read;
+  std::string output;  // of the run that is under way
+};
+
+// Which runtime's thread this is and what it is doing; all null on a thread of the program.
+struct ThreadContext {
+  Core* core = nullptr;
+  Reactor* reactor = nullptr;   // whose poll thread this is
+  Runnable* current = nullptr;  // in whose run() it is
+  IoBuffers* buffers = nullptr;
+  std::int64_t now = 0;  // cached: after the poll, or before the run
+};
+
+inline constinit thread_local ThreadContext this_thread;
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_THREAD_CONTEXT_H_

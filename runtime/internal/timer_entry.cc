@@ -1,0 +1,120 @@
+#include "runtime/internal/timer_entry.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "runtime/connection.h"
+#include "runtime/internal/stream.h"
+#include "runtime/internal/thread_context.h"
+
+namespace epore::internal {
+
+TimerEntry::TimerEntry(Ref<Core> core, Reactor& home, Ref<Stream> stream, Callback callback)
+    : Runnable(home, Place::anywhere),
+      core_(std::move(core)),
+      stream_(std::move(stream)),
+      callback_(std::move(callback)) {
+  if (stream_) is_dead_ = !stream_->timers().add(*this, home.timer_lists());
+}
+
+TimerEntry::~TimerEntry() {
+  if (stream_) stream_->timers().remove(*this, home().timer_lists());
+}
+
+void TimerEntry::arm(std::int64_t after) {
+  set(saturating_add(core_->kernel().now(), std::max<std::int64_t>(after, 0)), 0);
+}
+
+void TimerEntry::arm_every(std::int64_t interval) {
+  interval = std::max<std::int64_t>(interval, 1);
+  set(saturating_add(core_->kernel().now(), interval), interval);
+}
+
+void TimerEntry::set(std::int64_t deadline, std::int64_t interval) {
+  if (is_dead_.load(std::memory_order_acquire)) return;
+  add_ref();  // for the wheel
+  const TimerQueue::Armed armed = home().arm(*this, deadline, interval);
+  if (armed.before == TimerQueue::State::armed) drop_ref();
+  if (!armed.is_armed) drop_ref();
+}
+
+bool TimerEntry::cancel() {
+  const TimerQueue::State before = home().timers().cancel(*this);
+  if (before == TimerQueue::State::armed) drop_ref();
+  return before != TimerQueue::State::idle;
+}
+
+bool TimerEntry::is_armed() { return home().timers().state(*this) != TimerQueue::State::idle; }
+
+void TimerEntry::expired() {
+  if (core_->phase() < Core::Phase::refusing) {
+    if (stream_) {
+      stream_->timer_due(*this);
+    } else {
+      core_->wake(*this);
+    }
+  }
+  drop_ref();  // the wheel's
+}
+
+bool TimerEntry::claim() {
+  add_ref();  // for the wheel, if it is periodic
+  const TimerQueue::Claimed claimed = home().timers().claim(*this, core_->kernel().now());
+  if (claimed.is_earliest) home().notify();
+  if (!claimed.is_armed) drop_ref();
+  if (claimed.was_due) core_->counters().add(Counter::timers_fired);
+  return claimed.was_due;
+}
+
+void TimerEntry::run() {
+  if (!claim()) return;
+  Connection none;
+  core_->call(callback_, none);
+}
+
+void TimerEntry::fire(Connection& connection) {
+  if (claim() && !is_dead_.load(std::memory_order_acquire)) stream_->call(callback_, connection);
+}
+
+bool TimerList::add(TimerEntry& entry, absl::Mutex& mutex) {
+  absl::MutexLock lock(&mutex);
+  if (is_closed_) return false;
+  entry.next_in_list_ = first_;
+  if (first_ != nullptr) first_->previous_in_list_ = &entry;
+  first_ = &entry;
+  entry.is_in_list_ = true;
+  return true;
+}
+
+void TimerList::remove(TimerEntry& entry, absl::Mutex& mutex) {
+  absl::MutexLock lock(&mutex);
+  if (!entry.is_in_list_) return;
+  (entry.previous_in_list_ != nullptr ? entry.previous_in_list_->next_in_list_ : first_) =
+      entry.next_in_list_;
+  if (entry.next_in_list_ != nullptr) {
+    entry.next_in_list_->previous_in_list_ = entry.previous_in_list_;
+  }
+  entry.is_in_list_ = false;
+}
+
+void TimerList::close(absl::Mutex& mutex) {
+  std::vector<Ref<TimerEntry>> entries;
+  {
+    absl::MutexLock lock(&mutex);
+    is_closed_ = true;
+    for (TimerEntry* entry = first_; entry != nullptr; entry = entry->next_in_list_) {
+      // One whose last handle is being dropped waits for this lock in its destructor.
+      if (entry->try_add_ref()) entries.push_back(Ref<TimerEntry>::adopt(entry));
+    }
+  }
+  for (const Ref<TimerEntry>& entry : entries) {
+    entry->is_dead_.store(true, std::memory_order_release);
+    entry->cancel();
+    entry->callback_ = nullptr;
+  }
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,92 @@
+#include "runtime/internal/timer_queue.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+
+namespace epore::internal {
+
+TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
+  absl::MutexLock lock(&mutex_);
+  const State before = state_of(node);
+  wheel_.remove(node);
+  node.is_due_ = false;
+  node.interval_ = interval;
+  if (deadline == kNever || is_closed_) return {before, false, false};
+  const bool is_earliest = insert(node, deadline);
+  return {before, true, is_earliest};
+}
+
+TimerQueue::State TimerQueue::cancel(TimerNode& node) {
+  absl::MutexLock lock(&mutex_);
+  const State before = state_of(node);
+  wheel_.remove(node);
+  node.is_due_ = false;
+  return before;
+}
+
+TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
+  absl::MutexLock lock(&mutex_);
+  if (!node.is_due_) return {false, false, false};
+  node.is_due_ = false;
+  if (node.interval_ == 0) return {true, false, false};
+  // On the grid of the first deadline, leaving out the periods that have passed.
+  const std::int64_t late = std::max<std::int64_t>(now - node.deadline_, 0);
+  const std::int64_t periods = late / node.interval_ + 1;
+  const std::int64_t next = periods > kNever / node.interval_
+                                ? kNever
+                                : saturating_add(node.deadline_, periods * node.interval_);
+  if (next == kNever || is_closed_) return {true, false, false};
+  return {true, true, insert(node, next)};
+}
+
+TimerQueue::State TimerQueue::state(const TimerNode& node) {
+  absl::MutexLock lock(&mutex_);
+  return state_of(node);
+}
+
+std::size_t TimerQueue::expire(std::int64_t now) {
+  if (now < earliest()) return 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    expired_.clear();
+    wheel_.advance(now, expired_);
+    for (TimerNode* node : expired_) node->is_due_ = true;
+    earliest_.store(wheel_.next_deadline(), std::memory_order_release);
+  }
+  for (TimerNode* node : expired_) node->expired();
+  return expired_.size();
+}
+
+std::uint64_t TimerQueue::size() {
+  absl::MutexLock lock(&mutex_);
+  return wheel_.size();
+}
+
+void TimerQueue::close() {
+  std::vector<TimerNode*> dropped;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_closed_ = true;
+    wheel_.advance(kNever - 1, dropped);
+    earliest_.store(kNever, std::memory_order_release);
+  }
+  for (TimerNode* node : dropped) node->expired();
+}
+
+bool TimerQueue::insert(TimerNode& node, std::int64_t deadline) {
+  wheel_.insert(node, deadline);
+  if (deadline >= earliest_.load(std::memory_order_relaxed)) return false;
+  earliest_.store(deadline, std::memory_order_release);
+  return true;
+}
+
+TimerQueue::State TimerQueue::state_of(const TimerNode& node) {
+  if (node.slot_ >= 0) return State::armed;
+  return node.is_due_ ? State::due : State::idle;
+}
+
+}  // namespace epore::internal

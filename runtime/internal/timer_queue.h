@@ -1,0 +1,80 @@
+#ifndef EPORE_RUNTIME_INTERNAL_TIMER_QUEUE_H_
+#define EPORE_RUNTIME_INTERNAL_TIMER_QUEUE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "runtime/internal/timer_wheel.h"
+
+namespace epore::internal {
+
+// A reactor's timers, armed and cancelled by any thread, expired by the poll thread.
+//
+//            arm                 deadline                claim
+//   idle -----------> armed ---------------> due ----------------> idle, or armed if periodic
+//     ^                 | cancel              | cancel
+//     +-----------------+---------------------+
+//
+// A due node is out of the wheel and its expired() has been or is about to be called. claim()
+// decides the race between a callback that is about to start and a cancel: whoever has the lock
+// first wins. A periodic node is armed anew in the claim itself, so that a cancel during its
+// callback finds it armed.
+class TimerQueue {
+ public:
+  enum class State : std::uint8_t { idle, armed, due };
+
+  struct Armed {
+    State before;
+    bool is_armed;     // now
+    bool is_earliest;  // the poll thread must be told
+  };
+
+  explicit TimerQueue(std::int64_t now) : wheel_(now) {}
+
+  // Arms the node, whatever its state; with an interval, again and again. kNever is just as idle.
+  [[nodiscard]] Armed arm(TimerNode& node, std::int64_t deadline, std::int64_t interval = 0);
+
+  // Makes it idle; returns what it was.
+  State cancel(TimerNode& node);
+
+  struct Claimed {
+    bool was_due;
+    bool is_armed;  // anew, for its next period
+    bool is_earliest;
+  };
+  // Turns due into idle, or into armed for the first period that ends after `now`.
+  [[nodiscard]] Claimed claim(TimerNode& node, std::int64_t now);
+
+  State state(const TimerNode& node);
+
+  // The poll thread: calls expired() on the nodes with deadlines up to `now`, earliest first. The
+  // nodes must live until then, cancelled or not. Returns how many there were.
+  std::size_t expire(std::int64_t now);
+
+  // At least as early as the earliest deadline. Read without the lock: whoever moves it forward
+  // wakes the poll thread afterwards.
+  std::int64_t earliest() const { return earliest_.load(std::memory_order_acquire); }
+
+  std::uint64_t size();
+
+  // For the end: takes all out, idle, calls expired() on them, and stays empty from now on.
+  void close();
+
+ private:
+  bool insert(TimerNode& node, std::int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static State state_of(const TimerNode& node);
+
+  std::atomic<std::int64_t> earliest_{kNever};  // written under mutex_
+  std::vector<TimerNode*> expired_;             // poll thread only
+
+  absl::Mutex mutex_;
+  TimerWheel wheel_ ABSL_GUARDED_BY(mutex_);
+  bool is_closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_TIMER_QUEUE_H_

@@ -1,0 +1,105 @@
+#include "runtime/internal/timer_wheel.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace epore::internal {
+
+void TimerWheel::insert(TimerNode& node, std::int64_t deadline) {
+  node.deadline_ = deadline;
+  link(node);
+  ++size_;
+}
+
+void TimerWheel::link(TimerNode& node) {
+  const std::int64_t tick = std::max(to_tick(std::max<std::int64_t>(node.deadline_, 0)), tick_);
+  const std::uint64_t difference = static_cast<std::uint64_t>(tick ^ tick_);
+  const int level = difference == 0 ? 0 : (std::bit_width(difference) - 1) / 6;
+  const int digit = static_cast<int>((tick >> (6 * level)) & (kDigits - 1));
+  const int index = level * kDigits + digit;
+  Slot& slot = slots_[static_cast<std::size_t>(index)];
+  node.slot_ = static_cast<std::int16_t>(index);
+  node.previous_ = nullptr;
+  node.next_ = slot.first;
+  if (slot.first != nullptr) slot.first->previous_ = &node;
+  slot.first = &node;
+  slot.earliest = std::min(slot.earliest, node.deadline_);
+  occupied_[static_cast<std::size_t>(level)] |= std::uint64_t{1} << digit;
+}
+
+bool TimerWheel::remove(TimerNode& node) {
+  if (node.slot_ < 0) return false;
+  Slot& slot = slots_[static_cast<std::size_t>(node.slot_)];
+  (node.previous_ != nullptr ? node.previous_->next_ : slot.first) = node.next_;
+  if (node.next_ != nullptr) node.next_->previous_ = node.previous_;
+  if (slot.first == nullptr) {
+    slot = Slot();
+    occupied_[static_cast<std::size_t>(node.slot_ / kDigits)] &=
+        ~(std::uint64_t{1} << (node.slot_ % kDigits));
+  } else if (node.deadline_ == slot.earliest) {
+    slot.is_stale = true;
+  }
+  node.slot_ = -1;
+  --size_;
+  return true;
+}
+
+void TimerWheel::advance(std::int64_t now, std::vector<TimerNode*>& due) {
+  const std::int64_t target = std::max(to_tick(now), tick_);
+  later_.clear();
+  for (int index = first_slot(); index >= 0 && slot_start(index) <= target; index = first_slot()) {
+    const std::size_t sorted = due.size();
+    Slot& slot = slots_[static_cast<std::size_t>(index)];
+    for (TimerNode* node = slot.first; node != nullptr;) {
+      TimerNode* next = node->next_;
+      node->slot_ = -1;
+      (node->deadline_ <= now ? due : later_).push_back(node);
+      node = next;
+    }
+    slot = Slot();
+    occupied_[static_cast<std::size_t>(index / kDigits)] &=
+        ~(std::uint64_t{1} << (index % kDigits));
+    const auto earlier = [](const TimerNode* a, const TimerNode* b) {
+      return a->deadline_ < b->deadline_;
+    };
+    const auto from = due.begin() + static_cast<std::ptrdiff_t>(sorted);
+    if (!std::is_sorted(from, due.end(), earlier)) std::stable_sort(from, due.end(), earlier);
+    size_ -= due.size() - sorted;
+  }
+  tick_ = target;
+  for (TimerNode* node : later_) link(*node);
+}
+
+std::int64_t TimerWheel::next_deadline() {
+  const int index = first_slot();
+  if (index < 0) return kNever;
+  Slot& slot = slots_[static_cast<std::size_t>(index)];
+  if (slot.is_stale) {
+    slot.earliest = kNever;
+    for (const TimerNode* node = slot.first; node != nullptr; node = node->next_) {
+      slot.earliest = std::min(slot.earliest, node->deadline_);
+    }
+    slot.is_stale = false;
+  }
+  return slot.earliest;
+}
+
+int TimerWheel::first_slot() const {
+  for (int level = 0; level < kLevels; ++level) {
+    const std::uint64_t bits = occupied_[static_cast<std::size_t>(level)];
+    if (bits != 0) return level * kDigits + std::countr_zero(bits);
+  }
+  return -1;
+}
+
+std::int64_t TimerWheel::slot_start(int slot) const {
+  // The digits above the slot's level are those of now, the ones below are zero.
+  const int shift = 6 * (slot / kDigits);
+  const std::int64_t above = (tick_ >> shift) & ~std::int64_t{kDigits - 1};
+  return (above | (slot % kDigits)) << shift;
+}
+
+}  // namespace epore::internal

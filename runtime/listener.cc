@@ -1,0 +1,27 @@
+#include "runtime/listener.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "runtime/internal/listener_state.h"
+
+namespace epore {
+
+Listener::Listener() = default;
+
+Listener::Listener(std::shared_ptr<internal::ListenerState> state) : state_(std::move(state)) {}
+
+std::vector<SocketAddress> Listener::addresses() const {
+  return state_ != nullptr ? state_->addresses() : std::vector<SocketAddress>();
+}
+
+SocketAddress Listener::address() const {
+  return state_ != nullptr ? state_->addresses().front() : SocketAddress();
+}
+
+void Listener::close() {
+  if (state_ != nullptr) state_->close();
+}
+
+}  // namespace epore

@@ -1,0 +1,85 @@
+#include "runtime/options.h"
+
+#include <optional>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+namespace epore {
+namespace {
+
+// Far more threads than any machine has cores, and far fewer than it takes to bring one down.
+constexpr int kMaxThreads = 1024;
+
+absl::Status check_range(std::string_view name, std::int64_t value, std::int64_t low,
+                         std::int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " is ", value, ", must be from ", low, " to ", high));
+}
+
+absl::Status check_timeout(std::string_view name, absl::Duration value) {
+  if (value >= absl::ZeroDuration()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " is ", absl::FormatDuration(value), ", must not be negative"));
+}
+
+absl::Status check_positive(std::string_view name, absl::Duration value) {
+  if (value > absl::ZeroDuration()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " is ", absl::FormatDuration(value), ", must be more than zero"));
+}
+
+template <typename... Statuses>
+absl::Status first_error(Statuses... statuses) {
+  absl::Status first;
+  ((first.ok() ? void(first = statuses) : void()), ...);
+  return first;
+}
+
+}  // namespace
+
+std::optional<Dispatch> parse_dispatch(std::string_view name) {
+  if (name == dispatch_name(Dispatch::workers)) return Dispatch::workers;
+  if (name == dispatch_name(Dispatch::poll_thread)) return Dispatch::poll_thread;
+  return std::nullopt;
+}
+
+std::string_view dispatch_name(Dispatch dispatch) {
+  return dispatch == Dispatch::workers ? "workers" : "poll_thread";
+}
+
+absl::Status RuntimeOptions::check() const {
+  return first_error(check_range("RuntimeOptions::reactors", reactors, 1, kMaxThreads),
+                     check_range("RuntimeOptions::workers", workers, 0, kMaxThreads),
+                     check_range("RuntimeOptions::events_per_poll",
+                                 static_cast<std::int64_t>(events_per_poll), 1, 1 << 20),
+                     check_timeout("RuntimeOptions::drain_timeout", drain_timeout));
+}
+
+absl::Status ConnectionOptions::check() const {
+  absl::Status times =
+      first_error(check_positive("ConnectionOptions::idle_timeout", idle_timeout),
+                  check_positive("ConnectionOptions::write_stall_timeout", write_stall_timeout),
+                  check_timeout("ConnectionOptions::linger_timeout", linger_timeout));
+  if (!times.ok()) return times;
+  if (write_low_mark <= write_high_mark && write_high_mark <= write_cap) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("ConnectionOptions: write_low_mark (", write_low_mark, ") <= write_high_mark (",
+                   write_high_mark, ") <= write_cap (", write_cap, ") does not hold"));
+}
+
+absl::Status ListenOptions::check() const {
+  return first_error(check_range("ListenOptions::backlog", backlog, 1, 1 << 30),
+                     check_range("ListenOptions::accept_budget",
+                                 static_cast<std::int64_t>(accept_budget), 1, 1 << 20),
+                     connection.check());
+}
+
+absl::Status ConnectOptions::check() const {
+  return first_error(check_positive("ConnectOptions::timeout", timeout), connection.check());
+}
+
+}  // namespace epore

@@ -1,0 +1,15 @@
+#include "runtime/report.h"
+
+#include <cstdio>
+
+#include "absl/status/status.h"
+
+namespace epore {
+
+int report(const absl::Status& status) {
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "error: %s\n", status.ToString().c_str());
+  return 1;
+}
+
+}  // namespace epore

@@ -1,0 +1,95 @@
+#include "runtime/runtime.h"
+
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "absl/log/check.h"
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "runtime/internal/connector.h"
+#include "runtime/internal/core.h"
+#include "runtime/internal/listener_state.h"
+#include "runtime/internal/signal_waiter.h"
+#include "runtime/internal/stream.h"
+#include "runtime/internal/timer_entry.h"
+
+namespace epore {
+
+using internal::Core;
+using internal::Ref;
+
+Runtime::Runtime(RuntimeOptions options)
+    : core_(Ref<Core>::adopt(new Core(std::move(options)))),
+      signals_(std::make_unique<internal::SignalWaiter>()) {}
+
+Runtime::~Runtime() {
+  if (core_->is_own_thread()) {
+    LOG(FATAL) << "epore: a Runtime is destroyed in one of its own callbacks, and would have to "
+                  "wait for itself";
+  }
+  CHECK_OK(shutdown());
+}
+
+absl::Status Runtime::status() const { return core_->status(); }
+
+absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallback on_accept,
+                                         const ListenOptions& options) {
+  if (!status().ok()) return status();
+  if (core_->phase() != Core::Phase::running) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("listen(\"", address, "\"): the runtime is shut down"));
+  }
+  absl::StatusOr<std::shared_ptr<internal::ListenerState>> state =
+      internal::ListenerState::open(core_, address, std::move(on_accept), options);
+  if (!state.ok()) return state.status();
+  return Listener(*std::move(state));
+}
+
+void Runtime::connect(std::string_view address, ConnectCallback on_connected,
+                      const ConnectOptions& options) {
+  if (core_->phase() >= Core::Phase::refusing) {
+    // No thread is left that could call it.
+    on_connected(!status().ok() ? status()
+                                : absl::CancelledError(absl::StrCat(
+                                      "connect(", address, "): the runtime is shut down")));
+    return;
+  }
+  internal::Connector::start(core_, address, std::move(on_connected), options);
+}
+
+absl::Status Runtime::post(Closure closure) { return core_->post(std::move(closure)); }
+
+Timer Runtime::timer(Closure callback) {
+  if (core_->phase() >= Core::Phase::refusing) return Timer();
+  return Timer(Ref<internal::TimerEntry>::adopt(new internal::TimerEntry(
+      core_, core_->any_reactor(), Ref<internal::Stream>(),
+      [callback = std::move(callback)](Connection&) mutable { callback(); })));
+}
+
+Timer Runtime::post_after(absl::Duration delay, Closure closure) {
+  Timer timer = this->timer(std::move(closure));
+  timer.arm(delay);
+  return timer;
+}
+
+absl::Status Runtime::shutdown() { return shutdown(core_->options().drain_timeout); }
+
+absl::Status Runtime::shutdown(absl::Duration drain_timeout) {
+  return core_->shutdown(absl::ToInt64Nanoseconds(drain_timeout), [] { return false; });
+}
+
+void Runtime::request_shutdown() { core_->request_shutdown(); }
+
+absl::Status Runtime::run_until_signal() { return signals_->run(*core_); }
+
+absl::Status Runtime::on_signal(int signal, Closure callback) {
+  return signals_->add(signal, std::move(callback));
+}
+
+Counters Runtime::counters() const { return core_->snapshot(); }
+
+}  // namespace epore

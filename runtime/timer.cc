@@ -1,0 +1,40 @@
+#include "runtime/timer.h"
+
+#include <utility>
+
+#include "absl/time/time.h"
+#include "runtime/internal/timer_entry.h"
+
+namespace epore {
+namespace {
+
+// Up to whole nanoseconds, so that no timer fires early.
+std::int64_t nanoseconds(absl::Duration duration) {
+  if (duration <= absl::ZeroDuration()) return 0;
+  return absl::ToInt64Nanoseconds(absl::Ceil(duration, absl::Nanoseconds(1)));
+}
+
+}  // namespace
+
+Timer::Timer() = default;
+Timer::Timer(const Timer&) = default;
+Timer::Timer(Timer&&) noexcept = default;
+Timer& Timer::operator=(const Timer&) = default;
+Timer& Timer::operator=(Timer&&) noexcept = default;
+Timer::~Timer() = default;
+
+Timer::Timer(internal::Ref<internal::TimerEntry> entry) : entry_(std::move(entry)) {}
+
+void Timer::arm(absl::Duration after) {
+  if (entry_) entry_->arm(nanoseconds(after));
+}
+
+void Timer::arm_every(absl::Duration interval) {
+  if (entry_) entry_->arm_every(nanoseconds(interval));
+}
+
+bool Timer::cancel() { return entry_ && entry_->cancel(); }
+
+bool Timer::is_armed() const { return entry_ && entry_->is_armed(); }
+
+}  // namespace epore
