@@ -1,0 +1,84 @@
+#include "examples/server_flags.h"
+
+#include <csignal>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "examples/command_line.h"
+#include "runtime/address.h"
+#include "runtime/options.h"
+#include "runtime/report.h"
+#include "runtime/runtime.h"
+
+ABSL_FLAG(std::string, address, "", "HOST:PORT to listen on; port 0: any that is free");
+ABSL_FLAG(int, workers, 0, "worker threads; 0: one per core");
+ABSL_FLAG(int, reactors, 1, "poll threads, each with an event queue of its own");
+ABSL_FLAG(std::string, dispatch,
+          std::string(epore::dispatch_name(epore::RuntimeOptions().dispatch)),
+          "who runs callbacks: workers or poll_thread");
+ABSL_FLAG(std::string, selector, "", "the event queue's engine: epoll or poll; empty: the best");
+
+namespace examples {
+namespace {
+
+constexpr std::string_view kSharedHelp = R"(
+Flags that all servers share:
+  --address=HOST:PORT  listen here; port 0: any that is free
+  --workers=N          worker threads; 0, the default: one per core
+  --reactors=N         poll threads, each with an event queue of its own; default 1
+  --dispatch=NAME      who runs callbacks: workers (default) or poll_thread
+  --selector=NAME      the event queue's engine: epoll or poll; default: the best there is
+  --help               print this
+
+The first line on stdout is `LISTEN address:port`. SIGTERM drains and exits with 0, a second one ends
+at once. SIGUSR1 prints the counters as one line of JSON on stderr.
+)";
+
+int at_least(int least, const absl::Flag<int>& flag, std::string_view name) {
+  const int value = absl::GetFlag(flag);
+  if (value < least) usage_error(absl::StrCat("--", name, "=", value, ": at least ", least));
+  return value;
+}
+
+}  // namespace
+
+ServerFlags parse_server_flags(int argc, char** argv, std::string_view help) {
+  ServerFlags flags;
+  flags.arguments = parse_command_line(argc, argv, absl::StrCat(help, kSharedHelp));
+  flags.address = absl::GetFlag(FLAGS_address);
+  if (!flags.address.empty()) {
+    const auto parsed = epore::HostPort::parse(flags.address);
+    if (!parsed.ok()) usage_error(absl::StrCat("--address: ", parsed.status().message()));
+  }
+  flags.options.workers = at_least(0, FLAGS_workers, "workers");
+  flags.options.reactors = at_least(1, FLAGS_reactors, "reactors");
+  const std::string name = absl::GetFlag(FLAGS_dispatch);
+  const std::optional<epore::Dispatch> dispatch = epore::parse_dispatch(name);
+  if (!dispatch) {
+    usage_error(absl::StrCat("--dispatch=", name, ": unknown; there are workers and poll_thread"));
+  }
+  flags.options.dispatch = *dispatch;
+  flags.options.selector = absl::GetFlag(FLAGS_selector);
+  return flags;
+}
+
+int run_server(epore::Runtime& runtime, const epore::Listener& listener) {
+  // Before the first line, so that who reads it may signal.
+  const absl::Status counts = runtime.on_signal(
+      SIGUSR1, [&runtime] { std::fprintf(stderr, "%s\n", runtime.counters().to_json().c_str()); });
+  if (!counts.ok()) return epore::report(counts);
+
+  for (const epore::SocketAddress& address : listener.addresses()) {
+    std::printf("LISTEN %s\n", address.to_string().c_str());
+  }
+  std::fflush(stdout);
+  return epore::report(runtime.run_until_signal());
+}
+
+}  // namespace examples
