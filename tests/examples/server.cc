@@ -1,0 +1,56 @@
+#include "tests/examples/server.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "examples/child_process.h"
+
+namespace examples {
+
+ChildProcess start_program(const std::string& name, const std::vector<std::string>& arguments) {
+  const char* const runfiles = std::getenv("TEST_SRCDIR");
+  const char* const workspace = std::getenv("TEST_WORKSPACE");
+  CHECK(runfiles != nullptr && workspace != nullptr) << "to be run by `bazel test`";
+  std::vector<std::string> command = {absl::StrCat(runfiles, "/", workspace, "/examples/", name)};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  absl::StatusOr<ChildProcess> process =
+      ChildProcess::start(command, ChildProcess::Errors::captured);
+  CHECK_OK(process.status());
+  return *std::move(process);
+}
+
+Server::Server(const std::string& name, const std::vector<std::string>& arguments)
+    : process(start_program(name, arguments)) {
+  constexpr std::string_view kListen = "LISTEN ";
+  const std::optional<std::string> line = process.read_line();
+  CHECK(line && absl::StartsWith(*line, kListen))
+      << (line ? *line : process.read_error_line(absl::ZeroDuration()).value_or("no first line"));
+  address = line->substr(kListen.size());
+}
+
+std::string Server::counters() {
+  process.signal(SIGUSR1);
+  return process.read_error_line().value_or("");
+}
+
+int Server::terminate() {
+  process.signal(SIGTERM);
+  return process.wait().value_or(-1);
+}
+
+long long counter(const std::string& json, const std::string& name) {
+  const std::string key = absl::StrCat("\"", name, "\":");
+  const std::size_t at = json.find(key);
+  return at == json.npos ? -1 : std::strtoll(json.c_str() + at + key.size(), nullptr, 10);
+}
+
+}  // namespace examples

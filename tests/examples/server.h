@@ -1,0 +1,34 @@
+#ifndef EPORE_TESTS_EXAMPLES_SERVER_H_
+#define EPORE_TESTS_EXAMPLES_SERVER_H_
+
+#include <string>
+#include <vector>
+
+#include "examples/child_process.h"
+
+namespace examples {
+
+// Starts a program of examples/ that the test has as data, with its stderr captured.
+ChildProcess start_program(const std::string& name, const std::vector<std::string>& arguments = {});
+
+// The same for a server: its first line must be `LISTEN address:port`.
+struct Server {
+  explicit Server(const std::string& name, const std::vector<std::string>& arguments);
+
+  ChildProcess process;
+  std::string address;  // "127.0.0.1:1234"
+  std::string port() const { return address.substr(address.rfind(':') + 1); }
+
+  // Sends SIGUSR1 and returns the line that comes on stderr.
+  std::string counters();
+
+  // Sends SIGTERM and returns the exit code.
+  int terminate();
+};
+
+// A number of the counters' line; -1 if it is not there.
+long long counter(const std::string& json, const std::string& name);
+
+}  // namespace examples
+
+#endif  // EPORE_TESTS_EXAMPLES_SERVER_H_
