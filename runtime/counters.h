@@ -18,22 +18,22 @@ struct Counters {
 
   // Since the start.
   std::uint64_t accepts = 0;
-  std::uint64_t accept_errors = 0;       // transient ones, of connections that died in the backlog
-  std::uint64_t accept_pauses = 0;       // for want of descriptors or memory, or at the limit
-  std::uint64_t connects = 0;            // that succeeded
+  std::uint64_t accept_errors = 0;  // transient ones, of connections that died in the backlog
+  std::uint64_t accept_pauses = 0;  // for want of descriptors or memory, or at the limit
+  std::uint64_t connects = 0;       // that succeeded
   std::uint64_t connect_errors = 0;
-  std::uint64_t polls = 0;               // turns
+  std::uint64_t polls = 0;  // turns
   std::uint64_t events = 0;
-  std::uint64_t stale_events = 0;        // for registrations that were gone, dropped
+  std::uint64_t stale_events = 0;  // for registrations that were gone, dropped
   std::uint64_t callbacks = 0;
   std::uint64_t callback_exceptions = 0;
   std::uint64_t posts = 0;
-  std::uint64_t wakes = 0;               // of the poll thread by another
+  std::uint64_t wakes = 0;  // of the poll thread by another
   std::uint64_t timers_fired = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
-  std::uint64_t read_pauses = 0;         // pause_reading() that took effect
-  std::uint64_t high_marks = 0;          // queues that rose above the high mark
+  std::uint64_t read_pauses = 0;  // pause_reading() that took effect
+  std::uint64_t high_marks = 0;   // queues that rose above the high mark
 
   // System calls by name, those that were made.
   std::vector<std::pair<std::string, std::uint64_t>> system_calls;

@@ -77,8 +77,8 @@ struct ConnectionOptions {
 };
 
 struct ListenOptions {
-  int backlog = 4096;           // the system caps it, see listen(2)
-  bool reuse_port = false;      // SO_REUSEPORT: other processes may listen on the same port
+  int backlog = 4096;              // the system caps it, see listen(2)
+  bool reuse_port = false;         // SO_REUSEPORT: other processes may listen on the same port
   std::size_t accept_budget = 64;  // connections taken in one turn, so that others get theirs
   ConnectionOptions connection;
 

@@ -51,11 +51,8 @@ absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallbac
 
 void Runtime::connect(std::string_view address, ConnectCallback on_connected,
                       const ConnectOptions& options) {
-  if (core_->phase() >= Core::Phase::refusing) {
-    // No thread is left that could call it.
-    on_connected(!status().ok() ? status()
-                                : absl::CancelledError(absl::StrCat(
-                                      "connect(", address, "): the runtime is shut down")));
+  if (!status().ok()) {
+    on_connected(status());  // no thread is there that could call it
     return;
   }
   internal::Connector::start(core_, address, std::move(on_connected), options);

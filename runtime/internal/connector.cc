@@ -36,7 +36,6 @@ Connector::~Connector() = default;
 
 void Connector::begin(std::string_view address) {
   target_ = std::string(address);
-  core_->begin_activity();
   if (!home().slots().acquire(*this)) {
     last_error_ = absl::ResourceExhaustedError("connect: no slot is left");
     is_cancelled_.store(true, std::memory_order_release);

@@ -107,6 +107,13 @@ void Core::connection_closed() {
   for (const Ref<Acceptor>& acceptor : paused) acceptor->resume();
 }
 
+bool Core::begin_activity() {
+  activities_.fetch_add(1, std::memory_order_seq_cst);
+  if (phase() < Phase::refusing) return true;
+  end_activity();
+  return false;
+}
+
 void Core::end_activity() {
   activities_.fetch_sub(1, std::memory_order_seq_cst);
   if (phase() != Phase::running) gate_.notify();

@@ -76,8 +76,9 @@ class Core final : public RefCounted {
   // Its descriptor is closed, the permit is free: listeners that pause may go on.
   void connection_closed();
 
-  // Connecting attempts and connections that shutdown has to wait for.
-  void begin_activity() { activities_.fetch_add(1, std::memory_order_seq_cst); }
+  // Connecting attempts and connections, which shutdown waits for. False: it is too late to begin
+  // one. Either shutdown, which sets its phase first, sees the activity, or this sees the phase.
+  bool begin_activity();
   void end_activity();
 
   // Acceptors that wait for a descriptor or a permit.

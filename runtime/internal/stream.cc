@@ -43,8 +43,11 @@ Stream::~Stream() = default;
 bool Stream::start(Connection::Callback first, bool is_registered) {
   is_in_queue_already_ = is_registered;
   last_activity_ = this_thread.now;
-  if (!home().slots().acquire(*this)) return false;
-  core_->begin_activity();
+  if (!core_->begin_activity()) return false;
+  if (!home().slots().acquire(*this)) {
+    core_->end_activity();
+    return false;
+  }
   core_->counters().add(Counter::connections_opened);
   // Before the descriptor is registered: no event can come earlier.
   mail([first = std::move(first)](Stream& stream, Connection& self) mutable {

@@ -53,7 +53,8 @@ class Stream final : public Registration, private TimerNode {
   ~Stream() override;
 
   // Begins: `first` is its first callback. `is_registered`: the descriptor is in the event queue
-  // already, under a token that its owner has retired. False: no slot was left; nothing happens.
+  // already, under a token that its owner has retired. False: the runtime is shut down or no slot
+  // was left; nothing happens.
   bool start(Connection::Callback first, bool is_registered);
 
   // -- Any thread. Connection's methods; see there. --
