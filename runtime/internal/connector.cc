@@ -20,7 +20,12 @@ void Connector::start(Ref<Core> core, std::string_view address, Callback done,
                       const ConnectOptions& options) {
   Reactor& home = core->any_reactor();
   const auto connector = Ref<Connector>::adopt(new Connector(core, home, std::move(done), options));
-  connector->begin(address);
+  if (core->begin_activity()) {
+    connector->begin(address);
+  } else {  // no thread is left that could call it
+    connector->done_(
+        absl::CancelledError(absl::StrCat("connect(", address, "): the runtime is shut down")));
+  }
 }
 
 Connector::Connector(Ref<Core> core, Reactor& home, Callback done, const ConnectOptions& options)
@@ -204,18 +209,25 @@ void Connector::drop_socket() {
 }
 
 void Connector::succeed() {
-  is_finished_ = true;
-  home().timers().cancel(*this);
-  core_->counters().add(Counter::connects);
   const SocketAddress local = local_address_of(core_->kernel(), fd_.get());
   const auto stream = Ref<Stream>::adopt(new Stream(
       core_, home(), std::move(fd_), std::make_shared<const StreamLimits>(options_.connection),
       local, addresses_[next_ - 1]));
-  retire();  // from here on its token is stale; the stream registers the descriptor anew
-  const bool started =
-      stream->start([done = std::move(done_)](Connection& connection) mutable { done(connection); },
-                    /*is_registered=*/true);
-  if (!started) core_->connection_closed();
+  const bool started = stream->start(
+      [self = Ref<Connector>::share(this)](Connection& connection) {
+        self->done_(connection);
+        self->done_ = nullptr;
+      },
+      /*is_registered=*/true);
+  if (!started) {  // the stream closes the descriptor, which nobody has duplicated
+    is_registered_ = false;
+    finish(absl::CancelledError(absl::StrCat("connect(", target_, "): the runtime shuts down")));
+    return;
+  }
+  is_finished_ = true;
+  home().timers().cancel(*this);
+  core_->counters().add(Counter::connects);
+  retire();  // its token is stale from here on; the stream registers the descriptor anew
   core_->end_activity();
 }
 
