@@ -1,0 +1,168 @@
+// The same echo on Boost.Asio, written as its own examples are, and for speed: concrete executors
+// instead of any_io_executor, the session handed from handler to handler instead of shared again
+// for each, handler memory recycled as Asio does by itself.
+
+#include "tests/bench/contender_program.h"
+
+#ifndef EPORE_HAVE_BOOST
+
+int main(int argc, char** argv) {
+  epore::bench::begin_contender(argc, argv, "An echo server on Boost.Asio (built without Boost).");
+  return epore::bench::skip_contender("built without Boost");
+}
+
+#else
+
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio.hpp>
+#include <boost/version.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "tests/bench/tcp.h"
+
+ABSL_FLAG(int, threads, 1, "threads that run one io_context");
+ABSL_FLAG(int, contexts, 1,
+          "io_contexts with a thread each, connections given to them in turn; not with --threads");
+ABSL_FLAG(bool, locking, true,
+          "with one thread: false gives BOOST_ASIO_CONCURRENCY_HINT_UNSAFE instead of 1");
+
+namespace epore::bench {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using Socket = asio::basic_stream_socket<asio::ip::tcp, asio::io_context::executor_type>;
+using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, asio::io_context::executor_type>;
+using SignalSet = asio::basic_signal_set<asio::io_context::executor_type>;
+
+// A connection: reads what is there, writes it back, and so on. Its operations follow one another,
+// so it needs no strand on a context with several threads. Each handler owns the session, and
+// whoever starts no further operation ends it.
+class Session {
+ public:
+  explicit Session(Socket socket) : socket_(std::move(socket)) {}
+
+  static void read(std::shared_ptr<Session> self) {
+    Session& session = *self;
+    session.socket_.async_read_some(
+        asio::buffer(session.buffer_),
+        [self = std::move(self)](const error_code& error, std::size_t size) mutable {
+          if (!error) write(std::move(self), size);
+        });
+  }
+
+ private:
+  static void write(std::shared_ptr<Session> self, std::size_t size) {
+    Session& session = *self;
+    asio::async_write(session.socket_, asio::buffer(session.buffer_.data(), size),
+                      [self = std::move(self)](const error_code& error, std::size_t) mutable {
+                        if (!error) read(std::move(self));
+                      });
+  }
+
+  Socket socket_;
+  std::array<char, 16 * 1024> buffer_;
+};
+
+class Server {
+ public:
+  Server(std::vector<std::unique_ptr<asio::io_context> >& contexts,
+         const asio::ip::tcp::endpoint& endpoint)
+      : contexts_(contexts), acceptor_(*contexts.front(), endpoint, /*reuse_addr=*/true) {
+    accept();
+  }
+
+  asio::ip::tcp::endpoint local_endpoint() const { return acceptor_.local_endpoint(); }
+
+ private:
+  void accept() {
+    asio::io_context& context = *contexts_[next_++ % contexts_.size()];
+    acceptor_.async_accept(context, [this](const error_code& error, Socket socket) {
+      if (error == asio::error::operation_aborted) return;
+      if (!error) start(std::move(socket));
+      accept();
+    });
+  }
+
+  static void start(Socket socket) {
+    error_code ignored;
+    socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+    const asio::io_context::executor_type executor = socket.get_executor();
+    auto session = std::make_shared<Session>(std::move(socket));
+    // On its own context's thread from the first operation on.
+    asio::dispatch(executor,
+                   [session = std::move(session)]() mutable { Session::read(std::move(session)); });
+  }
+
+  std::vector<std::unique_ptr<asio::io_context> >& contexts_;
+  std::size_t next_ = 0;
+  Acceptor acceptor_;
+};
+
+absl::Status serve() {
+  const int threads = absl::GetFlag(FLAGS_threads);
+  const int contexts = absl::GetFlag(FLAGS_contexts);
+  const bool is_locking = absl::GetFlag(FLAGS_locking);
+  if (threads < 1 || contexts < 1) {
+    return absl::InvalidArgumentError("--threads and --contexts must be at least 1");
+  }
+  if ((threads > 1) + (contexts > 1) + !is_locking > 1) {
+    return absl::InvalidArgumentError("--threads, --contexts and --nolocking exclude each other");
+  }
+  const absl::StatusOr<Endpoint> endpoint = Endpoint::parse(contender_address());
+  if (!endpoint.ok()) return endpoint.status();
+
+  std::vector<std::unique_ptr<asio::io_context> > all;
+  const int hint = is_locking ? threads : BOOST_ASIO_CONCURRENCY_HINT_UNSAFE;
+  for (int i = 0; i < contexts; ++i) all.push_back(std::make_unique<asio::io_context>(hint));
+  SignalSet signals(*all.front(), SIGTERM);
+  signals.async_wait([&all](const error_code&, int) {
+    for (auto& context : all) context->stop();
+  });
+  Server server(
+      all, asio::ip::tcp::endpoint(asio::ip::address_v4(ntohl(endpoint->address.sin_addr.s_addr)),
+                                   ntohs(endpoint->address.sin_port)));
+  // Contexts without connections have nothing to do yet and would return.
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type> > guards;
+  for (auto& context : all) guards.push_back(asio::make_work_guard(*context));
+
+  announce_contender(absl::StrCat(server.local_endpoint().address().to_string(), ":",
+                                  server.local_endpoint().port()),
+                     absl::StrCat(BOOST_ASIO_VERSION / 100000, ".", BOOST_ASIO_VERSION / 100 % 1000,
+                                  ".", BOOST_ASIO_VERSION % 100, " (Boost ", BOOST_VERSION / 100000,
+                                  ".", BOOST_VERSION / 100 % 1000, ".", BOOST_VERSION % 100, ")"));
+
+  std::vector<std::thread> others;
+  for (int i = 1; i < threads; ++i) others.emplace_back([&all] { all.front()->run(); });
+  for (int i = 1; i < contexts; ++i) others.emplace_back([&all, i] { all[i]->run(); });
+  all.front()->run();
+  for (std::thread& thread : others) thread.join();
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace epore::bench
+
+int main(int argc, char** argv) {
+  epore::bench::begin_contender(argc, argv, "An echo server on Boost.Asio.");
+  try {
+    const absl::Status status = epore::bench::serve();
+    return status.ok() ? 0 : epore::bench::fail_contender(status);
+  } catch (const std::exception& error) {
+    return epore::bench::fail_contender(absl::UnknownError(error.what()));
+  }
+}
+
+#endif  // EPORE_HAVE_BOOST

@@ -1,0 +1,81 @@
+#ifndef EPORE_TESTS_BENCH_LOAD_H_
+#define EPORE_TESTS_BENCH_LOAD_H_
+
+#include <sys/epoll.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "poll/owned_fd.h"
+#include "tests/bench/histogram.h"
+#include "tests/bench/load_connection.h"
+#include "tests/bench/stream_pattern.h"
+#include "tests/bench/tcp.h"
+
+namespace epore::bench {
+
+struct LoadOptions {
+  int connections = 1;
+  std::size_t message_size = 64;
+  int depth = 1;  // messages in flight on each connection
+
+  // No reply on any connection for so long is an error.
+  absl::Duration stall_timeout = absl::Seconds(10);
+
+  absl::Status check() const;
+};
+
+// When a run ends: after a time, or once so many messages were sent.
+struct LoadLimit {
+  absl::Duration duration = absl::InfiniteDuration();
+  std::uint64_t messages = ~std::uint64_t{0};
+};
+
+struct LoadResult {
+  std::uint64_t messages = 0;  // all that were sent in the run, and all came back
+  double rate = 0;             // messages per second up to the limit, without the last ones' tail
+  Histogram latency;           // in nanoseconds, from before its send to after its last recv
+  absl::Duration elapsed;
+  absl::Duration cpu;  // of the load itself
+};
+
+// Closed-loop load on an echo server: each connection sends its next message when one has come
+// back. One thread, the caller's. Every byte is compared.
+//
+//   auto load = Load::connect(server, {.connections = 50});
+//   (*load)->run({.duration = absl::Milliseconds(100)});            // warms up
+//   auto result = (*load)->run({.duration = absl::Seconds(1)});     // measures
+//
+// Between two runs nothing is in flight, so that the server sleeps and what it has used up is
+// exact. After an error, whose text names the connection, only the destructor may follow.
+class Load {
+ public:
+  static absl::StatusOr<std::unique_ptr<Load>> connect(const Endpoint& server,
+                                                       const LoadOptions& options);
+  absl::StatusOr<LoadResult> run(const LoadLimit& limit);
+
+ private:
+  struct Run;
+
+  explicit Load(const LoadOptions& options);
+  absl::Status connect_all(const Endpoint& server);
+  absl::Status wait_and_handle(Run& run);
+  absl::Status handle(Run& run, const epoll_event& event);
+  absl::Status begin_messages(Run& run, LoadConnection& connection, int count, std::uint64_t now);
+
+  const LoadOptions options_;
+  const StreamPattern pattern_;
+  OwnedFd epoll_;
+  std::vector<std::unique_ptr<LoadConnection>> connections_;
+  std::vector<char> buffer_;
+  std::vector<epoll_event> events_;
+};
+
+}  // namespace epore::bench
+
+#endif  // EPORE_TESTS_BENCH_LOAD_H_
