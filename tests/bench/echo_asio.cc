@@ -78,7 +78,7 @@ class Session {
 
 class Server {
  public:
-  Server(std::vector<std::unique_ptr<asio::io_context> >& contexts,
+  Server(std::vector<std::unique_ptr<asio::io_context>>& contexts,
          const asio::ip::tcp::endpoint& endpoint)
       : contexts_(contexts), acceptor_(*contexts.front(), endpoint, /*reuse_addr=*/true) {
     accept();
@@ -106,7 +106,7 @@ class Server {
                    [session = std::move(session)]() mutable { Session::read(std::move(session)); });
   }
 
-  std::vector<std::unique_ptr<asio::io_context> >& contexts_;
+  std::vector<std::unique_ptr<asio::io_context>>& contexts_;
   std::size_t next_ = 0;
   Acceptor acceptor_;
 };
@@ -124,7 +124,7 @@ absl::Status serve() {
   const absl::StatusOr<Endpoint> endpoint = Endpoint::parse(contender_address());
   if (!endpoint.ok()) return endpoint.status();
 
-  std::vector<std::unique_ptr<asio::io_context> > all;
+  std::vector<std::unique_ptr<asio::io_context>> all;
   const int hint = is_locking ? threads : BOOST_ASIO_CONCURRENCY_HINT_UNSAFE;
   for (int i = 0; i < contexts; ++i) all.push_back(std::make_unique<asio::io_context>(hint));
   SignalSet signals(*all.front(), SIGTERM);
@@ -135,7 +135,7 @@ absl::Status serve() {
       all, asio::ip::tcp::endpoint(asio::ip::address_v4(ntohl(endpoint->address.sin_addr.s_addr)),
                                    ntohs(endpoint->address.sin_port)));
   // Contexts without connections have nothing to do yet and would return.
-  std::vector<asio::executor_work_guard<asio::io_context::executor_type> > guards;
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards;
   for (auto& context : all) guards.push_back(asio::make_work_guard(*context));
 
   announce_contender(absl::StrCat(server.local_endpoint().address().to_string(), ":",

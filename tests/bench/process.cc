@@ -135,8 +135,7 @@ absl::StatusOr<std::string> Process::read_line(absl::Duration timeout) {
     if (size > 0) {
       unread_.append(buffer, static_cast<std::size_t>(size));
     } else if (size == 0) {
-      wait_for_end(absl::Seconds(1));
-      const absl::Status status = check_alive();
+      const absl::Status status = check_alive(absl::Seconds(1));
       return status.ok() ? absl::UnavailableError("closed its stdout") : status;
     } else if (errno != EINTR) {
       return errno_status(errno, "read from a process");
@@ -144,8 +143,8 @@ absl::StatusOr<std::string> Process::read_line(absl::Duration timeout) {
   }
 }
 
-absl::Status Process::check_alive() {
-  if (!wait_for_end(absl::ZeroDuration())) return absl::OkStatus();
+absl::Status Process::check_alive(absl::Duration grace) {
+  if (!wait_for_end(grace)) return absl::OkStatus();
   return absl::UnavailableError(describe(wait_status_));
 }
 

@@ -30,7 +30,8 @@ class Process {
   absl::StatusOr<std::string> read_line(absl::Duration timeout);
 
   // Ok while it runs; afterwards Unavailable, "ended with exit code 1" or "was killed by signal 9".
-  absl::Status check_alive();
+  // `grace`: how long to wait for the end of one that may be dying.
+  absl::Status check_alive(absl::Duration grace = absl::ZeroDuration());
 
   // Asks it to end with SIGTERM and waits. Errors: it had ended before, ended with other than 0, or
   // did not within `timeout` and was killed.
