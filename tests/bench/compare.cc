@@ -23,7 +23,7 @@
 #include "tests/bench/report.h"
 #include "tests/bench/rounds.h"
 
-ABSL_FLAG(std::string, contenders, "epoll,asio,asio:threads=2",
+ABSL_FLAG(std::string, contenders, "epoll,epore,epore:dispatch=poll_thread,asio,asio:threads=2",
           "who takes part, separated by commas: NAME:FLAG=VALUE:... runs the program echo_NAME "
           "with these flags; the same twice shows how much the numbers are worth");
 ABSL_FLAG(std::string, connections, "1,50,500", "numbers of connections, separated by commas");

@@ -28,6 +28,8 @@ void begin_contender(int argc, char** argv, std::string_view usage) {
     absl::FPrintF(stderr, "%s: unexpected argument: %s\n", argv[0], rest[1]);
     std::exit(2);
   }
+  // Until the server has its own way to end, and where it needs none.
+  ::signal(SIGTERM, [](int) { ::_exit(0); });
   if (const int parent = absl::GetFlag(FLAGS_parent); parent != 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) std::exit(0);  // it was gone before the line above

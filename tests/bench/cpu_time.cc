@@ -16,17 +16,27 @@
 
 namespace epore::bench {
 
-absl::StatusOr<absl::Duration> process_cpu_time(pid_t pid) {
+namespace {
+
+bool add_schedstat(const std::filesystem::path& file_name, CpuTime& total) {
+  std::ifstream file(file_name);
+  std::int64_t ran = 0, waited = 0;
+  if (!(file >> ran >> waited)) return false;
+  total.ran += absl::Nanoseconds(ran);
+  total.waited += absl::Nanoseconds(waited);
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<CpuTime> process_cpu_time(pid_t pid) {
   const std::string folder = absl::StrCat("/proc/", pid, "/task");
   std::error_code error;
-  absl::Duration total;
+  CpuTime total;
   bool is_empty = true;
   for (const auto& thread : std::filesystem::directory_iterator(folder, error)) {
-    std::ifstream file(thread.path() / "schedstat");
-    std::int64_t nanoseconds = 0;  // the first of three numbers, see sched-stats.rst of Linux
-    if (!(file >> nanoseconds)) continue;  // the thread has just ended
-    total += absl::Nanoseconds(nanoseconds);
-    is_empty = false;
+    // One that cannot be read has just ended.
+    if (add_schedstat(thread.path() / "schedstat", total)) is_empty = false;
   }
   if (is_empty) {
     return absl::NotFoundError(absl::StrCat(
@@ -35,10 +45,13 @@ absl::StatusOr<absl::Duration> process_cpu_time(pid_t pid) {
   return total;
 }
 
-absl::Duration thread_cpu_time() {
+CpuTime thread_cpu_time() {
+  CpuTime total;
+  add_schedstat("/proc/thread-self/schedstat", total);
   timespec time = {};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return absl::DurationFromTimespec(time);
+  total.ran = absl::DurationFromTimespec(time);
+  return total;
 }
 
 }  // namespace epore::bench

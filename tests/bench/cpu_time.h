@@ -8,13 +8,23 @@
 
 namespace epore::bench {
 
-// User and system time of all living threads of a process, in nanoseconds from
-// /proc/PID/task/*/schedstat. Exact for threads that sleep; one that runs may be behind by a tick.
-// The time of threads that have ended is not in it.
-absl::StatusOr<absl::Duration> process_cpu_time(pid_t pid);
+// How long threads ran, in user and system mode together, and how long they were ready to run but
+// waited for a core, from the first two numbers in a schedstat file (sched-stats.rst of Linux).
+struct CpuTime {
+  absl::Duration ran;
+  absl::Duration waited;
 
-// The same of the calling thread, exact.
-absl::Duration thread_cpu_time();
+  friend CpuTime operator-(const CpuTime& a, const CpuTime& b) {
+    return {.ran = a.ran - b.ran, .waited = a.waited - b.waited};
+  }
+};
+
+// Of all living threads of a process together. Exact for threads that sleep; one that runs may be
+// behind by a tick. The time of threads that have ended is not in it.
+absl::StatusOr<CpuTime> process_cpu_time(pid_t pid);
+
+// Of the calling thread; `ran` is exact.
+CpuTime thread_cpu_time();
 
 }  // namespace epore::bench
 

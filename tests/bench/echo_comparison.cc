@@ -1,11 +1,80 @@
 #include "tests/bench/echo_comparison.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "tests/bench/contender_spec.h"
+#include "tests/bench/rounds.h"
+#include "tests/bench/sample.h"
+#include "tests/bench/statistics.h"
 
 namespace epore::bench {
+namespace {
 
-absl::StatusOr<EchoComparison> run_echo_comparison(const EchoComparisonOptions&, EchoProgress) {
-  return absl::UnimplementedError("the echo comparison is not built yet");
+struct Participant {
+  std::string_view contender;
+  std::string_view name;
+};
+constexpr Participant kParticipants[] = {
+    {"epoll", "epoll loop"}, {"epore", "epore"}, {"asio", "Boost.Asio"}};
+
+RoundsOptions plan(const EchoComparisonOptions& options) {
+  RoundsOptions plan;
+  for (const Participant& participant : kParticipants) {
+    plan.contenders.push_back(ContenderSpec::parse(participant.contender).value());
+  }
+  plan.connections = {options.connections};
+  plan.message_size = options.message_size;
+  // A round and its warm-up take 1.2 rounds; starting and connecting take a little as well.
+  constexpr absl::Duration kUsualRound = absl::Milliseconds(400);
+  const absl::Duration each = options.duration / std::size(kParticipants) / 1.25;
+  plan.rounds = std::clamp(static_cast<int>(each / kUsualRound), 3, 21);
+  plan.round = each / plan.rounds;
+  return plan;
+}
+
+EchoRow make_row(std::string_view name, const Contender& contender,
+                 const std::vector<Sample>& samples) {
+  const auto median = [&](double Sample::*value) {
+    return quartiles(values(samples, value)).median;
+  };
+  EchoRow row;
+  row.name = std::string(name);
+  row.version = contender.version;
+  row.skipped = contender.skipped;
+  row.rate = median(&Sample::rate);
+  row.p50 = absl::Microseconds(median(&Sample::p50_us));
+  row.p99 = absl::Microseconds(median(&Sample::p99_us));
+  row.cpu_ns_per_message = median(&Sample::cpu_ns);
+  return row;
+}
+
+}  // namespace
+
+absl::StatusOr<EchoComparison> run_echo_comparison(const EchoComparisonOptions& options,
+                                                   EchoProgress progress) {
+  if (options.duration < absl::Milliseconds(100)) {
+    return absl::InvalidArgumentError("an echo comparison takes at least 100 ms");
+  }
+  const absl::StatusOr<RoundsResult> result = run_rounds(plan(options), progress);
+  if (!result.ok()) return result.status();
+  EchoComparison comparison;
+  comparison.rounds = result->options.rounds;
+  for (std::size_t i = 0; i < std::size(kParticipants); ++i) {
+    comparison.rows.push_back(
+        make_row(kParticipants[i].name, result->contenders[i], result->workloads[0].samples[i]));
+  }
+  if (result->cores.is_shared()) {
+    comparison.note = "only one core may be used: server and load share it";
+  }
+  return comparison;
 }
 
 }  // namespace epore::bench

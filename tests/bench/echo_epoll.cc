@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -98,8 +97,6 @@ absl::Status run(const EventQueue& queue) {
 }
 
 absl::Status serve() {
-  // Ending in the handler keeps the loop free of it.
-  ::signal(SIGTERM, [](int) { ::_exit(0); });
   absl::StatusOr<Endpoint> endpoint = Endpoint::parse(contender_address());
   if (!endpoint.ok()) return endpoint.status();
   absl::StatusOr<OwnedFd> listener = listen_tcp(*endpoint);

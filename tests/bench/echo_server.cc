@@ -70,8 +70,8 @@ absl::Status EchoServer::read_announcement() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<absl::Duration> EchoServer::cpu_time() const {
-  absl::StatusOr<absl::Duration> time = process_cpu_time(pid());
+absl::StatusOr<CpuTime> EchoServer::cpu_time() const {
+  absl::StatusOr<CpuTime> time = process_cpu_time(pid());
   if (!time.ok()) return with_label(time.status());
   return time;
 }

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "tests/bench/contender_spec.h"
+#include "tests/bench/cpu_time.h"
 #include "tests/bench/process.h"
 #include "tests/bench/tcp.h"
 
@@ -24,7 +25,7 @@ class EchoServer {
   const Endpoint& endpoint() const { return endpoint_; }
   pid_t pid() const { return process_.pid(); }
 
-  absl::StatusOr<absl::Duration> cpu_time() const;
+  absl::StatusOr<CpuTime> cpu_time() const;
 
   // Ok while it runs. `grace`: how long to wait for the end of one that may be dying.
   absl::Status check_alive(absl::Duration grace = absl::ZeroDuration());

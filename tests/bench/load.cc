@@ -86,7 +86,7 @@ absl::Status Load::connect_all(const Endpoint& server) {
 }
 
 absl::StatusOr<LoadResult> Load::run(const LoadLimit& limit) {
-  const absl::Duration cpu_before = thread_cpu_time();
+  const CpuTime cpu_before = thread_cpu_time();
   const std::uint64_t start = now_ns();
   Run run = {
       .deadline = deadline_ns(limit.duration), .messages_left = limit.messages, .latency = {}};

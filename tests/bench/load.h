@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "poll/owned_fd.h"
+#include "tests/bench/cpu_time.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/load_connection.h"
 #include "tests/bench/stream_pattern.h"
@@ -41,7 +42,7 @@ struct LoadResult {
   double rate = 0;             // messages per second up to the limit, without the last ones' tail
   Histogram latency;           // in nanoseconds, from before its send to after its last recv
   absl::Duration elapsed;
-  absl::Duration cpu;  // of the load itself
+  CpuTime cpu;  // of the load itself
 };
 
 // Closed-loop load on an echo server: each connection sends its next message when one has come

@@ -147,6 +147,17 @@ void write_head(JsonWriter& json, const RoundsResult& result, const Machine& mac
   json.end_array();
 }
 
+// The largest median share of a round that the load spent waiting for its core.
+double disturbance(const RoundsResult& result) {
+  double worst = 0;
+  for (const Workload& workload : result.workloads) {
+    for (const std::vector<Sample>& samples : workload.samples) {
+      worst = std::max(worst, quartiles(values(samples, &Sample::load_waited)).median);
+    }
+  }
+  return worst;
+}
+
 }  // namespace
 
 std::string text_report(const RoundsResult& result, const Machine& machine) {
@@ -218,6 +229,13 @@ std::string warnings(const RoundsResult& result, const Machine& machine) {
     absl::StrAppend(&text,
                     "warning: only one core may be used; server and load share it, so that rates "
                     "and latencies are those of both\n");
+  }
+  constexpr double kQuiet = 0.03;
+  if (const double waited = disturbance(result); !result.cores.is_shared() && waited > kQuiet) {
+    absl::StrAppendFormat(&text,
+                          "warning: the machine is busy with something else: the load waited up to "
+                          "%.0f%% of the time for its core; only the CPU ratios mean something\n",
+                          100 * waited);
   }
   return text;
 }

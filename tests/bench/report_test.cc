@@ -87,6 +87,12 @@ TEST(ReportTest, WarnsOfBuildsAndMachinesThatMeasureLittle) {
   EXPECT_NE(text.find("only one core"), std::string::npos);
 }
 
+TEST(ReportTest, WarnsOfABusyMachine) {
+  RoundsResult result = example();
+  for (Sample& sample : result.workloads[1].samples[2]) sample.load_waited = 0.5;
+  EXPECT_NE(warnings(result, machine("", "", true)).find("up to 50%"), std::string::npos);
+}
+
 TEST(ReportTest, JsonHasEverySample) {
   const std::string json = json_report(example(), {});
   for (const char* part : {"\"mean_cpu_ratios\"", "\"confidence\": 0.75", "\"skipped\": \"refused",

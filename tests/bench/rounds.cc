@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "tests/bench/affinity.h"
 #include "tests/bench/contender_spec.h"
+#include "tests/bench/cpu_time.h"
 #include "tests/bench/echo_server.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/load.h"
@@ -24,7 +25,7 @@ namespace {
 
 double microseconds(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1000; }
 
-Sample make_sample(const LoadResult& load, absl::Duration server_cpu) {
+Sample make_sample(const LoadResult& load, const CpuTime& server) {
   const auto messages = static_cast<double>(load.messages);
   return {
       .messages = load.messages,
@@ -32,9 +33,11 @@ Sample make_sample(const LoadResult& load, absl::Duration server_cpu) {
       .p50_us = microseconds(load.latency.quantile(0.5)),
       .p99_us = microseconds(load.latency.quantile(0.99)),
       .p999_us = microseconds(load.latency.quantile(0.999)),
-      .cpu_ns = absl::ToDoubleNanoseconds(server_cpu) / messages,
-      .server_busy = absl::FDivDuration(server_cpu, load.elapsed),
-      .load_busy = absl::FDivDuration(load.cpu, load.elapsed),
+      .cpu_ns = absl::ToDoubleNanoseconds(server.ran) / messages,
+      .server_busy = absl::FDivDuration(server.ran, load.elapsed),
+      .load_busy = absl::FDivDuration(load.cpu.ran, load.elapsed),
+      .server_waited = absl::FDivDuration(server.waited, load.elapsed),
+      .load_waited = absl::FDivDuration(load.cpu.waited, load.elapsed),
   };
 }
 
@@ -47,11 +50,11 @@ absl::StatusOr<Sample> run_round(const EchoServer& server, int connections,
   absl::StatusOr<LoadResult> warm = (*load)->run({.duration = options.round / 5});
   if (!warm.ok()) return warm.status();
 
-  const absl::StatusOr<absl::Duration> before = server.cpu_time();
+  const absl::StatusOr<CpuTime> before = server.cpu_time();
   if (!before.ok()) return before.status();
   absl::StatusOr<LoadResult> result = (*load)->run({.duration = options.round});
   if (!result.ok()) return result.status();
-  const absl::StatusOr<absl::Duration> after = server.cpu_time();
+  const absl::StatusOr<CpuTime> after = server.cpu_time();
   if (!after.ok()) return after.status();
   return make_sample(*result, *after - *before);
 }

@@ -21,7 +21,9 @@ namespace {
 ContenderSpec spec(const std::string& text) { return ContenderSpec::parse(text).value(); }
 
 // Every contender, in every way that it can be run.
-constexpr char kAll[] = "epoll,asio,asio:threads=2,asio:contexts=2,asio:locking=false";
+constexpr char kAll[] =
+    "epoll,epore,epore:workers=2,epore:dispatch=poll_thread,epore:reactors=2,asio,asio:threads=2,"
+    "asio:contexts=2,asio:locking=false";
 
 TEST(RoundsTest, EveryContenderEchoesInEveryRound) {
   const RoundsOptions options = {.contenders = parse_contenders(kAll).value(),

@@ -16,9 +16,12 @@ struct Sample {
   double p50_us = 0;  // round trip of a message
   double p99_us = 0;
   double p999_us = 0;
-  double cpu_ns = 0;       // user and system time of the server per message
-  double server_busy = 0;  // share of the time that the server ran; 1: a whole core
-  double load_busy = 0;    // of the load. Near 1 where the server is not: the load was the limit
+  double cpu_ns = 0;         // user and system time of the server per message
+  double server_busy = 0;    // share of the time that the server ran; 1: a whole core
+  double load_busy = 0;      // of the load. Near 1 where the server is not: the load was the limit
+  double server_waited = 0;  // share of the time that threads waited for the core: for one another,
+                             // or for work that has nothing to do with this
+  double load_waited = 0;    // the same of the load, a single thread: only the latter
 };
 
 struct Metric {
@@ -26,7 +29,7 @@ struct Metric {
   double Sample::*value;
 };
 
-inline constexpr std::array<Metric, 7> kMetrics = {{
+inline constexpr std::array<Metric, 9> kMetrics = {{
     {"rate", &Sample::rate},
     {"p50_us", &Sample::p50_us},
     {"p99_us", &Sample::p99_us},
@@ -34,6 +37,8 @@ inline constexpr std::array<Metric, 7> kMetrics = {{
     {"cpu_ns_per_message", &Sample::cpu_ns},
     {"server_busy", &Sample::server_busy},
     {"load_busy", &Sample::load_busy},
+    {"server_waited", &Sample::server_waited},
+    {"load_waited", &Sample::load_waited},
 }};
 
 // One number of every sample, in order of the rounds.
