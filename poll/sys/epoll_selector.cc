@@ -36,13 +36,15 @@ Readiness to_readiness(std::uint32_t flags) {
   return readiness;
 }
 
-// Up, so that a wait is never shorter than asked, and at most what an int holds (24.8 days): the
-// caller sees an early end as a timeout only if its own deadline has passed.
-int to_milliseconds(std::int64_t timeout_ns) {
+// Up, so that a wait is never shorter than asked.
+std::int64_t to_milliseconds(std::int64_t timeout_ns) {
   if (timeout_ns < 0) return -1;
-  const std::int64_t ms = timeout_ns / 1'000'000 + (timeout_ns % 1'000'000 != 0 ? 1 : 0);
-  return static_cast<int>(std::min<std::int64_t>(ms, INT_MAX));
+  return timeout_ns / 1'000'000 + (timeout_ns % 1'000'000 != 0 ? 1 : 0);
 }
+
+// ENOSYS before Linux 5.11; EPERM from seccomp filters older than the call (buytenh/ivykis#33), the
+// call itself has no such error.
+bool lacks_pwait2(SysResult result) { return result.error() == ENOSYS || result.error() == EPERM; }
 
 }  // namespace
 
@@ -67,9 +69,9 @@ SysResult EpollSelector::remove(int fd) {
   return kernel_.epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
-SysResult EpollSelector::add_waker(int fd, Token token) {
+SysResult EpollSelector::add_waker(std::shared_ptr<const OwnedFd> fd, Token token) {
   // Edge-triggered: every write to an eventfd is an edge, so that it need never be read.
-  return control(EPOLL_CTL_ADD, fd, token, Interest::readable());
+  return control(EPOLL_CTL_ADD, fd->get(), token, Interest::readable());
 }
 
 SysResult EpollSelector::control(int operation, int fd, Token token, Interest interest) {
@@ -82,24 +84,28 @@ SysResult EpollSelector::control(int operation, int fd, Token token, Interest in
 SysResult EpollSelector::wait(Events& events, std::int64_t timeout_ns) {
   const int capacity = static_cast<int>(std::min<std::size_t>(events.capacity(), INT_MAX / 16));
   auto* ready = static_cast<epoll_event*>(events.scratch(sizeof(epoll_event)));
-  SysResult count = SysResult::from_errno(ENOSYS);
-  // Only waits of whole milliseconds, for ever or not at all are exact in epoll_wait.
-  if (timeout_ns > 0 && has_pwait2_.load(std::memory_order_relaxed)) {
-    timespec timeout;
-    timeout.tv_sec = timeout_ns / 1'000'000'000;
-    timeout.tv_nsec = timeout_ns % 1'000'000'000;
-    count = kernel_.epoll_pwait2(epoll_.get(), ready, capacity, &timeout);
-    if (count.error() == ENOSYS) has_pwait2_.store(false, std::memory_order_relaxed);
-  }
-  if (count.error() == ENOSYS) {
-    count = kernel_.epoll_wait(epoll_.get(), ready, capacity, to_milliseconds(timeout_ns));
-    const bool cut_short = timeout_ns / 1'000'000 > INT_MAX && count.value() == 0;
-    if (cut_short) return SysResult::from_errno(EINTR);
-  }
+  const SysResult count = wait(ready, capacity, timeout_ns);
   for (std::int64_t i = 0; i < count.value(); ++i) {
     events.push_back(Event{Token{ready[i].data.u64}, to_readiness(ready[i].events)});
   }
   return count;
+}
+
+SysResult EpollSelector::wait(epoll_event* ready, int capacity, std::int64_t timeout_ns) {
+  // epoll_wait does as well where nothing is to be rounded: not at all, and for ever.
+  if (timeout_ns > 0 && has_pwait2_.load(std::memory_order_relaxed)) {
+    timespec timeout;
+    timeout.tv_sec = timeout_ns / 1'000'000'000;
+    timeout.tv_nsec = timeout_ns % 1'000'000'000;
+    const SysResult count = kernel_.epoll_pwait2(epoll_.get(), ready, capacity, &timeout);
+    if (!lacks_pwait2(count)) return count;
+    has_pwait2_.store(false, std::memory_order_relaxed);
+  }
+  const std::int64_t ms = to_milliseconds(timeout_ns);
+  const int part = static_cast<int>(std::min<std::int64_t>(ms, INT_MAX));
+  const SysResult count = kernel_.epoll_wait(epoll_.get(), ready, capacity, part);
+  // An int holds 24.8 days: have the caller go on with the time that is left.
+  return count.value() == 0 && part < ms ? SysResult::from_errno(EINTR) : count;
 }
 
 }  // namespace epore::internal

@@ -10,6 +10,8 @@
 #include "poll/sys/kernel.h"
 #include "poll/sys/selector.h"
 
+struct epoll_event;
+
 namespace epore::internal {
 
 // epoll(7). The kernel keeps the table, so this class has none, and no lock.
@@ -20,19 +22,20 @@ class EpollSelector final : public Selector {
   SysResult add(int fd, Token token, Interest interest) override;
   SysResult modify(int fd, Token token, Interest interest) override;
   SysResult remove(int fd) override;
-  SysResult add_waker(int fd, Token token) override;
+  SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) override;
   SysResult wait(Events& events, std::int64_t timeout_ns) override;
   Traits traits() const override { return {"epoll", true}; }
 
  private:
   EpollSelector(Kernel& kernel, OwnedFd epoll);
   SysResult control(int operation, int fd, Token token, Interest interest);
+  SysResult wait(epoll_event* ready, int capacity, std::int64_t timeout_ns);
 
   // Constant after construction.
   Kernel& kernel_;
   const OwnedFd epoll_;
 
-  std::atomic<bool> has_pwait2_{true};  // until the kernel says ENOSYS (Linux before 5.11)
+  std::atomic<bool> has_pwait2_{true};  // until the kernel says otherwise
 };
 
 }  // namespace epore::internal
