@@ -20,16 +20,16 @@ absl::StatusOr<Waker> Waker::create(std::shared_ptr<Registry> registry, Token to
   Kernel& kernel = registry->kernel_;
   const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");
-  OwnedFd fd(created.fd(), kernel);
-  if (absl::Status bad = registry->check("Waker::create", fd.get()); !bad.ok()) return bad;
-  const SysResult added = registry->selector_->add_waker(fd.get(), token);
+  auto fd = std::make_shared<const OwnedFd>(created.fd(), kernel);
+  if (absl::Status bad = registry->check("Waker::create", fd->get()); !bad.ok()) return bad;
+  const SysResult added = registry->selector_->add_waker(fd, token);
   if (!added.ok()) {
-    return errno_status(added.error(), absl::StrCat("Waker::create(fd ", fd.get(), ")"));
+    return errno_status(added.error(), absl::StrCat("Waker::create(fd ", fd->get(), ")"));
   }
   return Waker(std::move(registry), std::move(fd));
 }
 
-Waker::Waker(std::shared_ptr<Registry> registry, OwnedFd fd)
+Waker::Waker(std::shared_ptr<Registry> registry, std::shared_ptr<const OwnedFd> fd)
     : registry_(std::move(registry)), fd_(std::move(fd)) {}
 
 Waker& Waker::operator=(Waker&& other) noexcept {
@@ -44,26 +44,26 @@ Waker& Waker::operator=(Waker&& other) noexcept {
 Waker::~Waker() { retire(); }
 
 void Waker::retire() {
-  if (registry_ != nullptr) (void)registry_->selector_->remove(fd_.get());
+  if (registry_ != nullptr) (void)registry_->selector_->remove(fd_->get());
 }
 
 absl::Status Waker::wake() const {
   if (registry_ == nullptr) {
     return absl::FailedPreconditionError("Waker::wake: this Waker was moved from");
   }
-  if (absl::Status bad = registry_->check("Waker::wake", fd_.get()); !bad.ok()) return bad;
+  if (absl::Status bad = registry_->check("Waker::wake", fd_->get()); !bad.ok()) return bad;
   Kernel& kernel = registry_->kernel_;
   const std::uint64_t one = 1;
   for (;;) {
-    const SysResult written = kernel.write(fd_.get(), &one, sizeof one);
+    const SysResult written = kernel.write(fd_->get(), &one, sizeof one);
     if (written.ok()) return absl::OkStatus();
     if (written.error() == EINTR) continue;
     if (written.error() != EAGAIN) {
-      return errno_status(written.error(), absl::StrCat("Waker::wake: write(fd ", fd_.get(), ")"));
+      return errno_status(written.error(), absl::StrCat("Waker::wake: write(fd ", fd_->get(), ")"));
     }
     // The counter is full. That alone is no edge for a wait that has seen it: make room and write.
     std::uint64_t drained;
-    (void)kernel.read(fd_.get(), &drained, sizeof drained);
+    (void)kernel.read(fd_->get(), &drained, sizeof drained);
   }
 }
 

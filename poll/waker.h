@@ -37,11 +37,11 @@ class Waker {
   absl::Status wake() const;
 
  private:
-  Waker(std::shared_ptr<Registry> registry, OwnedFd fd);
+  Waker(std::shared_ptr<Registry> registry, std::shared_ptr<const OwnedFd> fd);
   void retire();
 
   std::shared_ptr<Registry> registry_;  // null when moved from
-  OwnedFd fd_;
+  std::shared_ptr<const OwnedFd> fd_;   // shared with an engine that reads it
 };
 
 }  // namespace epore

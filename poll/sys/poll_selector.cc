@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -50,26 +51,28 @@ PollSelector::PollSelector(Kernel& kernel, OwnedFd interrupt)
 PollSelector::~PollSelector() = default;
 
 SysResult PollSelector::add(int fd, Token token, Interest interest) {
-  return insert(fd, token, interest, /*is_waker=*/false);
+  return insert(fd, Entry(token, interest));
 }
 
-SysResult PollSelector::add_waker(int fd, Token token) {
-  return insert(fd, token, Interest::readable(), /*is_waker=*/true);
+SysResult PollSelector::add_waker(std::shared_ptr<const OwnedFd> fd, Token token) {
+  const int number = fd->get();
+  Entry entry(token, Interest::readable());
+  entry.waker = std::move(fd);
+  return insert(number, std::move(entry));
 }
 
-SysResult PollSelector::insert(int fd, Token token, Interest interest, bool is_waker) {
-  Identity identity;
-  const SysResult identified = identify(fd, identity);
+SysResult PollSelector::insert(int fd, Entry entry) {
+  const SysResult identified = identify(fd, entry.identity);
   if (!identified.ok()) return identified;
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(fd);
     // An entry of another file is a leftover: that file was closed, and the number is new again.
-    if (found != entries_.end() && found->second.identity == identity) {
+    if (found != entries_.end() && found->second.identity == entry.identity) {
       return SysResult::from_errno(EEXIST);
     }
-    entries_.insert_or_assign(
-        fd, Entry{token, interest, identity, is_waker, /*is_armed=*/true, ++serial_});
+    entry.serial = ++serial_;
+    std::swap(entries_.try_emplace(fd, entry).first->second, entry);  // a leftover dies unlocked
   }
   interrupt();
   return SysResult(0);
@@ -99,13 +102,14 @@ SysResult PollSelector::remove(int fd) {
   Identity identity;
   const SysResult identified = identify(fd, identity);
   if (!identified.ok()) return identified;
+  decltype(entries_)::node_type removed;  // dies unlocked
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(fd);
     if (found == entries_.end() || found->second.identity != identity) {
       return SysResult::from_errno(ENOENT);
     }
-    entries_.erase(found);
+    removed = entries_.extract(found);
   }
   interrupt();  // so that a waiting poll(2) lets go of the file
   return SysResult(0);
@@ -121,14 +125,11 @@ SysResult PollSelector::wait(Events& events, std::int64_t timeout_ns) {
   const SysResult ready =
       kernel_.ppoll(fds_.data(), fds_.size(), timeout_ns >= 0 ? &timeout : nullptr);
   if (!ready.ok() || ready.value() == 0) return ready;
-  const bool interrupted = fds_[0].revents != 0;
-  if (interrupted) drain(interrupt_.get());
-  std::vector<int> wakers;
-  const std::int64_t count = collect(events, wakers);
-  for (int fd : wakers) drain(fd);
+  if (fds_[0].revents != 0) drain(interrupt_.get());
+  for (const auto& waker : collect(events)) drain(waker->get());
   // The table has changed, or what was ready has gone from it: wait on with the new one.
-  if (count == 0) return SysResult::from_errno(EINTR);
-  return SysResult(count);
+  if (events.empty()) return SysResult::from_errno(EINTR);
+  return SysResult(static_cast<std::int64_t>(events.size()));
 }
 
 void PollSelector::snapshot() {
@@ -142,26 +143,32 @@ void PollSelector::snapshot() {
   }
 }
 
-std::int64_t PollSelector::collect(Events& events, std::vector<int>& wakers) {
+std::vector<std::shared_ptr<const OwnedFd>> PollSelector::collect(Events& events) {
+  std::vector<std::shared_ptr<const OwnedFd>> wakers;
   absl::MutexLock lock(&mutex_);
   const std::size_t others = fds_.size() - 1;
-  std::size_t seen = 0;
-  for (; seen < others && events.size() < events.capacity(); ++seen) {
-    const std::size_t i = 1 + (next_start_ + seen) % others;
+  const auto first = std::lower_bound(fds_.begin() + 1, fds_.end(), next_fd_,
+                                      [](const pollfd& a, int fd) { return a.fd < fd; });
+  std::size_t i = static_cast<std::size_t>(first - fds_.begin());
+  for (std::size_t seen = 0; seen < others; ++seen, ++i) {
+    if (i == fds_.size()) i = 1;
+    if (events.size() == events.capacity()) {
+      next_fd_ = fds_[i].fd;
+      break;
+    }
     if (fds_[i].revents == 0) continue;
     const auto found = entries_.find(fds_[i].fd);
     if (found == entries_.end() || found->second.serial != serials_[i]) continue;
     Entry& entry = found->second;
+    if (entry.waker != nullptr) wakers.push_back(entry.waker);
     if (fds_[i].revents & POLLNVAL) {  // closed without deregister: forgotten, as epoll does
       entries_.erase(found);
       continue;
     }
-    if (entry.is_waker) wakers.push_back(fds_[i].fd);
     if (entry.interest.trigger() == Trigger::one_shot) entry.is_armed = false;
     events.push_back(Event{entry.token, to_readiness(fds_[i].revents)});
   }
-  next_start_ = others == 0 ? 0 : (next_start_ + seen) % others;
-  return static_cast<std::int64_t>(events.size());
+  return wakers;
 }
 
 SysResult PollSelector::identify(int fd, Identity& identity) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "poll/owned_fd.h"
@@ -31,7 +31,7 @@ class PollSelector final : public Selector {
   SysResult add(int fd, Token token, Interest interest) override;
   SysResult modify(int fd, Token token, Interest interest) override;
   SysResult remove(int fd) override;
-  SysResult add_waker(int fd, Token token) override;
+  SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) override;
   SysResult wait(Events& events, std::int64_t timeout_ns) override;
   Traits traits() const override { return {"poll", false}; }
 
@@ -44,34 +44,36 @@ class PollSelector final : public Selector {
   };
 
   struct Entry {
+    Entry(Token token, Interest interest) : token(token), interest(interest) {}
+
     Token token;
     Interest interest;
     Identity identity;
-    bool is_waker;  // read by wait(), so that its level becomes an edge
-    bool is_armed;  // false: a one-shot that has fired
-    std::uint64_t serial;  // of the last add or modify; what wait() saw is dropped if it is older
+    bool is_armed = true;      // false: a one-shot that has fired
+    std::uint64_t serial = 0;  // of the last add or modify; what wait() saw is dropped if older
+    std::shared_ptr<const OwnedFd> waker;  // read by wait(), so that its level becomes an edge
   };
 
   PollSelector(Kernel& kernel, OwnedFd interrupt);
-  SysResult insert(int fd, Token token, Interest interest, bool is_waker);
+  SysResult insert(int fd, Entry entry);
   SysResult identify(int fd, Identity& identity);
   void interrupt();
-  void snapshot() ABSL_LOCKS_EXCLUDED(mutex_);
   void drain(int fd);
-  std::int64_t collect(Events& events, std::vector<int>& wakers) ABSL_LOCKS_EXCLUDED(mutex_);
+  void snapshot() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<std::shared_ptr<const OwnedFd>> collect(Events& events) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Constant after construction.
   Kernel& kernel_;
   const OwnedFd interrupt_;
 
-  // The waiting thread only: what poll(2) was asked, the serials of that, and where to begin the
-  // next scan, so that a small batch does not always serve the same ones.
+  // The waiting thread only: what poll(2) was asked, the serials of that, and the number at which
+  // the next batch begins, so that a small one does not always serve the same.
   std::vector<pollfd> fds_;
   std::vector<std::uint64_t> serials_;
-  std::size_t next_start_ = 0;
+  int next_fd_ = 0;
 
   absl::Mutex mutex_;
-  absl::flat_hash_map<int, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  absl::btree_map<int, Entry> entries_ ABSL_GUARDED_BY(mutex_);  // ordered: a run can be repeated
   std::uint64_t serial_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -2,10 +2,12 @@
 #define EPORE_POLL_SYS_SELECTOR_H_
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "poll/events.h"
 #include "poll/interest.h"
+#include "poll/owned_fd.h"
 #include "poll/sys/sys_result.h"
 #include "poll/token.h"
 
@@ -33,9 +35,10 @@ class Selector {
   virtual SysResult modify(int fd, Token token, Interest interest) = 0;
   virtual SysResult remove(int fd) = 0;
 
-  // Adds an eventfd that is written to wake the wait: each write yields at least one event, although
-  // nobody but the engine reads it.
-  virtual SysResult add_waker(int fd, Token token) = 0;
+  // Adds an eventfd that is written to wake the wait: each write yields at least one event,
+  // although nobody but the engine reads it. Shared, so that an engine that reads it can keep its
+  // number from becoming a stranger's meanwhile.
+  virtual SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) = 0;
 
   // Waits for at most `timeout_ns` nanoseconds (negative: for ever, zero: not at all; never less
   // than asked) and appends to the empty `events` at most its capacity. Returns the number, or an
