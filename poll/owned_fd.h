@@ -16,8 +16,8 @@ class Kernel;
 class OwnedFd {
  public:
   OwnedFd() = default;
-  explicit OwnedFd(int fd);            // closes through the real kernel
-  OwnedFd(int fd, Kernel& kernel);     // closes through `kernel`, which must outlive this
+  explicit OwnedFd(int fd);         // closes through the real kernel
+  OwnedFd(int fd, Kernel& kernel);  // closes through `kernel`, which must outlive this
   OwnedFd(OwnedFd&& other) noexcept;
   OwnedFd& operator=(OwnedFd&& other) noexcept;
   ~OwnedFd() { reset(); }

@@ -79,6 +79,7 @@ absl::Status Poll::poll(Events& events, absl::Duration timeout) {
   for (;;) {
     events.clear();
     const SysResult waited = selector.wait(events, left);
+    (void)registry_->published_.load(std::memory_order_acquire);
     if (waited.ok()) return absl::OkStatus();
     if (waited.error() != EINTR) {
       return errno_status(waited.error(),

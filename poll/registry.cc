@@ -33,12 +33,14 @@ Registry::~Registry() = default;
 absl::Status Registry::register_fd(int fd, Token token, Interest interest) {
   if (absl::Status bad = check("register_fd", fd); !bad.ok()) return bad;
   if (absl::Status bad = check_interest("register_fd", fd, interest); !bad.ok()) return bad;
+  publish();
   return to_status(selector_->add(fd, token, interest), "register_fd", fd);
 }
 
 absl::Status Registry::reregister_fd(int fd, Token token, Interest interest) {
   if (absl::Status bad = check("reregister_fd", fd); !bad.ok()) return bad;
   if (absl::Status bad = check_interest("reregister_fd", fd, interest); !bad.ok()) return bad;
+  publish();
   return to_status(selector_->modify(fd, token, interest), "reregister_fd", fd);
 }
 

@@ -2,6 +2,7 @@
 #define EPORE_POLL_REGISTRY_H_
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -40,21 +41,24 @@ class Selector;
 // | fd already registered (register_fd)        | AlreadyExists      |
 // | fd not registered (reregister, deregister) | NotFound           |
 // | fd closed or never opened                  | FailedPrecondition (EBADF) |
-// | fd cannot be waited for (a regular file)   | PermissionDenied (EPERM)   |
+// | fd cannot be waited for (a file, a folder) | PermissionDenied (EPERM)   |
 // | empty interest                             | InvalidArgument    |
 // | the Poll is gone                           | FailedPrecondition |
 // | out of memory or of user watches           | ResourceExhausted  |
 //
 // Edges: a registration follows the open file description, not the number. After a close(2) without
 // deregister_fd the number can be registered anew; whether the old one still fires is the kernel's
-// business. See epoll_ctl(2).
+// business. The poll(2) engine knows files by device and inode, and takes two eventfds, timerfds or
+// the like, which share one inode, for the same file; and it cannot tell a device that is always
+// ready, as /dev/null, which epoll refuses. See epoll_ctl(2).
 class Registry {
  public:
   ~Registry();
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  // Starts reporting `fd` under `token`. A readiness that is already there counts as an edge.
+  // Starts reporting `fd` under `token`. A readiness that is already there counts as an edge. What
+  // happened before the call is visible to whoever gets an event of it.
   absl::Status register_fd(int fd, Token token, Interest interest);
 
   // Replaces token and interest, rearms a one-shot, and reports a present readiness again.
@@ -77,12 +81,18 @@ class Registry {
 
   explicit Registry(std::unique_ptr<internal::Selector> selector, Kernel& kernel);
   absl::Status check(const char* call, int fd) const;
+  void publish() { published_.fetch_add(1, std::memory_order_release); }
 
   // Constant after construction.
   const std::unique_ptr<internal::Selector> selector_;
   Kernel& kernel_;
 
   std::atomic<bool> poll_gone_{false};
+
+  // Says to the language what the kernel does anyway: each wake and each registration adds one,
+  // with release and before its system call; poll() loads, with acquire, after its wait. So what a
+  // thread did before is visible to the one that gets the event, also to ThreadSanitizer's eye.
+  std::atomic<std::uint32_t> published_{0};
 };
 
 }  // namespace epore

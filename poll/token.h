@@ -9,9 +9,9 @@ namespace epore {
 // event of it. `poll/` never looks inside. Two registrations may share a token; telling them apart
 // is then the caller's business.
 //
-// Descriptor numbers make poor tokens: the kernel reuses the lowest free number at once, so an event
-// that was already copied out can name a descriptor that now belongs to somebody else. Use an index
-// with a generation count, as `runtime/` does.
+// Descriptor numbers make poor tokens: the kernel reuses the lowest free number at once, so an
+// event that was already copied out can name a descriptor that now belongs to somebody else. Use an
+// index with a generation count, as `runtime/` does.
 struct Token {
   std::uint64_t value = 0;
 

@@ -52,6 +52,7 @@ absl::Status Waker::wake() const {
     return absl::FailedPreconditionError("Waker::wake: this Waker was moved from");
   }
   if (absl::Status bad = registry_->check("Waker::wake", fd_->get()); !bad.ok()) return bad;
+  registry_->publish();
   Kernel& kernel = registry_->kernel_;
   const std::uint64_t one = 1;
   for (;;) {

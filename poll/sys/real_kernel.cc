@@ -195,8 +195,8 @@ SysResult RealKernel::unpark(const std::atomic<std::uint32_t>& word, int waiters
 SysResult RealKernel::start_thread(const char* name, std::function<void()> body,
                                    std::uint64_t* id) {
   count(KernelCall::kThreadStart);
-  auto start = std::make_unique<ThreadStart>(
-      ThreadStart{std::string(name).substr(0, 15), std::move(body)});
+  auto start =
+      std::make_unique<ThreadStart>(ThreadStart{std::string(name).substr(0, 15), std::move(body)});
   // The program's handlers are to run on the program's threads. Profilers need SIGPROF everywhere,
   // and a blocked fault would end the process without its handler.
   sigset_t blocked;
@@ -228,8 +228,7 @@ int RealKernel::resolve(const char* host, const char* service, const addrinfo* h
 
 void RealKernel::free_addresses(addrinfo* list) { ::freeaddrinfo(list); }
 
-SysResult RealKernel::sigaction(int signal, const struct sigaction* action,
-                                struct sigaction* old) {
+SysResult RealKernel::sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
   count(KernelCall::kSigaction);
   return result(::sigaction(signal, action, old));
 }

@@ -5,8 +5,8 @@
 
 namespace epore {
 
-// What a system call returned: its value, or an errno. Trivially copyable, so that EAGAIN on the hot
-// path builds no message; errno_status() turns it into a Status where it leaves the library.
+// What a system call returned: its value, or an errno. Trivially copyable, so that EAGAIN on the
+// hot path builds no message; errno_status() turns it into a Status where it leaves the library.
 class SysResult {
  public:
   // A value of zero or more is success, a negative one is -errno: the kernel's own convention.
