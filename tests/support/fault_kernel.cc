@@ -37,9 +37,9 @@ bool FaultKernel::fault_is_pending() const {
   return any_countdown_ > 0;
 }
 
-void FaultKernel::hide_epoll_pwait2() {
+void FaultKernel::hide_epoll_pwait2(int error) {
   absl::MutexLock lock(&mutex_);
-  has_pwait2_ = false;
+  pwait2_error_ = error;
 }
 
 void FaultKernel::before(KernelCall kind, Hook hook) {
@@ -94,9 +94,9 @@ std::size_t FaultKernel::recv_limit() const {
   return recv_limit_;
 }
 
-bool FaultKernel::has_pwait2() const {
+int FaultKernel::pwait2_error() const {
   absl::MutexLock lock(&mutex_);
-  return has_pwait2_;
+  return pwait2_error_;
 }
 
 int FaultKernel::enter(Call& call) {
@@ -250,10 +250,9 @@ SysResult FaultKernel::epoll_wait(int epfd, epoll_event* events, int capacity, i
 
 SysResult FaultKernel::epoll_pwait2(int epfd, epoll_event* events, int capacity,
                                     const timespec* timeout) {
-  return pass(KernelCall::kEpollWait, epfd, [&] {
-    if (!has_pwait2()) return SysResult::from_errno(ENOSYS);
-    return inner_.epoll_pwait2(epfd, events, capacity, timeout);
-  });
+  if (const int error = pwait2_error(); error != 0) return SysResult::from_errno(error);
+  return pass(KernelCall::kEpollWait, epfd,
+              [&] { return inner_.epoll_pwait2(epfd, events, capacity, timeout); });
 }
 
 SysResult FaultKernel::ppoll(pollfd* fds, std::size_t count, const timespec* timeout) {

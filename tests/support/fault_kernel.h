@@ -53,8 +53,9 @@ class FaultKernel : public Kernel {
   void fail_any(int k, int error);
   bool fault_is_pending() const;
 
-  // epoll_pwait2 says ENOSYS, as Linux does before 5.11.
-  void hide_epoll_pwait2();
+  // From now on epoll_pwait2 fails with `error` and is not counted: ENOSYS is what Linux says
+  // before 5.11, EPERM a seccomp filter that does not know the call.
+  void hide_epoll_pwait2(int error);
 
   // Hooks: run before (faults or not) or after each call of `kind`. One each per kind; an empty one
   // takes it away.
@@ -131,7 +132,7 @@ class FaultKernel : public Kernel {
   SysResult pass(KernelCall kind, int fd, Make make) ABSL_LOCKS_EXCLUDED(mutex_);
   std::size_t send_limit() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::size_t recv_limit() const ABSL_LOCKS_EXCLUDED(mutex_);
-  bool has_pwait2() const ABSL_LOCKS_EXCLUDED(mutex_);
+  int pwait2_error() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   Kernel& inner_;
 
@@ -140,7 +141,7 @@ class FaultKernel : public Kernel {
   Hook before_each_ ABSL_GUARDED_BY(mutex_);
   int any_countdown_ ABSL_GUARDED_BY(mutex_) = 0;
   int any_error_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool has_pwait2_ ABSL_GUARDED_BY(mutex_) = true;
+  int pwait2_error_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_manual_clock_ ABSL_GUARDED_BY(mutex_) = false;
   std::int64_t manual_now_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t send_limit_ ABSL_GUARDED_BY(mutex_) = std::numeric_limits<std::size_t>::max();

@@ -2,11 +2,13 @@
 
 namespace epore {
 
-void PrintTo(Readiness readiness, std::ostream* out) {
+std::ostream& operator<<(std::ostream& out, Token token) { return out << token.value; }
+
+std::ostream& operator<<(std::ostream& out, Readiness readiness) {
   const char* separator = "";
   const auto part = [&](bool is_set, const char* name) {
     if (!is_set) return;
-    *out << separator << name;
+    out << separator << name;
     separator = "|";
   };
   part(readiness.is_readable(), "readable");
@@ -14,31 +16,27 @@ void PrintTo(Readiness readiness, std::ostream* out) {
   part(readiness.is_read_closed(), "read_closed");
   part(readiness.is_write_closed(), "write_closed");
   part(readiness.is_error(), "error");
-  if (readiness.is_empty()) *out << "nothing";
+  return readiness.is_empty() ? out << "nothing" : out;
 }
 
-void PrintTo(Interest interest, std::ostream* out) {
-  if (interest.is_readable()) *out << "readable";
-  if (interest.is_readable() && interest.is_writable()) *out << "|";
-  if (interest.is_writable()) *out << "writable";
-  if (interest.is_empty()) *out << "nothing";
+std::ostream& operator<<(std::ostream& out, Interest interest) {
+  if (interest.is_readable()) out << "readable";
+  if (interest.is_readable() && interest.is_writable()) out << "|";
+  if (interest.is_writable()) out << "writable";
+  if (interest.is_empty()) out << "nothing";
   switch (interest.trigger()) {
     case Trigger::edge:
-      *out << " edge";
-      break;
+      return out << " edge";
     case Trigger::level:
-      *out << " level";
-      break;
+      return out << " level";
     case Trigger::one_shot:
-      *out << " one-shot";
-      break;
+      return out << " one-shot";
   }
+  return out;
 }
 
-void PrintTo(const Event& event, std::ostream* out) {
-  *out << "{" << event.token.value << ": ";
-  PrintTo(event.readiness, out);
-  *out << "}";
+std::ostream& operator<<(std::ostream& out, const Event& event) {
+  return out << "{" << event.token << ": " << event.readiness << "}";
 }
 
 }  // namespace epore

@@ -8,10 +8,11 @@
 
 namespace epore {
 
-// How GoogleTest shows values of `poll/` in failures.
-void PrintTo(Readiness readiness, std::ostream* out);  // "readable|read_closed"
-void PrintTo(Interest interest, std::ostream* out);    // "readable|writable level"
-void PrintTo(const Event& event, std::ostream* out);   // "{7: readable}"
+// How failures show the values of `poll/`.
+std::ostream& operator<<(std::ostream& out, Token token);          // "7"
+std::ostream& operator<<(std::ostream& out, Readiness readiness);  // "readable|read_closed"
+std::ostream& operator<<(std::ostream& out, Interest interest);    // "readable|writable level"
+std::ostream& operator<<(std::ostream& out, const Event& event);   // "{7: readable}"
 
 }  // namespace epore
 

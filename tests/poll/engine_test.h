@@ -1,0 +1,67 @@
+#ifndef EPORE_TESTS_POLL_ENGINE_TEST_H_
+#define EPORE_TESTS_POLL_ENGINE_TEST_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/status_matchers.h"
+#include "absl/status/statusor.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "poll/poll.h"
+#include "poll/waker.h"
+#include "tests/support/expect_events.h"
+#include "tests/support/fault_kernel.h"
+#include "tests/support/print.h"
+#include "tests/support/sockets.h"
+
+namespace epore {
+
+using absl_testing::IsOk;
+using absl_testing::StatusIs;
+using testing::AllOf;
+using testing::HasSubstr;
+
+// A Poll over one engine, by its name, and a kernel to trouble it with. One behavioural suite runs
+// over every engine: what differs is asked of Registry::has_edges().
+class EngineTest : public testing::TestWithParam<const char*> {
+ protected:
+  EngineTest() : EngineTest(kernel_) {}
+  explicit EngineTest(Kernel& kernel)
+      : used_kernel_(kernel), poll_(make_poll()), registry_(poll_.registry()) {}
+
+  PollOptions options() { return {.selector = GetParam(), .kernel = &used_kernel_}; }
+
+  Poll make_poll() {
+    absl::StatusOr<Poll> poll = Poll::create(options());
+    CHECK_OK(poll.status());
+    return *std::move(poll);
+  }
+
+  Waker make_waker(Token token) {
+    absl::StatusOr<Waker> waker = Waker::create(registry_, token);
+    CHECK_OK(waker.status());
+    return *std::move(waker);
+  }
+
+  bool is_epoll() const { return registry_->selector_name() == "epoll"; }
+
+  // The kind of call that blocks in poll().
+  KernelCall wait_call() const { return is_epoll() ? KernelCall::kEpollWait : KernelCall::kPoll; }
+
+  FaultKernel kernel_;
+  Kernel& used_kernel_;  // kernel_ unless the test brings another
+  Poll poll_;
+  std::shared_ptr<Registry> registry_;
+};
+
+#define EPORE_FOR_EVERY_ENGINE(suite)                                 \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::Values("epoll", "poll"), \
+                           [](const auto& info) { return std::string(info.param); })
+
+}  // namespace epore
+
+#endif  // EPORE_TESTS_POLL_ENGINE_TEST_H_

@@ -1,0 +1,260 @@
+// Who lives how long: descriptors, their numbers, registrations, the Poll and its registries.
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "tests/poll/engine_test.h"
+#include "tests/support/open_fds.h"
+
+namespace epore {
+namespace {
+
+constexpr Token kToken{7};
+
+bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+
+class LifetimeTest : public EngineTest {};
+EPORE_FOR_EVERY_ENGINE(LifetimeTest);
+
+TEST_P(LifetimeTest, DescriptorsAreBorrowed) {
+  const SocketPair pair = unix_pair();
+  ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::readable()), IsOk());
+  ASSERT_THAT(registry_->register_fd(pair.b.get(), kToken, Interest::readable()), IsOk());
+  ASSERT_THAT(registry_->deregister_fd(pair.a.get()), IsOk());
+  registry_.reset();
+  { const Poll gone = std::move(poll_); }
+  EXPECT_TRUE(is_open(pair.a.get()));
+  EXPECT_TRUE(is_open(pair.b.get()));
+}
+
+TEST_P(LifetimeTest, DeregisteredReadinessIsNotReported) {
+  const SocketPair pair = unix_pair();
+  ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::writable().level()), IsOk());
+  expect_event(poll_, kToken, Readiness::writable());
+  ASSERT_THAT(registry_->deregister_fd(pair.a.get()), IsOk());
+  expect_no_events(poll_);
+}
+
+// F01 (joyent/libuv#968): a stale event must not be taken for one of the number's next owner.
+TEST_P(LifetimeTest, AReusedNumberInOneBatchKeepsTheOldToken) {
+  const SocketPair first = unix_pair();
+  SocketPair second = unix_pair();
+  for (const SocketPair* pair : {&first, static_cast<const SocketPair*>(&second)}) {
+    write_all(pair->b.get(), "x");
+  }
+  ASSERT_THAT(registry_->register_fd(first.a.get(), Token{1}, Interest::readable()), IsOk());
+  ASSERT_THAT(registry_->register_fd(second.a.get(), Token{2}, Interest::readable()), IsOk());
+  Events events(8);
+  ASSERT_THAT(poll_.poll(events, absl::ZeroDuration()), IsOk());
+  ASSERT_EQ(events.size(), 2u);
+
+  // The first event's handler closes the second connection, and a new one gets its number.
+  const int number = second.a.get();
+  ASSERT_THAT(registry_->deregister_fd(number), IsOk());
+  second.a.reset();
+  const SocketPair third = unix_pair();
+  ASSERT_EQ(third.a.get(), number);
+  ASSERT_THAT(registry_->register_fd(number, Token{3}, Interest::readable()), IsOk());
+
+  for (const Event& event : events) EXPECT_NE(event.token, Token{3});
+  ASSERT_THAT(registry_->reregister_fd(first.a.get(), Token{1}, Interest::writable().one_shot()),
+              IsOk());
+  expect_event(poll_, Token{1}, Readiness::writable());
+  expect_no_events(poll_);
+  write_all(third.b.get(), "y");
+  expect_event(poll_, Token{3}, Readiness::readable());
+}
+
+// F05 (joyent/libuv#1099): a descriptor that was duplicated keeps firing unless deregistered.
+TEST_P(LifetimeTest, ADuplicatedDescriptorIsSilentAfterDeregisterAndClose) {
+  SocketPair pair = unix_pair();
+  ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::readable()), IsOk());
+  const OwnedFd duplicate(::fcntl(pair.a.get(), F_DUPFD_CLOEXEC, 0));
+  ASSERT_THAT(registry_->deregister_fd(pair.a.get()), IsOk());
+  pair.a.reset();
+  write_all(pair.b.get(), "x");
+  expect_no_events(poll_);
+}
+
+// F05: what the comment of Registry warns of.
+TEST_P(LifetimeTest, AClosedDescriptorCannotBeTakenOutAnyMore) {
+  SocketPair pair = unix_pair();
+  const int number = pair.a.get();
+  ASSERT_THAT(registry_->register_fd(number, kToken, Interest::readable()), IsOk());
+  const OwnedFd duplicate(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+  pair.a.reset();
+  EXPECT_THAT(registry_->deregister_fd(number),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("EBADF")));
+}
+
+// F06 (libuv/libuv#1495): closed without deregistering, and the number is somebody else's now.
+TEST_P(LifetimeTest, ANumberCanBeRegisteredAnewAfterACloseWithoutDeregister) {
+  SocketPair old = unix_pair();
+  const int number = old.a.get();
+  ASSERT_THAT(registry_->register_fd(number, Token{1}, Interest::writable().one_shot()), IsOk());
+  expect_event(poll_, Token{1}, Readiness::writable());  // fired, so silent from here on
+  const OwnedFd duplicate(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+  old.a.reset();
+  const SocketPair fresh = unix_pair();
+  ASSERT_EQ(fresh.a.get(), number);
+  EXPECT_THAT(registry_->reregister_fd(number, Token{2}, Interest::writable()),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(registry_->deregister_fd(number), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(registry_->register_fd(number, Token{2}, Interest::writable()), IsOk());
+  expect_event(poll_, Token{2}, Readiness::writable());
+}
+
+TEST_P(LifetimeTest, ClosingWithoutDeregisterEndsTheReports) {
+  SocketPair pair = unix_pair();
+  ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::writable().level()), IsOk());
+  pair.a.reset();
+  expect_no_events(poll_);
+}
+
+// F08: a clone keeps the queue's own descriptor, so a late call can never hit a stranger's.
+TEST_P(LifetimeTest, ARegistryOutlivesItsPollAndNeverTouchesTheNextOne) {
+  int queue = -1;
+  kernel_.after(is_epoll() ? KernelCall::kEpollCreate : KernelCall::kEventfd,
+                [&](const FaultKernel::Call& call) { queue = call.result.fd(); });
+  absl::StatusOr<Poll> first = make_poll();
+  const int first_queue = queue;
+  std::vector<std::shared_ptr<Registry>> clones(3, first->registry());
+  first = absl::CancelledError("destroyed");
+
+  absl::StatusOr<Poll> second = make_poll();
+  EXPECT_TRUE(is_open(first_queue));
+  EXPECT_NE(queue, first_queue);
+  const SocketPair pair = unix_pair();
+  for (const std::shared_ptr<Registry>& clone : clones) {
+    EXPECT_THAT(clone->register_fd(pair.a.get(), kToken, Interest::writable()),
+                StatusIs(absl::StatusCode::kFailedPrecondition));
+  }
+  expect_no_events(*second);
+  clones.clear();
+  EXPECT_FALSE(is_open(first_queue));
+}
+
+TEST_P(LifetimeTest, AWakerOutlivesItsPoll) {
+  const ExpectNoFdLeak leak;
+  absl::StatusOr<Poll> poll = make_poll();
+  absl::StatusOr<Waker> waker = Waker::create(poll->registry(), kToken);
+  ASSERT_THAT(waker, IsOk());
+  poll = absl::CancelledError("destroyed");
+  EXPECT_THAT(waker->wake(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("gone")));
+}
+
+TEST_P(LifetimeTest, AMovedPollKeepsItsRegistrations) {
+  const SocketPair pair = unix_pair();
+  ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::writable()), IsOk());
+  Poll moved = std::move(poll_);
+  expect_event(moved, kToken, Readiness::writable());
+  EXPECT_THAT(registry_->deregister_fd(pair.a.get()), IsOk());
+  Events events(1);
+  EXPECT_THAT(poll_.poll(events, absl::ZeroDuration()),  // NOLINT(bugprone-use-after-move)
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("moved from")));
+  EXPECT_EQ(poll_.registry(), nullptr);
+}
+
+TEST_P(LifetimeTest, AssigningOverAPollRetiresIt) {
+  Poll other = make_poll();
+  const std::shared_ptr<Registry> other_registry = other.registry();
+  const SocketPair pair = unix_pair();
+  poll_ = std::move(other);
+  EXPECT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::writable()),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(other_registry->register_fd(pair.a.get(), kToken, Interest::writable()), IsOk());
+  expect_event(poll_, kToken, Readiness::writable());
+}
+
+TEST_P(LifetimeTest, EveryDescriptorOfItsOwnIsCloseOnExec) {
+  std::vector<int> made;
+  const auto note = [&](const FaultKernel::Call& call) { made.push_back(call.result.fd()); };
+  kernel_.after(KernelCall::kEpollCreate, note);
+  kernel_.after(KernelCall::kEventfd, note);
+  kernel_.after(KernelCall::kFcntl, note);
+  const Poll poll = make_poll();
+  const absl::StatusOr<Waker> waker = Waker::create(poll.registry(), kToken);
+  ASSERT_THAT(waker, IsOk());
+  EXPECT_GE(made.size(), 2u);
+  for (const int fd : made) EXPECT_EQ(::fcntl(fd, F_GETFD), FD_CLOEXEC) << fd;
+}
+
+// F20 (tokio-rs/mio#1031): whichever call fails while a Poll and a Waker are made, no descriptor is
+// left.
+TEST_P(LifetimeTest, ConstructorsThatFailAtAnyCallLeakNothing) {
+  for (int k = 1;; ++k) {
+    SCOPED_TRACE(k);
+    const ExpectNoFdLeak leak;
+    kernel_.fail_any(k, EMFILE);
+    absl::Status status;
+    {
+      const absl::StatusOr<Poll> poll = Poll::create(options());
+      status = poll.status();
+      if (poll.ok()) status = Waker::create(poll->registry(), kToken).status();
+    }
+    if (kernel_.fault_is_pending()) {
+      EXPECT_GT(k, 2);
+      EXPECT_THAT(status, IsOk());
+      break;
+    }
+    if (!status.ok()) {
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("EMFILE")));
+    }
+  }
+  kernel_.fail_any(0, 0);
+}
+
+TEST_P(LifetimeTest, APollLeavesNoDescriptor) {
+  const ExpectNoFdLeak leak;
+  const Poll poll = make_poll();
+  const absl::StatusOr<Waker> waker = Waker::create(poll.registry(), kToken);
+  EXPECT_THAT(waker->wake(), IsOk());
+}
+
+class OwnedFdTest : public testing::Test {
+ protected:
+  FaultKernel kernel_;
+};
+
+// F34 (libuv/libuv#462): the number is free after the first close(2), whatever that said.
+TEST_F(OwnedFdTest, ClosesExactlyOnceWhateverCloseSays) {
+  for (const int error : {EINTR, EIO, ENOSPC}) {
+    const ExpectNoFdLeak leak;
+    const std::uint64_t before = kernel_.calls(KernelCall::kClose);
+    kernel_.fail(KernelCall::kClose, error);
+    {
+      OwnedFd fd(make_pipe().reader.release(), kernel_);
+      fd.reset();
+      EXPECT_FALSE(fd.is_valid());
+      fd.reset();
+    }
+    EXPECT_EQ(kernel_.calls(KernelCall::kClose), before + 1);
+  }
+}
+
+TEST_F(OwnedFdTest, MovesAndReleasesWithoutClosing) {
+  const ExpectNoFdLeak leak;
+  OwnedFd first(make_pipe().reader.release(), kernel_);
+  const int number = first.get();
+  OwnedFd second = std::move(first);
+  EXPECT_FALSE(first.is_valid());  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(second.get(), number);
+  OwnedFd& same = second;
+  second = std::move(same);
+  EXPECT_EQ(second.get(), number);
+  OwnedFd third(second.release(), kernel_);
+  EXPECT_EQ(kernel_.calls(KernelCall::kClose), 0u);
+  third = OwnedFd(make_pipe().reader.release(), kernel_);
+  EXPECT_EQ(kernel_.calls(KernelCall::kClose), 1u);
+  third = OwnedFd();
+  EXPECT_EQ(kernel_.calls(KernelCall::kClose), 2u);
+}
+
+}  // namespace
+}  // namespace epore

@@ -1,0 +1,64 @@
+// Which engine a Poll gets: by option, by EPORE_SELECTOR, by default.
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "absl/status/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "poll/poll.h"
+
+namespace epore {
+namespace {
+
+using absl_testing::StatusIs;
+using testing::AllOf;
+using testing::HasSubstr;
+
+class SelectorChoiceTest : public testing::Test {
+ protected:
+  SelectorChoiceTest() { ::unsetenv("EPORE_SELECTOR"); }
+  ~SelectorChoiceTest() override { ::unsetenv("EPORE_SELECTOR"); }
+
+  static std::string chosen(const PollOptions& options = {}) {
+    const absl::StatusOr<Poll> poll = Poll::create(options);
+    return poll.ok() ? std::string(poll->registry()->selector_name()) : poll.status().ToString();
+  }
+};
+
+TEST_F(SelectorChoiceTest, PrintsTheDefault) {
+  std::cout << "the default selector is " << chosen() << "\n";
+  EXPECT_EQ(chosen(), "epoll");
+}
+
+TEST_F(SelectorChoiceTest, TheOptionChooses) {
+  EXPECT_EQ(chosen({.selector = "epoll"}), "epoll");
+  EXPECT_EQ(chosen({.selector = "poll"}), "poll");
+}
+
+TEST_F(SelectorChoiceTest, TheEnvironmentChoosesWhereTheOptionDoesNot) {
+  ::setenv("EPORE_SELECTOR", "poll", 1);
+  EXPECT_EQ(chosen(), "poll");
+  EXPECT_EQ(chosen({.selector = "epoll"}), "epoll");
+  ::setenv("EPORE_SELECTOR", "", 1);
+  EXPECT_EQ(chosen(), "epoll");
+}
+
+TEST_F(SelectorChoiceTest, AnUnknownNameIsAnErrorThatListsTheKnownOnes) {
+  const auto lists_known = AllOf(HasSubstr("\"io_urging\""), HasSubstr("epoll"), HasSubstr("poll"));
+  EXPECT_THAT(Poll::create({.selector = "io_urging"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(lists_known, HasSubstr("PollOptions::selector"))));
+  ::setenv("EPORE_SELECTOR", "io_urging", 1);
+  EXPECT_THAT(Poll::create({}), StatusIs(absl::StatusCode::kInvalidArgument,
+                                         AllOf(lists_known, HasSubstr("EPORE_SELECTOR"))));
+}
+
+TEST_F(SelectorChoiceTest, OnlyEpollHasEdges) {
+  EXPECT_TRUE(Poll::create({.selector = "epoll"})->registry()->has_edges());
+  EXPECT_FALSE(Poll::create({.selector = "poll"})->registry()->has_edges());
+}
+
+}  // namespace
+}  // namespace epore
