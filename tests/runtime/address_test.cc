@@ -1,0 +1,142 @@
+#include "runtime/address.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <string>
+
+#include "absl/strings/match.h"
+#include "gtest/gtest.h"
+
+namespace epore {
+namespace {
+
+std::string round_trip(std::string_view text) {
+  const absl::StatusOr<SocketAddress> address = SocketAddress::parse(text);
+  return address.ok() ? address->to_string() : address.status().ToString();
+}
+
+TEST(SocketAddressTest, PrintsWhatItParsed) {
+  for (const char* text : {"127.0.0.1:80", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:8080",
+                           "[::]:0", "[2001:db8::7]:443", "[::ffff:1.2.3.4]:1", "[fe80::1%1]:80"}) {
+    EXPECT_EQ(round_trip(text), text);
+  }
+  EXPECT_EQ(round_trip("[0:0:0:0:0:0:0:1]:1"), "[::1]:1");
+  EXPECT_EQ(round_trip("[fe80::1%lo]:1"), "[fe80::1%1]:1");
+}
+
+TEST(SocketAddressTest, KnowsItsFamilyAndPort) {
+  const SocketAddress v4 = SocketAddress::parse("10.0.0.1:4711").value();
+  EXPECT_TRUE(v4.is_ipv4());
+  EXPECT_FALSE(v4.is_ipv6());
+  EXPECT_EQ(v4.port(), 4711);
+  EXPECT_EQ(v4.size(), sizeof(sockaddr_in));
+  EXPECT_EQ(v4.data()->sa_family, AF_INET);
+  const SocketAddress v6 = SocketAddress::parse("[::1]:4711").value();
+  EXPECT_TRUE(v6.is_ipv6());
+  EXPECT_FALSE(v6.is_ipv4());
+  EXPECT_EQ(v6.port(), 4711);
+  EXPECT_EQ(v6.size(), sizeof(sockaddr_in6));
+}
+
+TEST(SocketAddressTest, IsAValue) {
+  const SocketAddress a = SocketAddress::parse("[::1]:1").value();
+  EXPECT_EQ(a.with_port(2), SocketAddress::parse("[::1]:2").value());
+  EXPECT_NE(a.with_port(2), a);
+  EXPECT_EQ(a.with_port(2).with_port(1), a);
+  EXPECT_NE(SocketAddress::parse("0.0.0.0:1").value(), SocketAddress::parse("[::]:1").value());
+}
+
+TEST(SocketAddressTest, AnEmptyOneSaysSo) {
+  const SocketAddress empty;
+  EXPECT_TRUE(empty.is_empty());
+  EXPECT_FALSE(empty.is_ipv4());
+  EXPECT_FALSE(empty.is_ipv6());
+  EXPECT_EQ(empty.port(), 0);
+  EXPECT_EQ(empty.to_string(), "");
+  EXPECT_EQ(empty.with_port(80), empty);
+}
+
+TEST(SocketAddressTest, TakesOnlySockaddrsOfIp) {
+  sockaddr_in v4 = {};
+  v4.sin_family = AF_INET;
+  v4.sin_port = htons(80);
+  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const auto* generic = reinterpret_cast<const sockaddr*>(&v4);
+  EXPECT_EQ(SocketAddress::from_sockaddr(generic, sizeof v4).to_string(), "127.0.0.1:80");
+  EXPECT_TRUE(SocketAddress::from_sockaddr(generic, sizeof v4 - 1).is_empty()) << "cut off";
+  EXPECT_TRUE(SocketAddress::from_sockaddr(generic, 0).is_empty());
+  sockaddr_un local = {};
+  local.sun_family = AF_UNIX;
+  EXPECT_TRUE(SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&local), sizeof local)
+                  .is_empty());
+}
+
+TEST(SocketAddressTest, TakesNoNames) {
+  for (const char* text : {"localhost:80", ":80", "1.2.3:80", "1.2.3.256:80", "[fe80::1%no]:80"}) {
+    EXPECT_EQ(SocketAddress::parse(text).status().code(), absl::StatusCode::kInvalidArgument)
+        << text;
+  }
+}
+
+TEST(HostPortTest, TakesHostAndPortApart) {
+  struct {
+    const char* text;
+    const char* host;
+    int port;
+  } const cases[] = {{"localhost:80", "localhost", 80},
+                     {"a.example:65535", "a.example", 65535},
+                     {":7", "", 7},
+                     {"1.2.3.4:0", "1.2.3.4", 0},
+                     {"[::1]:80", "::1", 80},
+                     {"x:0080", "x", 80},
+                     {"[fe80::1%2]:80", "fe80::1%2", 80}};
+  for (const auto& c : cases) {
+    const absl::StatusOr<HostPort> parsed = HostPort::parse(c.text);
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    EXPECT_EQ(parsed->host, c.host);
+    EXPECT_EQ(parsed->port, c.port);
+  }
+}
+
+TEST(HostPortTest, ErrorsNameTheTextAndThePart) {
+  const std::string long_label(64, 'a');
+  const std::string long_name = std::string(63, 'a') + "." + std::string(63, 'b') + "." +
+                                std::string(63, 'c') + "." + std::string(62, 'd');
+  struct {
+    std::string text;
+    const char* part;
+  } const cases[] = {{"", "no \":PORT\""},
+                     {"localhost", "no \":PORT\""},
+                     {"localhost:", "port \"\""},
+                     {"localhost:http", "port \"http\""},
+                     {"localhost:-1", "port \"-1\""},
+                     {"localhost:+1", "port \"+1\""},
+                     {"localhost: 1", "port \" 1\""},
+                     {"localhost:65536", "port \"65536\""},
+                     {"localhost:99999999999999999999", "port \"9999"},
+                     {"::1:80", "brackets"},
+                     {"[::1:80", "\"[\" without \"]\""},
+                     {"[]:80", "no IPv6 address"},
+                     {"[localhost]:80", "no IPv6 address"},
+                     {std::string("a\0b:80", 6), "zero byte"},
+                     {long_label + ":80", "longer than 63"},
+                     {long_name + ":80", "longer than 253"}};
+  for (const auto& c : cases) {
+    const absl::Status status = HostPort::parse(c.text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.text;
+    EXPECT_TRUE(absl::StrContains(status.message(), c.part)) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), c.text)) << status;
+  }
+}
+
+TEST(HostPortTest, TakesTheLongestNameThatThereIs) {
+  const std::string name = std::string(63, 'a') + "." + std::string(63, 'b') + "." +
+                           std::string(63, 'c') + "." + std::string(61, 'd');
+  ASSERT_EQ(name.size(), 253u);
+  EXPECT_TRUE(HostPort::parse(name + ":80").ok());
+}
+
+}  // namespace
+}  // namespace epore

@@ -1,0 +1,88 @@
+#include "runtime/options.h"
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "runtime/send_result.h"
+
+namespace epore {
+namespace {
+
+// That a value is refused, by a message that names the option.
+void expect_bad(const absl::Status& status, std::string_view name) {
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
+  EXPECT_TRUE(absl::StrContains(status.message(), name)) << status;
+}
+
+TEST(DispatchTest, NamesGoThereAndBack) {
+  for (Dispatch dispatch : {Dispatch::workers, Dispatch::poll_thread}) {
+    EXPECT_EQ(parse_dispatch(dispatch_name(dispatch)), dispatch);
+  }
+  EXPECT_EQ(parse_dispatch(""), std::nullopt);
+  EXPECT_EQ(parse_dispatch("Workers"), std::nullopt);
+}
+
+TEST(OptionsTest, DefaultsServe) {
+  EXPECT_TRUE(RuntimeOptions().check().ok());
+  EXPECT_TRUE(ListenOptions().check().ok());
+  EXPECT_TRUE(ConnectOptions().check().ok());
+  EXPECT_TRUE(ConnectionOptions().check().ok());
+}
+
+template <typename Options, typename Change>
+Options with(Change change) {
+  Options options;
+  change(options);
+  return options;
+}
+
+TEST(OptionsTest, RuntimeValuesOutOfRangeAreRefusedByName) {
+  using R = RuntimeOptions;
+  expect_bad(with<R>([](R& o) { o.reactors = 0; }).check(), "reactors");
+  expect_bad(with<R>([](R& o) { o.reactors = 100'000; }).check(), "reactors");
+  expect_bad(with<R>([](R& o) { o.workers = -1; }).check(), "workers");
+  expect_bad(with<R>([](R& o) { o.events_per_poll = 0; }).check(), "events_per_poll");
+  expect_bad(with<R>([](R& o) { o.drain_timeout = -absl::Nanoseconds(1); }).check(),
+             "drain_timeout");
+  EXPECT_TRUE(with<R>([](R& o) { o.drain_timeout = absl::InfiniteDuration(); }).check().ok());
+  EXPECT_TRUE(with<R>([](R& o) { o.drain_timeout = absl::ZeroDuration(); }).check().ok());
+}
+
+TEST(OptionsTest, ConnectionValuesOutOfRangeAreRefusedByName) {
+  using C = ConnectionOptions;
+  expect_bad(with<C>([](C& o) { o.idle_timeout = absl::ZeroDuration(); }).check(), "idle_timeout");
+  expect_bad(with<C>([](C& o) { o.write_stall_timeout = -absl::Seconds(1); }).check(),
+             "write_stall_timeout");
+  expect_bad(with<C>([](C& o) { o.linger_timeout = -absl::Seconds(1); }).check(), "linger_timeout");
+  expect_bad(with<C>([](C& o) { o.write_low_mark = o.write_high_mark + 1; }).check(),
+             "write_low_mark");
+  expect_bad(with<C>([](C& o) { o.write_cap = o.write_high_mark - 1; }).check(), "write_cap");
+  EXPECT_TRUE(
+      with<C>([](C& o) { o.write_low_mark = o.write_high_mark = o.write_cap = 0; }).check().ok());
+}
+
+TEST(OptionsTest, ListenAndConnectCheckTheConnectionToo) {
+  using L = ListenOptions;
+  using C = ConnectOptions;
+  expect_bad(with<L>([](L& o) { o.backlog = 0; }).check(), "backlog");
+  expect_bad(with<L>([](L& o) { o.accept_budget = 0; }).check(), "accept_budget");
+  expect_bad(with<L>([](L& o) { o.connection.write_cap = 0; }).check(), "write_cap");
+  expect_bad(with<C>([](C& o) { o.timeout = absl::ZeroDuration(); }).check(), "timeout");
+  expect_bad(with<C>([](C& o) { o.connection.write_cap = 0; }).check(), "write_cap");
+}
+
+TEST(SendResultTest, StatusSaysWhatBecameOfTheBytes) {
+  EXPECT_TRUE(SendResult(SendResult::queued).ok());
+  EXPECT_TRUE(SendResult(SendResult::high).ok());
+  EXPECT_FALSE(SendResult(SendResult::closed).ok());
+  EXPECT_FALSE(SendResult(SendResult::over_cap).ok());
+  EXPECT_TRUE(SendResult(SendResult::high).status().ok());
+  EXPECT_EQ(SendResult(SendResult::closed).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(SendResult(SendResult::over_cap).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+}  // namespace
+}  // namespace epore

@@ -1,0 +1,274 @@
+#include "tests/runtime/runtime_test_base.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/log/check.h"
+#include "tests/support/sockets.h"
+
+namespace epore {
+namespace {
+
+constexpr timeval kHangGuard = {60, 0};
+
+}  // namespace
+
+std::vector<Mode> all_modes() {
+  return {{Dispatch::workers, "epoll"},
+          {Dispatch::poll_thread, "epoll"},
+          {Dispatch::workers, "poll"},
+          {Dispatch::poll_thread, "poll"}};
+}
+
+std::vector<Mode> epoll_modes() {
+  return {{Dispatch::workers, "epoll"}, {Dispatch::poll_thread, "epoll"}};
+}
+
+std::string mode_name(const testing::TestParamInfo<Mode>& info) {
+  return std::string(dispatch_name(info.param.dispatch)) + "_" + info.param.selector;
+}
+
+RuntimeOptions RuntimeTest::options() {
+  RuntimeOptions options;
+  options.workers = 2;
+  options.dispatch = GetParam().dispatch;
+  options.selector = GetParam().selector;
+  options.kernel = &kernel_;
+  return options;
+}
+
+std::string pattern(std::size_t size, unsigned seed) {
+  std::string bytes(size, '\0');
+  unsigned state = seed * 2654435761u + 1;
+  for (char& byte : bytes) {
+    state = state * 1664525u + 1013904223u;
+    byte = static_cast<char>(state >> 24);
+  }
+  return bytes;
+}
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Peer::Peer(const SocketAddress& server) {
+  const int family = server.is_ipv6() ? AF_INET6 : AF_INET;
+  fd_ = OwnedFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  PCHECK(fd_.is_valid());
+  PCHECK(::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &kHangGuard, sizeof kHangGuard) == 0);
+  PCHECK(::setsockopt(fd(), SOL_SOCKET, SO_SNDTIMEO, &kHangGuard, sizeof kHangGuard) == 0);
+  PCHECK(::connect(fd(), server.data(), server.size()) == 0);
+}
+
+Peer::Peer(OwnedFd fd) : fd_(std::move(fd)) {
+  PCHECK(::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &kHangGuard, sizeof kHangGuard) == 0);
+  PCHECK(::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &kHangGuard, sizeof kHangGuard) == 0);
+}
+
+void Peer::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    PCHECK(sent > 0);
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+}
+
+std::string Peer::receive(std::size_t count) {
+  std::string bytes(count, '\0');
+  std::size_t have = 0;
+  while (have < count) {
+    const ssize_t received = ::recv(fd(), bytes.data() + have, count - have, 0);
+    PCHECK(received >= 0 || errno == ECONNRESET);
+    if (received <= 0) break;
+    have += static_cast<std::size_t>(received);
+  }
+  bytes.resize(have);
+  return bytes;
+}
+
+std::string Peer::receive_all() {
+  std::string bytes;
+  char buffer[65536];
+  for (;;) {
+    const ssize_t received = ::recv(fd(), buffer, sizeof buffer, 0);
+    PCHECK(received >= 0 || errno == ECONNRESET);
+    if (received <= 0) return bytes;
+    bytes.append(buffer, static_cast<std::size_t>(received));
+  }
+}
+
+int Peer::end() {
+  char buffer[65536];
+  for (;;) {
+    const ssize_t received = ::recv(fd(), buffer, sizeof buffer, 0);
+    if (received == 0) return 0;
+    if (received < 0) {
+      PCHECK(errno == ECONNRESET);
+      return errno;
+    }
+  }
+}
+
+void Peer::half_close() { epore::half_close(fd()); }
+
+void Peer::reset() { epore::reset(fd_); }
+
+// One callback of a connection, on its thread.
+class Observer::Call {
+ public:
+  explicit Call(Observer& observer) : observer_(observer) {
+    absl::MutexLock lock(&observer_.mutex_);
+    EXPECT_FALSE(std::exchange(observer_.is_in_callback_, true)) << "two callbacks at a time";
+    EXPECT_EQ(observer_.closed_, 0) << "a callback after `closed`";
+  }
+  ~Call() {
+    absl::MutexLock lock(&observer_.mutex_);
+    observer_.is_in_callback_ = false;
+  }
+
+ private:
+  Observer& observer_;
+};
+
+Observer::~Observer() {
+  absl::MutexLock lock(&mutex_);
+  EXPECT_LE(closed_, 1);
+  EXPECT_LE(read_closed_, 1);
+}
+
+void Observer::watch(Connection& connection) {
+  connection.on_data([this](Connection& c, std::span<const std::byte> bytes) {
+    const Call call(*this);
+    if (when_data) when_data(c, as_text(bytes));
+    absl::MutexLock lock(&mutex_);
+    bytes_ += as_text(bytes);
+  });
+  connection.on_read_closed([this](Connection& c) {
+    const Call call(*this);
+    if (when_read_closed) when_read_closed(c);
+    absl::MutexLock lock(&mutex_);
+    ++read_closed_;
+  });
+  connection.on_writable([this](Connection& c) {
+    const Call call(*this);
+    if (when_writable) when_writable(c);
+    absl::MutexLock lock(&mutex_);
+    ++writable_;
+  });
+  connection.on_closed([this](Connection& c, const absl::Status& why) {
+    const Call call(*this);
+    EXPECT_FALSE(c.is_open());
+    if (when_closed) when_closed(c, why);
+    absl::MutexLock lock(&mutex_);
+    ++closed_;
+    end_ = why;
+  });
+}
+
+std::string Observer::await_bytes(std::size_t count) {
+  absl::MutexLock lock(&mutex_);
+  const auto have = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return bytes_.size() >= count; };
+  mutex_.Await(absl::Condition(&have));
+  return bytes_;
+}
+
+void Observer::await_read_closed() {
+  absl::MutexLock lock(&mutex_);
+  const auto have = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return read_closed_ > 0; };
+  mutex_.Await(absl::Condition(&have));
+}
+
+void Observer::await_writable(int times) {
+  absl::MutexLock lock(&mutex_);
+  const auto have = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return writable_ >= times; };
+  mutex_.Await(absl::Condition(&have));
+}
+
+absl::Status Observer::await_closed() {
+  absl::MutexLock lock(&mutex_);
+  const auto have = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return closed_ > 0 && !is_in_callback_;
+  };
+  mutex_.Await(absl::Condition(&have));
+  return end_;
+}
+
+std::string Observer::bytes() const {
+  absl::MutexLock lock(&mutex_);
+  return bytes_;
+}
+
+int Observer::read_closed() const {
+  absl::MutexLock lock(&mutex_);
+  return read_closed_;
+}
+
+int Observer::writable() const {
+  absl::MutexLock lock(&mutex_);
+  return writable_;
+}
+
+int Observer::closed() const {
+  absl::MutexLock lock(&mutex_);
+  return closed_;
+}
+
+Listener listen_on_loopback(Runtime& runtime, Runtime::AcceptCallback on_accept,
+                            const ListenOptions& options) {
+  absl::StatusOr<Listener> listener = runtime.listen("127.0.0.1:0", std::move(on_accept), options);
+  CHECK_OK(listener.status());
+  return *listener;
+}
+
+Link open_link(Runtime& runtime, Observer& observer, const ListenOptions& options,
+               std::function<void(Connection&)> first) {
+  struct Accepted {
+    Connection connection;
+    absl::Notification done;
+  };
+  const auto accepted = std::make_shared<Accepted>();
+  Listener listener = listen_on_loopback(
+      runtime,
+      [accepted, &observer, first = std::move(first)](Connection& connection) {
+        observer.watch(connection);
+        accepted->connection = connection;
+        accepted->done.Notify();
+        if (first) first(connection);
+      },
+      options);
+  Peer peer(listener.address());
+  accepted->done.WaitForNotification();
+  return {listener, std::exchange(accepted->connection, Connection()), std::move(peer)};
+}
+
+Link open_link(Runtime& runtime, Observer& observer, const ConnectionOptions& options,
+               std::function<void(Connection&)> first) {
+  ListenOptions listen;
+  listen.connection = options;
+  return open_link(runtime, observer, listen, std::move(first));
+}
+
+void fence(Connection connection) {
+  absl::Notification reached;
+  // Also if the connection ends first and the closure is destroyed.
+  absl::Cleanup notify = [&] { reached.Notify(); };
+  if (!connection.post([notify = std::move(notify)](Connection&) {}).ok()) return;
+  reached.WaitForNotification();
+}
+
+void fence(Runtime& runtime) {
+  Observer observer;
+  Link link = open_link(runtime, observer);
+  link.peer.send("x");
+  observer.await_bytes(1);
+  link.listener.close();
+  link.peer.close();
+  CHECK_OK(observer.await_closed());
+}
+
+}  // namespace epore

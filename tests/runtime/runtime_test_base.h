@@ -1,0 +1,133 @@
+#ifndef EPORE_TESTS_RUNTIME_RUNTIME_TEST_BASE_H_
+#define EPORE_TESTS_RUNTIME_RUNTIME_TEST_BASE_H_
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "poll/owned_fd.h"
+#include "runtime/runtime.h"
+#include "tests/support/fault_kernel.h"
+#include "tests/support/open_fds.h"
+
+namespace epore {
+
+// Where behaviour must be the same: who runs callbacks, and the engine below.
+struct Mode {
+  Dispatch dispatch;
+  std::string selector;
+};
+std::vector<Mode> all_modes();
+std::vector<Mode> epoll_modes();  // for exact counts of system calls
+std::string mode_name(const testing::TestParamInfo<Mode>& info);
+
+// Runs a test in a Mode with a kernel that can be made to fail, and checks that it leaves no
+// descriptor open. What a callback uses is declared before the Runtime, so that it outlives it.
+class RuntimeTest : public testing::TestWithParam<Mode> {
+ protected:
+  RuntimeOptions options();
+
+  const ExpectNoFdLeak no_leak_;
+  FaultKernel kernel_;
+};
+
+// Bytes that differ from place to place, so that a shift or a swap shows.
+std::string pattern(std::size_t size, unsigned seed = 0);
+
+std::string_view as_text(std::span<const std::byte> bytes);
+
+// The other end of a connection: a blocking socket of the test's own, past every Kernel. A call
+// that would wait for more than a minute fails the test by a CHECK.
+class Peer {
+ public:
+  explicit Peer(const SocketAddress& server);  // connects
+  explicit Peer(OwnedFd fd);
+  Peer(Peer&&) = default;
+  Peer& operator=(Peer&&) = default;
+
+  void send(std::string_view bytes);       // returns when the system has taken all
+  std::string receive(std::size_t count);  // fewer only before the end
+  std::string receive_all();               // to the end, whatever kind that is
+  int end();                               // drops bytes up to the end: 0, or the errno of recv(2)
+  void half_close();
+  void reset();
+  void close() { fd_.reset(); }
+  int fd() const { return fd_.get(); }
+
+ private:
+  OwnedFd fd_;
+};
+
+// What one connection told, and waits for it. Checks the promises that hold for all: callbacks one
+// at a time, `closed` once, nothing after it.
+class Observer {
+ public:
+  // What to do besides taking note; set before watch(). The peer's end of file closes, as it does
+  // without a callback.
+  std::function<void(Connection&, std::string_view)> when_data;
+  std::function<void(Connection&)> when_read_closed = [](Connection& c) { c.close(); };
+  std::function<void(Connection&)> when_writable;
+  std::function<void(Connection&, const absl::Status&)> when_closed;
+
+  Observer() = default;
+  Observer(const Observer&) = delete;
+  ~Observer();
+
+  // Sets the callbacks; to be called in the connection's first.
+  void watch(Connection& connection);
+
+  std::string await_bytes(std::size_t count);  // at least
+  void await_read_closed();
+  void await_writable(int times = 1);
+  absl::Status await_closed();
+
+  std::string bytes() const;
+  int read_closed() const;
+  int writable() const;
+  int closed() const;
+
+ private:
+  class Call;
+
+  mutable absl::Mutex mutex_;
+  bool is_in_callback_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string bytes_ ABSL_GUARDED_BY(mutex_);
+  int read_closed_ ABSL_GUARDED_BY(mutex_) = 0;
+  int writable_ ABSL_GUARDED_BY(mutex_) = 0;
+  int closed_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A connection that the runtime accepted from a peer of the test's.
+struct Link {
+  Listener listener;
+  Connection connection;
+  Peer peer;
+};
+
+// `first` is called after `observer` watches the connection.
+Link open_link(Runtime& runtime, Observer& observer, const ListenOptions& options = {},
+               std::function<void(Connection&)> first = nullptr);
+Link open_link(Runtime& runtime, Observer& observer, const ConnectionOptions& options,
+               std::function<void(Connection&)> first = nullptr);
+
+// Listens on a free port of 127.0.0.1; CHECKs that it can.
+Listener listen_on_loopback(Runtime& runtime, Runtime::AcceptCallback on_accept,
+                            const ListenOptions& options = {});
+
+// Returns when all that was asked of the connection before has been done.
+void fence(Connection connection);
+
+// Returns when the poll thread has seen all that was ready before, and its callbacks have begun.
+void fence(Runtime& runtime);
+
+}  // namespace epore
+
+#endif  // EPORE_TESTS_RUNTIME_RUNTIME_TEST_BASE_H_
