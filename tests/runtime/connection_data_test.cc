@@ -1,0 +1,200 @@
+// That bytes arrive, all of them, once and in order, whatever the system makes of the calls.
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "tests/runtime/runtime_test_base.h"
+#include "tests/support/spurious_kernel.h"
+
+namespace epore {
+namespace {
+
+using ConnectionDataTest = RuntimeTest;
+
+// F35.
+TEST_P(ConnectionDataTest, SmallSendsSurviveEverySplit) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  for (std::size_t limit = 1; limit <= 22; ++limit) {
+    kernel_.shrink_sends(limit);
+    const std::string sent = pattern(21, static_cast<unsigned>(limit));
+    ASSERT_TRUE(link.connection
+                    .post([&](Connection& c) {
+                      for (std::size_t at = 0; at < sent.size(); at += 7) {
+                        EXPECT_EQ(c.send(sent.substr(at, 7)), SendResult::queued);
+                      }
+                    })
+                    .ok());
+    EXPECT_EQ(link.peer.receive(sent.size()), sent) << "at most " << limit << " bytes a call";
+  }
+}
+
+// F35: what was gathered and a large piece leave in one sendmsg, split before, at and after the
+// seam.
+TEST_P(ConnectionDataTest, ASmallAndALargeSendSurviveSplits) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  constexpr std::size_t kLarge = 16 * 1024;
+  for (std::size_t limit : {std::size_t{1}, std::size_t{9}, std::size_t{10}, std::size_t{11},
+                            kLarge - 1, kLarge, kLarge + 9, kLarge + 10, kLarge + 11}) {
+    kernel_.shrink_sends(limit);
+    const std::string sent = pattern(10 + kLarge + 10, static_cast<unsigned>(limit));
+    ASSERT_TRUE(link.connection
+                    .post([&](Connection& c) {
+                      c.send(sent.substr(0, 10));
+                      c.send(sent.substr(10, kLarge));
+                      c.send(sent.substr(10 + kLarge));
+                    })
+                    .ok());
+    EXPECT_EQ(link.peer.receive(sent.size()), sent) << "at most " << limit << " bytes a call";
+  }
+  EXPECT_GT(kernel_.calls(KernelCall::kSendmsg), 0u);
+}
+
+TEST_P(ConnectionDataTest, QueuedBytesSurviveSplits) {
+  const std::string sent = pattern(6'000'000);
+  for (std::size_t limit : {10'007u, 65'536u, 1'000'000u}) {
+    Observer observer;
+    Runtime runtime(options());
+    kernel_.shrink_sends(limit);
+    Link link = open_link(runtime, observer, ConnectionOptions(), [&](Connection& c) {
+      // Pieces of all sizes; the peer reads nothing yet, so most of them are queued.
+      for (std::size_t at = 0, size = 1; at < sent.size(); at += size, size = size * 3 % 99'991) {
+        c.send(std::string_view(sent).substr(at, size));
+      }
+    });
+    fence(link.connection);
+    EXPECT_GT(link.connection.queued_bytes(), 0u);
+    EXPECT_TRUE(link.peer.receive(sent.size()) == sent) << "at most " << limit << " bytes a call";
+    EXPECT_EQ(link.connection.queued_bytes(), 0u);
+  }
+}
+
+TEST_P(ConnectionDataTest, InterruptedCallsAreRepeated) {
+  Observer observer;
+  observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
+  Runtime runtime(options());
+  kernel_.fail(KernelCall::kAccept, EINTR, 1, 3);
+  Link link = open_link(runtime, observer);
+  for (const std::string& sent : {pattern(100), pattern(100'000)}) {
+    kernel_.fail(KernelCall::kRecv, EINTR, 1, 3);
+    kernel_.fail(KernelCall::kSend, EINTR, 1, 3);
+    kernel_.fail(KernelCall::kSendmsg, EINTR, 1, 3);
+    link.peer.send(sent);
+    EXPECT_TRUE(link.peer.receive(sent.size()) == sent);
+  }
+}
+
+// F09: a turn ends when its budget does; what is left needs no further event.
+TEST_P(ConnectionDataTest, MoreThanABudgetOfReadsIsReadToTheEnd) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  // Each interrupted call uses up a part of the budget, which is 16.
+  kernel_.fail(KernelCall::kRecv, EINTR, 1, 100);
+  link.peer.send("all of it");
+  EXPECT_EQ(observer.await_bytes(9), "all of it");
+  EXPECT_GE(kernel_.calls(KernelCall::kRecv), 101u);
+}
+
+// F09: the edge for what came during a pause is remembered.
+TEST_P(ConnectionDataTest, BytesOfAPauseAreReadWithoutAnotherEvent) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link =
+      open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.pause_reading(); });
+  const std::string sent = pattern(100'000);
+  std::thread sender([&] { link.peer.send(sent); });
+  fence(runtime);
+  EXPECT_EQ(observer.bytes(), "");
+  link.connection.resume_reading();
+  EXPECT_TRUE(observer.await_bytes(sent.size()) == sent);
+  sender.join();
+  link.peer.send("!");
+  EXPECT_EQ(observer.await_bytes(sent.size() + 1).back(), '!');
+}
+
+TEST_P(ConnectionDataTest, BytesWithoutACallbackAreDropped) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.connection.on_data(nullptr);
+  fence(link.connection);
+  link.peer.send("nobody reads this");
+  link.peer.half_close();
+  observer.await_read_closed();
+  EXPECT_EQ(observer.bytes(), "");
+  EXPECT_EQ(link.peer.end(), 0);
+}
+
+// F17.
+TEST_P(ConnectionDataTest, SpuriousEventsDoNoHarm) {
+  SpuriousKernel kernel;
+  {
+    Observer observers[8];
+    RuntimeOptions spurious = options();
+    spurious.kernel = &kernel;
+    Runtime runtime(spurious);
+    std::vector<Link> links;
+    for (Observer& observer : observers) {
+      observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
+      links.push_back(open_link(runtime, observer));
+    }
+    for (unsigned round = 0; round < 50; ++round) {
+      for (Link& link : links) link.peer.send(pattern(1'000, round));
+      for (Link& link : links) EXPECT_EQ(link.peer.receive(1'000), pattern(1'000, round));
+      if (round != 25) continue;
+      links.front().peer.close();  // its token comes again, stale
+      EXPECT_TRUE(observers[0].await_closed().ok());
+      links.erase(links.begin());
+    }
+    EXPECT_GT(kernel.spurious(), 0u);
+    for (Observer& observer : observers) EXPECT_LE(observer.closed(), 1);
+  }
+}
+
+// F07: each byte names the connection that it was sent on, while connections come and go.
+TEST_P(ConnectionDataTest, BytesNeverCrossBetweenConnections) {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 50;
+  std::atomic<int> crossed{0};
+  Runtime runtime(options());
+  // The first byte names a connection, and all others must be equal to it; echoes.
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& connection) {
+    connection.on_data([&, name = -1](Connection& c, std::span<const std::byte> bytes) mutable {
+      if (name < 0) name = static_cast<int>(bytes[0]);
+      for (std::byte byte : bytes) crossed += static_cast<int>(byte) != name;
+      c.send(bytes);
+      // Some go at once, with the echo on its way or not at all.
+      if (name % 7 == 1) c.close();
+      if (name % 7 == 2) c.abort();
+    });
+  });
+  std::vector<std::thread> clients;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    clients.emplace_back([&, thread] {
+      for (int round = 0; round < kRounds; ++round) {
+        const int name = (thread * kRounds + round) % 256;
+        Peer peer(listener.address());
+        peer.send(std::string(100, static_cast<char>(name)));
+        for (char byte : peer.receive(100)) crossed += static_cast<unsigned char>(byte) != name;
+        if (round % 3 == 0) peer.reset();
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(crossed, 0);
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(runtime.counters().connections, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, ConnectionDataTest, testing::ValuesIn(all_modes()), mode_name);
+
+}  // namespace
+}  // namespace epore

@@ -1,0 +1,125 @@
+#include "tests/support/clock_kernel.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+
+#include "absl/log/check.h"
+
+namespace epore {
+namespace {
+
+std::int64_t to_nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+}  // namespace
+
+// A descriptor that becomes readable with each advance().
+class ClockKernel::Alarm {
+ public:
+  explicit Alarm(ClockKernel& kernel) : kernel_(kernel), fd_(::eventfd(0, EFD_CLOEXEC)) {
+    PCHECK(fd_ >= 0);
+    absl::MutexLock lock(&kernel_.mutex_);
+    kernel_.alarms_.push_back(fd_);
+  }
+  ~Alarm() {
+    {
+      absl::MutexLock lock(&kernel_.mutex_);
+      kernel_.alarms_.erase(std::find(kernel_.alarms_.begin(), kernel_.alarms_.end(), fd_));
+    }
+    ::close(fd_);
+  }
+
+  // Waits until the clock has moved or one of `fds` is ready; true for the latter.
+  bool wait(std::vector<pollfd> fds) {
+    fds.push_back(pollfd{fd_, POLLIN, 0});
+    while (::poll(fds.data(), fds.size(), -1) < 0) PCHECK(errno == EINTR);
+    std::uint64_t count;
+    if (fds.back().revents != 0) PCHECK(::read(fd_, &count, sizeof count) == sizeof count);
+    return std::any_of(fds.begin(), fds.end() - 1, [](const pollfd& f) { return f.revents != 0; });
+  }
+
+ private:
+  ClockKernel& kernel_;
+  const int fd_;
+};
+
+void ClockKernel::advance(absl::Duration by) {
+  FaultKernel::advance(by);
+  absl::MutexLock lock(&mutex_);
+  ++changes_;
+  const std::uint64_t one = 1;
+  for (int fd : alarms_) PCHECK(::write(fd, &one, sizeof one) == sizeof one);
+}
+
+SysResult ClockKernel::epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) {
+  if (timeout_ms <= 0) return FaultKernel::epoll_wait(epfd, events, capacity, timeout_ms);
+  return wait_for_queue(epfd, events, capacity, std::int64_t{timeout_ms} * 1'000'000);
+}
+
+SysResult ClockKernel::epoll_pwait2(int epfd, epoll_event* events, int capacity,
+                                    const timespec* timeout) {
+  if (timeout == nullptr || to_nanoseconds(*timeout) == 0) {
+    return FaultKernel::epoll_pwait2(epfd, events, capacity, timeout);
+  }
+  return wait_for_queue(epfd, events, capacity, to_nanoseconds(*timeout));
+}
+
+SysResult ClockKernel::wait_for_queue(int epfd, epoll_event* events, int capacity,
+                                      std::int64_t timeout_ns) {
+  Alarm alarm(*this);
+  const std::int64_t deadline = now() + timeout_ns;
+  bool is_ready = false;
+  while (now() < deadline && !is_ready) is_ready = alarm.wait({pollfd{epfd, POLLIN, 0}});
+  // An event that another wait took meanwhile is an early end, as by a signal.
+  const SysResult result = FaultKernel::epoll_wait(epfd, events, capacity, 0);
+  return is_ready && result.value() == 0 ? SysResult::from_errno(EINTR) : result;
+}
+
+SysResult ClockKernel::ppoll(pollfd* fds, std::size_t count, const timespec* timeout) {
+  if (timeout == nullptr || to_nanoseconds(*timeout) == 0) {
+    return FaultKernel::ppoll(fds, count, timeout);
+  }
+  Alarm alarm(*this);
+  const std::int64_t deadline = now() + to_nanoseconds(*timeout);
+  bool is_ready = false;
+  while (now() < deadline && !is_ready) {
+    is_ready = alarm.wait(std::vector<pollfd>(fds, fds + count));
+  }
+  const timespec at_once = {0, 0};
+  const SysResult result = FaultKernel::ppoll(fds, count, &at_once);
+  return is_ready && result.value() == 0 ? SysResult::from_errno(EINTR) : result;
+}
+
+SysResult ClockKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                            std::int64_t timeout_ns) {
+  if (timeout_ns < 0) return FaultKernel::park(word, expected, timeout_ns);
+  const std::int64_t deadline = now() + timeout_ns;
+  absl::MutexLock lock(&mutex_);
+  while (word.load(std::memory_order_acquire) == expected) {
+    const std::uint64_t seen = changes_;
+    mutex_.Unlock();
+    const bool is_over = now() >= deadline;
+    mutex_.Lock();
+    if (is_over) return SysResult::from_errno(ETIMEDOUT);
+    const auto has_changed = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return changes_ != seen; };
+    mutex_.Await(absl::Condition(&has_changed));
+  }
+  return SysResult(0);
+}
+
+SysResult ClockKernel::unpark(const std::atomic<std::uint32_t>& word, int count) {
+  {
+    absl::MutexLock lock(&mutex_);
+    ++changes_;
+  }
+  return FaultKernel::unpark(word, count);
+}
+
+}  // namespace epore

@@ -1,0 +1,50 @@
+#ifndef EPORE_TESTS_SUPPORT_CLOCK_KERNEL_H_
+#define EPORE_TESTS_SUPPORT_CLOCK_KERNEL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "tests/support/fault_kernel.h"
+
+namespace epore {
+
+// A FaultKernel whose clock moves only by advance(), for waits as well: one with a timeout ends
+// when advance() has come to its deadline, or for its usual reasons. So a runtime's timeouts are
+// tested without time passing.
+//
+//   ClockKernel kernel;
+//   Runtime runtime({.kernel = &kernel});
+//   Timer timer = runtime.post_after(absl::Hours(1), [] { ... });
+//   kernel.advance(absl::Hours(1));  // now it runs
+class ClockKernel : public FaultKernel {
+ public:
+  ClockKernel() { use_manual_clock(); }
+
+  // Moves the clock and ends the waits that are due. Any thread.
+  void advance(absl::Duration by);
+
+  SysResult epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) override;
+  SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
+                         const timespec* timeout) override;
+  SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override;
+  SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                 std::int64_t timeout_ns) override;
+  SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
+
+ private:
+  class Alarm;
+
+  SysResult wait_for_queue(int epfd, epoll_event* events, int capacity, std::int64_t timeout_ns);
+
+  absl::Mutex mutex_;
+  std::vector<int> alarms_ ABSL_GUARDED_BY(mutex_);    // eventfds of those that wait
+  std::uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;  // of the clock and of parked words
+};
+
+}  // namespace epore
+
+#endif  // EPORE_TESTS_SUPPORT_CLOCK_KERNEL_H_
