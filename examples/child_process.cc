@@ -112,7 +112,8 @@ std::optional<std::string> ChildProcess::read_line(Lines& lines, absl::Duration 
     char buffer[4096];
     const ssize_t size = ::read(lines.fd.get(), buffer, sizeof buffer);
     if (size > 0) lines.unread.append(buffer, static_cast<std::size_t>(size));
-    if (size == 0) return std::nullopt;
+    if (size == 0 && lines.unread.empty()) return std::nullopt;
+    if (size == 0) return std::exchange(lines.unread, {});
   }
 }
 

@@ -11,12 +11,23 @@
 
 namespace examples {
 
+void DelayLog::open() {
+  const absl::MutexLock lock(&mutex_);
+  is_open_ = true;
+  print();
+}
+
 void DelayLog::arrived(std::uint64_t milliseconds, std::string_view message) {
   const std::string rest = absl::StrCat(" - ", milliseconds, "ms: ", on_one_line(message), "\n");
   const absl::MutexLock lock(&mutex_);
-  const std::string line = absl::StrCat("#", ++count_, rest);
-  std::fwrite(line.data(), 1, line.size(), out_);
+  absl::StrAppend(&held_, "#", ++count_, rest);
+  if (is_open_) print();
+}
+
+void DelayLog::print() {
+  std::fwrite(held_.data(), 1, held_.size(), out_);
   std::fflush(out_);
+  held_.clear();
 }
 
 }  // namespace examples

@@ -64,5 +64,5 @@ int main(int argc, char** argv) {
       [&service](epore::Connection& peer) { examples::DelayConnection::serve(peer, service); },
       options);
   if (!listener.ok()) return epore::report(listener.status());
-  return examples::run_server(runtime, *listener);
+  return examples::run_server(runtime, *listener, [&log] { log.open(); });
 }

@@ -1,20 +1,24 @@
 #include "examples/server_flags.h"
 
-#include <csignal>
+#include <signal.h>
+
 #include <cstdio>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/flags/flag.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "examples/command_line.h"
 #include "runtime/address.h"
 #include "runtime/options.h"
 #include "runtime/report.h"
 #include "runtime/runtime.h"
+#include "runtime/timer.h"
 
 ABSL_FLAG(std::string, address, "", "HOST:PORT to listen on; port 0: any that is free");
 ABSL_FLAG(int, workers, 0, "worker threads; 0: one per core");
@@ -68,16 +72,25 @@ ServerFlags parse_server_flags(int argc, char** argv, std::string_view help) {
   return flags;
 }
 
-int run_server(epore::Runtime& runtime, const epore::Listener& listener) {
-  // Before the first line, so that who reads it may signal.
+int run_server(epore::Runtime& runtime, const epore::Listener& listener,
+               absl::AnyInvocable<void()> on_listening) {
   const absl::Status counts = runtime.on_signal(
       SIGUSR1, [&runtime] { std::fprintf(stderr, "%s\n", runtime.counters().to_json().c_str()); });
   if (!counts.ok()) return epore::report(counts);
 
-  for (const epore::SocketAddress& address : listener.addresses()) {
-    std::printf("LISTEN %s\n", address.to_string().c_str());
-  }
-  std::fflush(stdout);
+  // Who reads the first line may signal at once, so it comes after run_until_signal() has set its
+  // handlers.
+  epore::Timer announcement = runtime.timer([&] {
+    struct sigaction action = {};
+    ::sigaction(SIGUSR1, nullptr, &action);
+    if (action.sa_handler == SIG_DFL) return announcement.arm(absl::Milliseconds(1));
+    for (const epore::SocketAddress& address : listener.addresses()) {
+      std::printf("LISTEN %s\n", address.to_string().c_str());
+    }
+    std::fflush(stdout);
+    on_listening();
+  });
+  announcement.arm(absl::ZeroDuration());
   return epore::report(runtime.run_until_signal());
 }
 

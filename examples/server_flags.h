@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "runtime/listener.h"
 #include "runtime/options.h"
 #include "runtime/runtime.h"
@@ -22,9 +23,12 @@ struct ServerFlags {
 // with `help` and the shared flags on stdout, and after a bad flag, with 1 and a message on stderr.
 ServerFlags parse_server_flags(int argc, char** argv, std::string_view help);
 
-// The life of a server that listens: prints `LISTEN address:port` for each address, and the
-// counters on stderr whenever SIGUSR1 comes; runs until SIGTERM or SIGINT. Returns the exit code.
-int run_server(epore::Runtime& runtime, const epore::Listener& listener);
+// The life of a server that listens: prints `LISTEN address:port` for each address, calls
+// `on_listening`, and prints the counters on stderr whenever SIGUSR1 comes; runs until SIGTERM or
+// SIGINT. Returns the exit code.
+int run_server(
+    epore::Runtime& runtime, const epore::Listener& listener,
+    absl::AnyInvocable<void()> on_listening = [] {});
 
 }  // namespace examples
 
