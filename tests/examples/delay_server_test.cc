@@ -1,5 +1,7 @@
 // The delay server as a process, by what a client sees of it.
 
+#include <unistd.h>
+
 #include <csignal>
 #include <string>
 #include <string_view>
@@ -214,7 +216,7 @@ TEST_F(DelayServer, RequestsWithoutEndArePausedNotBuffered) {
   Client client(server_.address);
   client.send(get("/3600000/x"));
   EXPECT_LT(client.send_until_stuck(get("/0/y"), kMuch), kMuch);
-  EXPECT_GE(counter(server_.counters(), "read_pauses"), 1);
+  EXPECT_EQ(server_.counter("read_pauses", 1), 1);
 }
 
 TEST_F(DelayServer, AnswersThatNobodyReadsArePausedNotBuffered) {
@@ -265,11 +267,35 @@ TEST_F(DelayServer, ASecondSigtermEndsAtOnce) {
 TEST_F(DelayServer, Sigusr1PrintsTheCounters) {
   Client client(server_.address);
   EXPECT_EQ(body_of(ask(client, get("/1/x"))), "x");
-  const std::string line = server_.counters();
-  EXPECT_THAT(line, MatchesRegex("\\{.*\\}"));
-  EXPECT_EQ(counter(line, "connections"), 1);
-  EXPECT_EQ(counter(line, "accepts"), 1);
-  EXPECT_EQ(counter(server_.counters(), "connections"), 1);
+  EXPECT_THAT(server_.counters(), MatchesRegex("\\{.*\\}"));
+  EXPECT_EQ(server_.counter("connections", 1), 1);
+  EXPECT_EQ(server_.counter("accepts", 1), 1);
+}
+
+// What curl makes of the arguments, an answer per URL; "none" where there is no curl.
+std::string curl(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"/usr/bin/curl", "-si", "--max-time", "10"});
+  if (::access(arguments[0].c_str(), X_OK) != 0) return "none";
+  auto process = ChildProcess::start(arguments);
+  std::string text;
+  while (const auto line = process->read_line()) absl::StrAppend(&text, *line, "\n");
+  EXPECT_EQ(process->wait().value_or(-1), 0);
+  return text;
+}
+
+TEST_F(DelayServer, CurlUnderstandsIt) {
+  const std::string url = "http://" + server_.address;
+  const std::string text = curl({url + "/20/hello%20curl"});
+  if (text == "none") GTEST_SKIP() << "curl is not installed";
+  EXPECT_THAT(text, MatchesRegex(answer("200 OK", "hello curl") + "\n"));
+  EXPECT_THAT(curl({"--http1.0", url + "/1/x"}), MatchesRegex(answer("200 OK", "x") + "\n"));
+  EXPECT_THAT(curl({"--http2", url + "/1/x"}), MatchesRegex(answer("200 OK", "x") + "\n"));
+  EXPECT_THAT(curl({"-d", "body", url + "/1/x"}), MatchesRegex(answer("404 Not Found", "")));
+  EXPECT_THAT(curl({"-I", url + "/1/x"}), MatchesRegex(answer("404 Not Found", "")));
+  // The second one over the same connection.
+  EXPECT_THAT(curl({url + "/1/a", url + "/1/b"}),
+              MatchesRegex(answer("200 OK", "a") + answer("200 OK", "b") + "\n"));
+  EXPECT_EQ(server_.counter("accepts", 6), 6);
 }
 
 TEST(DelayServerFill, ForcesPartialWrites) {

@@ -12,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "examples/child_process.h"
 
 namespace examples {
@@ -40,6 +42,15 @@ Server::Server(const std::string& name, const std::vector<std::string>& argument
 std::string Server::counters() {
   process.signal(SIGUSR1);
   return process.read_error_line().value_or("");
+}
+
+long long Server::counter(const std::string& name, long long expected) {
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  long long value = -1;
+  do {
+    value = examples::counter(counters(), name);
+  } while (value != expected && absl::Now() < deadline);
+  return value;
 }
 
 int Server::terminate() {

@@ -22,6 +22,10 @@ struct Server {
   // Sends SIGUSR1 and returns the line that comes on stderr.
   std::string counters();
 
+  // A number of that line, asked for again and again until it is `expected` (a number may come a
+  // moment after what it counts) or ten seconds have passed.
+  long long counter(const std::string& name, long long expected);
+
   // Sends SIGTERM and returns the exit code.
   int terminate();
 };

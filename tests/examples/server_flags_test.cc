@@ -49,6 +49,17 @@ TEST_P(ServerFlags, ErrorsSayWhatAndWhere) {
   EXPECT_THAT(error({"one", "two"}), HasSubstr("(see --help)"));
 }
 
+TEST_P(ServerFlags, SignalsCountFromTheFirstLineOn) {
+  for (int i = 0; i < 20; ++i) {
+    Server quick(GetParam(), {"--address=127.0.0.1:0", "--workers=2"});
+    EXPECT_EQ(quick.terminate(), 0);
+  }
+  for (int i = 0; i < 5; ++i) {
+    Server server(GetParam(), {"--address=127.0.0.1:0", "--dispatch=poll_thread"});
+    EXPECT_THAT(server.counters(), HasSubstr("\"accepts\":0"));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, ServerFlags, ::testing::Values("echo_server", "delay_server"));
 
 }  // namespace
