@@ -1,0 +1,78 @@
+#ifndef EPORE_TESTS_RUNTIME_INTERNAL_CORE_TEST_BASE_H_
+#define EPORE_TESTS_RUNTIME_INTERNAL_CORE_TEST_BASE_H_
+
+#include <functional>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "runtime/internal/core.h"
+#include "runtime/internal/reactor.h"
+#include "runtime/internal/ref.h"
+#include "runtime/internal/registration.h"
+#include "runtime/internal/runnable.h"
+#include "tests/support/fault_kernel.h"
+#include "tests/support/open_fds.h"
+
+namespace epore::internal {
+
+// A Runnable that does what the test says.
+class TestRunnable : public Runnable {
+ public:
+  TestRunnable(Reactor& home, std::function<void()> body, Place place = Place::anywhere)
+      : Runnable(home, place), body_(std::move(body)) {}
+  void run() override { body_(); }
+
+ private:
+  const std::function<void()> body_;
+};
+
+// A Registration that does, and that tells of its destruction.
+class TestRegistration : public Registration {
+ public:
+  explicit TestRegistration(
+      Reactor& home, std::function<void()> body = [] {}, Place place = Place::anywhere)
+      : Registration(home, place), body_(std::move(body)) {}
+  ~TestRegistration() override {
+    if (when_destroyed) when_destroyed();
+  }
+  void run() override { body_(); }
+  void shut_down(ShutdownStep) override {}
+
+  using Registration::retire;
+  std::function<void()> when_destroyed;
+
+ private:
+  const std::function<void()> body_;
+};
+
+// A Core with one reactor, one that runs callbacks on its poll thread if the test does not say
+// otherwise, shut down at the end and then known to leave no descriptor behind.
+class CoreTest : public testing::Test {
+ protected:
+  ~CoreTest() override {
+    if (core_) (void)core_->shutdown(0, [] { return false; });
+  }
+
+  Core& core(Dispatch dispatch = Dispatch::poll_thread, int workers = 2) {
+    if (!core_) {
+      RuntimeOptions options;
+      options.dispatch = dispatch;
+      options.workers = workers;
+      options.kernel = &kernel_;
+      core_ = Ref<Core>::adopt(new Core(options));
+      EXPECT_TRUE(core_->status().ok()) << core_->status();
+    }
+    return *core_;
+  }
+  Reactor& reactor() { return *core().reactors().front(); }
+
+  const ExpectNoFdLeak no_leak_;
+  FaultKernel kernel_;
+
+ private:
+  Ref<Core> core_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_TESTS_RUNTIME_INTERNAL_CORE_TEST_BASE_H_

@@ -1,0 +1,198 @@
+#include "runtime/internal/dispatch_word.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/support/interleavings.h"
+
+namespace epore::internal {
+namespace {
+
+TEST(DispatchWordTest, OnlyTheFirstWakeQueues) {
+  DispatchWord word;
+  EXPECT_TRUE(word.wake());
+  EXPECT_FALSE(word.wake());
+  word.begin();
+  EXPECT_TRUE(word.end());
+  EXPECT_TRUE(word.wake());
+}
+
+TEST(DispatchWordTest, AWakeDuringARunQueuesItOnceMore) {
+  DispatchWord word;
+  EXPECT_TRUE(word.wake());
+  word.begin();
+  EXPECT_FALSE(word.wake());
+  EXPECT_FALSE(word.wake());
+  EXPECT_FALSE(word.end());   // queue it again
+  EXPECT_FALSE(word.wake());  // it is queued already
+  word.begin();
+  EXPECT_TRUE(word.end());
+}
+
+// Two threads that bring work, two that run what is queued. Each method of a word is one step: of
+// the two instructions of a failing end() the second is in a state that only end() leaves.
+template <typename Word>
+class DispatchModel {
+ public:
+  std::vector<ModelThread> threads() {
+    std::vector<ModelThread> threads;
+    threads.push_back(waker());
+    threads.push_back(waker());
+    threads.push_back(runner());
+    threads.push_back(runner());
+    return threads;
+  }
+
+  std::vector<std::int64_t> state() const {
+    return {brought_, done_, queued_, running_, word_.raw()};
+  }
+
+  std::string violation(bool is_over) const {
+    if (running_ > 1) return "two threads run it at once";
+    if (queued_ > 1) return "it is queued twice";
+    if (is_over && done_ != brought_) return "a wake was lost";
+    return "";
+  }
+
+ private:
+  ModelThread waker() {
+    co_await step("bring");
+    ++brought_;
+    co_await step("wake");
+    if (word_.wake()) {
+      co_await step("queue");
+      ++queued_;
+    }
+    co_await step("bring another");
+    ++brought_;
+    co_await step("wake again");
+    if (word_.wake()) {
+      co_await step("queue the other");
+      ++queued_;
+    }
+  }
+
+  ModelThread runner() {
+    for (;;) {
+      co_await step("take", [this] { return queued_ > 0; });
+      --queued_;
+      co_await step("begin");
+      word_.begin();
+      ++running_;
+      co_await step("look");  // at all that was brought so far, as recv() until EAGAIN does
+      done_ = brought_;
+      co_await step("end");
+      --running_;
+      if (!word_.end()) {
+        co_await step("queue again");
+        ++queued_;
+      }
+    }
+  }
+
+  int brought_ = 0;
+  int done_ = 0;
+  int queued_ = 0;
+  int running_ = 0;
+  Word word_;
+};
+
+// The real word, and what it holds as far as a test can see.
+class RealWord {
+ public:
+  bool wake() {
+    again_ = is_busy_;
+    is_busy_ = true;
+    return word_.wake();
+  }
+  void begin() {
+    again_ = false;
+    word_.begin();
+  }
+  bool end() {
+    const bool is_idle = word_.end();
+    is_busy_ = !is_idle;
+    again_ = false;
+    return is_idle;
+  }
+  std::int64_t raw() const { return (is_busy_ ? 1 : 0) + (again_ ? 2 : 0); }
+
+ private:
+  bool is_busy_ = false;
+  bool again_ = false;
+  DispatchWord word_;
+};
+
+// Mutants: what reactors without the fourth state do.
+class WithoutRunningAgain {  // "it is running, so it will see"
+ public:
+  bool wake() { return std::exchange(is_busy_, true) == false; }
+  void begin() {}
+  bool end() {
+    is_busy_ = false;
+    return true;
+  }
+  std::int64_t raw() const { return is_busy_; }
+
+ private:
+  bool is_busy_ = false;
+};
+
+class WithoutRunning {  // "it is not in the queue, so queue it"
+ public:
+  bool wake() { return std::exchange(is_queued_, true) == false; }
+  void begin() { is_queued_ = false; }
+  bool end() { return true; }
+  std::int64_t raw() const { return is_queued_; }
+
+ private:
+  bool is_queued_ = false;
+};
+
+class WithoutQueued {  // every wake of one that does not run queues it
+ public:
+  bool wake() {
+    again_ = is_running_;
+    return !is_running_;
+  }
+  void begin() { is_running_ = true; }
+  bool end() {
+    is_running_ = false;
+    return !std::exchange(again_, false);
+  }
+  std::int64_t raw() const { return (is_running_ ? 1 : 0) + (again_ ? 2 : 0); }
+
+ private:
+  bool is_running_ = false;
+  bool again_ = false;
+};
+
+template <typename Word>
+Exploration explore() {
+  return explore_interleavings([] { return std::make_unique<DispatchModel<Word>>(); });
+}
+
+TEST(DispatchWordTest, NoInterleavingLosesAWakeOrRunsOrQueuesItTwice) {
+  const Exploration found = explore<RealWord>();
+  EXPECT_EQ(found.violation, "") << found.trace;
+  EXPECT_GT(found.states, 200u);
+}
+
+TEST(DispatchWordTest, TheExplorerFindsTheWakeThatAPlainFlagLoses) {
+  EXPECT_EQ(explore<WithoutRunningAgain>().violation, "a wake was lost");
+}
+
+TEST(DispatchWordTest, TheExplorerFindsTheDoubleRunOfAWordThatForgetsWhoRuns) {
+  EXPECT_EQ(explore<WithoutRunning>().violation, "two threads run it at once");
+}
+
+TEST(DispatchWordTest, TheExplorerFindsTheDoubleEntryOfAWordThatForgetsTheQueue) {
+  EXPECT_EQ(explore<WithoutQueued>().violation, "it is queued twice");
+}
+
+}  // namespace
+}  // namespace epore::internal

@@ -1,0 +1,223 @@
+#include "runtime/internal/timer_queue.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/barrier.h"
+#include "gtest/gtest.h"
+
+namespace epore::internal {
+namespace {
+
+using State = TimerQueue::State;
+
+class TestNode : public TimerNode {
+ public:
+  explicit TestNode(std::function<void()> when_expired = [] {})
+      : when_expired_(std::move(when_expired)) {}
+  void expired() override { when_expired_(); }
+
+ private:
+  const std::function<void()> when_expired_;
+};
+
+TEST(TimerQueueTest, AnArmedNodeExpiresAtItsDeadlineAndIsDueUntilItIsClaimed) {
+  TimerQueue queue(0);
+  int expired = 0;
+  TestNode node([&] { ++expired; });
+  EXPECT_EQ(queue.state(node), State::idle);
+  const TimerQueue::Armed armed = queue.arm(node, 1000);
+  EXPECT_EQ(armed.before, State::idle);
+  EXPECT_TRUE(armed.is_armed);
+  EXPECT_EQ(queue.state(node), State::armed);
+  EXPECT_EQ(queue.earliest(), 1000);
+  EXPECT_EQ(queue.expire(999), 0u);
+  EXPECT_EQ(queue.expire(1000), 1u);
+  EXPECT_EQ(expired, 1);
+  EXPECT_EQ(queue.state(node), State::due);
+  EXPECT_EQ(queue.earliest(), kNever);
+  EXPECT_TRUE(queue.claim(node, 1000).was_due);
+  EXPECT_EQ(queue.state(node), State::idle);
+  EXPECT_FALSE(queue.claim(node, 1000).was_due);
+}
+
+// F21: one contract for everything that changes a deadline.
+TEST(TimerQueueTest, F21OnlyWhatMovesTheEarliestDeadlineForwardAsksForAWake) {
+  TimerQueue queue(0);
+  TestNode first;
+  TestNode second;
+  EXPECT_TRUE(queue.arm(first, 1000).is_earliest);    // the first of all
+  EXPECT_FALSE(queue.arm(second, 2000).is_earliest);  // a later one
+  EXPECT_FALSE(queue.arm(second, 1000).is_earliest);  // as early as the earliest
+  EXPECT_TRUE(queue.arm(second, 500).is_earliest);    // shortened to be the earliest
+  EXPECT_FALSE(queue.arm(second, 3000).is_earliest);  // put off: the poll thread wakes for nothing
+  EXPECT_FALSE(queue.arm(first, 600).is_earliest);    // earlier, but it wakes at 500 anyway
+  EXPECT_EQ(queue.expire(500), 0u);
+  EXPECT_EQ(queue.earliest(), 600);  // and knows better then
+  EXPECT_EQ(queue.cancel(first), State::armed);
+  EXPECT_FALSE(queue.arm(first, 600).is_earliest);  // cancelled and armed again as it was
+  EXPECT_EQ(queue.cancel(first), State::armed);
+  EXPECT_TRUE(queue.arm(first, 599).is_earliest);  // and earlier than it was
+  EXPECT_FALSE(queue.arm(first, kNever).is_earliest);
+  EXPECT_EQ(queue.cancel(second), State::armed);
+}
+
+TEST(TimerQueueTest, EarliestIsNeverLaterThanTheEarliestDeadline) {
+  TimerQueue queue(0);
+  std::vector<std::unique_ptr<TestNode>> nodes;
+  for (std::int64_t i = 0; i < 100; ++i) {
+    nodes.push_back(std::make_unique<TestNode>());
+    (void)queue.arm(*nodes.back(), 1'000'000 * (100 - i));
+    EXPECT_EQ(queue.earliest(), 1'000'000 * (100 - i));
+  }
+  for (std::int64_t i = 99; i >= 0; --i) {
+    queue.cancel(*nodes[static_cast<std::size_t>(i)]);
+    if (i > 0) {
+      EXPECT_LE(queue.earliest(), 1'000'000 * (100 - (i - 1)));
+    }
+  }
+  EXPECT_EQ(queue.size(), 0u);
+}
+
+TEST(TimerQueueTest, NeverIsJustAsIdle) {
+  TimerQueue queue(0);
+  TestNode node;
+  EXPECT_TRUE(queue.arm(node, 5).is_armed);
+  const TimerQueue::Armed armed = queue.arm(node, kNever);
+  EXPECT_EQ(armed.before, State::armed);
+  EXPECT_FALSE(armed.is_armed);
+  EXPECT_EQ(queue.state(node), State::idle);
+  EXPECT_EQ(queue.size(), 0u);
+}
+
+TEST(TimerQueueTest, AClaimOfAPeriodicNodeArmsTheFirstPeriodThatIsNotOver) {
+  TimerQueue queue(0);
+  TestNode node;
+  EXPECT_TRUE(queue.arm(node, 100, /*interval=*/100).is_armed);
+  struct Step {
+    std::int64_t claimed_at;
+    std::int64_t next;
+  };
+  for (const Step& step : {Step{100, 200}, Step{250, 300}, Step{1099, 1100}, Step{5000, 5100}}) {
+    EXPECT_EQ(queue.expire(step.claimed_at), 1u);
+    const TimerQueue::Claimed claimed = queue.claim(node, step.claimed_at);
+    EXPECT_TRUE(claimed.was_due);
+    EXPECT_TRUE(claimed.is_armed);
+    EXPECT_TRUE(claimed.is_earliest);
+    EXPECT_EQ(queue.earliest(), step.next);
+  }
+  EXPECT_EQ(queue.cancel(node), State::armed);
+}
+
+TEST(TimerQueueTest, APeriodThatEndsBeyondTheEndOfTimeIsNotArmed) {
+  TimerQueue queue(0);
+  TestNode node;
+  EXPECT_TRUE(queue.arm(node, kNever - 10, /*interval=*/kNever / 2).is_armed);
+  EXPECT_EQ(queue.expire(kNever - 5), 1u);
+  const TimerQueue::Claimed claimed = queue.claim(node, kNever - 5);
+  EXPECT_TRUE(claimed.was_due);
+  EXPECT_FALSE(claimed.is_armed);
+}
+
+// F26: a sibling that is due in the same batch.
+TEST(TimerQueueTest, F26WhatASiblingOfTheBatchCancelsCannotBeClaimed) {
+  TimerQueue queue(0);
+  TestNode second;
+  State cancelled = State::idle;
+  TestNode first([&] { cancelled = queue.cancel(second); });
+  (void)queue.arm(first, 100);
+  (void)queue.arm(second, 101);
+  EXPECT_EQ(queue.expire(1000), 2u);
+  EXPECT_EQ(cancelled, State::due);  // in time
+  EXPECT_FALSE(queue.claim(second, 1000).was_due);
+  EXPECT_TRUE(queue.claim(first, 1000).was_due);
+  EXPECT_EQ(queue.cancel(first), State::idle);  // too late
+}
+
+TEST(TimerQueueTest, WhatASiblingOfTheBatchPutsOffIsArmedAndNotDue) {
+  TimerQueue queue(0);
+  TestNode second;
+  TestNode first([&] { EXPECT_EQ(queue.arm(second, 5000).before, State::due); });
+  (void)queue.arm(first, 100);
+  (void)queue.arm(second, 101);
+  EXPECT_EQ(queue.expire(1000), 2u);
+  EXPECT_FALSE(queue.claim(second, 1000).was_due);
+  EXPECT_EQ(queue.expire(5000), 1u);
+  EXPECT_TRUE(queue.claim(second, 5000).was_due);
+}
+
+TEST(TimerQueueTest, F26OfACancelAndAClaimOnTwoThreadsExactlyOneWins) {
+  for (int round = 0; round < 300; ++round) {
+    TimerQueue queue(0);
+    TestNode node;
+    (void)queue.arm(node, 1);
+    queue.expire(1);
+    absl::Barrier* const barrier = new absl::Barrier(2);
+    bool was_cancelled = false;
+    std::thread canceller([&] {
+      if (barrier->Block()) delete barrier;
+      was_cancelled = queue.cancel(node) == State::due;
+    });
+    if (barrier->Block()) delete barrier;
+    const bool was_claimed = queue.claim(node, 1).was_due;
+    canceller.join();
+    EXPECT_NE(was_cancelled, was_claimed);
+  }
+}
+
+TEST(TimerQueueTest, CloseExpiresAllAndNothingIsArmedAfterwards) {
+  TimerQueue queue(0);
+  int expired = 0;
+  TestNode soon([&] { ++expired; });
+  TestNode in_a_century([&] { ++expired; });
+  TestNode idle([&] { ++expired; });
+  (void)queue.arm(soon, 1);
+  (void)queue.arm(in_a_century, std::int64_t{100} * 365 * 24 * 3600 * 1'000'000'000);
+  queue.close();
+  EXPECT_EQ(expired, 2);
+  EXPECT_EQ(queue.size(), 0u);
+  EXPECT_EQ(queue.earliest(), kNever);
+  const TimerQueue::Armed armed = queue.arm(idle, 5);
+  EXPECT_FALSE(armed.is_armed);
+  EXPECT_FALSE(armed.is_earliest);
+  EXPECT_EQ(queue.state(idle), State::idle);
+  EXPECT_EQ(queue.expire(kNever - 1), 0u);
+}
+
+TEST(TimerQueueTest, ArmingAndCancellingFromManyThreadsLosesNoNode) {
+  constexpr int kThreads = 3;
+  constexpr int kEach = 3000;
+  TimerQueue queue(0);
+  std::atomic<int> expired{0};
+  std::atomic<int> cancelled{0};
+  std::atomic<int> running{kThreads};
+  std::vector<std::thread> threads;
+  std::vector<std::vector<std::unique_ptr<TestNode>>> nodes(kThreads);
+  for (auto& own : nodes) {
+    for (int i = 0; i < kEach; ++i) {
+      own.push_back(std::make_unique<TestNode>([&] { expired.fetch_add(1); }));
+    }
+  }
+  for (auto& own : nodes) {
+    threads.emplace_back([&queue, &cancelled, &running, &own] {
+      std::int64_t deadline = 0;
+      for (const auto& node : own) {
+        (void)queue.arm(*node, deadline += 700'000);
+        if (deadline % 3 == 0 && queue.cancel(*node) == State::armed) cancelled.fetch_add(1);
+      }
+      running.fetch_sub(1);
+    });
+  }
+  std::int64_t now = 0;
+  while (running.load() > 0) queue.expire(now += 100'000);
+  for (std::thread& thread : threads) thread.join();
+  queue.expire(kNever - 1);
+  EXPECT_EQ(expired.load() + cancelled.load(), kThreads * kEach);
+  EXPECT_EQ(queue.size(), 0u);
+}
+
+}  // namespace
+}  // namespace epore::internal
