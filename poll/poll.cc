@@ -23,10 +23,14 @@ namespace {
 
 constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
 
-// Up to whole nanoseconds, so that a wait is never shorter than asked; 292 years are for ever.
+// Up to whole nanoseconds, so that a wait is never shorter than asked; 292 years are for ever. The
+// two common ones come first: Duration's arithmetic takes its time over infinity.
 std::int64_t to_nanoseconds(absl::Duration timeout) {
+  if (timeout == absl::InfiniteDuration()) return kForever;
   if (timeout <= absl::ZeroDuration()) return 0;
-  return absl::ToInt64Nanoseconds(absl::Ceil(timeout, absl::Nanoseconds(1)));
+  const std::int64_t nanoseconds = absl::ToInt64Nanoseconds(timeout);
+  const bool is_cut = nanoseconds != kForever && absl::Nanoseconds(nanoseconds) < timeout;
+  return is_cut ? nanoseconds + 1 : nanoseconds;
 }
 
 }  // namespace

@@ -21,6 +21,8 @@
 #include <string>
 #include <utility>
 
+#include "poll/sys/hot_calls.h"
+
 namespace epore {
 namespace {
 
@@ -79,12 +81,12 @@ SysResult RealKernel::shutdown(int fd, int how) {
 
 SysResult RealKernel::recv(int fd, void* buffer, std::size_t size, int flags) {
   count(KernelCall::kRecv);
-  return result(::recv(fd, buffer, size, flags));
+  return result(hot::recv(fd, buffer, size, flags));
 }
 
 SysResult RealKernel::send(int fd, const void* bytes, std::size_t size, int flags) {
   count(KernelCall::kSend);
-  return result(::send(fd, bytes, size, flags | MSG_NOSIGNAL));
+  return result(hot::send(fd, bytes, size, flags | MSG_NOSIGNAL));
 }
 
 SysResult RealKernel::sendmsg(int fd, const msghdr* message, int flags) {
@@ -154,7 +156,7 @@ SysResult RealKernel::epoll_ctl(int epfd, int operation, int fd, epoll_event* ev
 
 SysResult RealKernel::epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) {
   count(KernelCall::kEpollWait);
-  return result(::epoll_wait(epfd, events, capacity, timeout_ms));
+  return result(hot::epoll_wait(epfd, events, capacity, timeout_ms));
 }
 
 SysResult RealKernel::epoll_pwait2(int epfd, epoll_event* events, int capacity,

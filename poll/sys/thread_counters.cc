@@ -11,18 +11,13 @@
 namespace epore::internal {
 namespace {
 
-constexpr std::size_t kUnknown = kThreadSlots + 1;
-
 ABSL_CONST_INIT absl::Mutex slots_mutex(absl::kConstInit);
 ABSL_CONST_INIT std::bitset<kThreadSlots> slots_taken ABSL_GUARDED_BY(slots_mutex);
 
-// A plain word, so that the fast path is one read of thread-local memory without a guard.
-ABSL_CONST_INIT thread_local std::size_t this_slot = kUnknown;
-
 struct SlotReleaser {
   ~SlotReleaser() {
-    const std::size_t slot = this_slot;
-    this_slot = kThreadSlots;  // what is destroyed after this counts in the shared shard
+    const std::size_t slot = this_thread_slot;
+    this_thread_slot = kThreadSlots;  // what is destroyed after this counts in the shared shard
     if (slot < kThreadSlots) {
       absl::MutexLock lock(&slots_mutex);
       slots_taken.reset(slot);
@@ -30,7 +25,9 @@ struct SlotReleaser {
   }
 };
 
-std::size_t take_slot() {
+}  // namespace
+
+std::size_t take_thread_slot() {
   thread_local SlotReleaser releaser;
   (void)releaser;
   absl::MutexLock lock(&slots_mutex);
@@ -41,13 +38,6 @@ std::size_t take_slot() {
     }
   }
   return kThreadSlots;
-}
-
-}  // namespace
-
-std::size_t thread_slot() {
-  if (this_slot == kUnknown) this_slot = take_slot();
-  return this_slot;
 }
 
 }  // namespace epore::internal

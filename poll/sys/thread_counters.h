@@ -11,9 +11,19 @@ namespace epore::internal {
 // The number of threads that can count without a locked instruction; the rest share one shard.
 inline constexpr std::size_t kThreadSlots = 128;
 
+inline constexpr std::size_t kUnknownThreadSlot = kThreadSlots + 1;
+
+// A plain word, so that the fast path is one read of thread-local memory without a guard.
+inline constinit thread_local std::size_t this_thread_slot = kUnknownThreadSlot;
+
+std::size_t take_thread_slot();
+
 // This thread's slot: below kThreadSlots it is nobody else's for as long as the thread lives, equal
 // to kThreadSlots when all are taken (or the thread is ending).
-std::size_t thread_slot();
+inline std::size_t thread_slot() {
+  if (this_thread_slot == kUnknownThreadSlot) this_thread_slot = take_thread_slot();
+  return this_thread_slot;
+}
 
 // N monotonic counters that any thread adds to and any thread reads.
 //

@@ -64,10 +64,14 @@ void Core::schedule(Ref<Runnable> runnable) {
 
 void Core::execute(Ref<Runnable> runnable) {
   runnable->word().begin();
-  this_thread.current = runnable.get();
-  runnable->run();
+  execute_claimed(*runnable);
+}
+
+void Core::execute_claimed(Runnable& runnable) {
+  this_thread.current = &runnable;
+  runnable.run();
   this_thread.current = nullptr;
-  if (!runnable->word().end()) schedule(std::move(runnable));
+  if (!runnable.word().end()) schedule(Ref<Runnable>::share(&runnable));
 }
 
 absl::Status Core::post(absl::AnyInvocable<void()> closure) {

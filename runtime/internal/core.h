@@ -56,6 +56,9 @@ class Core final : public RefCounted {
   // Runs what was queued, on this thread.
   void execute(Ref<Runnable> runnable);
 
+  // Runs what was claimed, on this thread; the caller keeps it alive.
+  void execute_claimed(Runnable& runnable);
+
   // Runs `closure` soon. FailedPrecondition after the shutdown has come to refusing.
   absl::Status post(absl::AnyInvocable<void()> closure);
 

@@ -21,13 +21,17 @@ namespace epore::internal {
 //      idle ------------> queued ----------------> running
 //       ^                  ^ (wake: stays)          |   |
 //       |                  |                        |   | (3) wake
-//       | (4) end          | (5) end                |   v
+//       | (4) end          | (5) end                |   v          (6) claim: idle -> running
 //       +------------------|------------------------+  running-again (wake: stays)
 //                          +-----------------------------+
 //
 //   (1), (3) wake(): fetch_or(PENDING), acq_rel. The caller that turned 0 into 1, and nobody else,
 //            must put the Runnable into a queue.
 //   (2)      begin(): exchange(RUNNING), acq_rel, by the thread that took the queue entry.
+//   (6)      claim(): compare-exchange 0 -> RUNNING, acq_rel: wake() and begin() in one, for a
+//   thread
+//            that would run it at once anyway. Where it fails, the word is not idle and it is a
+//            wake.
 //   (4), (5) end(): compare-exchange RUNNING -> 0, release; if that fails the word is
 //            running-again, becomes PENDING, and the caller must queue it again.
 //
@@ -51,6 +55,19 @@ class DispatchWord {
  public:
   // Asks for a run(). True: the caller must queue the Runnable.
   bool wake() { return word_.fetch_or(kPending, std::memory_order_acq_rel) == kIdle; }
+
+  enum class Claim { run, queue, none };
+
+  // Asks for a run() on this thread. `run`: it is the caller's now, as after begin(). `queue`: the
+  // caller must queue it, as after wake(). `none`: whoever has it will see to it.
+  Claim claim() {
+    std::uint32_t expected = kIdle;
+    if (word_.compare_exchange_strong(expected, kRunning, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+      return Claim::run;
+    }
+    return wake() ? Claim::queue : Claim::none;
+  }
 
   // Before run().
   void begin() { word_.exchange(kRunning, std::memory_order_acq_rel); }

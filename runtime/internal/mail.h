@@ -4,19 +4,13 @@
 #include <atomic>
 #include <utility>
 
-#include "absl/functional/any_invocable.h"
-
-namespace epore {
-class Connection;
-}
-
 namespace epore::internal {
 
 // Something for a connection's order: made by any thread, delivered by the connection's runner.
 class Mail {
  public:
   virtual ~Mail() = default;
-  virtual void deliver(Connection& connection) = 0;
+  virtual void deliver() = 0;
 
  private:
   friend class Mailbox;
@@ -41,6 +35,11 @@ class Mailbox {
       mail->next_ = head;
     } while (!pushed_.compare_exchange_weak(head, mail, std::memory_order_acq_rel,
                                             std::memory_order_relaxed));
+  }
+
+  // The runner.
+  bool empty() const {
+    return first_ == nullptr && pushed_.load(std::memory_order_acquire) == nullptr;
   }
 
   // The runner: the first one, which is then its own, or null.

@@ -152,15 +152,28 @@ void Reactor::wake_ready() {
       core_.counters().add(Counter::stale_events);
       continue;
     }
-    if (!registration->ready(event.readiness) || !registration->word().wake()) continue;
+    if (!registration->ready(event.readiness)) continue;
     if (runs_callbacks_ || registration->is_pinned()) {
-      core_.execute(Ref<Runnable>::share(registration));
-    } else {
+      run_now(*registration);  // its slot keeps it until this thread reclaims it
+    } else if (registration->word().wake()) {
       batch_.push(Ref<Runnable>::share(registration));
     }
   }
   core_.counters().add(Counter::events, count);
   if (!batch_.empty()) core_.push(batch_);
+}
+
+void Reactor::run_now(Runnable& runnable) {
+  switch (runnable.word().claim()) {
+    case DispatchWord::Claim::run:
+      core_.execute_claimed(runnable);
+      break;
+    case DispatchWord::Claim::queue:
+      core_.schedule(Ref<Runnable>::share(&runnable));
+      break;
+    case DispatchWord::Claim::none:
+      break;
+  }
 }
 
 void Reactor::run_submitted() {

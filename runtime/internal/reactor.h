@@ -69,6 +69,7 @@ class Reactor {
   void loop();
   absl::Duration time_to_sleep();
   void wake_ready();
+  void run_now(Runnable& runnable);
   void run_submitted();
   void shut_down_live();
   void reclaim();

@@ -49,10 +49,9 @@ bool Stream::start(Connection::Callback first, bool is_registered) {
     return false;
   }
   core_->counters().add(Counter::connections_opened);
+  self_ = Connection(Ref<Stream>::share(this));
   // Before the descriptor is registered: no event can come earlier.
-  mail([first = std::move(first)](Stream& stream, Connection& self) mutable {
-    stream.call(first, self);
-  });
+  mail([first = std::move(first)](Stream& stream) mutable { stream.call(first); });
   // The shutdown sets its phase before it looks at the slots, and this has its slot already.
   if (core_->phase() != Core::Phase::running) shut_down(ShutdownStep::drain);
   return true;
@@ -114,9 +113,7 @@ absl::Status Stream::post(Connection::Callback closure) {
     return absl::FailedPreconditionError("Connection::post: the connection has ended");
   }
   core_->counters().add(Counter::posts);
-  mail([closure = std::move(closure)](Stream& stream, Connection& self) mutable {
-    stream.call(closure, self);
-  });
+  mail([closure = std::move(closure)](Stream& stream) mutable { stream.call(closure); });
   return absl::OkStatus();
 }
 
@@ -126,14 +123,14 @@ Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
 }
 
 void Stream::timer_due(TimerEntry& entry) {
-  mail([timer = Ref<TimerEntry>::share(&entry)](Stream&, Connection& self) { timer->fire(self); });
+  mail([timer = Ref<TimerEntry>::share(&entry)](Stream&) { timer->fire(); });
 }
 
 void Stream::shut_down(ShutdownStep step) {
   if (step == ShutdownStep::drain) {
-    mail([](Stream& stream, Connection& self) { stream.drain(self); });
+    mail([](Stream& stream) { stream.drain(); });
   } else {
-    mail([](Stream& stream, Connection&) {
+    mail([](Stream& stream) {
       stream.reset(absl::CancelledError("the runtime shut down before the connection ended"));
     });
   }

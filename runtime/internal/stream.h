@@ -87,15 +87,15 @@ class Stream final : public Registration, private TimerNode {
 
   // Calls user code; an exception aborts the connection.
   template <typename Function, typename... Arguments>
-  void call(Function& function, Connection& connection, Arguments&&... arguments) {
+  void call(Function& function, Arguments&&... arguments) {
     // The callback before may have moved the handle away or assigned to it.
-    if (connection.stream_.get() != this) connection = Connection(Ref<Stream>::share(this));
+    if (self_.stream_.get() != this) self_ = Connection(Ref<Stream>::share(this));
     core_->counters().add(Counter::callbacks);
     running_ = &function;
-    absl::Status result = guarded_call(function, connection, std::forward<Arguments>(arguments)...);
+    absl::Status result = guarded_call(function, self_, std::forward<Arguments>(arguments)...);
     running_ = nullptr;
     while (Mail* replacement = replacements_.pop()) {
-      replacement->deliver(connection);
+      replacement->deliver();
       delete replacement;
     }
     if (!result.ok()) exception(std::move(result));
@@ -111,7 +111,7 @@ class Stream final : public Registration, private TimerNode {
   bool is_runner() const;
   void leave(Mail* mail);
 
-  // Calls action(Stream&, Connection&) in order, by mail.
+  // Calls action(Stream&) in order, by mail.
   template <typename Action>
   void mail(Action action);
 
@@ -132,19 +132,19 @@ class Stream final : public Registration, private TimerNode {
   bool has_output() const;
   SendResult over_cap(std::size_t queued);
   SendResult mark(std::size_t queued);
-  bool tell_low_mark(Connection& self);
+  bool tell_low_mark();
 
   // stream_run.cc
-  void deliver_mail(Connection& self);
+  void deliver_mail();
   void discard_mail();
   void register_fd();
-  void read(Connection& self);
-  void received(Connection& self, std::span<const std::byte> bytes);
-  void tell_read_closed(Connection& self);
+  void read();
+  void received(std::span<const std::byte> bytes);
+  void tell_read_closed();
   void take_hang_up();
   bool wants_read() const;
   void rearm();
-  void drain(Connection& self);
+  void drain();
 
   // stream_close.cc
   bool is_ending() const { return phase_ >= Phase::ending; }
@@ -152,9 +152,9 @@ class Stream final : public Registration, private TimerNode {
   void fail(absl::Status why);   // at the end of this run
   void reset(absl::Status why);  // the same, and the peer gets a reset
   void exception(absl::Status thrown);
-  void settle(Connection& self);
+  void settle();
   bool shut_write();
-  void finish(Connection& self);
+  void finish();
   void check_timeouts();
   std::int64_t next_timeout() const;
   void arm_timeouts();
@@ -178,6 +178,7 @@ class Stream final : public Registration, private TimerNode {
   TimerList timers_;                    // guarded by home().timer_lists()
 
   // The runner only.
+  Connection self_;  // what callbacks get; a reference to itself from start() to finish()
   Phase phase_ = Phase::open;
   bool is_registered_ = false;
   bool is_in_queue_already_ = false;  // the event queue has the descriptor, see start()

@@ -43,7 +43,7 @@ void Stream::exception(absl::Status thrown) {
   reset(std::move(thrown));
 }
 
-void Stream::settle(Connection& self) {
+void Stream::settle() {
   const bool wants_shut = phase_ == Phase::closing || write_shut_asked_;
   if (!is_ending() && wants_shut && !write_shut_ && !has_output()) {
     // Both ways are over: close(2) sends our end of file as well, and no peer is left to wait for.
@@ -62,7 +62,7 @@ void Stream::settle(Connection& self) {
   }
   if (!is_ending()) rearm();
   if (is_ending()) {
-    finish(self);
+    finish();
   } else {
     arm_timeouts();
   }
@@ -77,7 +77,7 @@ bool Stream::shut_write() {
   return shut.ok();
 }
 
-void Stream::finish(Connection& self) {
+void Stream::finish() {
   phase_ = Phase::closed;
   has_ended_.store(true, std::memory_order_release);
   home().timers().cancel(*this);
@@ -98,7 +98,7 @@ void Stream::finish(Connection& self) {
   queue_.clear();
   if (on_closed_) {
     Connection::ClosedCallback closed = std::move(on_closed_);
-    call(closed, self, end_);
+    call(closed, end_);
   }
   on_data_ = nullptr;
   on_read_closed_ = nullptr;
@@ -106,6 +106,7 @@ void Stream::finish(Connection& self) {
   on_drain_ = nullptr;
   on_closed_ = nullptr;
   discard_mail();
+  self_ = Connection();
   core_->end_activity();
 }
 

@@ -14,7 +14,7 @@ template <typename Action>
 class Stream::ActionMail final : public Mail {
  public:
   ActionMail(Stream& stream, Action action) : stream_(stream), action_(std::move(action)) {}
-  void deliver(Connection& self) override { action_(stream_, self); }
+  void deliver() override { action_(stream_); }
 
  private:
   Stream& stream_;
@@ -42,7 +42,7 @@ void Stream::in_order(Action action) {
   if (is_runner()) {
     action(*this);
   } else {
-    mail([action = std::move(action)](Stream& stream, Connection&) mutable { action(stream); });
+    mail([action = std::move(action)](Stream& stream) mutable { action(stream); });
   }
 }
 
@@ -50,13 +50,13 @@ void Stream::in_order(Action action) {
 template <typename Callback>
 void Stream::set_callback(Callback Stream::*member, Callback callback) {
   if (!is_runner()) {
-    mail([member, callback = std::move(callback)](Stream& stream, Connection&) mutable {
+    mail([member, callback = std::move(callback)](Stream& stream) mutable {
       stream.*member = std::move(callback);
     });
   } else if (running_ != &(this->*member)) {
     this->*member = std::move(callback);
   } else {
-    auto replace = [member, callback = std::move(callback)](Stream& stream, Connection&) mutable {
+    auto replace = [member, callback = std::move(callback)](Stream& stream) mutable {
       stream.*member = std::move(callback);
     };
     replacements_.push(new ActionMail<decltype(replace)>(*this, std::move(replace)));

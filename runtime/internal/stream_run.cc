@@ -32,29 +32,31 @@ void Stream::run() {
     discard_mail();
     return;
   }
-  Connection self(Ref<Stream>::share(this));
-  deliver_mail(self);
+  if (!mailbox_.empty()) deliver_mail();
   if (!is_registered_ && !is_ending()) register_fd();
-  if (timeout_expired_.exchange(false, std::memory_order_acquire)) check_timeouts();
+  if (timeout_expired_.load(std::memory_order_relaxed) &&
+      timeout_expired_.exchange(false, std::memory_order_acquire)) {
+    check_timeouts();
+  }
   if (is_write_blocked_ && edges_.is_ready(Direction::write)) {
     is_write_blocked_ = false;
     stop_waiting_for_write();
   }
-  read(self);
+  read();
   take_hang_up();
   flush();
-  if (tell_low_mark(self)) {
+  if (tell_low_mark()) {
     flush();
     if (!is_write_blocked_) (void)word().wake();  // it may be low again: in the next run
   }
-  settle(self);
+  settle();
 }
 
-void Stream::deliver_mail(Connection& self) {
+void Stream::deliver_mail() {
   for (int left = kMailBudget; left > 0; --left) {
     const std::unique_ptr<Mail> mail(mailbox_.pop());
     if (mail == nullptr) return;
-    mail->deliver(self);
+    mail->deliver();
   }
   (void)word().wake();
 }
@@ -84,7 +86,7 @@ bool Stream::wants_read() const {
   return phase_ != Phase::open || !is_paused_;
 }
 
-void Stream::read(Connection& self) {
+void Stream::read() {
   const std::span<std::byte> buffer = this_thread.buffers->read;
   for (int left = kReadBudget; wants_read() && edges_.is_ready(Direction::read); --left) {
     if (left == 0) {
@@ -99,10 +101,10 @@ void Stream::read(Connection& self) {
       const bool is_last =
           count < buffer.size() && (hints_.load(std::memory_order_relaxed) & kReadClosed) == 0;
       if (is_last) edges_.use_up(Direction::read, mark);
-      received(self, buffer.first(count));
+      received(buffer.first(count));
     } else if (result.ok()) {
       read_closed_ = true;
-      if (phase_ == Phase::open) tell_read_closed(self);
+      if (phase_ == Phase::open) tell_read_closed();
     } else if (result.error() == EAGAIN) {
       edges_.use_up(Direction::read, mark);
     } else if (result.error() != EINTR) {
@@ -111,11 +113,11 @@ void Stream::read(Connection& self) {
   }
 }
 
-void Stream::received(Connection& self, std::span<const std::byte> bytes) {
+void Stream::received(std::span<const std::byte> bytes) {
   last_activity_ = this_thread.now;
   core_->counters().add(Counter::bytes_in, bytes.size());
   if (phase_ == Phase::open) {
-    if (on_data_) call(on_data_, self, bytes);
+    if (on_data_) call(on_data_, bytes);
   } else {
     lingered_bytes_ += bytes.size();
     if (lingered_bytes_ > kLingerBytes) {
@@ -124,9 +126,9 @@ void Stream::received(Connection& self, std::span<const std::byte> bytes) {
   }
 }
 
-void Stream::tell_read_closed(Connection& self) {
+void Stream::tell_read_closed() {
   if (on_read_closed_) {
-    call(on_read_closed_, self);
+    call(on_read_closed_);
   } else {
     begin_close(absl::OkStatus());
   }
@@ -158,10 +160,10 @@ void Stream::rearm() {
   if (!armed.ok()) fail(std::move(armed));
 }
 
-void Stream::drain(Connection& self) {
+void Stream::drain() {
   if (phase_ != Phase::open) return;
   if (on_drain_) {
-    call(on_drain_, self);
+    call(on_drain_);
   } else {
     begin_close(absl::OkStatus());
   }

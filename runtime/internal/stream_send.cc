@@ -40,7 +40,7 @@ class Stream::BytesMail final : public Mail {
   BytesMail(Stream& stream, std::span<const std::byte> bytes)
       : stream_(stream), bytes_(reinterpret_cast<const char*>(bytes.data()), bytes.size()) {}
   ~BytesMail() override { stream_.dequeue(bytes_.size()); }
-  void deliver(Connection&) override {
+  void deliver() override {
     if (stream_.phase_ == Phase::open && !stream_.write_shut_asked_) stream_.put(as_span(bytes_));
   }
 
@@ -92,11 +92,11 @@ SendResult Stream::mark(std::size_t queued) {
   return SendResult::high;
 }
 
-bool Stream::tell_low_mark(Connection& self) {
+bool Stream::tell_low_mark() {
   if (!above_high_mark_.load(std::memory_order_acquire)) return false;
   if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
   above_high_mark_.store(false, std::memory_order_release);
-  if (on_writable_) call(on_writable_, self);
+  if (on_writable_) call(on_writable_);
   return true;
 }
 

@@ -75,8 +75,8 @@ void TimerEntry::run() {
   core_->call(callback_, none);
 }
 
-void TimerEntry::fire(Connection& connection) {
-  if (claim() && !is_dead_.load(std::memory_order_acquire)) stream_->call(callback_, connection);
+void TimerEntry::fire() {
+  if (claim() && !is_dead_.load(std::memory_order_acquire)) stream_->call(callback_);
 }
 
 bool TimerList::add(TimerEntry& entry, absl::Mutex& mutex) {

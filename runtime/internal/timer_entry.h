@@ -36,7 +36,7 @@ class TimerEntry final : public Runnable, private TimerNode {
 
   // Runs the callback if it is still due: as a Runnable of its own, or in the connection's order.
   void run() override;
-  void fire(Connection& connection);
+  void fire();
 
  private:
   friend class TimerList;

@@ -17,7 +17,7 @@ class NumberMail : public Mail {
   ~NumberMail() override {
     if (destroyed_ != nullptr) destroyed_->fetch_add(1);
   }
-  void deliver(Connection&) override { delivered_.push_back(number_); }
+  void deliver() override { delivered_.push_back(number_); }
 
  private:
   std::vector<int>& delivered_;
@@ -29,7 +29,7 @@ int deliver_all(Mailbox& mailbox) {
   Connection none;
   int count = 0;
   while (const auto mail = std::unique_ptr<Mail>(mailbox.pop())) {
-    mail->deliver(none);
+    mail->deliver();
     ++count;
   }
   return count;
@@ -41,7 +41,7 @@ TEST(MailboxTest, MailIsDeliveredInTheOrderOfThePushes) {
   EXPECT_EQ(mailbox.pop(), nullptr);
   for (int i = 0; i < 3; ++i) mailbox.push(new NumberMail(delivered, i));
   Connection none;
-  std::unique_ptr<Mail>(mailbox.pop())->deliver(none);
+  std::unique_ptr<Mail>(mailbox.pop())->deliver();
   mailbox.push(new NumberMail(delivered, 3));  // behind those that were taken with the first
   EXPECT_EQ(deliver_all(mailbox), 3);
   EXPECT_EQ(delivered, (std::vector<int>{0, 1, 2, 3}));
