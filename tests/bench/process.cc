@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -101,7 +102,8 @@ Process::Process(Process&& other) noexcept
       output_(std::move(other.output_)),
       unread_(std::move(other.unread_)),
       has_ended_(other.has_ended_),
-      wait_status_(other.wait_status_) {}
+      wait_status_(other.wait_status_),
+      cpu_time_(other.cpu_time_) {}
 
 Process& Process::operator=(Process&& other) noexcept {
   if (this != &other) {
@@ -112,6 +114,7 @@ Process& Process::operator=(Process&& other) noexcept {
     unread_ = std::move(other.unread_);
     has_ended_ = other.has_ended_;
     wait_status_ = other.wait_status_;
+    cpu_time_ = other.cpu_time_;
   }
   return *this;
 }
@@ -148,6 +151,16 @@ absl::Status Process::check_alive(absl::Duration grace) {
   return absl::UnavailableError(describe(wait_status_));
 }
 
+absl::StatusOr<absl::Duration> Process::wait_for_success(absl::Duration timeout) {
+  output_.reset();
+  if (!wait_for_end(timeout)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("did not end within ", absl::FormatDuration(timeout)));
+  }
+  if (wait_status_ != 0) return absl::UnavailableError(describe(wait_status_));
+  return cpu_time_;
+}
+
 absl::Status Process::stop(absl::Duration timeout) {
   if (absl::Status status = check_alive(); !status.ok()) return status;
   ::kill(pid_, SIGTERM);
@@ -163,17 +176,21 @@ absl::Status Process::stop(absl::Duration timeout) {
 bool Process::wait_for_end(absl::Duration timeout) {
   if (has_ended_) return true;
   if (!wait_readable(pidfd_.get(), deadline_ns(timeout))) return false;
-  while (::waitpid(pid_, &wait_status_, 0) < 0 && errno == EINTR) {
-  }
-  has_ended_ = true;
+  reap();
   return true;
 }
 
 void Process::kill_and_reap() {
   if (pid_ < 0 || has_ended_) return;
   ::kill(pid_, SIGKILL);
-  while (::waitpid(pid_, &wait_status_, 0) < 0 && errno == EINTR) {
+  reap();
+}
+
+void Process::reap() {
+  rusage usage = {};
+  while (::wait4(pid_, &wait_status_, 0, &usage) < 0 && errno == EINTR) {
   }
+  cpu_time_ = absl::DurationFromTimeval(usage.ru_utime) + absl::DurationFromTimeval(usage.ru_stime);
   has_ended_ = true;
 }
 

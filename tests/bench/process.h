@@ -33,6 +33,10 @@ class Process {
   // `grace`: how long to wait for the end of one that may be dying.
   absl::Status check_alive(absl::Duration grace = absl::ZeroDuration());
 
+  // Closes its stdout and waits for its end. The user and system time of it and of its
+  // own children that it has waited for. Errors: it ended with other than 0, or not in time.
+  absl::StatusOr<absl::Duration> wait_for_success(absl::Duration timeout);
+
   // Asks it to end with SIGTERM and waits. Errors: it had ended before, ended with other than 0, or
   // did not within `timeout` and was killed.
   absl::Status stop(absl::Duration timeout);
@@ -41,6 +45,7 @@ class Process {
   Process(pid_t pid, OwnedFd pidfd, OwnedFd output);
   bool wait_for_end(absl::Duration timeout);
   void kill_and_reap();
+  void reap();
 
   pid_t pid_ = -1;
   OwnedFd pidfd_;  // readable when it has ended
@@ -48,6 +53,7 @@ class Process {
   std::string unread_;
   bool has_ended_ = false;  // and is reaped
   int wait_status_ = 0;
+  absl::Duration cpu_time_;
 };
 
 }  // namespace epore::bench

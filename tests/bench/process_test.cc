@@ -48,6 +48,19 @@ TEST(ProcessTest, StopIsOkOnlyAfterACleanEnd) {
   EXPECT_EQ(killed->stop(kLong).message(), "was killed by signal 15 (Terminated)");
 }
 
+TEST(ProcessTest, SuccessHasACpuTimeWithThatOfChildren) {
+  absl::StatusOr<Process> busy =
+      shell("/bin/sh -c 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done'; :");
+  ASSERT_TRUE(busy.ok()) << busy.status();
+  const absl::StatusOr<absl::Duration> time = busy->wait_for_success(kLong);
+  ASSERT_TRUE(time.ok()) << time.status();
+  EXPECT_GT(*time, absl::Milliseconds(1));
+
+  absl::StatusOr<Process> failing = shell("exit 3");
+  ASSERT_TRUE(failing.ok()) << failing.status();
+  EXPECT_EQ(failing->wait_for_success(kLong).status().message(), "ended with exit code 3");
+}
+
 TEST(ProcessTest, StopKillsWhoIgnoresIt) {
   absl::StatusOr<Process> deaf = shell("trap '' TERM; echo ready; while :; do :; done");
   ASSERT_TRUE(deaf.ok()) << deaf.status();

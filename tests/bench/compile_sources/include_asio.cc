@@ -1,0 +1,3 @@
+#include <boost/asio.hpp>
+
+int main() {}

@@ -1,0 +1,3 @@
+#include "runtime/runtime.h"
+
+int main() {}

@@ -1,0 +1,80 @@
+#include "tests/bench/short_connections.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "tests/bench/contender_spec.h"
+#include "tests/bench/echo_server.h"
+#include "tests/bench/process_usage.h"
+
+namespace epore::bench {
+namespace {
+
+class ShortConnectionsTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ShortConnectionsTest, AllAreServedAndTheServerKeepsNoDescriptor) {
+  absl::StatusOr<EchoServer> server =
+      EchoServer::start(ContenderSpec::parse(GetParam()).value(), -1);
+  if (absl::IsUnimplemented(server.status())) GTEST_SKIP() << server.status().message();
+  ASSERT_TRUE(server.ok()) << server.status();
+  const int before = ProcessUsage::of(server->pid()).value().descriptors;
+  for (const ConnectionEnd end : {ConnectionEnd::graceful, ConnectionEnd::reset}) {
+    auto clients = ShortConnections::make(server->endpoint(),
+                                          {.parallel = 7, .message_size = 100, .end = end});
+    ASSERT_TRUE(clients.ok()) << clients.status();
+    for (const std::uint64_t count : {1u, 300u}) {
+      const absl::Status status = (*clients)->run(count);
+      EXPECT_TRUE(status.ok()) << status;
+    }
+  }
+  // The server sees the last ends when it comes to it; this test is over only then.
+  while (ProcessUsage::of(server->pid()).value().descriptors > before) ::usleep(1000);
+  EXPECT_TRUE(server->stop().ok());
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, ShortConnectionsTest,
+                         ::testing::Values("epoll", "epore", "epore:dispatch=poll_thread", "asio"));
+
+TEST(ShortConnectionsErrorTest, NoServerIsAnErrorWithItsAddress) {
+  Endpoint nobody;
+  {
+    const OwnedFd listener = listen_tcp(Endpoint::parse("127.0.0.1:0").value()).value();
+    nobody = local_endpoint(listener.get()).value();
+  }
+  auto clients = ShortConnections::make(nobody, {});
+  ASSERT_TRUE(clients.ok()) << clients.status();
+  const absl::Status status = (*clients)->run(1);
+  EXPECT_NE(status.message().find(nobody.to_string()), std::string::npos) << status;
+}
+
+TEST(ShortConnectionsErrorTest, SenselessOptionsAreRefused) {
+  for (const ShortConnectionsOptions& options :
+       {ShortConnectionsOptions{.parallel = 0}, ShortConnectionsOptions{.message_size = 0},
+        ShortConnectionsOptions{.message_size = 1'000'000}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ShortConnections::make({}, options).status()));
+  }
+}
+
+TEST(ProcessUsageTest, OfThisProcessCountsADescriptor) {
+  const absl::StatusOr<ProcessUsage> before = ProcessUsage::of(::getpid());
+  ASSERT_TRUE(before.ok()) << before.status();
+  const OwnedFd fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const absl::StatusOr<ProcessUsage> after = ProcessUsage::of(::getpid());
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_EQ(after->descriptors, before->descriptors + 1);
+  EXPECT_GE(after->threads, 1);
+  EXPECT_GT(after->uss_kib, 0);
+  EXPECT_GE(after->rss_kib, after->uss_kib);
+}
+
+TEST(ProcessUsageTest, OfNoProcessIsNotFound) {
+  EXPECT_TRUE(absl::IsNotFound(ProcessUsage::of(-1).status()));
+}
+
+}  // namespace
+}  // namespace epore::bench
