@@ -12,7 +12,7 @@ Events::Events(std::size_t capacity) : capacity_(std::max<std::size_t>(capacity,
 
 void* Events::scratch(std::size_t record_size) {
   const std::size_t needed = record_size * capacity_;
-  if (scratch_size_ < needed) {
+  if (scratch_ == nullptr || scratch_size_ < needed) {
     scratch_ = std::make_unique<std::byte[]>(needed);
     scratch_size_ = needed;
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/log/check.h"
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -45,11 +46,14 @@ absl::StatusOr<Poll> Poll::create(const PollOptions& options) {
 
 Poll::Poll(std::shared_ptr<Registry> registry) : registry_(std::move(registry)) {}
 
-Poll::Poll(Poll&& other) noexcept : registry_(std::move(other.registry_)) {}
+Poll::Poll(Poll&& other) noexcept : registry_(std::move(other.registry_)) {
+  CHECK(!other.polling_.load(std::memory_order_relaxed)) << "a Poll was moved during its poll()";
+}
 
 Poll& Poll::operator=(Poll&& other) noexcept {
   if (this != &other) {
     retire();
+    CHECK(!other.polling_.load(std::memory_order_relaxed)) << "a Poll was moved during its poll()";
     registry_ = std::move(other.registry_);
   }
   return *this;
@@ -58,6 +62,7 @@ Poll& Poll::operator=(Poll&& other) noexcept {
 Poll::~Poll() { retire(); }
 
 void Poll::retire() {
+  CHECK(!polling_.load(std::memory_order_relaxed)) << "a Poll was destroyed during its poll()";
   if (registry_ != nullptr) registry_->poll_gone_.store(true, std::memory_order_release);
 }
 

@@ -26,7 +26,8 @@ namespace epore {
 // Threads: poll() by one thread at a time, and a second one is refused; registry() from any. To
 // end a blocked poll() from another thread, use a Waker.
 //
-// Lifetime: destroy it only while nobody is in poll(). Registries outlive it and then refuse.
+// Lifetime: destroy, move or assign over it only while nobody is in poll(), which is CHECKed.
+// Registries outlive it and then refuse.
 // Descriptors are borrowed. Close-on-exec everywhere; not to be used in a forked child, whose
 // changes would reach the parent's queue (epoll(7)).
 //
@@ -38,7 +39,7 @@ namespace epore {
 //    Readable and writable are guaranteed, the other bits are hints.
 // 4. After deregister_fd() returns, no poll() that starts later yields its token.
 // 5. A wake is never lost and may be merged; what happened before it is visible after the poll()
-//    that it ends.
+//    that it ends. Likewise what happened before a registration, after the poll() that tells it.
 //
 // See epoll(7), poll(2).
 class Poll {

@@ -31,7 +31,8 @@ namespace epore {
 // The rule that makes simulation possible: no call of this class while a lock is held. (A thread is
 // then only ever switched at such a call.)
 //
-// Threads: any, concurrently. Lifetime: outlives whatever uses it.
+// Threads: any, concurrently; but not in signal handlers, as counting may allocate and lock.
+// Lifetime: outlives whatever uses it.
 class Kernel {
  public:
   virtual ~Kernel() = default;
