@@ -71,6 +71,29 @@ TEST_P(LifetimeTest, AReusedNumberInOneBatchKeepsTheOldToken) {
   expect_event(poll_, Token{3}, Readiness::readable());
 }
 
+// The same while the poll(2) engine has what poll(2) said in hand: it is not taken for the new
+// one's, which would use up its one-shot.
+TEST_P(LifetimeTest, ANumberThatIsReusedDuringPollIsNotToldTheOldReadiness) {
+  SocketPair old = unix_pair();
+  const int number = old.a.get();
+  ASSERT_THAT(registry_->register_fd(number, Token{1}, Interest::writable()), IsOk());
+  SocketPair fresh;
+  kernel_.after(wait_call(), [&](const FaultKernel::Call&) {
+    if (fresh.a.is_valid()) return;
+    EXPECT_THAT(registry_->deregister_fd(number), IsOk());
+    old.a.reset();
+    fresh = unix_pair();
+    EXPECT_EQ(fresh.a.get(), number);
+    EXPECT_THAT(registry_->register_fd(number, Token{2}, Interest::readable().one_shot()), IsOk());
+  });
+  Events events(8);
+  ASSERT_THAT(poll_.poll(events, absl::ZeroDuration()), IsOk());
+  for (const Event& event : events) EXPECT_NE(event.token, Token{2});
+  expect_no_events(poll_);
+  write_all(fresh.b.get(), "x");
+  expect_event(poll_, Token{2}, Readiness::readable());
+}
+
 // F05 (joyent/libuv#1099): a descriptor that was duplicated keeps firing unless deregistered.
 TEST_P(LifetimeTest, ADuplicatedDescriptorIsSilentAfterDeregisterAndClose) {
   SocketPair pair = unix_pair();
@@ -170,6 +193,26 @@ TEST_P(LifetimeTest, AssigningOverAPollRetiresIt) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(other_registry->register_fd(pair.a.get(), kToken, Interest::writable()), IsOk());
   expect_event(poll_, kToken, Readiness::writable());
+}
+
+using LifetimeDeathTest = LifetimeTest;
+EPORE_FOR_EVERY_ENGINE(LifetimeDeathTest);
+
+// F08: the thread that is blocked would go on in an object that is gone.
+TEST_P(LifetimeDeathTest, APollIsNotDestroyedOrMovedWhileAThreadIsInIt) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  const auto while_polling = [this](const auto& operation) {
+    absl::Notification in_wait;
+    kernel_.before(wait_call(), [&](const FaultKernel::Call&) { in_wait.Notify(); });
+    std::thread([this] {
+      Events events(8);
+      (void)poll_.poll(events, absl::InfiniteDuration());
+    }).detach();
+    in_wait.WaitForNotification();
+    operation();
+  };
+  EXPECT_DEATH(while_polling([&] { poll_ = make_poll(); }), "destroyed during its poll");
+  EXPECT_DEATH(while_polling([&] { const Poll moved = std::move(poll_); }), "moved during its");
 }
 
 TEST_P(LifetimeTest, EveryDescriptorOfItsOwnIsCloseOnExec) {

@@ -60,8 +60,17 @@ TEST(EventsTest, ABatchIsAnArrayOfEvents) {
   EXPECT_EQ(events[1].token, Token{2});
   Events moved = std::move(events);
   EXPECT_EQ(moved.size(), 2u);
+  events = Events(3);
+  EXPECT_EQ(events.capacity(), 3u);
   moved.clear();
   EXPECT_TRUE(moved.empty());
+}
+
+TEST(EventsTest, AMovedFromBatchCanBeFilledAgain) {
+  Events events(3);
+  events.scratch(12);
+  const Events moved = std::move(events);
+  EXPECT_NE(events.scratch(12), nullptr);  // NOLINT(bugprone-use-after-move)
 }
 
 TEST(EventsTest, ScratchIsKeptAndAligned) {

@@ -26,6 +26,11 @@ void FaultKernel::fail(KernelCall kind, int error, int k, int times) {
   rule.last = rule.first + static_cast<std::uint64_t>(times) - 1;
 }
 
+void FaultKernel::fail_if(KernelCall kind, std::function<int(const Call&)> error_of) {
+  absl::MutexLock lock(&mutex_);
+  std::swap(rules_[index(kind)].error_of, error_of);
+}
+
 void FaultKernel::fail_any(int k, int error) {
   absl::MutexLock lock(&mutex_);
   any_countdown_ = k;
@@ -102,12 +107,14 @@ int FaultKernel::pwait2_error() const {
 int FaultKernel::enter(Call& call) {
   Hook each;
   Hook own;
+  std::function<int(const Call&)> error_of;
   int error = 0;
   {
     absl::MutexLock lock(&mutex_);
     Rule& rule = rules_[index(call.kind)];
     call.nth = ++rule.calls;
     own = rule.before;
+    error_of = rule.error_of;
     if (call.kind != KernelCall::kClock) each = before_each_;
     if (rule.first <= call.nth && call.nth <= rule.last) error = rule.error;
     const bool can_fail = call.kind != KernelCall::kClock && call.kind != KernelCall::kClose;
@@ -115,6 +122,7 @@ int FaultKernel::enter(Call& call) {
   }
   if (each) each(call);
   if (own) own(call);
+  if (error == 0 && error_of) error = error_of(call);
   return error;
 }
 

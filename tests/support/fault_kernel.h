@@ -48,6 +48,10 @@ class FaultKernel : public Kernel {
   // earlier one; 0 as `error` takes it away.
   void fail(KernelCall kind, int error, int k = 1, int times = 1);
 
+  // Each call of `kind` for which `error_of` gives an error other than 0 fails with it, as above.
+  // An empty function takes it away. It is called as a hook is, behind the kind's own.
+  void fail_if(KernelCall kind, std::function<int(const Call&)> error_of);
+
   // Call number `k` from now on, of any kind but kClock and kClose, fails with `error`. For
   // torture: try k = 1, 2, ... until fault_is_pending() stays true, as there was no k-th call.
   void fail_any(int k, int error);
@@ -121,6 +125,7 @@ class FaultKernel : public Kernel {
     int error = 0;
     std::uint64_t first = 0;  // of `calls`
     std::uint64_t last = 0;
+    std::function<int(const Call&)> error_of;
     Hook before;
     Hook after;
   };

@@ -38,6 +38,18 @@ TEST(FaultKernelTest, FailAnyCountsAcrossKindsAndTellsWhenThereWasNoSuchCall) {
   EXPECT_FALSE(kernel.fault_is_pending());
 }
 
+TEST(FaultKernelTest, FailIfChoosesByTheCall) {
+  const SocketPair pair = unix_pair();
+  FaultKernel kernel;
+  kernel.fail_if(KernelCall::kSend, [&](const FaultKernel::Call& call) {
+    return call.fd == pair.a.get() ? ENOBUFS : 0;
+  });
+  EXPECT_EQ(kernel.send(pair.a.get(), "x", 1, 0).error(), ENOBUFS);
+  EXPECT_EQ(kernel.send(pair.b.get(), "x", 1, 0).value(), 1);
+  kernel.fail_if(KernelCall::kSend, nullptr);
+  EXPECT_EQ(kernel.send(pair.a.get(), "x", 1, 0).value(), 1);
+}
+
 TEST(FaultKernelTest, AFailedCloseHasClosed) {
   const ExpectNoFdLeak leak;
   FaultKernel kernel;
