@@ -96,7 +96,7 @@ void Terminal::write_over(std::string_view text) {
 }
 
 std::string Terminal::styled(std::string_view code, std::string_view text) const {
-  if (!look_.has_color) return std::string(text);
+  if (!look_.has_color || text.empty()) return std::string(text);
   return absl::StrCat("\x1b[", code, "m", text, "\x1b[0m");
 }
 
