@@ -13,6 +13,8 @@
 #include <string_view>
 
 #include "absl/log/check.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 
 namespace examples {
@@ -117,6 +119,14 @@ std::string Client::read_to_end() {
 }
 
 bool is_refused(const std::string& address) { return !connect_to(address).is_valid(); }
+
+bool is_refused_soon(const std::string& address) {
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (!is_refused(address)) {
+    if (absl::Now() > deadline) return false;
+  }
+  return true;
+}
 
 std::string body_of(const std::string& response) {
   const std::size_t end = response.find("\r\n\r\n");

@@ -44,8 +44,9 @@ class Client {
   bool was_reset_ = false;
 };
 
-// Whether a connection is refused or reset before it is accepted.
+// Whether a connection is refused, now or within ten seconds.
 bool is_refused(const std::string& address);
+bool is_refused_soon(const std::string& address);
 
 // The body of a response.
 std::string body_of(const std::string& response);
