@@ -119,8 +119,10 @@ absl::Status run() {
       table.add_row({pair.name, with_quartiles(pair.epore), "no Boost"});
     }
   }
-  absl::PrintF("%s -std=c++20, %d rounds in turn: medians [quartiles]; ratio [95%% interval]\n%s",
-               absl::GetFlag(FLAGS_compiler), rounds, table.to_string());
+  const double confidence =
+      median_interval(std::vector<double>(static_cast<std::size_t>(rounds))).confidence;
+  absl::PrintF("%s -std=c++20, %d rounds in turn: medians [quartiles]; ratio [%.0f%% interval]\n%s",
+               absl::GetFlag(FLAGS_compiler), rounds, 100 * confidence, table.to_string());
   return absl::OkStatus();
 }
 

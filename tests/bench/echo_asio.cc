@@ -2,6 +2,10 @@
 // instead of any_io_executor, the session handed from handler to handler instead of shared again
 // for each, handler memory recycled as Asio does by itself.
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wtsan"  // Asio's fences: ThreadSanitizer overlooks them
+#endif
+
 #include "tests/bench/contender_program.h"
 
 #ifndef EPORE_HAVE_BOOST
