@@ -28,16 +28,19 @@ struct Bound {
 // What a host's address may be that this machine cannot bind, such as ::1 without IPv6.
 bool is_unusable(int error) { return error == EADDRNOTAVAIL || error == EAFNOSUPPORT; }
 
-// `error` is set to the errno of bind(2).
+enum class Sharing { no, by_others, from_the_start };
+
+// `error` is set to the errno of socket(2) or bind(2), or to 0.
 absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6_only,
-                               bool reuse_port, const ListenOptions& options, int& error) {
+                               Sharing sharing, const ListenOptions& options, int& error) {
   Kernel& kernel = core.kernel();
-  absl::StatusOr<OwnedFd> fd = open_tcp_socket(kernel, address);
+  absl::StatusOr<OwnedFd> fd = open_tcp_socket(kernel, address, &error);
   if (!fd.ok()) return fd.status();
+  const auto share = [&] {
+    return set_option(kernel, fd->get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
+  };
   absl::Status set = set_option(kernel, fd->get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
-  if (set.ok() && reuse_port) {
-    set = set_option(kernel, fd->get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
-  }
+  if (set.ok() && sharing == Sharing::from_the_start) set = share();
   if (set.ok() && v6_only && address.is_ipv6()) {
     set = set_option(kernel, fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
   }
@@ -48,6 +51,8 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   if (!result.ok()) {
     return errno_status(result.error(), absl::StrCat("bind(", address.to_string(), ")"));
   }
+  if (sharing == Sharing::by_others) set = share();
+  if (!set.ok()) return set;
   result = kernel.listen(fd->get(), options.backlog);
   if (!result.ok()) {
     return errno_status(result.error(), absl::StrCat("listen(", address.to_string(), ")"));
@@ -56,19 +61,23 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   return Bound{*std::move(fd), bound};
 }
 
-// One socket for each reactor and address, all on the port that the first one got.
+// One socket for each reactor and address, all on the port that the first one got. Unless others
+// may share it, the first of an address binds alone, to be refused if it is in use, and shares it
+// with the others afterwards.
 absl::StatusOr<std::vector<Bound>> bind_all(Core& core, const std::vector<SocketAddress>& addresses,
                                             const ListenOptions& options, int& error) {
   const bool v6_only = addresses.size() > 1;
   const std::size_t reactors = core.reactors().size();
-  const bool reuse_port = options.reuse_port || reactors > 1;
   std::vector<Bound> all;
   absl::Status last;
   for (const SocketAddress& address : addresses) {
     for (std::size_t i = 0; i < reactors; ++i) {
+      const Sharing sharing = options.reuse_port || i > 0 ? Sharing::from_the_start
+                              : reactors > 1              ? Sharing::by_others
+                                                          : Sharing::no;
       const std::uint16_t port = all.empty() ? address.port() : all.front().address.port();
       absl::StatusOr<Bound> bound =
-          bind_one(core, address.with_port(port), v6_only, reuse_port, options, error);
+          bind_one(core, address.with_port(port), v6_only, sharing, options, error);
       if (!bound.ok() && !is_unusable(error)) return bound.status();
       if (!bound.ok()) {
         last = bound.status();

@@ -9,10 +9,11 @@
 
 namespace epore::internal {
 
-absl::StatusOr<OwnedFd> open_tcp_socket(Kernel& kernel, const SocketAddress& address) {
+absl::StatusOr<OwnedFd> open_tcp_socket(Kernel& kernel, const SocketAddress& address, int* error) {
   const int domain = address.is_ipv6() ? AF_INET6 : AF_INET;
   const SysResult opened =
       kernel.socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (error != nullptr) *error = opened.error();
   if (!opened.ok()) {
     return errno_status(opened.error(), absl::StrCat("socket for ", address.to_string()));
   }

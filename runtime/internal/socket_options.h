@@ -10,8 +10,10 @@
 
 namespace epore::internal {
 
-// A non-blocking, close-on-exec TCP socket for that kind of address.
-absl::StatusOr<OwnedFd> open_tcp_socket(Kernel& kernel, const SocketAddress& address);
+// A non-blocking, close-on-exec TCP socket for that kind of address. `error`, if any, gets the
+// errno.
+absl::StatusOr<OwnedFd> open_tcp_socket(Kernel& kernel, const SocketAddress& address,
+                                        int* error = nullptr);
 
 // setsockopt(2) of an int; `name` is for the error.
 absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value, const char* name);
