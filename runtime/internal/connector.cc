@@ -84,9 +84,8 @@ void Connector::shut_down(ShutdownStep) {
 void Connector::expired() { core_->wake(*this); }
 
 void Connector::run() {
-  if (is_finished_ || is_cut_off()) return;
-  if (!has_addresses_) take_addresses();
-  if (!has_addresses_ || is_finished_) return;
+  if (!is_finished_ && !has_addresses_) take_addresses();
+  if (is_finished_ || is_cut_off() || !has_addresses_) return;
   if (!is_registered_) {
     try_next();
     return;
