@@ -27,9 +27,9 @@ class Registration : public Runnable {
   // or it comes second, synchronises with this one, and sees the edge.
   bool ready(Readiness readiness) {
     edges_.add(readiness);
-    if (readiness.is_read_closed() || readiness.is_error() || readiness.is_write_closed()) {
+    if (readiness.is_read_closed()) hints_.fetch_or(kReadClosed, std::memory_order_relaxed);
+    if (readiness.is_error() || readiness.is_write_closed()) {
       hints_.fetch_or(kHangUp, std::memory_order_relaxed);
-      if (readiness.is_read_closed()) hints_.fetch_or(kReadClosed, std::memory_order_relaxed);
     }
     events_.store(events_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     if (readiness != Readiness::writable()) return true;

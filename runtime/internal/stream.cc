@@ -44,14 +44,17 @@ bool Stream::start(Connection::Callback first, bool is_registered) {
   is_in_queue_already_ = is_registered;
   last_activity_ = this_thread.now;
   if (!core_->begin_activity()) return false;
+  // Before anybody can find it, so that it is the first whatever comes, a shutdown included.
+  self_ = Connection(Ref<Stream>::share(this));
+  auto call_first = [first = std::move(first)](Stream& stream) mutable { stream.call(first); };
+  mailbox_.push(new ActionMail<decltype(call_first)>(*this, std::move(call_first)));
   if (!home().slots().acquire(*this)) {
+    self_ = Connection();
     core_->end_activity();
     return false;
   }
   core_->counters().add(Counter::connections_opened);
-  self_ = Connection(Ref<Stream>::share(this));
-  // Before the descriptor is registered: no event can come earlier.
-  mail([first = std::move(first)](Stream& stream) mutable { stream.call(first); });
+  core_->wake(*this);
   // The shutdown sets its phase before it looks at the slots, and this has its slot already.
   if (core_->phase() != Core::Phase::running) shut_down(ShutdownStep::drain);
   return true;

@@ -126,16 +126,20 @@ class Stream final : public Registration, private TimerNode {
   void put(std::span<const std::byte> bytes);
   void write_out(std::span<const std::byte> more);
   SysResult write_once(std::span<const std::byte> first, std::span<const std::byte> second);
-  void flush() { write_out({}); }
+  void flush() {
+    write_out({});
+    recount();
+  }
   void enqueue(std::span<const std::byte> bytes);
-  void dequeue(std::size_t count);
-  bool has_output() const;
+  void recount();
+  void uncount(std::size_t count);
+  bool has_output() const { return queued_bytes() != 0; }  // or has accepted some in mail
   SendResult over_cap(std::size_t queued);
   SendResult mark(std::size_t queued);
   bool tell_low_mark();
 
   // stream_run.cc
-  void deliver_mail();
+  bool deliver_mail();  // false: some is left
   void discard_mail();
   void register_fd();
   void read();
@@ -197,6 +201,7 @@ class Stream final : public Registration, private TimerNode {
   std::int64_t armed_timeout_ = kNever;
   OwnedFd fd_;
   WriteQueue queue_;
+  std::size_t counted_ = 0;  // bytes in queued_ that are in queue_, or were at the last recount
   absl::Status end_;         // why it ends
   void* running_ = nullptr;  // the callback that is being called,
   Mailbox replacements_;     // and what replaces it when it returns

@@ -22,6 +22,7 @@ void Stream::begin_close(absl::Status why) {
   end_ = std::move(why);
   can_send_.store(false, std::memory_order_release);
   is_open_.store(false, std::memory_order_release);
+  if (is_paused_) (void)word().wake();  // reads again, and this run may be past its reading
 }
 
 void Stream::fail(absl::Status why) {
@@ -89,22 +90,22 @@ void Stream::finish() {
   // In this order: no event finds it, the queue lets go of the descriptor while it is surely ours,
   // then the number is free.
   retire();
-  if (is_registered_) (void)home().registry()->deregister_fd(fd_.get());
+  if (is_registered_ || is_in_queue_already_) {
+    (void)home().registry()->deregister_fd(fd_.get());
+  }
   fd_.reset();
   core_->connection_closed();
   core_->counters().add(Counter::connections_closed);
   this_thread.buffers->output.clear();
-  dequeue(queue_.size());
   queue_.clear();
-  if (on_closed_) {
-    Connection::ClosedCallback closed = std::move(on_closed_);
-    call(closed, end_);
-  }
-  on_data_ = nullptr;
-  on_read_closed_ = nullptr;
-  on_writable_ = nullptr;
-  on_drain_ = nullptr;
-  on_closed_ = nullptr;
+  recount();
+  // What they captured may call this connection while it is destroyed.
+  const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
+  if (auto closed = take(on_closed_)) call(closed, end_);
+  (void)take(on_data_);
+  (void)take(on_read_closed_);
+  (void)take(on_writable_);
+  (void)take(on_drain_);
   discard_mail();
   self_ = Connection();
   core_->end_activity();

@@ -46,20 +46,22 @@ void Stream::in_order(Action action) {
   }
 }
 
-// A callback that replaces itself goes on running, so it is replaced after it returns.
+// A callback that replaces itself goes on running, so it is replaced after it returns. Swapped, not
+// assigned, because what the old one captured may call this again when it is destroyed. After the
+// end nothing would destroy the new one.
 template <typename Callback>
 void Stream::set_callback(Callback Stream::*member, Callback callback) {
-  if (!is_runner()) {
-    mail([member, callback = std::move(callback)](Stream& stream) mutable {
-      stream.*member = std::move(callback);
-    });
-  } else if (running_ != &(this->*member)) {
-    this->*member = std::move(callback);
-  } else {
-    auto replace = [member, callback = std::move(callback)](Stream& stream) mutable {
-      stream.*member = std::move(callback);
-    };
+  if (is_runner() && running_ != &(this->*member)) {
+    if (!has_ended_.load(std::memory_order_relaxed)) std::swap(this->*member, callback);
+    return;
+  }
+  auto replace = [member, callback = std::move(callback)](Stream& stream) mutable {
+    std::swap(stream.*member, callback);
+  };
+  if (is_runner()) {
     replacements_.push(new ActionMail<decltype(replace)>(*this, std::move(replace)));
+  } else {
+    mail(std::move(replace));
   }
 }
 

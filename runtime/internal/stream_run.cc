@@ -32,7 +32,7 @@ void Stream::run() {
     discard_mail();
     return;
   }
-  if (!mailbox_.empty()) deliver_mail();
+  const bool is_mail_left = !mailbox_.empty() && !deliver_mail();
   if (!is_registered_ && !is_ending()) register_fd();
   if (timeout_expired_.load(std::memory_order_relaxed) &&
       timeout_expired_.exchange(false, std::memory_order_acquire)) {
@@ -42,23 +42,25 @@ void Stream::run() {
     is_write_blocked_ = false;
     stop_waiting_for_write();
   }
-  read();
+  // Callbacks would overtake what their thread left before.
+  if (!is_mail_left) read();
   take_hang_up();
   flush();
-  if (tell_low_mark()) {
+  if (!is_mail_left && tell_low_mark()) {
     flush();
     if (!is_write_blocked_) (void)word().wake();  // it may be low again: in the next run
   }
   settle();
 }
 
-void Stream::deliver_mail() {
+bool Stream::deliver_mail() {
   for (int left = kMailBudget; left > 0; --left) {
     const std::unique_ptr<Mail> mail(mailbox_.pop());
-    if (mail == nullptr) return;
+    if (mail == nullptr) return true;
     mail->deliver();
   }
   (void)word().wake();
+  return false;
 }
 
 void Stream::discard_mail() {
@@ -136,7 +138,7 @@ void Stream::tell_read_closed() {
 
 void Stream::take_hang_up() {
   // Only where no read will find out: after the end of file, when it waits for its owner.
-  if (!read_closed_ || is_ending()) return;
+  if (!read_closed_ || write_shut_ || is_ending()) return;
   if ((hints_.load(std::memory_order_relaxed) & kHangUp) == 0) return;
   hints_.fetch_and(~kHangUp, std::memory_order_relaxed);
   int error = 0;

@@ -34,19 +34,26 @@ std::span<const std::byte> as_span(const std::string& text) {
 
 }  // namespace
 
-// Bytes from another thread. They count as queued from the moment they were accepted.
+// Bytes from another thread. They count as queued from the moment they were accepted, also by a
+// close() that comes before their delivery.
 class Stream::BytesMail final : public Mail {
  public:
   BytesMail(Stream& stream, std::span<const std::byte> bytes)
       : stream_(stream), bytes_(reinterpret_cast<const char*>(bytes.data()), bytes.size()) {}
-  ~BytesMail() override { stream_.dequeue(bytes_.size()); }
+  ~BytesMail() override {
+    if (!is_delivered_) stream_.uncount(bytes_.size());
+  }
   void deliver() override {
-    if (stream_.phase_ == Phase::open && !stream_.write_shut_asked_) stream_.put(as_span(bytes_));
+    if (stream_.is_ending() || stream_.write_shut_) return;
+    is_delivered_ = true;
+    stream_.counted_ += bytes_.size();
+    stream_.put(as_span(bytes_));
   }
 
  private:
   Stream& stream_;
   const std::string bytes_;
+  bool is_delivered_ = false;
 };
 
 SendResult Stream::send(std::span<const std::byte> bytes) {
@@ -62,7 +69,7 @@ SendResult Stream::send(std::span<const std::byte> bytes) {
       queued_.fetch_add(bytes.size(), std::memory_order_acq_rel) + bytes.size();
   core_->counters().add(Counter::bytes_queued, bytes.size());
   if (queued > limits_->write_cap) {
-    dequeue(bytes.size());
+    uncount(bytes.size());
     return over_cap(queued);
   }
   const SendResult result = mark(queued);  // before the mail, so that its run sees the mark
@@ -110,6 +117,7 @@ void Stream::put(std::span<const std::byte> bytes) {
     output.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     if (output.size() >= kGathered) flush();
   }
+  recount();
 }
 
 void Stream::write_out(std::span<const std::byte> more) {
@@ -135,7 +143,6 @@ void Stream::write_out(std::span<const std::byte> more) {
       budget -= std::min(budget, count);
       if (!queue_.empty()) {
         queue_.consume(count);
-        dequeue(count);
         continue;
       }
       const std::size_t of_first = std::min(count, first.size());
@@ -179,15 +186,24 @@ void Stream::enqueue(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
   if (queue_.empty()) blocked_since_ = this_thread.now;
   queue_.append(bytes);
-  queued_.fetch_add(bytes.size(), std::memory_order_acq_rel);
-  core_->counters().add(Counter::bytes_queued, bytes.size());
 }
 
-void Stream::dequeue(std::size_t count) {
+// Changes the count by what the queue has changed, at once, so that bytes on their way from a mail
+// into the queue are never seen twice.
+void Stream::recount() {
+  const std::size_t now = queue_.size();
+  if (now < counted_) {
+    uncount(counted_ - now);
+  } else if (now > counted_) {
+    queued_.fetch_add(now - counted_, std::memory_order_acq_rel);
+    core_->counters().add(Counter::bytes_queued, now - counted_);
+  }
+  counted_ = now;
+}
+
+void Stream::uncount(std::size_t count) {
   queued_.fetch_sub(count, std::memory_order_acq_rel);
   core_->counters().add(Counter::bytes_dequeued, count);
 }
-
-bool Stream::has_output() const { return !queue_.empty() || !this_thread.buffers->output.empty(); }
 
 }  // namespace epore::internal
