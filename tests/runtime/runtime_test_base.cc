@@ -235,9 +235,9 @@ Link open_link(Runtime& runtime, Observer& observer, const ListenOptions& option
   Listener listener = listen_on_loopback(
       runtime,
       [accepted, &observer, first = std::move(first)](Connection& connection) {
+        const absl::Cleanup notify = [&] { accepted->done.Notify(); };  // also if `first` throws
         observer.watch(connection);
         accepted->connection = connection;
-        accepted->done.Notify();
         if (first) first(connection);
       },
       options);

@@ -13,6 +13,7 @@
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "poll/owned_fd.h"
+#include "poll/sys/real_kernel.h"
 #include "runtime/runtime.h"
 #include "tests/support/fault_kernel.h"
 #include "tests/support/open_fds.h"
@@ -35,7 +36,8 @@ class RuntimeTest : public testing::TestWithParam<Mode> {
   RuntimeOptions options();
 
   const ExpectNoFdLeak no_leak_;
-  FaultKernel kernel_;
+  RealKernel system_;  // counts the runtime's calls and no others
+  FaultKernel kernel_{system_};
 };
 
 // Bytes that differ from place to place, so that a shift or a swap shows.

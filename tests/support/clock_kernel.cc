@@ -53,9 +53,23 @@ class ClockKernel::Alarm {
 void ClockKernel::advance(absl::Duration by) {
   FaultKernel::advance(by);
   absl::MutexLock lock(&mutex_);
-  ++changes_;
+  ++advances_;
   const std::uint64_t one = 1;
   for (int fd : alarms_) PCHECK(::write(fd, &one, sizeof one) == sizeof one);
+}
+
+std::int64_t ClockKernel::now() {
+  {
+    absl::MutexLock lock(&mutex_);
+    advances_seen_.emplace(std::this_thread::get_id(), advances_);
+  }
+  return FaultKernel::now();
+}
+
+bool ClockKernel::is_timeout_exact() {
+  absl::MutexLock lock(&mutex_);
+  const auto seen = advances_seen_.extract(std::this_thread::get_id());
+  return seen.empty() || seen.mapped() == advances_;
 }
 
 SysResult ClockKernel::epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) {
@@ -74,9 +88,12 @@ SysResult ClockKernel::epoll_pwait2(int epfd, epoll_event* events, int capacity,
 SysResult ClockKernel::wait_for_queue(int epfd, epoll_event* events, int capacity,
                                       std::int64_t timeout_ns) {
   Alarm alarm(*this);
-  const std::int64_t deadline = now() + timeout_ns;
+  const std::int64_t deadline = FaultKernel::now() + timeout_ns;
+  if (!is_timeout_exact()) return FaultKernel::epoll_wait(epfd, events, capacity, 0);
   bool is_ready = false;
-  while (now() < deadline && !is_ready) is_ready = alarm.wait({pollfd{epfd, POLLIN, 0}});
+  while (FaultKernel::now() < deadline && !is_ready) {
+    is_ready = alarm.wait({pollfd{epfd, POLLIN, 0}});
+  }
   // An event that another wait took meanwhile is an early end, as by a signal.
   const SysResult result = FaultKernel::epoll_wait(epfd, events, capacity, 0);
   return is_ready && result.value() == 0 ? SysResult::from_errno(EINTR) : result;
@@ -87,12 +104,13 @@ SysResult ClockKernel::ppoll(pollfd* fds, std::size_t count, const timespec* tim
     return FaultKernel::ppoll(fds, count, timeout);
   }
   Alarm alarm(*this);
-  const std::int64_t deadline = now() + to_nanoseconds(*timeout);
+  const std::int64_t deadline = FaultKernel::now() + to_nanoseconds(*timeout);
+  const timespec at_once = {0, 0};
+  if (!is_timeout_exact()) return FaultKernel::ppoll(fds, count, &at_once);
   bool is_ready = false;
-  while (now() < deadline && !is_ready) {
+  while (FaultKernel::now() < deadline && !is_ready) {
     is_ready = alarm.wait(std::vector<pollfd>(fds, fds + count));
   }
-  const timespec at_once = {0, 0};
   const SysResult result = FaultKernel::ppoll(fds, count, &at_once);
   return is_ready && result.value() == 0 ? SysResult::from_errno(EINTR) : result;
 }
@@ -100,24 +118,23 @@ SysResult ClockKernel::ppoll(pollfd* fds, std::size_t count, const timespec* tim
 SysResult ClockKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                             std::int64_t timeout_ns) {
   if (timeout_ns < 0) return FaultKernel::park(word, expected, timeout_ns);
-  const std::int64_t deadline = now() + timeout_ns;
+  if (!is_timeout_exact()) return SysResult::from_errno(EINTR);
   absl::MutexLock lock(&mutex_);
-  while (word.load(std::memory_order_acquire) == expected) {
-    const std::uint64_t seen = changes_;
-    mutex_.Unlock();
-    const bool is_over = now() >= deadline;
-    mutex_.Lock();
-    if (is_over) return SysResult::from_errno(ETIMEDOUT);
-    const auto has_changed = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return changes_ != seen; };
-    mutex_.Await(absl::Condition(&has_changed));
-  }
+  const std::uint64_t advances = advances_;
+  const std::uint64_t unparks = unparks_;
+  // Early ends are allowed, and the caller looks at the clock again.
+  const auto is_over = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return advances_ != advances || unparks_ != unparks ||
+           word.load(std::memory_order_acquire) != expected;
+  };
+  mutex_.Await(absl::Condition(&is_over));
   return SysResult(0);
 }
 
 SysResult ClockKernel::unpark(const std::atomic<std::uint32_t>& word, int count) {
   {
     absl::MutexLock lock(&mutex_);
-    ++changes_;
+    ++unparks_;
   }
   return FaultKernel::unpark(word, count);
 }

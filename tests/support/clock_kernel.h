@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
+#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -22,11 +24,12 @@ namespace epore {
 //   kernel.advance(absl::Hours(1));  // now it runs
 class ClockKernel : public FaultKernel {
  public:
-  ClockKernel() { use_manual_clock(); }
+  explicit ClockKernel(Kernel& inner = Kernel::real()) : FaultKernel(inner) { use_manual_clock(); }
 
   // Moves the clock and ends the waits that are due. Any thread.
   void advance(absl::Duration by);
 
+  std::int64_t now() override;
   SysResult epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) override;
   SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
                          const timespec* timeout) override;
@@ -40,9 +43,16 @@ class ClockKernel : public FaultKernel {
 
   SysResult wait_for_queue(int epfd, epoll_event* events, int capacity, std::int64_t timeout_ns);
 
+  // A timeout is what was left at a now() of the same thread before. False: the clock has moved
+  // since then, so that the timeout is over or too long, and the caller has to look again.
+  bool is_timeout_exact() ABSL_LOCKS_EXCLUDED(mutex_);
+
   absl::Mutex mutex_;
-  std::vector<int> alarms_ ABSL_GUARDED_BY(mutex_);    // eventfds of those that wait
-  std::uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;  // of the clock and of parked words
+  std::vector<int> alarms_ ABSL_GUARDED_BY(mutex_);  // eventfds of those that wait
+  std::uint64_t unparks_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t advances_ ABSL_GUARDED_BY(mutex_) = 0;
+  // At each thread's first now() since it last waited.
+  std::map<std::thread::id, std::uint64_t> advances_seen_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace epore

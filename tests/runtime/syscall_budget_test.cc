@@ -1,0 +1,175 @@
+// What things cost in system calls, exactly.
+
+#include <map>
+#include <string>
+
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/runtime_test_base.h"
+
+namespace epore {
+namespace {
+
+// Waits, wakes and the clock come as often as the scheduling has it; all else is exact.
+class SyscallBudgetTest : public RuntimeTest {
+ protected:
+  using Calls = std::map<std::string, std::uint64_t>;
+
+  Calls calls(Runtime& runtime) {
+    Calls result;
+    for (const auto& [name, count] : runtime.counters().system_calls) result[name] = count;
+    for (const char* name :
+         {"epoll_wait", "clock", "futex_wait", "futex_wake", "write", "thread_join"}) {
+      result.erase(name);
+    }
+    return result;
+  }
+
+  // What was called since `before`.
+  Calls since(Runtime& runtime, const Calls& before) {
+    Calls result;
+    for (const auto& [name, count] : calls(runtime)) {
+      const auto found = before.find(name);
+      const std::uint64_t difference = count - (found == before.end() ? 0 : found->second);
+      if (difference != 0) result[name] = difference;
+    }
+    return result;
+  }
+};
+
+TEST_P(SyscallBudgetTest, AnEchoIsOneReceiveAndOneSend) {
+  constexpr int kRounds = 1'000;
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.connection.on_data([](Connection& c, std::span<const std::byte> b) { c.send(b); });
+  fence(link.connection);
+  link.peer.send("warm up");
+  link.peer.receive(7);
+  fence(link.connection);
+  const Calls before = calls(runtime);
+  const Counters counters = runtime.counters();
+  for (int i = 0; i < kRounds; ++i) {
+    link.peer.send("ping");
+    EXPECT_EQ(link.peer.receive(4), "ping");
+  }
+  EXPECT_EQ(since(runtime, before), (Calls{{"recvfrom", kRounds}, {"sendto", kRounds}}));
+  EXPECT_LE(runtime.counters().polls - counters.polls, kRounds + 1u);
+  EXPECT_EQ(runtime.counters().wakes, counters.wakes);
+}
+
+TEST_P(SyscallBudgetTest, SendsOfOneCallbackLeaveInOneCall) {
+  Observer observer;
+  observer.when_data = [](Connection& c, std::string_view) {
+    for (int i = 0; i < 100; ++i) c.send("0123456789");
+  };
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.peer.send("warm up");
+  EXPECT_EQ(link.peer.receive(1'000).size(), 1'000u);
+  const Calls before = calls(runtime);
+  link.peer.send("x");
+  EXPECT_EQ(link.peer.receive(1'000).size(), 1'000u);
+  fence(link.connection);
+  EXPECT_EQ(since(runtime, before), (Calls{{"recvfrom", 1}, {"sendto", 1}}));
+}
+
+TEST_P(SyscallBudgetTest, ASmallAndALargeSendLeaveInOneCall) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.connection.send("warm up");
+  link.peer.receive(7);
+  const Calls before = calls(runtime);
+  ASSERT_TRUE(link.connection
+                  .post([](Connection& c) {
+                    c.send("header");
+                    c.send(std::string(50'000, 'x'));
+                  })
+                  .ok());
+  EXPECT_EQ(link.peer.receive(50'006).size(), 50'006u);
+  fence(link.connection);
+  EXPECT_EQ(since(runtime, before), (Calls{{"sendmsg", 1}}));
+}
+
+TEST_P(SyscallBudgetTest, AcceptEchoAndTheClientsEnd) {
+  Observer observer;
+  observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
+  Runtime runtime(options());
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) { observer.watch(c); });
+  const Calls before = calls(runtime);
+  Peer peer(listener.address());
+  peer.send("ping");
+  EXPECT_EQ(peer.receive(4), "ping");
+  peer.close();
+  EXPECT_TRUE(observer.await_closed().ok());
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(since(runtime, before), (Calls{
+                                        {"accept4", 2},        // one more finds the backlog empty
+                                        {"epoll_ctl", 2 + 1},  // in and out; the listener out
+                                        {"recvfrom", 2},       // bytes, the end of file
+                                        {"sendto", 1},
+                                        {"close", 1 + 1},
+                                    }));
+}
+
+TEST_P(SyscallBudgetTest, ConnectEchoAndClose) {
+  absl::Notification closed;
+  Runtime runtime(options());
+  RuntimeOptions other = options();
+  other.kernel = nullptr;  // counts by itself
+  Runtime client(other);
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& connection) {
+    connection.on_data([](Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
+  });
+  const Calls before = calls(client);
+  client.connect(listener.address().to_string(), [&](absl::StatusOr<Connection> connection) {
+    ASSERT_TRUE(connection.ok()) << connection.status();
+    connection->on_data([](Connection& c, std::span<const std::byte>) { c.close(); });
+    connection->on_closed([&](Connection&, const absl::Status& why) {
+      EXPECT_TRUE(why.ok()) << why;
+      closed.Notify();
+    });
+    connection->send("ping");
+  });
+  closed.WaitForNotification();
+  EXPECT_EQ(since(client, before), (Calls{
+                                       {"socket", 1},
+                                       {"setsockopt", 1},  // TCP_NODELAY
+                                       {"connect", 1},
+                                       {"getsockopt", 1},   // SO_ERROR
+                                       {"getpeername", 1},  // connected, really
+                                       {"getsockname", 1},
+                                       {"epoll_ctl", 3},  // in, to the connection, out
+                                       {"sendto", 1},
+                                       {"recvfrom", 2},  // bytes, the end of file
+                                       {"shutdown", 1},
+                                       {"close", 1},
+                                   }));
+}
+
+TEST_P(SyscallBudgetTest, ATimeoutCostsNothingPerMessage) {
+  constexpr int kRounds = 200;
+  ConnectionOptions idle;
+  idle.idle_timeout = absl::Hours(1);
+  Observer observer;
+  observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, idle);
+  link.peer.send("warm up");
+  link.peer.receive(7);
+  fence(link.connection);
+  const Counters before = runtime.counters();
+  for (int i = 0; i < kRounds; ++i) {
+    link.peer.send("ping");
+    EXPECT_EQ(link.peer.receive(4), "ping");
+  }
+  fence(link.connection);
+  EXPECT_LE(runtime.counters().polls - before.polls, kRounds + 2u);
+  EXPECT_EQ(runtime.counters().wakes, before.wakes) << "the earliest deadline never moves forward";
+}
+
+INSTANTIATE_TEST_SUITE_P(Epoll, SyscallBudgetTest, testing::ValuesIn(epoll_modes()), mode_name);
+
+}  // namespace
+}  // namespace epore

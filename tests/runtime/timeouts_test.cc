@@ -1,0 +1,215 @@
+// Timeouts of connections, on a clock that the test moves.
+
+#include <sys/socket.h>
+
+#include <string>
+#include <thread>
+
+#include "absl/log/check.h"
+#include "absl/strings/match.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/runtime_test_base.h"
+#include "tests/support/clock_kernel.h"
+
+namespace epore {
+namespace {
+
+class TimeoutsTest : public RuntimeTest {
+ protected:
+  RuntimeOptions options() {
+    RuntimeOptions options = RuntimeTest::options();
+    options.kernel = &clock_;
+    return options;
+  }
+
+  // Moves the clock, and lets the poll thread and the connection do what is due.
+  void pass(Runtime& runtime, Connection connection, absl::Duration time) {
+    fence(connection);
+    clock_.advance(time);
+    fence(runtime);
+    fence(connection);
+  }
+
+  ClockKernel clock_;
+};
+
+constexpr absl::Duration kAlmost = absl::Nanoseconds(1);
+
+ConnectionOptions idle_after(absl::Duration time) {
+  ConnectionOptions options;
+  options.idle_timeout = time;
+  return options;
+}
+
+TEST_P(TimeoutsTest, AnIdleConnectionIsClosedGracefully) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, idle_after(absl::Seconds(10)));
+  pass(runtime, link.connection, absl::Seconds(10) - kAlmost);
+  EXPECT_TRUE(link.connection.is_open());
+  clock_.advance(kAlmost);
+  EXPECT_EQ(link.peer.end(), 0) << "the end of file, no reset";
+  link.peer.close();
+  const absl::Status why = observer.await_closed();
+  EXPECT_EQ(why.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(why.message(), "idle for 10s");
+}
+
+TEST_P(TimeoutsTest, BytesInEitherDirectionKeepAConnection) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, idle_after(absl::Seconds(10)));
+  std::size_t received = 0;
+  for (int i = 0; i < 6; ++i) {
+    pass(runtime, link.connection, absl::Seconds(9));
+    ASSERT_TRUE(link.connection.is_open()) << "after " << i;
+    if (i % 2 == 0) {
+      link.peer.send("x");
+      observer.await_bytes(++received);
+    } else {
+      link.connection.send("y");
+      EXPECT_EQ(link.peer.receive(1), "y");
+    }
+  }
+  pass(runtime, link.connection, absl::Seconds(10));
+  EXPECT_FALSE(link.connection.is_open());
+  link.peer.close();
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+// What the peer cannot know of is no traffic.
+TEST_P(TimeoutsTest, CallbacksDoNotKeepAConnection) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, idle_after(absl::Seconds(10)));
+  for (int i = 0; i < 9; ++i) pass(runtime, link.connection, absl::Seconds(1));
+  EXPECT_TRUE(link.connection.is_open());
+  pass(runtime, link.connection, absl::Seconds(1));
+  EXPECT_FALSE(link.connection.is_open());
+  link.peer.close();
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_P(TimeoutsTest, AnIdleConnectionMakesNoTurns) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, idle_after(absl::Hours(1)));
+  fence(runtime);
+  fence(link.connection);
+  // What the fences left has been done when the poll thread is told nothing any more.
+  const std::uint64_t polls = runtime.counters().polls;
+  for (int i = 0; i < 59; ++i) clock_.advance(absl::Minutes(1) - kAlmost);
+  EXPECT_LE(runtime.counters().polls - polls, 2u);
+  clock_.advance(absl::Minutes(2));
+  EXPECT_EQ(link.peer.end(), 0);
+  link.peer.close();
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_P(TimeoutsTest, APeerThatTakesNothingIsAborted) {
+  ConnectionOptions stall;
+  stall.write_stall_timeout = absl::Seconds(10);
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, stall,
+                        [](Connection& c) { c.send(std::string(16'000'000, 'x')); });
+  pass(runtime, link.connection, absl::Seconds(10) - kAlmost);
+  EXPECT_TRUE(link.connection.is_open());
+  clock_.advance(kAlmost);
+  const absl::Status why = observer.await_closed();
+  EXPECT_EQ(why.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(absl::StrContains(why.message(), "queued bytes for 10s")) << why;
+  EXPECT_EQ(link.peer.end(), ECONNRESET);
+}
+
+TEST_P(TimeoutsTest, APeerThatTakesSomeIsNot) {
+  constexpr std::size_t kMuch = 32'000'000;
+  constexpr std::size_t kSome = 6'000'000;
+  ConnectionOptions stall;
+  stall.write_stall_timeout = absl::Seconds(10);
+  Observer observer;
+  Runtime runtime(options());
+  Link link =
+      open_link(runtime, observer, stall, [](Connection& c) { c.send(std::string(kMuch, 'x')); });
+  for (int i = 0; i < 4; ++i) {
+    pass(runtime, link.connection, absl::Seconds(9));
+    ASSERT_TRUE(link.connection.is_open());
+    const std::size_t queued = link.connection.queued_bytes();
+    link.peer.receive(kSome);
+    while (link.connection.queued_bytes() == queued) fence(link.connection);
+  }
+  link.peer.receive(kMuch - 4 * kSome);
+  // Nothing is queued: nothing can stall.
+  while (link.connection.queued_bytes() != 0) fence(link.connection);
+  pass(runtime, link.connection, absl::Hours(1));
+  EXPECT_TRUE(link.connection.is_open());
+}
+
+TEST_P(TimeoutsTest, AStallEndsAGracefulCloseToo) {
+  ConnectionOptions stall;
+  stall.write_stall_timeout = absl::Seconds(10);
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, stall, [](Connection& c) {
+    c.send(std::string(16'000'000, 'x'));
+    c.close();
+  });
+  fence(link.connection);
+  clock_.advance(absl::Seconds(10));
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(link.peer.end(), ECONNRESET);
+}
+
+TEST_P(TimeoutsTest, ACloseWaitsForThePeerForTheLingerTimeout) {
+  ConnectionOptions linger;
+  linger.linger_timeout = absl::Seconds(5);
+  linger.idle_timeout = absl::Seconds(1);  // does not count while it closes
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, linger, [](Connection& c) {
+    c.send("bye");
+    c.close();
+  });
+  EXPECT_EQ(link.peer.receive_all(), "bye");
+  pass(runtime, link.connection, absl::Seconds(5) - kAlmost);
+  EXPECT_EQ(observer.closed(), 0);
+  // Dribbling does not prolong it.
+  link.peer.send("x");
+  fence(runtime);
+  clock_.advance(kAlmost);
+  const absl::Status why = observer.await_closed();
+  EXPECT_EQ(why.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(absl::StrContains(why.message(), "within 5s")) << why;
+}
+
+TEST_P(TimeoutsTest, ALingerTimeoutOfZeroDoesNotWait) {
+  ConnectionOptions linger;
+  linger.linger_timeout = absl::ZeroDuration();
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, linger, [](Connection& c) {
+    c.send("bye");
+    c.close();
+  });
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(link.peer.receive_all(), "bye");
+}
+
+TEST_P(TimeoutsTest, ADrainEndsWithItsTimeout) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, ConnectionOptions(),
+                        [](Connection& c) { c.on_drain([](Connection&) {}); });
+  std::thread stopper([&] { EXPECT_TRUE(runtime.shutdown(absl::Seconds(30)).ok()); });
+  fence(link.connection);
+  EXPECT_EQ(observer.closed(), 0);
+  // The shutdown may have read the clock already or not: what is sure is that it ends.
+  while (observer.closed() == 0) clock_.advance(absl::Seconds(10));
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kCancelled);
+  stopper.join();
+}
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, TimeoutsTest, testing::ValuesIn(all_modes()), mode_name);
+
+}  // namespace
+}  // namespace epore
