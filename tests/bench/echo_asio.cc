@@ -6,7 +6,14 @@
 #pragma GCC diagnostic ignored "-Wtsan"  // Asio's fences: ThreadSanitizer overlooks them
 #endif
 
+#include "absl/flags/flag.h"
 #include "tests/bench/contender_program.h"
+
+ABSL_FLAG(int, threads, 1, "threads that run one io_context");
+ABSL_FLAG(int, contexts, 1,
+          "io_contexts with a thread each, connections given to them in turn; not with --threads");
+ABSL_FLAG(bool, locking, true,
+          "with one thread: false gives BOOST_ASIO_CONCURRENCY_HINT_UNSAFE instead of 1");
 
 #ifndef EPORE_HAVE_BOOST
 
@@ -30,17 +37,10 @@ int main(int argc, char** argv) {
 #include <utility>
 #include <vector>
 
-#include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "tests/bench/tcp.h"
-
-ABSL_FLAG(int, threads, 1, "threads that run one io_context");
-ABSL_FLAG(int, contexts, 1,
-          "io_contexts with a thread each, connections given to them in turn; not with --threads");
-ABSL_FLAG(bool, locking, true,
-          "with one thread: false gives BOOST_ASIO_CONCURRENCY_HINT_UNSAFE instead of 1");
 
 namespace epore::bench {
 namespace {
