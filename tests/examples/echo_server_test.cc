@@ -69,8 +69,10 @@ TEST_P(EchoServer, APeerThatDoesNotReadIsPaused) {
   Client client(server_.address);
   const std::size_t sent = client.send_until_stuck(bytes, kMuch);
   ASSERT_LT(sent, kMuch);
-  EXPECT_EQ(server_.counter("read_pauses", 1), 1);
-  EXPECT_LT(counter(server_.counters(), "queued_bytes"), 1 << 20);
+  if (kCatchesSignals) {
+    EXPECT_EQ(server_.counter("read_pauses", 1), 1);
+    EXPECT_LT(counter(server_.counters(), "queued_bytes"), 1 << 20);
+  }
 
   // Others are served meanwhile, and nothing is lost once it reads.
   Client other(server_.address);
@@ -97,6 +99,7 @@ TEST_P(EchoServer, ResetsHarmNobodyElse) {
 }
 
 TEST_P(EchoServer, SigtermClosesGracefully) {
+  SKIP_WITHOUT_SIGNALS();
   Client client(server_.address);
   client.send("x");
   EXPECT_EQ(client.read_exactly(1), "x");
@@ -105,10 +108,11 @@ TEST_P(EchoServer, SigtermClosesGracefully) {
   EXPECT_FALSE(client.was_reset());
   client.half_close();
   EXPECT_EQ(server_.process.wait().value_or(-1), 0);
-  EXPECT_TRUE(is_refused(server_.address));
+  EXPECT_TRUE(is_refused_soon(server_.address));
 }
 
 TEST_P(EchoServer, Sigusr1PrintsTheCounters) {
+  SKIP_WITHOUT_SIGNALS();
   Client client(server_.address);
   client.send("hello");
   EXPECT_EQ(client.read_exactly(5), "hello");

@@ -34,7 +34,9 @@ TEST(Acceptance, TwelveWorkersGetSixtyAnswersInFourSeconds) {
     const std::string line = server.process.read_line().value_or("");
     EXPECT_EQ(line.rfind("#" + std::to_string(i) + " - ", 0), 0u) << line;
   }
-  EXPECT_EQ(server.terminate(), 0);
+  if (kCatchesSignals) {
+    EXPECT_EQ(server.terminate(), 0);
+  }
 }
 
 TEST(Acceptance, AServerThatIsNotThereFailsAllSixty) {
