@@ -87,7 +87,7 @@ absl::Status play_scenario(Terminal& terminal) {
 
 void print_versions(Terminal& terminal, const epore::bench::EchoComparison& comparison) {
   const auto line = [&](std::string_view name, std::string_view value) {
-    terminal.print(absl::StrFormat("  %-12s%s", name, value));
+    terminal.print(absl::StrFormat("  %-23s%s", name, value));
   };
   const auto machine = epore::bench::Machine::here();
   terminal.print("");

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -55,15 +56,15 @@ void draw_comparison(Terminal& terminal, const EchoComparison& comparison) {
   double most = 1;
   for (const EchoRow& row : comparison.rows) most = std::max(most, per_cpu_second(row));
   terminal.print(terminal.faint(absl::StrFormat(
-      "  %-12s%-*s  per CPU second  per second     p50     p99", "messages", kBarWidth, "")));
+      "  %-23s%-*s  per CPU second  per second     p50     p99", "messages", kBarWidth, "")));
   for (const EchoRow& row : comparison.rows) {
-    const std::string name = absl::StrFormat("%-12s", row.name);
+    const std::string name = absl::StrFormat("%-23s", row.name);
     if (!row.skipped.empty()) {
       terminal.print(absl::StrCat("  ", name, "skipped: ", row.skipped));
       continue;
     }
     const std::string bar = terminal.bar(per_cpu_second(row) / most, kBarWidth);
-    const bool is_ours = row.name == "epore";
+    const bool is_ours = absl::StartsWith(row.name, "epore");
     terminal.print(absl::StrCat(
         "  ", is_ours ? terminal.bold(name) : name, is_ours ? terminal.green(bar) : bar,
         absl::StrFormat("  %14s  %10s  %3.1f ms  %3.1f ms", with_commas(per_cpu_second(row)),

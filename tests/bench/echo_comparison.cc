@@ -22,8 +22,12 @@ struct Participant {
   std::string_view contender;
   std::string_view name;
 };
-constexpr Participant kParticipants[] = {
-    {"epoll", "epoll loop"}, {"epore", "epore"}, {"asio", "Boost.Asio"}};
+// Like beside like: one thread that does all, then threads that share.
+constexpr Participant kParticipants[] = {{"epoll", "epoll loop"},
+                                         {"epore:dispatch=poll_thread", "epore, poll_thread"},
+                                         {"asio", "Boost.Asio, 1 thread"},
+                                         {"epore:dispatch=workers:workers=2", "epore, 2 workers"},
+                                         {"asio:threads=2", "Boost.Asio, 2 threads"}};
 
 RoundsOptions plan(const EchoComparisonOptions& options) {
   RoundsOptions plan;

@@ -20,8 +20,8 @@ struct EchoComparisonOptions {
 
 // Medians over the rounds of one server.
 struct EchoRow {
-  std::string name;     // "epoll loop", "epore", "Boost.Asio"
-  std::string version;  // "1.38.0 (Boost 1.90.0)"
+  std::string name;     // "epoll loop", "epore, poll_thread", "Boost.Asio, 1 thread", ...
+  std::string version;  // "1.38.2 (Boost 1.92.0)"
   std::string skipped;  // why there are no numbers ("built without Boost"); empty: there are
   double rate = 0;      // messages per second
   absl::Duration p50;
@@ -30,7 +30,7 @@ struct EchoRow {
 };
 
 struct EchoComparison {
-  std::vector<EchoRow> rows;  // the bare epoll loop first, then epore, then Boost.Asio
+  std::vector<EchoRow> rows;  // the bare epoll loop first, then epore and Boost.Asio in pairs
   int rounds = 0;
   std::string note;  // what a reader of the numbers must know ("one core only: ..."), or empty
 };

@@ -19,10 +19,10 @@ TEST(EchoComparisonTest, HasARowForEachServerOrSaysWhyNot) {
       });
   ASSERT_TRUE(comparison.ok()) << comparison.status();
   EXPECT_GE(comparison->rounds, 3);
-  ASSERT_EQ(comparison->rows.size(), 3u);
+  ASSERT_EQ(comparison->rows.size(), 5u);
   EXPECT_EQ(comparison->rows[0].name, "epoll loop");
-  EXPECT_EQ(comparison->rows[1].name, "epore");
-  EXPECT_EQ(comparison->rows[2].name, "Boost.Asio");
+  EXPECT_EQ(comparison->rows[1].name, "epore, poll_thread");
+  EXPECT_EQ(comparison->rows[2].name, "Boost.Asio, 1 thread");
   for (const EchoRow& row : comparison->rows) {
     if (!row.skipped.empty()) continue;
     EXPECT_FALSE(row.version.empty());
