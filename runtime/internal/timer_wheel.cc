@@ -66,7 +66,8 @@ void TimerWheel::advance(std::int64_t now, std::vector<TimerNode*>& due) {
       return a->deadline_ < b->deadline_;
     };
     const auto from = due.begin() + static_cast<std::ptrdiff_t>(sorted);
-    if (!std::is_sorted(from, due.end(), earlier)) std::stable_sort(from, due.end(), earlier);
+    std::reverse(from, due.end());  // a slot hangs the newest first
+    if (!std::is_sorted(from, due.end(), earlier)) std::sort(from, due.end(), earlier);
     size_ -= due.size() - sorted;
   }
   tick_ = target;

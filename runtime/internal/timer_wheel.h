@@ -63,7 +63,7 @@ class TimerWheel {
   bool remove(TimerNode& node);
 
   // Moves on to `now` (not before any earlier one) and appends the nodes with deadlines up to then
-  // to `due`, earliest first.
+  // to `due`, earliest first, equal ones in no particular order.
   void advance(std::int64_t now, std::vector<TimerNode*>& due);
 
   // The earliest deadline, or kNever.
