@@ -67,15 +67,25 @@ Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddres
       fd_(std::move(fd)) {}
 
 absl::Status Acceptor::start() {
+  if (!core_->begin_activity()) {
+    return absl::FailedPreconditionError("listen: the runtime is shut down");
+  }
+  absl::Status begun;
+  core_->first_run(*this, [&] { begun = begin(); });
+  return begun;
+}
+
+absl::Status Acceptor::begin() {
   if (!home().slots().acquire(*this)) {
-    state_ = State::closed;
+    core_->end_activity();
     return absl::ResourceExhaustedError("listen: no slot is left");
   }
+  state_ = State::listening;
+  // The shutdown sets its phase before it looks at the slots, and this has its slot already.
   if (core_->phase() != Core::Phase::running) close();
-  const int fd = fd_.get();
   absl::Status registered =
-      home().registry()->register_fd(fd, token(), Interest::readable().level());
-  if (!registered.ok()) close();
+      home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
+  if (!registered.ok()) end();
   return registered;
 }
 
@@ -117,7 +127,7 @@ void Acceptor::accept_ready() {
       accepted(OwnedFd(result.fd(), core_->kernel()), SocketAddress::from_sockaddr(peer, size));
       continue;
     }
-    core_->connection_closed();  // gives the permit back
+    core_->return_permit();
     if (result.error() == EAGAIN) break;
     if (result.error() == EINTR) continue;
     if (is_of_connection(result.error())) {
@@ -146,7 +156,7 @@ void Acceptor::accepted(OwnedFd fd, const SocketAddress& peer) {
   const bool started = stream->start(
       [settings = settings_](Connection& connection) { settings->on_accept(connection); },
       /*is_registered=*/false);
-  if (!started) core_->connection_closed();
+  if (!started) core_->return_permit();
 }
 
 void Acceptor::pause(const char* reason, int error) {
@@ -185,6 +195,7 @@ void Acceptor::end() {
   retire();
   if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
   fd_.reset();
+  core_->end_activity();
 }
 
 }  // namespace epore::internal

@@ -47,6 +47,7 @@ class Acceptor final : public Registration, private TimerNode {
   Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
            std::shared_ptr<AcceptSettings> settings);
 
+  // Begins to listen. Once only.
   absl::Status start();
 
   // Any thread.
@@ -60,6 +61,7 @@ class Acceptor final : public Registration, private TimerNode {
  private:
   enum class State : std::uint8_t { listening, paused, closed };
 
+  absl::Status begin();
   void accept_ready();
   void accepted(OwnedFd fd, const SocketAddress& peer);
   void pause(const char* reason, int error);
@@ -76,9 +78,9 @@ class Acceptor final : public Registration, private TimerNode {
   std::atomic<bool> close_asked_{false};
   std::atomic<bool> resume_asked_{false};
 
-  // The poll thread only, after start().
+  // The runner only.
   OwnedFd fd_;
-  State state_ = State::listening;
+  State state_ = State::closed;
   std::int64_t backoff_ = 0;
   std::int64_t last_log_ = 0;
   std::uint64_t pauses_ = 0;

@@ -21,10 +21,10 @@ void Connector::start(Ref<Core> core, std::string_view address, Callback done,
   Reactor& home = core->any_reactor();
   const auto connector = Ref<Connector>::adopt(new Connector(core, home, std::move(done), options));
   if (core->begin_activity()) {
-    connector->begin(address);
+    core->first_run(*connector, [&] { connector->begin(address); });
   } else {  // no thread is left that could call it
-    connector->done_(
-        absl::CancelledError(absl::StrCat("connect(", address, "): the runtime is shut down")));
+    core->call(connector->done_, absl::CancelledError(absl::StrCat("connect(", address,
+                                                                   "): the runtime is shut down")));
   }
 }
 

@@ -51,15 +51,25 @@ absl::Status Core::start() {
   return absl::OkStatus();
 }
 
-void Core::schedule(Ref<Runnable> runnable) {
+bool Core::offer(Ref<Runnable>& runnable) {
   if (options_.dispatch == Dispatch::poll_thread || runnable->is_pinned()) {
     Reactor& home = runnable->home();
-    home.submit(std::move(runnable));
-    return;
+    return home.submit(std::move(runnable));
   }
-  RunQueue batch;
-  batch.push(std::move(runnable));
-  workers_.push(batch);
+  RunQueue one;
+  one.push(std::move(runnable));
+  if (workers_.push(one)) return true;
+  runnable = one.pop();
+  return false;
+}
+
+void Core::schedule(Ref<Runnable> runnable) {
+  if (!offer(runnable)) execute(std::move(runnable));
+}
+
+void Core::schedule(RunQueue& batch) {
+  if (workers_.push(batch)) return;
+  while (!batch.empty()) execute(batch.pop());
 }
 
 void Core::execute(Ref<Runnable> runnable) {
@@ -68,21 +78,21 @@ void Core::execute(Ref<Runnable> runnable) {
 }
 
 void Core::execute_claimed(Runnable& runnable) {
-  this_thread.current = &runnable;
+  Runnable* const before = std::exchange(this_thread.current, &runnable);
   runnable.run();
-  this_thread.current = nullptr;
+  this_thread.current = before;
   if (!runnable.word().end()) schedule(Ref<Runnable>::share(&runnable));
 }
 
 absl::Status Core::post(absl::AnyInvocable<void()> closure) {
-  if (phase() >= Phase::refusing) {
-    if (!status_.ok()) return status_;
-    return absl::FailedPreconditionError("post: the runtime is shut down");
+  if (!status_.ok()) return status_;
+  if (phase() < Phase::refusing) {
+    auto posted = Ref<Runnable>::adopt(new PostedClosure(any_reactor(), std::move(closure)));
+    (void)posted->word().wake();
+    counters_.add(Counter::posts);
+    if (offer(posted)) return absl::OkStatus();
   }
-  counters_.add(Counter::posts);
-  auto posted = Ref<PostedClosure>::adopt(new PostedClosure(any_reactor(), std::move(closure)));
-  wake(*posted);
-  return absl::OkStatus();
+  return absl::FailedPreconditionError("post: the runtime is shut down");
 }
 
 Reactor& Core::any_reactor() {
@@ -94,14 +104,14 @@ Reactor& Core::any_reactor() {
 bool Core::try_open_connection() {
   const std::uint64_t before = connections_.fetch_add(1, std::memory_order_seq_cst);
   if (options_.max_connections != 0 && before >= options_.max_connections) {
-    connections_.fetch_sub(1, std::memory_order_seq_cst);
+    return_permit();
     return false;
   }
   return true;
 }
 
 void Core::connection_closed() {
-  connections_.fetch_sub(1, std::memory_order_seq_cst);
+  return_permit();
   if (paused_count_.load(std::memory_order_seq_cst) == 0) return;
   std::vector<Ref<Acceptor>> paused;
   {
@@ -187,7 +197,6 @@ void Core::stop_threads() {
   for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->request_stop();
   for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->join();
   for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->clear();
-  workers_.clear();
 }
 
 Counters Core::snapshot() {

@@ -49,9 +49,19 @@ class Core final : public RefCounted {
     if (runnable.word().wake()) schedule(Ref<Runnable>::share(&runnable));
   }
 
-  // Queues what a wake() of its word has claimed.
+  // Queues what a wake() of its word has claimed. At the very end, when the threads have gone, it
+  // runs here: then it has ended itself, and only drops what came too late.
   void schedule(Ref<Runnable> runnable);
-  void push(RunQueue& batch) { workers_.push(batch); }
+  void schedule(RunQueue& batch);
+
+  // Runs `function` as the first run of what nobody else knows of yet: it may make it known, and
+  // whoever finds and wakes it meanwhile has it run afterwards.
+  template <typename Function>
+  void first_run(Runnable& runnable, Function function) {
+    (void)runnable.word().claim();
+    function();
+    if (!runnable.word().end()) schedule(Ref<Runnable>::share(&runnable));
+  }
 
   // Runs what was queued, on this thread.
   void execute(Ref<Runnable> runnable);
@@ -76,11 +86,16 @@ class Core final : public RefCounted {
   // Takes a permit for one more connection; false at the limit.
   bool try_open_connection();
 
+  // Gives a permit back that was not used. (Were listeners that pause told of this, one that has
+  // just found no descriptor would resume itself, and again.)
+  void return_permit() { connections_.fetch_sub(1, std::memory_order_seq_cst); }
+
   // Its descriptor is closed, the permit is free: listeners that pause may go on.
   void connection_closed();
 
-  // Connecting attempts and connections, which shutdown waits for. False: it is too late to begin
-  // one. Either shutdown, which sets its phase first, sees the activity, or this sees the phase.
+  // Listeners, connecting attempts and connections, which shutdown waits for. False: it is too late
+  // to begin one. Either shutdown, which sets its phase first, sees the activity, or this sees the
+  // phase.
   bool begin_activity();
   void end_activity();
 
@@ -103,6 +118,9 @@ class Core final : public RefCounted {
  private:
   absl::Status start();
   void stop_threads();
+
+  // Hands it to those that run it. False, and not taken: they have gone.
+  bool offer(Ref<Runnable>& runnable);
   void report_exception(const absl::Status& thrown);
 
   // Constant after construction.

@@ -69,13 +69,14 @@ void Reactor::join() {
   if (std::exchange(is_started_, false)) (void)core_.kernel().join_thread(thread_);
 }
 
-void Reactor::submit(Ref<Runnable> runnable) {
+bool Reactor::submit(Ref<Runnable>&& runnable) {
   if (this_thread.reactor == this) {
     local_.push(std::move(runnable));
-    return;
+    return true;
   }
-  inbox_.push(std::move(runnable));
+  if (!inbox_.push(std::move(runnable))) return false;
   notify();
+  return true;
 }
 
 void Reactor::notify() {
@@ -101,11 +102,7 @@ void Reactor::request_shutdown(ShutdownStep step) {
   notify();
 }
 
-void Reactor::clear() {
-  inbox_.take(local_);
-  while (!local_.empty()) local_.pop();
-  reclaim();
-}
+void Reactor::clear() { reclaim(); }
 
 void Reactor::loop() {
   const auto buffers = std::make_unique<IoBuffers>();
@@ -115,7 +112,7 @@ void Reactor::loop() {
   for (;;) {
     const absl::Duration sleep = time_to_sleep();
     const bool is_stopping = stop_requested_.load(std::memory_order_acquire);
-    if (is_stopping && local_.empty() && inbox_.empty()) break;
+    if (is_stopping && local_.empty() && inbox_.close()) break;
     CHECK_OK(poll_.poll(events_, is_stopping ? absl::ZeroDuration() : sleep));
     wake_flag_.awake();
     this_thread.now = core_.kernel().now();
@@ -160,7 +157,7 @@ void Reactor::wake_ready() {
     }
   }
   core_.counters().add(Counter::events, count);
-  if (!batch_.empty()) core_.push(batch_);
+  if (!batch_.empty()) core_.schedule(batch_);
 }
 
 void Reactor::run_now(Runnable& runnable) {

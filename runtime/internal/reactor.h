@@ -36,8 +36,8 @@ class Reactor {
   void request_stop();  // ends the loop once nothing is queued; from any thread
   void join();
 
-  // Any thread: runs it on the poll thread.
-  void submit(Ref<Runnable> runnable);
+  // Any thread: runs it on the poll thread. False, and not taken: the poll thread has gone.
+  [[nodiscard]] bool submit(Ref<Runnable>&& runnable);
 
   // Any thread: makes the poll thread look at its queues and timers.
   void notify();
@@ -51,7 +51,7 @@ class Reactor {
   // Any thread: calls shut_down(step) on every live registration, on the poll thread, soon.
   void request_shutdown(ShutdownStep step);
 
-  // After join(): drops what is left in the queues.
+  // After join(): the last reclaim.
   void clear();
 
   Core& core() const { return core_; }

@@ -75,38 +75,39 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
   std::uint64_t thread = 0;
   const SysResult started = kernel_.start_thread(
       "epore-resolver", [this] { work(); }, &thread);
-  absl::MutexLock lock(&mutex_);
-  --starting_;
-  if (started.ok()) {
-    threads_.push_back(thread);
-    return absl::OkStatus();
+  std::deque<Request> abandoned;
+  {
+    absl::MutexLock lock(&mutex_);
+    --starting_;
+    if (started.ok()) {
+      threads_.push_back(thread);
+    } else if (threads_.empty() && starting_ == 0) {
+      abandoned.swap(requests_);  // also those that counted on this thread
+    }
   }
-  if (!threads_.empty()) return absl::OkStatus();  // another one will come to it
-  requests_.clear();
-  return errno_status(started.error(), "starting a resolver thread");
+  for (Request& request : abandoned) {
+    request.done(errno_status(started.error(), "starting a resolver thread"));
+  }
+  return absl::OkStatus();
 }
 
 void Resolver::work() {
   for (;;) {
     Request request;
     bool is_stopping = false;
-    const auto take = [&] {
+    bool is_idle = false;
+    gate_.wait([&] {
       absl::MutexLock lock(&mutex_);
       is_stopping = is_stopping_;
-      if (is_stopping || requests_.empty()) return is_stopping;
+      const bool waits = !is_stopping && requests_.empty();
+      // In one step with the taking, so that start() never counts on a thread that is at work.
+      idle_ += static_cast<int>(waits) - static_cast<int>(is_idle);
+      is_idle = waits;
+      if (waits || is_stopping) return !waits;
       request = std::move(requests_.front());
       requests_.pop_front();
       return true;
-    };
-    if (!take()) {
-      {
-        absl::MutexLock lock(&mutex_);
-        ++idle_;
-      }
-      gate_.wait(take);
-      absl::MutexLock lock(&mutex_);
-      --idle_;
-    }
+    });
     if (is_stopping) return;
     request.done(resolve(kernel_, request.host_port, /*to_listen=*/false));
   }

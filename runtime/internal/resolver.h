@@ -30,7 +30,8 @@ class Resolver {
 
   explicit Resolver(Kernel& kernel);
 
-  // Calls `done` on a resolver thread; destroyed uncalled by stop().
+  // Calls `done` on a resolver thread, or here with the error if none can be started; destroyed
+  // uncalled by stop().
   absl::Status start(HostPort host_port, Callback done);
 
   // Joins the threads. One that is inside getaddrinfo(3) is waited for.

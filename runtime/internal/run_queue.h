@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "runtime/internal/ref.h"
@@ -58,7 +59,7 @@ class RunQueue {
 
 // What other threads hand to a poll thread: pushed by any, taken all at once by one, in the order
 // of the pushes. A Treiber stack that the taker reverses; as nothing is popped singly there is no
-// ABA.
+// ABA. The taker closes it when it goes, so that nothing can lie there for ever.
 class Inbox {
  public:
   ~Inbox() {
@@ -66,17 +67,32 @@ class Inbox {
     take(rest);
   }
 
+  // False, and not taken: it is closed.
+  //
   // acq_rel, so that every push is in one release sequence and take() sees all of their writes.
-  void push(Ref<Runnable> runnable) {
-    Runnable* added = runnable.release();
+  [[nodiscard]] bool push(Ref<Runnable>&& runnable) {
+    Runnable* added = runnable.get();
     Runnable* head = head_.load(std::memory_order_relaxed);
     do {
+      if (head == closed()) return false;
       added->next_ = head;
     } while (!head_.compare_exchange_weak(head, added, std::memory_order_acq_rel,
                                           std::memory_order_relaxed));
+    (void)runnable.release();
+    return true;
   }
 
-  bool empty() const { return head_.load(std::memory_order_acquire) == nullptr; }
+  // The taker. False: there is something to take first.
+  bool close() {
+    Runnable* head = nullptr;
+    return head_.compare_exchange_strong(head, closed(), std::memory_order_acq_rel) ||
+           head == closed();
+  }
+
+  bool empty() const {
+    const Runnable* head = head_.load(std::memory_order_acquire);
+    return head == nullptr || head == closed();
+  }
 
   // Moves all to the end of `queue`.
   void take(RunQueue& queue) {
@@ -97,6 +113,8 @@ class Inbox {
   }
 
  private:
+  static Runnable* closed() { return reinterpret_cast<Runnable*>(std::uintptr_t{1}); }
+
   std::atomic<Runnable*> head_{nullptr};
 };
 

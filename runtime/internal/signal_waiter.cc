@@ -28,7 +28,7 @@ absl::Status SignalWaiter::add(int signal, absl::AnyInvocable<void()> callback) 
     return absl::FailedPreconditionError(
         absl::StrCat("on_signal(", signal, "): run_until_signal() is running already"));
   }
-  callbacks_.insert_or_assign(signal, std::move(callback));
+  std::swap(callbacks_[signal], callback);  // the one before is destroyed without the lock
   return absl::OkStatus();
 }
 
@@ -37,19 +37,22 @@ absl::Status SignalWaiter::run(Core& core) {
   if (core.is_own_thread()) {
     return absl::FailedPreconditionError("run_until_signal: called from a callback");
   }
-  std::vector<int> signals = {SIGINT, SIGTERM};
-  for (const auto& [signal, callback] : callbacks_) signals.push_back(signal);
-  absl::StatusOr<std::unique_ptr<SignalTrap>> trap =
-      SignalTrap::set(core.kernel(), signals, core.gate().word());
-  if (!trap.ok()) return trap.status();
   {
     absl::MutexLock lock(&mutex_);
+    if (is_running_) {
+      return absl::FailedPreconditionError("run_until_signal: it is running already");
+    }
     is_running_ = true;
   }
   const absl::Cleanup done = [this] {
     absl::MutexLock lock(&mutex_);
     is_running_ = false;
   };
+  std::vector<int> signals = {SIGINT, SIGTERM};
+  for (const auto& [signal, callback] : callbacks_) signals.push_back(signal);
+  absl::StatusOr<std::unique_ptr<SignalTrap>> trap =
+      SignalTrap::set(core.kernel(), signals, core.gate().word());
+  if (!trap.ok()) return trap.status();
   core.gate().wait([&] {
     return handle(core, **trap) || core.is_shutdown_requested() ||
            core.phase() != Core::Phase::running;

@@ -56,7 +56,10 @@ bool Stream::start(Connection::Callback first, bool is_registered) {
   core_->counters().add(Counter::connections_opened);
   core_->wake(*this);
   // The shutdown sets its phase before it looks at the slots, and this has its slot already.
-  if (core_->phase() != Core::Phase::running) shut_down(ShutdownStep::drain);
+  const Core::Phase phase = core_->phase();
+  if (phase != Core::Phase::running) {
+    shut_down(phase == Core::Phase::draining ? ShutdownStep::drain : ShutdownStep::abort);
+  }
   return true;
 }
 

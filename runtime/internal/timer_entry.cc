@@ -39,6 +39,9 @@ void TimerEntry::set(std::int64_t deadline, std::int64_t interval) {
   const TimerQueue::Armed armed = home().arm(*this, deadline, interval);
   if (armed.before == TimerQueue::State::armed) drop_ref();
   if (!armed.is_armed) drop_ref();
+  // TimerList::close() marks before it cancels, so either that finds it armed or this finds it
+  // dead.
+  if (is_dead_.load(std::memory_order_acquire)) cancel();
 }
 
 bool TimerEntry::cancel() {
@@ -70,7 +73,8 @@ bool TimerEntry::claim() {
 }
 
 void TimerEntry::run() {
-  if (!claim()) return;
+  // What expired before the shutdown may come to its run after it.
+  if (core_->phase() >= Core::Phase::refusing || !claim()) return;
   Connection none;
   core_->call(callback_, none);
 }

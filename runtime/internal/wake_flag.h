@@ -18,13 +18,14 @@ namespace epore::internal {
 //   (1) flag = exchange(0)      [allow]           (a) push work
 //   (2) look at the queues                        (b) if exchange(1) == 0   [claim]
 //   (3) nothing there: poll(), blocking           (c)    write the eventfd
-//   (4) flag = 1                [awake]
+//   (4) exchange(1)             [awake]
 //
-// The rule is: the flag is cleared *before* the queues are looked at. Both sides use an acq_rel
+// The rule is: the flag is cleared *before* the queues are looked at. All sides use an acq_rel
 // exchange, so they are ordered: if (b) comes before (1) in the flag's modification order, (1)
-// reads from it or from a later exchange of a producer, synchronises with it, and (2) sees the work
-// of (a). If (b) comes after (1) it reads 0, and (c) ends the poll() of (3), the one that runs or
-// the next. There is no third case, so no wake is lost and none needs a timeout as a net.
+// reads from it or from a later exchange, synchronises with it through the release sequence (which
+// a plain store in (4) would break), and (2) sees the work of (a). If (b) comes after (1) it reads
+// 0, and (c) ends the poll() of (3), the one that runs or the next. There is no third case, so no
+// wake is lost and none needs a timeout as a net.
 //
 // The race it was designed for is the reverse order, queues first, flag second:
 //
@@ -41,8 +42,8 @@ class WakeFlag {
   // The poll thread, before it looks at its queues for the last time before it sleeps.
   void allow() { flag_.exchange(0, std::memory_order_acq_rel); }
 
-  // The poll thread, after its sleep, or when it found work instead.
-  void awake() { flag_.store(1, std::memory_order_relaxed); }
+  // The poll thread, after its sleep.
+  void awake() { flag_.exchange(1, std::memory_order_acq_rel); }
 
   // A producer, after it pushed. True: it must write the eventfd.
   bool claim() { return flag_.exchange(1, std::memory_order_acq_rel) == 0; }

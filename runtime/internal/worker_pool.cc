@@ -25,20 +25,27 @@ absl::Status WorkerPool::start(int count) {
   for (int i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>());
     Worker& worker = *workers_.back();
+    {
+      absl::MutexLock lock(&mutex_);
+      ++working_;
+    }
     const SysResult started = core_.kernel().start_thread(
         absl::StrCat("epore-worker", i).c_str(), [this, &worker] { work(worker); }, &worker.thread);
     if (!started.ok()) {
       workers_.pop_back();
+      absl::MutexLock lock(&mutex_);
+      --working_;
       return errno_status(started.error(), absl::StrCat("starting worker thread ", i));
     }
   }
   return absl::OkStatus();
 }
 
-void WorkerPool::push(RunQueue& batch) {
+bool WorkerPool::push(RunQueue& batch) {
   Worker* woken = nullptr;
   {
     absl::MutexLock lock(&mutex_);
+    if (working_ == 0) return false;
     queue_.append(batch);
     if (!sleeping_.empty()) {
       woken = sleeping_.back();
@@ -46,6 +53,7 @@ void WorkerPool::push(RunQueue& batch) {
     }
   }
   wake(woken);
+  return true;
 }
 
 void WorkerPool::work(Worker& worker) {
@@ -64,6 +72,7 @@ void WorkerPool::work(Worker& worker) {
           sleeping_.pop_back();
         }
       } else if (is_stopping_) {
+        --working_;
         break;
       } else {
         worker.parked.store(1, std::memory_order_relaxed);
@@ -100,13 +109,6 @@ void WorkerPool::stop() {
   for (const std::unique_ptr<Worker>& worker : workers_) {
     (void)core_.kernel().join_thread(worker->thread);
   }
-  workers_.clear();
-}
-
-void WorkerPool::clear() {
-  RunQueue late;  // destroyed after the lock
-  absl::MutexLock lock(&mutex_);
-  late.append(queue_);
 }
 
 }  // namespace epore::internal

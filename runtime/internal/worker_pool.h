@@ -28,14 +28,11 @@ class WorkerPool {
   // Starts `count` threads; on an error those that were started are still to be stopped.
   absl::Status start(int count);
 
-  // Moves all of `batch` into the queue.
-  void push(RunQueue& batch);
+  // Moves all of `batch` into the queue. False, and not taken: the last worker has gone.
+  [[nodiscard]] bool push(RunQueue& batch);
 
   // Lets the workers run what is queued, and joins them.
   void stop();
-
-  // After stop(): drops what was pushed too late.
-  void clear();
 
  private:
   struct Worker {
@@ -47,11 +44,12 @@ class WorkerPool {
   void wake(Worker* worker);
 
   Core& core_;
-  std::vector<std::unique_ptr<Worker>> workers_;  // constant after start()
+  std::vector<std::unique_ptr<Worker>> workers_;  // constant after start(): late wakes touch them
 
   absl::Mutex mutex_;
   RunQueue queue_ ABSL_GUARDED_BY(mutex_);
   std::vector<Worker*> sleeping_ ABSL_GUARDED_BY(mutex_);
+  int working_ ABSL_GUARDED_BY(mutex_) = 0;  // workers that will look at the queue again
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
