@@ -21,6 +21,17 @@ TEST(DispatchWordTest, OnlyTheFirstWakeQueues) {
   EXPECT_TRUE(word.wake());
 }
 
+TEST(DispatchWordTest, AClaimOfAnIdleOneIsARunAndOtherwiseAWake) {
+  using Claim = DispatchWord::Claim;
+  DispatchWord word;
+  EXPECT_EQ(word.claim(), Claim::run);
+  EXPECT_EQ(word.claim(), Claim::none);  // running: once more
+  EXPECT_FALSE(word.end());
+  EXPECT_EQ(word.claim(), Claim::none);  // queued
+  word.begin();
+  EXPECT_TRUE(word.end());
+}
+
 TEST(DispatchWordTest, AWakeDuringARunQueuesItOnceMore) {
   DispatchWord word;
   EXPECT_TRUE(word.wake());
@@ -33,7 +44,8 @@ TEST(DispatchWordTest, AWakeDuringARunQueuesItOnceMore) {
   EXPECT_TRUE(word.end());
 }
 
-// Two threads that bring work, two that run what is queued. Each method of a word is one step: of
+// A thread that brings work and wakes, one that brings some and runs it itself if nobody else has
+// it (a poll thread), and two that run what is queued. Each method of a word is one step: of
 // the two instructions of a failing end() the second is in a state that only end() leaves.
 template <typename Word>
 class DispatchModel {
@@ -41,7 +53,7 @@ class DispatchModel {
   std::vector<ModelThread> threads() {
     std::vector<ModelThread> threads;
     threads.push_back(waker());
-    threads.push_back(waker());
+    threads.push_back(poll_thread());
     threads.push_back(runner());
     threads.push_back(runner());
     return threads;
@@ -73,6 +85,32 @@ class DispatchModel {
     if (word_.wake()) {
       co_await step("queue the other");
       ++queued_;
+    }
+  }
+
+  ModelThread poll_thread() {
+    static constexpr const char* kNames[2][6] = {
+        {"bring 1", "claim 1", "queue 1", "look 1", "end 1", "queue again 1"},
+        {"bring 2", "claim 2", "queue 2", "look 2", "end 2", "queue again 2"}};
+    for (const auto& names : kNames) {
+      co_await step(names[0]);
+      ++brought_;
+      co_await step(names[1]);
+      const DispatchWord::Claim claim = word_.claim();
+      if (claim == DispatchWord::Claim::queue) {
+        co_await step(names[2]);
+        ++queued_;
+      } else if (claim == DispatchWord::Claim::run) {
+        ++running_;
+        co_await step(names[3]);
+        done_ = brought_;
+        co_await step(names[4]);
+        --running_;
+        if (!word_.end()) {
+          co_await step(names[5]);
+          ++queued_;
+        }
+      }
     }
   }
 
@@ -109,6 +147,11 @@ class RealWord {
     is_busy_ = true;
     return word_.wake();
   }
+  DispatchWord::Claim claim() {
+    again_ = is_busy_;
+    is_busy_ = true;
+    return word_.claim();
+  }
   void begin() {
     again_ = false;
     word_.begin();
@@ -128,9 +171,18 @@ class RealWord {
 };
 
 // Mutants: what reactors without the fourth state do.
+template <typename Word>
+DispatchWord::Claim wake_and_begin(Word& word, bool was_idle) {
+  if (!word.wake()) return DispatchWord::Claim::none;
+  if (!was_idle) return DispatchWord::Claim::queue;
+  word.begin();
+  return DispatchWord::Claim::run;
+}
+
 class WithoutRunningAgain {  // "it is running, so it will see"
  public:
   bool wake() { return std::exchange(is_busy_, true) == false; }
+  DispatchWord::Claim claim() { return wake_and_begin(*this, !is_busy_); }
   void begin() {}
   bool end() {
     is_busy_ = false;
@@ -145,6 +197,7 @@ class WithoutRunningAgain {  // "it is running, so it will see"
 class WithoutRunning {  // "it is not in the queue, so queue it"
  public:
   bool wake() { return std::exchange(is_queued_, true) == false; }
+  DispatchWord::Claim claim() { return wake_and_begin(*this, !is_queued_); }
   void begin() { is_queued_ = false; }
   bool end() { return true; }
   std::int64_t raw() const { return is_queued_; }
@@ -159,6 +212,7 @@ class WithoutQueued {  // every wake of one that does not run queues it
     again_ = is_running_;
     return !is_running_;
   }
+  DispatchWord::Claim claim() { return wake_and_begin(*this, !is_running_); }
   void begin() { is_running_ = true; }
   bool end() {
     is_running_ = false;

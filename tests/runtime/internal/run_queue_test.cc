@@ -59,7 +59,7 @@ TEST_F(RunQueueTest, AQueueThatIsDroppedDropsWhatIsInIt) {  // or the leak detec
   RunQueue queue;
   queue.push(make(0));
   Inbox inbox;
-  inbox.push(make(1));
+  EXPECT_TRUE(inbox.push(make(1)));
   EXPECT_TRUE(ran_.empty());
 }
 
@@ -70,13 +70,31 @@ TEST_F(InboxTest, ThePushesComeOutInTheirOrderBehindWhatTheQueueHolds) {
   RunQueue queue;
   queue.push(make(0));
   EXPECT_TRUE(inbox.empty());
-  for (int i = 1; i < 4; ++i) inbox.push(make(i));
+  for (int i = 1; i < 4; ++i) EXPECT_TRUE(inbox.push(make(i)));
   EXPECT_FALSE(inbox.empty());
   inbox.take(queue);
   EXPECT_TRUE(inbox.empty());
   inbox.take(queue);
   run_all(queue);
   EXPECT_EQ(ran_, (std::vector<int>{0, 1, 2, 3}));
+}
+
+TEST_F(InboxTest, AClosedInboxTakesNothingAndOneThatHoldsSomethingIsNotClosed) {
+  Inbox inbox;
+  RunQueue queue;
+  EXPECT_TRUE(inbox.push(make(0)));
+  EXPECT_FALSE(inbox.close());
+  EXPECT_TRUE(inbox.push(make(1)));
+  inbox.take(queue);
+  EXPECT_TRUE(inbox.close());
+  EXPECT_TRUE(inbox.close());
+  EXPECT_TRUE(inbox.empty());
+  Ref<Runnable> late = make(2);
+  EXPECT_FALSE(inbox.push(std::move(late)));
+  EXPECT_TRUE(late);  // NOLINT: it was not taken
+  inbox.take(queue);
+  run_all(queue);
+  EXPECT_EQ(ran_, (std::vector<int>{0, 1}));
 }
 
 TEST_F(InboxTest, ManyThreadsPushInTheirOwnOrderAndNothingIsLost) {
@@ -90,11 +108,11 @@ TEST_F(InboxTest, ManyThreadsPushInTheirOwnOrderAndNothingIsLost) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kEach; ++i) {
-        inbox.push(Ref<Runnable>::adopt(new TestRunnable(home, [&, t, i] {
+        EXPECT_TRUE(inbox.push(Ref<Runnable>::adopt(new TestRunnable(home, [&, t, i] {
           EXPECT_EQ(last[static_cast<std::size_t>(t)] + 1, i);
           last[static_cast<std::size_t>(t)] = i;
           ++ran;
-        })));
+        }))));
       }
     });
   }
