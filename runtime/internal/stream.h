@@ -187,6 +187,7 @@ class Stream final : public Registration, private TimerNode {
   bool is_registered_ = false;
   bool is_in_queue_already_ = false;  // the event queue has the descriptor, see start()
   bool is_paused_ = false;
+  bool is_drained_ = false;   // was told that the runtime drains
   bool read_closed_ = false;  // recv() returned 0
   bool write_shut_asked_ = false;
   bool write_shut_ = false;

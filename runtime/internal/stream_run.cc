@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -163,7 +164,8 @@ void Stream::rearm() {
 }
 
 void Stream::drain() {
-  if (phase_ != Phase::open) return;
+  // Told twice if it began when the shutdown did: by itself, and with all others.
+  if (phase_ != Phase::open || std::exchange(is_drained_, true)) return;
   if (on_drain_) {
     call(on_drain_);
   } else {
