@@ -85,6 +85,7 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
       abandoned.swap(requests_);  // also those that counted on this thread
     }
   }
+  gate_.notify();  // stop() waits for it
   for (Request& request : abandoned) {
     request.done(errno_status(started.error(), "starting a resolver thread"));
   }
@@ -119,10 +120,15 @@ void Resolver::stop() {
   {
     absl::MutexLock lock(&mutex_);
     is_stopping_ = true;
-    threads.swap(threads_);
     dropped.swap(requests_);
   }
   gate_.notify();
+  gate_.wait([&] {
+    absl::MutexLock lock(&mutex_);
+    if (starting_ != 0) return false;
+    threads.swap(threads_);
+    return true;
+  });
   for (std::uint64_t thread : threads) (void)kernel_.join_thread(thread);
 }
 
