@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <memory>
@@ -278,11 +279,16 @@ TEST_P(CloseTest, ACallbackMayEndAnotherConnection) {
 
 TEST_P(CloseTest, TwoConnectionsMayEndEachOther) {
   Observer observers[2];
+  Connection a;
+  observers[1].when_closed = [&](Connection&, const absl::Status&) { a.abort(); };
   Runtime runtime(options());
-  Link a = open_link(runtime, observers[0]);
-  Link b = open_link(runtime, observers[1]);
-  EXPECT_TRUE(a.connection.post([&](Connection&) { b.connection.abort(); }).ok());
-  EXPECT_TRUE(b.connection.post([&](Connection&) { a.connection.abort(); }).ok());
+  Link first = open_link(runtime, observers[0]);
+  Link second = open_link(runtime, observers[1]);
+  a = first.connection;
+  EXPECT_TRUE(a.post([&](Connection& c) {
+                 second.connection.abort();
+                 c.abort();
+               }).ok());
   EXPECT_EQ(observers[0].await_closed().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(observers[1].await_closed().code(), absl::StatusCode::kCancelled);
 }
@@ -405,6 +411,40 @@ TEST_P(CloseTest, OnDrainFinishesFirst) {
   client.join();
   EXPECT_EQ(drains, 1);
   EXPECT_TRUE(observer.await_closed().ok());
+}
+
+// One that is accepted while the runtime begins to drain sees that itself, and is seen.
+TEST_P(CloseTest, OnDrainIsCalledOnce) {
+  std::atomic<int> drains{0};
+  absl::Notification accepted;
+  absl::Notification go_on;
+  kernel_.after(KernelCall::kAccept, [&](const FaultKernel::Call& call) {
+    if (!call.result.ok()) return;
+    accepted.Notify();
+    go_on.WaitForNotification();
+  });
+  Observer observer;
+  Runtime runtime(options());
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& connection) {
+    observer.watch(connection);
+    connection.on_drain([&](Connection& c) {
+      ++drains;
+      EXPECT_TRUE(c.post([](Connection& self) { self.close(); }).ok());
+    });
+  });
+  Peer peer(listener.address());
+  accepted.WaitForNotification();
+  std::thread stopper([&] { EXPECT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok()); });
+  const auto is_running = [&] {  // as then it looks at the address
+    return absl::IsInvalidArgument(runtime.listen("", [](Connection&) {}).status());
+  };
+  while (is_running()) std::this_thread::yield();
+  go_on.Notify();
+  EXPECT_EQ(peer.end(), 0);
+  peer.close();
+  stopper.join();
+  EXPECT_TRUE(observer.await_closed().ok());
+  EXPECT_EQ(drains, 1);
 }
 
 TEST_P(CloseTest, ADrainThatIsNotFollowedEndsInAnAbort) {

@@ -18,6 +18,7 @@ class TimeoutsTest : public RuntimeTest {
  protected:
   RuntimeOptions options() {
     RuntimeOptions options = RuntimeTest::options();
+    options.workers = 1;  // so that a fence comes after what began before it
     options.kernel = &clock_;
     return options;
   }
@@ -28,6 +29,7 @@ class TimeoutsTest : public RuntimeTest {
     clock_.advance(time);
     fence(runtime);
     fence(connection);
+    fence(runtime);
   }
 
   ClockKernel clock_;
