@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/log/check.h"
 #include "absl/memory/memory.h"
@@ -183,8 +184,16 @@ void Reactor::shut_down_live() {
   const bool drain = drain_requested_.exchange(false, std::memory_order_acq_rel);
   const bool abort = abort_requested_.exchange(false, std::memory_order_acq_rel);
   if (!drain && !abort) return;
-  for (const Ref<Registration>& registration : slots_.live()) {
-    registration->shut_down(abort ? ShutdownStep::abort : ShutdownStep::drain);
+  const ShutdownStep step = abort ? ShutdownStep::abort : ShutdownStep::drain;
+  const std::vector<Ref<Registration>> live = slots_.live();
+  // Listeners first, and closed before any connection hears of it: a client whose connection has
+  // ended cannot connect anew.
+  for (const Ref<Registration>& registration : live) {
+    if (registration->is_pinned()) registration->shut_down(step);
+  }
+  run_submitted();
+  for (const Ref<Registration>& registration : live) {
+    if (!registration->is_pinned()) registration->shut_down(step);
   }
 }
 

@@ -120,14 +120,6 @@ std::string Client::read_to_end() {
 
 bool is_refused(const std::string& address) { return !connect_to(address).is_valid(); }
 
-bool is_refused_soon(const std::string& address) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(10);
-  while (!is_refused(address)) {
-    if (absl::Now() > deadline) return false;
-  }
-  return true;
-}
-
 std::string body_of(const std::string& response) {
   const std::size_t end = response.find("\r\n\r\n");
   return end == response.npos ? "" : response.substr(end + 4);

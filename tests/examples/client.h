@@ -44,9 +44,8 @@ class Client {
   bool was_reset_ = false;
 };
 
-// Whether a connection is refused, now or within ten seconds.
+// Whether a connection is refused.
 bool is_refused(const std::string& address);
-bool is_refused_soon(const std::string& address);
 
 // The body of a response.
 std::string body_of(const std::string& response);
