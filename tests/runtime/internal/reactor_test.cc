@@ -2,6 +2,7 @@
 
 #include "runtime/internal/reactor.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <functional>
@@ -62,7 +63,7 @@ TEST_F(ReactorTest, F01AnEventOfABatchDoesNotGoToTheNewOwnerOfItsNumber) {
   std::optional<Tenant> tenants[2];
   std::optional<Tenant> newcomer;
   int ran[2] = {0, 0};
-  int newcomer_ran = 0;
+  std::atomic<int> newcomer_ran{0};
   absl::Notification newcomer_heard;
   // Whichever of the two runs first closes the other, whose number the newcomer then has.
   const auto body = [&](int mine) {
@@ -81,11 +82,11 @@ TEST_F(ReactorTest, F01AnEventOfABatchDoesNotGoToTheNewOwnerOfItsNumber) {
   hold.release();
   fence();
   EXPECT_EQ(ran[0] + ran[1], 1);
-  EXPECT_EQ(newcomer_ran, 0);
+  EXPECT_EQ(newcomer_ran.load(), 0);
   EXPECT_EQ(stale(), 1u);
   write_all(newcomer->pair.b.get(), "x");
   newcomer_heard.WaitForNotification();
-  EXPECT_EQ(newcomer_ran, 1);
+  EXPECT_EQ(newcomer_ran.load(), 1);
   newcomer->close();
   tenants[ran[0] == 1 ? 0 : 1]->close();
 }

@@ -1,0 +1,193 @@
+// Counters: exact, and gauges that come back to zero (F43).
+
+#include "runtime/counters.h"
+
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "runtime/runtime.h"
+#include "tests/runtime/runtime_test_base.h"
+#include "tests/support/sockets.h"
+
+namespace epore {
+namespace {
+
+using CountersTest = RuntimeTest;
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, CountersTest, testing::ValuesIn(all_modes()), mode_name);
+
+TEST(CountersJsonTest, EveryNumberHasItsNameInOneLine) {
+  Counters counters;
+  counters.connections = 1;
+  counters.high_marks = 2;
+  counters.system_calls = {{"recvfrom", 17}, {"sendto", 4}};
+  const std::string json = counters.to_json();
+  EXPECT_EQ(json.find('\n'), std::string::npos);
+  EXPECT_EQ(json.find("{\"connections\":1,\"queued_bytes\":0,"), 0u) << json;
+  EXPECT_NE(json.find("\"high_marks\":2,\"system_calls\":{\"recvfrom\":17,\"sendto\":4}}"),
+            std::string::npos)
+      << json;
+  EXPECT_EQ(counters.system_call("recvfrom"), 17u);
+  EXPECT_EQ(counters.system_call("bind"), 0u);
+}
+
+TEST_P(CountersTest, TheyCountWhatHappened) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.peer.send("hello");
+  (void)observer.await_bytes(5);
+  link.connection.send("good day");
+  EXPECT_EQ(link.peer.receive(8), "good day");
+  fence(link.connection);
+  Counters counters = runtime.counters();
+  EXPECT_EQ(counters.connections, 1u);
+  EXPECT_EQ(counters.accepts, 1u);
+  EXPECT_EQ(counters.bytes_in, 5u);
+  EXPECT_EQ(counters.bytes_out, 8u);
+  EXPECT_EQ(counters.posts, 1u);  // the fence
+  EXPECT_GE(counters.polls, 1u);
+  EXPECT_GE(counters.events, 2u);
+  EXPECT_EQ(counters.system_call("accept4"),
+            kernel_.counts()[static_cast<std::size_t>(KernelCall::kAccept)]);
+  link.peer.close();
+  EXPECT_TRUE(observer.await_closed().ok());
+  EXPECT_TRUE(runtime.shutdown().ok());
+  counters = runtime.counters();
+  EXPECT_EQ(counters.connections, 0u);
+  EXPECT_EQ(counters.callbacks, 5u);  // accepted, data, the fence, read closed, closed
+  EXPECT_EQ(counters.callback_exceptions, 0u);
+}
+
+TEST_P(CountersTest, F43QueuedBytesComeBackToZeroHoweverTheConnectionEnds) {
+  for (int end = 0; end < 4; ++end) {
+    Observer observer;
+    Runtime runtime(options());
+    Link link = open_link(runtime, observer);
+    // More than the system takes, from a thread of the test's own and from a callback.
+    const std::string bytes = pattern(8 * 1024 * 1024);
+    link.connection.send(bytes);
+    absl::Notification sent;
+    ASSERT_TRUE(link.connection
+                    .post([&](Connection& c) {
+                      c.send(bytes);
+                      sent.Notify();
+                    })
+                    .ok());
+    sent.WaitForNotification();
+    EXPECT_GT(runtime.counters().queued_bytes, 0u);
+    EXPECT_GT(link.connection.queued_bytes(), 0u);
+    switch (end) {
+      case 0:
+        link.connection.abort();
+        break;
+      case 1:
+        link.peer.reset();
+        break;
+      case 2:
+        EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+        break;
+      default:
+        link.connection.close();
+        EXPECT_EQ(link.peer.receive_all().size(), 2 * bytes.size());
+        link.peer.close();
+    }
+    (void)observer.await_closed();
+    EXPECT_EQ(link.connection.queued_bytes(), 0u);
+    EXPECT_EQ(runtime.counters().queued_bytes, 0u);
+    EXPECT_EQ(runtime.counters().connections, 0u);
+  }
+}
+
+TEST_P(CountersTest, F43PermitsComeBackFromEveryWayAConnectionCanFail) {
+  const TcpPort refusing = refusing_port();
+  RuntimeOptions limited = options();
+  limited.max_connections = 2;
+  Runtime runtime(limited);
+  const auto fails = [&](const SocketAddress& address, absl::StatusCode code) {
+    absl::Notification told;
+    runtime.connect(address.to_string(), [&](absl::StatusOr<Connection> connected) {
+      EXPECT_EQ(connected.status().code(), code) << connected.status();
+      told.Notify();
+    });
+    told.WaitForNotification();
+  };
+  for (int error : {0, ECONNABORTED, EINTR, EMFILE}) {
+    Observer accepted;
+    Observer connected;
+    absl::StatusOr<SocketAddress> refused =
+        SocketAddress::parse("127.0.0.1:" + std::to_string(refusing.port));
+    fails(*refused, absl::StatusCode::kUnavailable);
+    // One connection through an attempt and an accept takes both permits.
+    if (error != 0) kernel_.fail(KernelCall::kAccept, error);
+    Connection first;
+    Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
+      accepted.watch(c);
+      first = c;
+    });
+    runtime.connect(listener.address().to_string(), [&](absl::StatusOr<Connection> c) {
+      ASSERT_TRUE(c.ok()) << c.status();
+      connected.watch(*c);
+      c->send("x");
+    });
+    (void)accepted.await_bytes(1);
+    EXPECT_EQ(runtime.counters().connections, 2u);
+    fails(listener.address(), absl::StatusCode::kResourceExhausted);
+    first.abort();
+    EXPECT_EQ(accepted.await_closed().code(), absl::StatusCode::kCancelled);
+    (void)connected.await_closed();
+    first = Connection();
+    listener.close();
+    EXPECT_EQ(runtime.counters().connections, 0u);
+  }
+}
+
+TEST_P(CountersTest, TimersArmedComesBackToZero) {
+  Runtime runtime(options());
+  std::vector<Timer> timers;
+  for (int i = 0; i < 10; ++i) {
+    timers.push_back(runtime.timer([] {}));
+    timers.back().arm(absl::Hours(i + 1));
+  }
+  EXPECT_EQ(runtime.counters().timers_armed, 10u);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(timers[static_cast<std::size_t>(i)].cancel());
+  EXPECT_EQ(runtime.counters().timers_armed, 5u);
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(runtime.counters().timers_armed, 0u);
+}
+
+TEST_P(CountersTest, ASnapshotMayBeTakenByAnyThreadWhileOthersCount) {
+  constexpr int kPosts = 2000;
+  absl::BlockingCounter ran(kPosts);
+  Runtime runtime(options());
+  std::atomic<bool> is_over{false};
+  std::thread reader([&] {
+    std::uint64_t last = 0;
+    while (!is_over) {
+      const Counters counters = runtime.counters();
+      EXPECT_GE(counters.callbacks, last);
+      EXPECT_EQ(counters.connections, 0u);
+      last = counters.callbacks;
+    }
+  });
+  for (int i = 0; i < kPosts; ++i) {
+    ASSERT_TRUE(runtime.post([&] { ran.DecrementCount(); }).ok());
+  }
+  ran.Wait();
+  is_over = true;
+  reader.join();
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(runtime.counters().callbacks, static_cast<std::uint64_t>(kPosts));
+  EXPECT_EQ(runtime.counters().posts, static_cast<std::uint64_t>(kPosts));
+}
+
+}  // namespace
+}  // namespace epore

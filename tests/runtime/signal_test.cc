@@ -1,0 +1,246 @@
+// Runtime::run_until_signal() and on_signal(). The signals are raised on the test's thread, as a
+// signal to the process could go to any thread that does not block it.
+
+#include <signal.h>
+
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "runtime/runtime.h"
+#include "tests/runtime/runtime_test_base.h"
+
+namespace epore {
+namespace {
+
+using Handler = void (*)(int);
+
+Handler handler_of(int signal) {
+  struct sigaction action;
+  EXPECT_EQ(::sigaction(signal, nullptr, &action), 0);
+  return action.sa_handler;
+}
+
+class SignalTest : public RuntimeTest {
+ protected:
+  // run_until_signal() on a thread of its own; returns when its handlers are in place.
+  class Running {
+   public:
+    Running(FaultKernel& kernel, Runtime& runtime, int signals = 2) : kernel_(kernel) {
+      const auto caught = std::make_shared<Caught>();
+      caught->left = signals;
+      kernel_.after(KernelCall::kSigaction, [caught](const FaultKernel::Call&) {
+        if (--caught->left == 0) caught->all.Notify();
+      });
+      thread_ = std::thread([this, &runtime] { status_ = runtime.run_until_signal(); });
+      caught->all.WaitForNotification();
+    }
+    ~Running() {
+      if (thread_.joinable()) thread_.join();
+    }
+    absl::Status join() {
+      thread_.join();
+      kernel_.after(KernelCall::kSigaction, nullptr);
+      return status_;
+    }
+
+   private:
+    struct Caught {
+      std::atomic<int> left;
+      absl::Notification all;
+    };
+
+    FaultKernel& kernel_;
+    absl::Status status_;
+    std::thread thread_;
+  };
+
+  ~SignalTest() override {
+    for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) {
+      EXPECT_EQ(handler_of(signal), before_[static_cast<std::size_t>(signal)]) << signal;
+    }
+  }
+
+ private:
+  const std::vector<Handler> before_ = [] {
+    std::vector<Handler> handlers(32);
+    for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) {
+      handlers[static_cast<std::size_t>(signal)] = handler_of(signal);
+    }
+    return handlers;
+  }();
+};
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, SignalTest, testing::ValuesIn(all_modes()), mode_name);
+
+TEST_P(SignalTest, EitherSignalShutsDown) {
+  for (int signal : {SIGTERM, SIGINT}) {
+    Observer observer;
+    Runtime runtime(options());
+    Link link = open_link(runtime, observer);
+    Running running(kernel_, runtime);
+    ASSERT_EQ(::raise(signal), 0);
+    EXPECT_EQ(link.peer.end(), 0);  // gracefully
+    link.peer.close();
+    EXPECT_TRUE(running.join().ok());
+    EXPECT_TRUE(observer.await_closed().ok());
+    EXPECT_EQ(runtime.post([] {}).code(), absl::StatusCode::kFailedPrecondition);
+  }
+}
+
+TEST_P(SignalTest, TheHandlersOfBeforeComeBack) {
+  static std::atomic<int> caught;
+  caught = 0;
+  struct sigaction mine = {};
+  struct sigaction before;
+  mine.sa_handler = [](int) { caught.fetch_add(1); };
+  ASSERT_EQ(::sigaction(SIGTERM, &mine, &before), 0);
+  {
+    Runtime runtime(options());
+    Running running(kernel_, runtime);
+    ASSERT_EQ(::raise(SIGTERM), 0);
+    EXPECT_TRUE(running.join().ok());
+  }
+  EXPECT_EQ(caught.load(), 0);
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  EXPECT_EQ(caught.load(), 1);
+  ASSERT_EQ(::sigaction(SIGTERM, &before, nullptr), 0);
+}
+
+TEST_P(SignalTest, RequestShutdownEndsItAlsoFromACallbackAndBeforeItIsCalled) {
+  {
+    Runtime runtime(options());
+    Running running(kernel_, runtime);
+    ASSERT_TRUE(runtime.post([&] { runtime.request_shutdown(); }).ok());
+    EXPECT_TRUE(running.join().ok());
+  }
+  Runtime runtime(options());
+  runtime.request_shutdown();
+  EXPECT_TRUE(runtime.run_until_signal().ok());
+  EXPECT_TRUE(runtime.run_until_signal().ok());  // it is over
+}
+
+TEST_P(SignalTest, AShutdownByAnotherThreadEndsIt) {
+  Runtime runtime(options());
+  Running running(kernel_, runtime);
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_TRUE(running.join().ok());
+}
+
+TEST_P(SignalTest, ASecondSignalCutsTheDrainingShort) {
+  Observer observer;
+  absl::Notification draining;
+  RuntimeOptions patient = options();
+  patient.drain_timeout = absl::InfiniteDuration();
+  Runtime runtime(patient);
+  Link link = open_link(runtime, observer);
+  link.connection.on_drain([&](Connection&) { draining.Notify(); });  // and never ends
+  fence(link.connection);
+  Running running(kernel_, runtime);
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  draining.WaitForNotification();
+  EXPECT_TRUE(link.connection.is_open());
+  ASSERT_EQ(::raise(SIGINT), 0);
+  EXPECT_TRUE(running.join().ok());
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kCancelled);
+}
+
+TEST_P(SignalTest, CallbacksOfOtherSignalsAreCalledOnItsThreadAndItGoesOn) {
+  std::atomic<int> called{0};
+  std::thread::id where;
+  absl::Notification first;
+  absl::Notification second;
+  Runtime runtime(options());
+  ASSERT_TRUE(runtime.on_signal(SIGUSR1, [] { ADD_FAILURE() << "replaced"; }).ok());
+  ASSERT_TRUE(runtime
+                  .on_signal(SIGUSR1,
+                             [&] {
+                               where = std::this_thread::get_id();
+                               (called.fetch_add(1) == 0 ? first : second).Notify();
+                               throw 7;  // is counted
+                             })
+                  .ok());
+  ASSERT_TRUE(runtime.on_signal(SIGHUP, [] { ADD_FAILURE() << "did not come"; }).ok());
+  Running running(kernel_, runtime, 4);
+  EXPECT_EQ(runtime.on_signal(SIGHUP, [] {}).code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_EQ(::raise(SIGUSR1), 0);
+  first.WaitForNotification();
+  ASSERT_EQ(::raise(SIGUSR1), 0);
+  second.WaitForNotification();
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  EXPECT_TRUE(running.join().ok());
+  EXPECT_NE(where, std::this_thread::get_id());
+  EXPECT_EQ(runtime.counters().callback_exceptions, 2u);
+  EXPECT_TRUE(runtime.on_signal(SIGHUP, [] {}).ok());
+}
+
+TEST_P(SignalTest, ACallbackForASignalThatCannotHaveOneIsRefused) {
+  Runtime runtime(options());
+  for (int signal : {0, -1, 65, SIGINT, SIGTERM, SIGKILL, SIGSTOP}) {
+    EXPECT_EQ(runtime.on_signal(signal, [] {}).code(), absl::StatusCode::kInvalidArgument)
+        << signal;
+  }
+}
+
+TEST_P(SignalTest, TheCallbackThatIsReplacedIsDestroyedWithNoLockHeld) {
+  Runtime runtime(options());
+  struct CallsAtItsEnd {
+    Runtime& runtime;
+    ~CallsAtItsEnd() {
+      EXPECT_TRUE(runtime.on_signal(SIGHUP, [] {}).ok());
+    }
+  };
+  std::unique_ptr<CallsAtItsEnd> last_words(new CallsAtItsEnd{runtime});
+  ASSERT_TRUE(runtime.on_signal(SIGUSR1, [last_words = std::move(last_words)] {}).ok());
+  ASSERT_TRUE(runtime.on_signal(SIGUSR1, [] {}).ok());
+}
+
+TEST_P(SignalTest, OneRuntimeAtATimeAndOneThreadOfIt) {
+  Runtime runtime(options());
+  Running running(kernel_, runtime);
+  EXPECT_EQ(runtime.run_until_signal().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(runtime.on_signal(SIGUSR1, [] {}).code(), absl::StatusCode::kFailedPrecondition);
+  {
+    Runtime another(options());
+    EXPECT_EQ(another.run_until_signal().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_TRUE(another.post([] {}).ok());  // it was not shut down
+  }
+  runtime.request_shutdown();
+  EXPECT_TRUE(running.join().ok());
+  Runtime next(options());
+  next.request_shutdown();
+  EXPECT_TRUE(next.run_until_signal().ok());
+}
+
+TEST_P(SignalTest, AHandlerThatCannotBeSetIsAnErrorAndTheOthersComeBack) {
+  for (int k = 1; k <= 3; ++k) {
+    Runtime runtime(options());
+    ASSERT_TRUE(runtime.on_signal(SIGUSR1, [] {}).ok());
+    kernel_.fail(KernelCall::kSigaction, EINVAL, k);
+    EXPECT_EQ(runtime.run_until_signal().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_TRUE(runtime.post([] {}).ok());
+    for (int signal : {SIGINT, SIGTERM, SIGUSR1}) EXPECT_EQ(handler_of(signal), SIG_DFL) << signal;
+  }
+}
+
+TEST_P(SignalTest, CallbacksMayBeSetFromManyThreadsUntilItRuns) {
+  Runtime runtime(options());
+  runtime.request_shutdown();
+  std::vector<std::thread> threads;
+  for (int signal : {SIGUSR1, SIGHUP}) {
+    threads.emplace_back([&, signal] {
+      for (int i = 0; i < 100; ++i) (void)runtime.on_signal(signal, [] {});
+    });
+  }
+  EXPECT_TRUE(runtime.run_until_signal().ok());
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace
+}  // namespace epore
