@@ -126,6 +126,7 @@ TEST_P(ListenTest, SeveralReactorsShareOnePort) {
   three.reactors = 3;
   absl::Mutex mutex;
   int accepted = 0;
+  std::set<int> listeners_used;
   Runtime runtime(three);
   const Listener listener = listen_on_loopback(runtime, [&](Connection&) {
     absl::MutexLock lock(&mutex);
@@ -133,7 +134,6 @@ TEST_P(ListenTest, SeveralReactorsShareOnePort) {
   });
   EXPECT_EQ(listener.addresses().size(), 1u);
   EXPECT_EQ(faults_.calls(KernelCall::kListen), 3u);
-  std::set<int> listeners_used;
   faults_.before(KernelCall::kAccept, [&](const FaultKernel::Call& call) {
     absl::MutexLock lock(&mutex);
     listeners_used.insert(call.fd);

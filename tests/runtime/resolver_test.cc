@@ -191,6 +191,7 @@ TEST_F(ResolverTest, AThreadThatFailsToStartLosesNobodyElsesRequest) {
   second_failed.Notify();
   first.join();
   first_done.WaitForNotification();
+  resolver_.stop();  // before second_done goes
 }
 
 // stop() waits for a thread whose start is under way, or nobody would join it.
