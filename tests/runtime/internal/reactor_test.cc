@@ -117,9 +117,9 @@ TEST_F(ReactorTest, ARegistrationOfNoMoreUseIsFreedByTheEndOfTheTurn) {
   bool is_destroyed = false;
   Reactor& home = reactor();
   absl::Notification ran;
-  Tenant* self = nullptr;
+  std::atomic<Tenant*> self{nullptr};
   Tenant tenant(home, [&] {
-    self->close();
+    self.load()->close();
     ran.Notify();
   });
   self = &tenant;
