@@ -65,7 +65,6 @@ TEST_P(PostTest, AClosureMovesInAndIsDestroyedAfterItRan) {
 TEST_P(PostTest, APostFromACallbackDoesNotRunInsideIt) {
   Runtime runtime(options());
   absl::Notification inner_ran;
-  std::atomic<bool> outer_has_returned{false};
   std::atomic<bool> is_inside{false};
   ASSERT_TRUE(runtime
                   .post([&] {

@@ -14,7 +14,7 @@ namespace {
 
 using State = TimerQueue::State;
 
-class TestNode : public TimerNode {
+class TestNode final : public TimerNode {
  public:
   explicit TestNode(std::function<void()> when_expired = [] {})
       : when_expired_(std::move(when_expired)) {}

@@ -17,7 +17,7 @@ namespace {
 constexpr std::int64_t kTick = std::int64_t{1} << 20;
 constexpr std::int64_t kYear = std::int64_t{365} * 24 * 3600 * 1'000'000'000;
 
-class TestNode : public TimerNode {
+class TestNode final : public TimerNode {
  public:
   void expired() override {}
 };
