@@ -32,6 +32,7 @@ std::string Counters::to_json() const {
       {"callback_exceptions", callback_exceptions},
       {"posts", posts},
       {"wakes", wakes},
+      {"reliefs", reliefs},
       {"timers_fired", timers_fired},
       {"bytes_in", bytes_in},
       {"bytes_out", bytes_out},

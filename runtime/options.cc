@@ -42,18 +42,28 @@ absl::Status first_error(Statuses... statuses) {
 }  // namespace
 
 std::optional<Dispatch> parse_dispatch(std::string_view name) {
-  if (name == dispatch_name(Dispatch::workers)) return Dispatch::workers;
-  if (name == dispatch_name(Dispatch::poll_thread)) return Dispatch::poll_thread;
+  for (Dispatch dispatch : {Dispatch::adaptive, Dispatch::workers, Dispatch::poll_thread}) {
+    if (name == dispatch_name(dispatch)) return dispatch;
+  }
   return std::nullopt;
 }
 
 std::string_view dispatch_name(Dispatch dispatch) {
-  return dispatch == Dispatch::workers ? "workers" : "poll_thread";
+  switch (dispatch) {
+    case Dispatch::adaptive:
+      return "adaptive";
+    case Dispatch::workers:
+      return "workers";
+    case Dispatch::poll_thread:
+      return "poll_thread";
+  }
+  return "unknown";
 }
 
 absl::Status RuntimeOptions::check() const {
   return first_error(check_range("RuntimeOptions::reactors", reactors, 1, kMaxThreads),
                      check_range("RuntimeOptions::workers", workers, 0, kMaxThreads),
+                     check_range("RuntimeOptions::spare_workers", spare_workers, 0, kMaxThreads),
                      check_range("RuntimeOptions::events_per_poll",
                                  static_cast<std::int64_t>(events_per_poll), 1, 1 << 20),
                      check_timeout("RuntimeOptions::drain_timeout", drain_timeout));

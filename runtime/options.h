@@ -15,11 +15,16 @@ class Kernel;
 
 // Who runs callbacks.
 enum class Dispatch {
+  // The poll thread, as long as that is cheapest: workers take over while it is stuck in a
+  // callback,
+  // share what is more work than it costs to wake them, and run callbacks that are known to be
+  // slow.
+  adaptive,
   workers,      // worker threads; the poll thread never runs user code, so none can stop it
-  poll_thread,  // the poll thread itself: cheapest, and one slow callback holds up all the others
+  poll_thread,  // the poll thread itself: one slow callback holds up all the others
 };
 
-// "workers", "poll_thread", as flags spell them; no value for anything else.
+// "adaptive", "workers", "poll_thread", as flags spell them; no value for anything else.
 std::optional<Dispatch> parse_dispatch(std::string_view name);
 std::string_view dispatch_name(Dispatch dispatch);
 
@@ -28,10 +33,15 @@ struct RuntimeOptions {
   // Poll threads, each with an event queue and connections of its own.
   int reactors = 1;
 
-  // Worker threads, shared by all reactors; 0: one per core. Not used by Dispatch::poll_thread.
+  // Threads that run callbacks at a time, shared by all reactors; 0: one per core.
+  // Dispatch::adaptive counts the poll threads among them, but for callbacks known to be slow.
+  // Not used by Dispatch::poll_thread.
   int workers = 0;
 
-  Dispatch dispatch = Dispatch::workers;
+  // More workers at the most, started when callbacks block: see docs/dispatch.md.
+  int spare_workers = 16;
+
+  Dispatch dispatch = Dispatch::adaptive;
 
   // The event queue's engine: "epoll" or "poll"; empty: EPORE_SELECTOR or the best (PollOptions).
   std::string selector;

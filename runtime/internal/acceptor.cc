@@ -59,7 +59,7 @@ bool is_any_address(const SocketAddress& address) {
 
 Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
                    std::shared_ptr<AcceptSettings> settings)
-    : Registration(home, Place::poll_thread),
+    : Registration(home, Kind::pinned),
       core_(std::move(core)),
       address_(address),
       is_wildcard_(is_any_address(address)),
@@ -110,6 +110,10 @@ void Acceptor::run() {
   const bool resumes = resume_asked_.exchange(false, std::memory_order_acq_rel);
   if (state_ == State::paused && !resumes) return;
   accept_ready();
+}
+
+std::string Acceptor::describe() const {
+  return absl::StrCat("the listener on ", address_.to_string());
 }
 
 void Acceptor::accept_ready() {

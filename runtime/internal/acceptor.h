@@ -56,6 +56,7 @@ class Acceptor final : public Registration, private TimerNode {
 
   // The poll thread.
   void run() override;
+  std::string describe() const override;
   void shut_down(ShutdownStep) override { close(); }
 
  private:

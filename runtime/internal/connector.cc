@@ -29,7 +29,7 @@ void Connector::start(Ref<Core> core, std::string_view address, Callback done,
 }
 
 Connector::Connector(Ref<Core> core, Reactor& home, Callback done, const ConnectOptions& options)
-    : Registration(home, Place::anywhere),
+    : Registration(home, Kind::lasting),
       core_(std::move(core)),
       options_(options),
       deadline_(

@@ -45,6 +45,7 @@ class Connector final : public Registration, private TimerNode {
   ~Connector() override;
 
   void run() override;
+  std::string describe() const override { return "an attempt to connect"; }
   void shut_down(ShutdownStep) override;
 
  private:

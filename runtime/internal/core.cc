@@ -18,11 +18,27 @@
 
 namespace epore::internal {
 
+namespace {
+
+// Those that this process may use.
+int cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+// Poll threads run callbacks too, and more threads than cores would only take turns.
+int helpers_of(const RuntimeOptions& options, int workers) {
+  if (options.dispatch != Dispatch::adaptive) return 0;
+  return std::max(0, std::min(workers, cores()) - options.reactors);
+}
+
+}  // namespace
+
 Core::Core(RuntimeOptions options)
     : options_(std::move(options)),
       own_kernel_(options_.kernel == nullptr ? std::make_unique<RealKernel>() : nullptr),
       kernel_(options_.kernel == nullptr ? *own_kernel_ : *options_.kernel),
+      worker_count_(options_.workers > 0 ? options_.workers : cores()),
+      helpers_(helpers_of(options_, worker_count_)),
       workers_(*this),
+      watchdog_(*this),
       resolver_(kernel_),
       gate_(kernel_) {
   status_ = start();
@@ -40,10 +56,10 @@ absl::Status Core::start() {
     if (!reactor.ok()) return reactor.status();
     reactors_.push_back(*std::move(reactor));
   }
-  if (options_.dispatch == Dispatch::workers) {
-    const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-    absl::Status started = workers_.start(options_.workers > 0 ? options_.workers : cores);
+  if (options_.dispatch != Dispatch::poll_thread) {
+    absl::Status started = workers_.start(worker_count_, options_.spare_workers);
     if (!started.ok()) return started;
+    if (started = watchdog_.start(); !started.ok()) return started;
   }
   for (const std::unique_ptr<Reactor>& reactor : reactors_) {
     if (absl::Status started = reactor->start(); !started.ok()) return started;
@@ -52,29 +68,31 @@ absl::Status Core::start() {
 }
 
 bool Core::offer(Ref<Runnable>& runnable) {
-  if (options_.dispatch == Dispatch::poll_thread || runnable->is_pinned()) {
-    Reactor& home = runnable->home();
-    return home.submit(std::move(runnable));
+  const bool is_for_workers = !runnable->is_pinned() && (options_.dispatch == Dispatch::workers ||
+                                                         slowness_of(*runnable).is_slow());
+  if (is_for_workers) {
+    RunQueue one;
+    one.push(std::move(runnable));
+    if (workers_.push(one)) return true;
+    runnable = one.pop();
+    if (options_.dispatch == Dispatch::workers) return false;
   }
-  RunQueue one;
-  one.push(std::move(runnable));
-  if (workers_.push(one)) return true;
-  runnable = one.pop();
-  return false;
+  Reactor& home = runnable->home();
+  return home.submit(std::move(runnable));
 }
 
 void Core::schedule(Ref<Runnable> runnable) {
-  if (!offer(runnable)) execute(std::move(runnable));
+  if (!offer(runnable)) execute(*runnable);
 }
 
 void Core::schedule(RunQueue& batch) {
   if (workers_.push(batch)) return;
-  while (!batch.empty()) execute(batch.pop());
+  while (!batch.empty()) execute(*batch.pop());
 }
 
-void Core::execute(Ref<Runnable> runnable) {
-  runnable->word().begin();
-  execute_claimed(*runnable);
+void Core::execute(Runnable& runnable) {
+  runnable.word().begin();
+  execute_claimed(runnable);
 }
 
 void Core::execute_claimed(Runnable& runnable) {
@@ -191,8 +209,9 @@ absl::Status Core::shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool(
 void Core::stop_threads() {
   resolver_.stop();
   for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->timers().close();
-  // Workers first: what they still run may submit to the poll threads, but not the reverse, as
-  // no timer and no connection is left.
+  // Workers first: what they still run may submit to the poll threads, which run themselves what
+  // no worker is left for.
+  watchdog_.stop();
   workers_.stop();
   for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->request_stop();
   for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->join();
@@ -222,6 +241,7 @@ Counters Core::snapshot() {
   counters.callbacks = counters_.sum(Counter::callbacks);
   counters.callback_exceptions = counters_.sum(Counter::callback_exceptions);
   counters.posts = counters_.sum(Counter::posts);
+  counters.reliefs = counters_.sum(Counter::reliefs);
   counters.wakes = counters_.sum(Counter::wakes);
   counters.timers_fired = counters_.sum(Counter::timers_fired);
   counters.bytes_in = counters_.sum(Counter::bytes_in);

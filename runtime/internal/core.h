@@ -19,6 +19,8 @@
 #include "runtime/internal/ref.h"
 #include "runtime/internal/resolver.h"
 #include "runtime/internal/run_queue.h"
+#include "runtime/internal/slowness.h"
+#include "runtime/internal/watchdog.h"
 #include "runtime/internal/worker_pool.h"
 #include "runtime/options.h"
 
@@ -63,11 +65,20 @@ class Core final : public RefCounted {
     if (!runnable.word().end()) schedule(Ref<Runnable>::share(&runnable));
   }
 
-  // Runs what was queued, on this thread.
-  void execute(Ref<Runnable> runnable);
-
-  // Runs what was claimed, on this thread; the caller keeps it alive.
+  // Runs what was queued, or claimed, on this thread; the caller keeps it alive.
+  void execute(Runnable& runnable);
   void execute_claimed(Runnable& runnable);
+
+  // What is known of how long it takes.
+  Slowness& slowness_of(Runnable& runnable) {
+    return runnable.kind() == Runnable::Kind::passing ? passing_ : runnable.slowness();
+  }
+
+  WorkerPool& workers() { return workers_; }
+  Watchdog& watchdog() { return watchdog_; }
+
+  // How many workers a leader may share its work with.
+  int helpers() const { return helpers_; }
 
   // Runs `closure` soon. FailedPrecondition after the shutdown has come to refusing.
   absl::Status post(absl::AnyInvocable<void()> closure);
@@ -127,11 +138,15 @@ class Core final : public RefCounted {
   const RuntimeOptions options_;
   const std::unique_ptr<Kernel> own_kernel_;
   Kernel& kernel_;
+  const int worker_count_;
+  const int helpers_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
   absl::Status status_;
 
   RuntimeCounters counters_;
   WorkerPool workers_;
+  Watchdog watchdog_;
+  Slowness passing_;
   Resolver resolver_;
   Gate gate_;
 

@@ -26,6 +26,7 @@ enum class Counter : std::uint8_t {
   callback_exceptions,
   posts,
   wakes,
+  reliefs,
   timers_fired,
   bytes_in,
   bytes_out,

@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_POSTED_CLOSURE_H_
 #define EPORE_RUNTIME_INTERNAL_POSTED_CLOSURE_H_
 
+#include <string>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -13,12 +14,13 @@ namespace epore::internal {
 class PostedClosure final : public Runnable {
  public:
   PostedClosure(Reactor& home, absl::AnyInvocable<void()> closure)
-      : Runnable(home, Place::anywhere), closure_(std::move(closure)) {}
+      : Runnable(home, Kind::passing), closure_(std::move(closure)) {}
 
   void run() override {
     home().core().call(closure_);
     closure_ = nullptr;
   }
+  std::string describe() const override { return "a posted closure"; }
 
  private:
   absl::AnyInvocable<void()> closure_;

@@ -25,6 +25,12 @@ constexpr Token kWakeToken{~std::uint64_t{0}};
 // Retired registrations hold memory until a turn ends; an idle poll thread is woken for so many.
 constexpr std::uint32_t kRetiredBeforeWake = 64;
 
+// Work, in ns, that is worth waking a worker to share it. A wake costs some 5 us here and there.
+constexpr std::int64_t kWorthSharing = 100'000;
+
+// A clock is read so often in a turn, for what its runs cost.
+constexpr std::int64_t kRunsBetweenEstimates = 16;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Reactor>> Reactor::create(Core& core, int index) {
@@ -43,8 +49,10 @@ Reactor::Reactor(Core& core, int index, Poll poll, Waker waker)
       index_(index),
       registry_(poll.registry()),
       has_edges_(registry_->has_edges()),
-      runs_callbacks_(core.options().dispatch == Dispatch::poll_thread),
+      dispatch_(core.options().dispatch),
+      helpers_(core.helpers()),
       waker_(std::move(waker)),
+      watched_(absl::StrCat("epore-poll", index)),
       poll_(std::move(poll)),
       events_(core.options().events_per_poll),
       timers_(core.kernel().now()) {}
@@ -71,7 +79,7 @@ void Reactor::join() {
 }
 
 bool Reactor::submit(Ref<Runnable>&& runnable) {
-  if (this_thread.reactor == this) {
+  if (this_thread.leads == this) {
     local_.push(std::move(runnable));
     return true;
   }
@@ -81,7 +89,7 @@ bool Reactor::submit(Ref<Runnable>&& runnable) {
 }
 
 void Reactor::notify() {
-  if (this_thread.reactor == this || !wake_flag_.claim()) return;
+  if (this_thread.leads == this || !wake_flag_.claim()) return;
   core_.counters().add(Counter::wakes);
   if (!waker_.wake().ok()) wake_flag_.failed();
 }
@@ -109,81 +117,247 @@ void Reactor::loop() {
   const auto buffers = std::make_unique<IoBuffers>();
   this_thread.core = &core_;
   this_thread.reactor = this;
+  this_thread.leads = this;
   this_thread.buffers = buffers.get();
-  for (;;) {
-    const absl::Duration sleep = time_to_sleep();
-    const bool is_stopping = stop_requested_.load(std::memory_order_acquire);
-    if (is_stopping && local_.empty() && inbox_.close()) break;
-    CHECK_OK(poll_.poll(events_, is_stopping ? absl::ZeroDuration() : sleep));
-    wake_flag_.awake();
-    this_thread.now = core_.kernel().now();
-    core_.counters().add(Counter::polls);
-    wake_ready();
-    timers_.expire(this_thread.now);
-    run_submitted();
-    shut_down_live();
-    reclaim();
-  }
+  this_thread.watched = &watched_;
+  while (lead(/*is_home=*/true) != Left::ended) take_back();
   this_thread = ThreadContext();
 }
 
-absl::Duration Reactor::time_to_sleep() {
+void Reactor::relieve(Lead::Ticket ticket) {
+  if (!take_over(ticket)) return;
+  core_.counters().add(Counter::reliefs);
+  (void)lead(/*is_home=*/false);
+  this_thread.reactor = nullptr;
+}
+
+bool Reactor::take_over(Lead::Ticket ticket) {
+  if (!lead_.take(ticket)) return false;
+  this_thread.reactor = this_thread.leads = this;
+  this_thread.now = core_.kernel().now();
+  turn_began_ = this_thread.now;  // the turn before says nothing about what runs cost
+  turn_runs_ = 0;
+  if (Runnable* stuck = std::exchange(exposed_, nullptr); stuck != nullptr) {
+    // From now on its slot may be reclaimed under its runner, which drops this reference.
+    stuck->add_ref();
+    exposed_by_->stuck(ticket, Ref<Runnable>::share(stuck), this_thread.now);
+  }
+  return true;
+}
+
+void Reactor::take_back() {
+  for (;;) {
+    home_waits_.store(1, std::memory_order_seq_cst);
+    const std::uint64_t lead = lead_.value();
+    if (Lead::is_exposed(lead) && take_over(lead)) break;
+    notify();
+    while (home_waits_.load(std::memory_order_acquire) == 1) {
+      (void)core_.kernel().park(home_waits_, 1, -1);
+    }
+  }
+  home_waits_.store(0, std::memory_order_relaxed);
+}
+
+void Reactor::give_back() {
+  exposed_ = nullptr;
+  this_thread.leads = nullptr;
+  (void)lead_.expose();  // for good: whoever takes it leads
+  home_waits_.store(0, std::memory_order_release);
+  (void)core_.kernel().unpark(home_waits_, 1);
+}
+
+Reactor::Left Reactor::lead(bool is_home) {
+  for (;;) {
+    if (!finish_turn()) return Left::relieved;
+    const absl::Duration sleep = time_to_sleep(is_home);
+    if (!is_home && home_waits_.load(std::memory_order_acquire) == 1) {
+      wake_flag_.awake();  // what was submitted meanwhile is the poll thread's to find
+      give_back();
+      return Left::gave_back;
+    }
+    const bool is_stopping = is_home && stop_requested_.load(std::memory_order_acquire);
+    if (is_stopping && local_.empty() && inbox_.close()) return Left::ended;
+    CHECK_OK(poll_.poll(events_, is_stopping ? absl::ZeroDuration() : sleep));
+    begin_turn();
+  }
+}
+
+absl::Duration Reactor::time_to_sleep(bool is_home) {
   // Cleared before the queues are looked at: see WakeFlag.
   wake_flag_.allow();
   const bool has_work = !local_.empty() || !inbox_.empty() ||
                         drain_requested_.load(std::memory_order_acquire) ||
-                        abort_requested_.load(std::memory_order_acquire);
+                        abort_requested_.load(std::memory_order_acquire) ||
+                        (!is_home && home_waits_.load(std::memory_order_acquire) == 1);
   if (has_work) return absl::ZeroDuration();
   const std::int64_t earliest = timers_.earliest();
   if (earliest == kNever) return absl::InfiniteDuration();
   return absl::Nanoseconds(std::max<std::int64_t>(earliest - core_.kernel().now(), 0));
 }
 
-void Reactor::wake_ready() {
-  if (events_.empty()) return;
+void Reactor::begin_turn() {
+  wake_flag_.awake();
+  if (dispatch_ == Dispatch::adaptive) core_.watchdog().poke();
+  turn_began_ = this_thread.now = core_.kernel().now();
+  turn_runs_ = 0;
+  next_event_ = 0;
+  end_event_ = events_.size();
+  core_.counters().add(Counter::polls);
+  if (cost_ * static_cast<std::int64_t>(end_event_) > kWorthSharing) share_out();
+}
+
+bool Reactor::finish_turn() {
+  if (!run_ready()) return false;
+  timers_.expire(this_thread.now);
+  if (!run_submitted() || !run_shared() || !shut_down_live()) return false;
+  if (helpers_ > 0 && turn_runs_ > 1) estimate_cost(core_.kernel().now());
+  turn_runs_ = 0;
+  reclaim();
+  return true;
+}
+
+bool Reactor::run_ready() {
   std::uint64_t count = 0;
-  for (const Event& event : events_) {
+  bool is_leading = true;
+  while (is_leading && next_event_ < end_event_) {
+    const Event event = events_[next_event_++];
     if (event.token == kWakeToken) continue;
     ++count;
-    Registration* registration = slots_.find(event.token);
-    if (registration == nullptr) {
-      core_.counters().add(Counter::stale_events);
-      continue;
+    Registration* registration = take_ready(event);
+    if (registration == nullptr) continue;
+    if (dispatch_ == Dispatch::workers && !registration->is_pinned()) {
+      if (registration->word().wake()) batch_.push(Ref<Runnable>::share(registration));
+    } else if (registration->slowness().is_slow()) {
+      core_.wake(*registration);
+    } else {
+      is_leading = run_now(*registration);
     }
-    if (!registration->ready(event.readiness)) continue;
-    if (runs_callbacks_ || registration->is_pinned()) {
-      run_now(*registration);  // its slot keeps it until this thread reclaims it
+  }
+  core_.counters().add(Counter::events, count);
+  if (is_leading && !batch_.empty()) core_.schedule(batch_);
+  return is_leading;
+}
+
+// What an event is for, if that is to run.
+Registration* Reactor::take_ready(const Event& event) {
+  Registration* registration = slots_.find(event.token);
+  if (registration == nullptr) {
+    core_.counters().add(Counter::stale_events);
+    return nullptr;
+  }
+  return registration->ready(event.readiness) ? registration : nullptr;
+}
+
+bool Reactor::run_now(Registration& registration) {
+  switch (registration.word().claim()) {
+    case DispatchWord::Claim::run:
+      return run_claimed(registration);  // its slot keeps it until a leader reclaims it
+    case DispatchWord::Claim::queue:
+      core_.schedule(Ref<Runnable>::share(&registration));
+      return true;
+    case DispatchWord::Claim::none:
+      return true;
+  }
+  return true;
+}
+
+bool Reactor::run_claimed(Runnable& runnable) {
+  if (dispatch_ != Dispatch::adaptive || runnable.is_pinned()) {
+    core_.execute_claimed(runnable);
+    return true;
+  }
+  exposed_ = &runnable;
+  exposed_by_ = this_thread.watched;
+  this_thread.leads = nullptr;
+  const Lead::Ticket ticket = lead_.expose();
+  core_.execute_claimed(runnable);
+  if (lead_.take(ticket)) [[likely]] {
+    this_thread.leads = this;
+    return after_run();
+  }
+  core_.slowness_of(runnable).was_stuck();
+  this_thread.watched->over(ticket, core_.kernel().now());
+  runnable.drop_ref();  // take_over() added it
+  return false;
+}
+
+bool Reactor::after_run() {
+  ++turn_runs_;
+  if (helpers_ == 0 || turn_runs_ % kRunsBetweenEstimates != 0) return true;
+  estimate_cost(core_.kernel().now());
+  const std::size_t left = end_event_ - next_event_ + local_.size();
+  if (cost_ * static_cast<std::int64_t>(left) > kWorthSharing) share_out();
+  return true;
+}
+
+bool Reactor::run_submitted() {
+  inbox_.take(local_);
+  if (cost_ * static_cast<std::int64_t>(local_.size()) > kWorthSharing) share_out();
+  // What is submitted meanwhile waits for the next turn, after the next poll.
+  for (std::size_t left = local_.size(); left > 0 && !local_.empty(); --left) {
+    const Ref<Runnable> runnable = local_.pop();
+    runnable->word().begin();
+    if (!run_claimed(*runnable)) return false;
+  }
+  return true;
+}
+
+bool Reactor::run_shared() {
+  while (has_shared_) {
+    const Ref<Runnable> runnable = core_.workers().take_back();
+    if (!runnable) {
+      has_shared_ = false;
+      break;
+    }
+    runnable->word().begin();
+    if (!run_claimed(*runnable)) return false;
+  }
+  return true;
+}
+
+void Reactor::estimate_cost(std::int64_t now) {
+  const std::int64_t cost = (now - turn_began_) / turn_runs_;
+  cost_ = (cost_ + cost) / 2;
+  this_thread.now = now;
+}
+
+// Leaves this thread its share of what is left of the turn, and gives the rest to the workers.
+void Reactor::share_out() {
+  if (helpers_ == 0) return;
+  const auto part = [&](std::size_t count) {
+    const std::int64_t work = cost_ * static_cast<std::int64_t>(count);
+    const std::int64_t sharers = std::clamp<std::int64_t>(work / kWorthSharing, 0, helpers_);
+    return count - count / static_cast<std::size_t>(sharers + 1);  // all but its own
+  };
+  for (std::size_t left = part(end_event_ - next_event_); left > 0; --left) {
+    const Event event = events_[--end_event_];
+    if (event.token == kWakeToken) continue;
+    core_.counters().add(Counter::events);
+    Registration* registration = take_ready(event);
+    if (registration == nullptr) continue;
+    if (registration->is_pinned() || registration->slowness().is_slow()) {
+      core_.wake(*registration);
     } else if (registration->word().wake()) {
       batch_.push(Ref<Runnable>::share(registration));
     }
   }
-  core_.counters().add(Counter::events, count);
-  if (!batch_.empty()) core_.schedule(batch_);
-}
-
-void Reactor::run_now(Runnable& runnable) {
-  switch (runnable.word().claim()) {
-    case DispatchWord::Claim::run:
-      core_.execute_claimed(runnable);
-      break;
-    case DispatchWord::Claim::queue:
-      core_.schedule(Ref<Runnable>::share(&runnable));
-      break;
-    case DispatchWord::Claim::none:
-      break;
+  for (std::size_t left = part(local_.size()); left > 0; --left) {
+    Ref<Runnable> runnable = local_.pop();
+    (runnable->is_pinned() ? local_ : batch_).push(std::move(runnable));
+  }
+  if (batch_.empty()) return;
+  if (core_.workers().share(batch_)) {
+    has_shared_ = true;
+  } else {
+    local_.append(batch_);
   }
 }
 
-void Reactor::run_submitted() {
-  inbox_.take(local_);
-  // What is submitted meanwhile waits for the next turn, after the next poll.
-  for (std::size_t left = local_.size(); left > 0; --left) core_.execute(local_.pop());
-}
-
-void Reactor::shut_down_live() {
+// May tell some of them twice.
+bool Reactor::shut_down_live() {
   const bool drain = drain_requested_.exchange(false, std::memory_order_acq_rel);
   const bool abort = abort_requested_.exchange(false, std::memory_order_acq_rel);
-  if (!drain && !abort) return;
+  if (!drain && !abort) return true;
   const ShutdownStep step = abort ? ShutdownStep::abort : ShutdownStep::drain;
   const std::vector<Ref<Registration>> live = slots_.live();
   // Listeners first, and closed before any connection hears of it: a client whose connection has
@@ -191,17 +365,21 @@ void Reactor::shut_down_live() {
   for (const Ref<Registration>& registration : live) {
     if (registration->is_pinned()) registration->shut_down(step);
   }
-  run_submitted();
+  if (!run_submitted()) {
+    request_shutdown(step);
+    return false;
+  }
   for (const Ref<Registration>& registration : live) {
     if (!registration->is_pinned()) registration->shut_down(step);
   }
+  return true;
 }
 
 void Reactor::reclaim() {
   retired_.take([this](Registration& registration) { slots_.reclaim(registration); });
 }
 
-Registration::Registration(Reactor& home, Place place) : Runnable(home, place) {}
+Registration::Registration(Reactor& home, Kind kind) : Runnable(home, kind) {}
 
 void Registration::retire() { home().retire(*this); }
 

@@ -11,12 +11,15 @@
 #include "poll/events.h"
 #include "poll/poll.h"
 #include "poll/waker.h"
+#include "runtime/internal/lead.h"
 #include "runtime/internal/registration.h"
 #include "runtime/internal/retired_list.h"
 #include "runtime/internal/run_queue.h"
 #include "runtime/internal/slot_table.h"
 #include "runtime/internal/timer_queue.h"
 #include "runtime/internal/wake_flag.h"
+#include "runtime/internal/watched_thread.h"
+#include "runtime/options.h"
 
 namespace epore::internal {
 
@@ -25,8 +28,12 @@ class Core;
 // A Poll, the thread that blocks in it, and the registrations and timers that it serves.
 //
 // A turn: wait; note the time; wake what is ready; expire timers; run what was submitted; reclaim
-// what was retired. Waking means running at once for Dispatch::poll_thread and what is pinned,
-// otherwise handing the whole batch to the workers. See docs/design.md.
+// what was retired. Waking means running at once for Dispatch::poll_thread and what is pinned, and
+// for Dispatch::workers handing the whole batch over. See docs/design.md.
+//
+// For Dispatch::adaptive it means running at once as well, but with the lead exposed, so that a
+// relief can go on with the turn where a stuck leader has left it; handing over what is known to be
+// slow; and sharing the rest if it is worth more than a wake. See Lead and docs/dispatch.md.
 class Reactor {
  public:
   static absl::StatusOr<std::unique_ptr<Reactor>> create(Core& core, int index);
@@ -36,10 +43,10 @@ class Reactor {
   void request_stop();  // ends the loop once nothing is queued; from any thread
   void join();
 
-  // Any thread: runs it on the poll thread. False, and not taken: the poll thread has gone.
+  // Any thread: has it run by the leader. False, and not taken: the poll thread has gone.
   [[nodiscard]] bool submit(Ref<Runnable>&& runnable);
 
-  // Any thread: makes the poll thread look at its queues and timers.
+  // Any thread: makes the leader look at its queues and timers.
   void notify();
 
   // Any thread: arms a node, and tells the poll thread if it must wake up earlier now.
@@ -50,6 +57,15 @@ class Reactor {
 
   // Any thread: calls shut_down(step) on every live registration, on the poll thread, soon.
   void request_shutdown(ShutdownStep step);
+
+  // A worker: leads in the place of a leader that is stuck under `ticket`, if it still is, until
+  // the poll thread comes back.
+  void relieve(Lead::Ticket ticket);
+
+  // The watchdog.
+  std::uint64_t lead_value() const { return lead_.value(); }
+  bool is_asleep() const { return wake_flag_.is_asleep(); }
+  WatchedThread& watched() { return watched_; }
 
   // After join(): the last reclaim.
   void clear();
@@ -66,12 +82,28 @@ class Reactor {
  private:
   Reactor(Core& core, int index, Poll poll, Waker waker);
 
+  enum class Left : std::uint8_t { relieved, gave_back, ended };
+
   void loop();
-  absl::Duration time_to_sleep();
-  void wake_ready();
-  void run_now(Runnable& runnable);
-  void run_submitted();
-  void shut_down_live();
+  Left lead(bool is_home);
+  bool take_over(Lead::Ticket ticket);
+  void take_back();
+  void give_back();
+  absl::Duration time_to_sleep(bool is_home);
+
+  // Parts of a turn; where they return a bool, false: this thread does not lead any more.
+  [[nodiscard]] bool finish_turn();
+  [[nodiscard]] bool run_ready();
+  [[nodiscard]] bool run_now(Registration& registration);
+  [[nodiscard]] bool run_submitted();
+  [[nodiscard]] bool run_shared();
+  [[nodiscard]] bool run_claimed(Runnable& runnable);
+  [[nodiscard]] bool after_run();
+  Registration* take_ready(const Event& event);
+  void begin_turn();
+  void estimate_cost(std::int64_t now);
+  void share_out();
+  [[nodiscard]] bool shut_down_live();
   void reclaim();
 
   // Constant after construction.
@@ -79,14 +111,27 @@ class Reactor {
   const int index_;
   const std::shared_ptr<Registry> registry_;
   const bool has_edges_;
-  const bool runs_callbacks_;
+  const Dispatch dispatch_;
+  const std::int64_t helpers_;  // workers that may run what is shared
   Waker waker_;
+  WatchedThread watched_;  // the poll thread
 
-  // The poll thread only.
+  Lead lead_;
+  std::atomic<std::uint32_t> home_waits_{0};  // 1: the poll thread wants the lead back
+
+  // The leader only.
   Poll poll_;
   Events events_;
-  RunQueue local_;  // submitted, or with budget left over
-  RunQueue batch_;  // for the workers
+  std::size_t next_event_ = 0;           // of the turn; those before have been seen to
+  std::size_t end_event_ = 0;            // and those behind have been shared
+  RunQueue local_;                       // submitted, or with budget left over
+  RunQueue batch_;                       // for the workers
+  Runnable* exposed_ = nullptr;          // what the leader runs while its lead is exposed,
+  WatchedThread* exposed_by_ = nullptr;  // and who that is
+  std::int64_t turn_began_ = 0;
+  std::int64_t turn_runs_ = 0;
+  std::int64_t cost_ = 0;  // of a run, ns: a moving average
+  bool has_shared_ = false;
 
   // Shared.
   SlotTable slots_;

@@ -18,7 +18,7 @@ enum class ShutdownStep : std::uint8_t { drain, abort };
 // ready.
 class Registration : public Runnable {
  public:
-  Registration(Reactor& home, Place place);
+  Registration(Reactor& home, Kind kind);
 
   // The poll thread: remembers what an event told. True: the wake is to follow.
   //

@@ -1,8 +1,12 @@
 #ifndef EPORE_RUNTIME_INTERNAL_RUNNABLE_H_
 #define EPORE_RUNTIME_INTERNAL_RUNNABLE_H_
 
+#include <cstdint>
+#include <string>
+
 #include "runtime/internal/dispatch_word.h"
 #include "runtime/internal/ref.h"
+#include "runtime/internal/slowness.h"
 
 namespace epore::internal {
 
@@ -12,18 +16,24 @@ class Reactor;
 // Its run() is called by one thread at a time, see DispatchWord.
 class Runnable : public RefCounted {
  public:
-  enum class Place : bool { anywhere, poll_thread };
+  enum class Kind : std::uint8_t {
+    lasting,  // a connection: how long it takes is known from the runs before
+    passing,  // a closure, a timer's callback: known only from its like
+    pinned,   // runs no user code, and only on its reactor's leading thread
+  };
 
-  Runnable(Reactor& home, Place place) : home_(home), place_(place) {}
+  Runnable(Reactor& home, Kind kind) : home_(home), kind_(kind) {}
 
   // Does what there is to do. Called with no lock held, never inside another run().
   virtual void run() = 0;
 
+  // For messages: "connection 17 (127.0.0.1:40312)". Any thread that has a reference.
+  virtual std::string describe() const = 0;
+
   Reactor& home() const { return home_; }
-
-  // Those that run no user code may be pinned to the poll thread of their reactor.
-  bool is_pinned() const { return place_ == Place::poll_thread; }
-
+  Kind kind() const { return kind_; }
+  bool is_pinned() const { return kind_ == Kind::pinned; }
+  Slowness& slowness() { return slowness_; }
   DispatchWord& word() { return word_; }
 
  private:
@@ -33,7 +43,8 @@ class Runnable : public RefCounted {
   Reactor& home_;
   Runnable* next_ = nullptr;  // of the queue that it is in
   DispatchWord word_;
-  const Place place_;
+  const Kind kind_;
+  Slowness slowness_;
 };
 
 }  // namespace epore::internal

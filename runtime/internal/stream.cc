@@ -3,9 +3,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "runtime/internal/stream_mail.h"
 #include "runtime/internal/thread_context.h"
@@ -30,7 +32,7 @@ StreamLimits::StreamLimits(const ConnectionOptions& options)
 Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
                std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
                const SocketAddress& peer)
-    : Registration(home, Place::anywhere),
+    : Registration(home, Kind::lasting),
       core_(std::move(core)),
       limits_(std::move(limits)),
       id_(last_id.fetch_add(1, std::memory_order_relaxed) + 1),
@@ -128,6 +130,10 @@ Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
       new TimerEntry(core_, home(), Ref<Stream>::share(this), std::move(callback)));
 }
 
+std::string Stream::describe() const {
+  return absl::StrCat("connection ", id_, " (peer ", peer_.to_string(), ")");
+}
+
 void Stream::timer_due(TimerEntry& entry) {
   mail([timer = Ref<TimerEntry>::share(&entry)](Stream&) { timer->fire(); });
 }
@@ -136,9 +142,9 @@ void Stream::shut_down(ShutdownStep step) {
   if (step == ShutdownStep::drain) {
     mail([](Stream& stream) { stream.drain(); });
   } else {
-    mail([](Stream& stream) {
-      stream.reset(absl::CancelledError("the runtime shut down before the connection ended"));
-    });
+    // Not by mail: it would wait behind what threads go on leaving, faster than it is delivered.
+    abort_due_.store(true, std::memory_order_release);
+    core_->wake(*this);
   }
 }
 

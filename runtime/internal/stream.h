@@ -83,6 +83,7 @@ class Stream final : public Registration, private TimerNode {
 
   // -- The runner. --
   void run() override;
+  std::string describe() const override;
   TimerList& timers() { return timers_; }
 
   // Calls user code; an exception aborts the connection.
@@ -178,6 +179,7 @@ class Stream final : public Registration, private TimerNode {
   std::atomic<bool> can_send_{true};
   std::atomic<bool> above_high_mark_{false};
   std::atomic<bool> timeout_expired_{false};
+  std::atomic<bool> abort_due_{false};  // the runtime's, past all mail
   std::atomic<bool> has_ended_{false};  // mail is not read any more
   TimerList timers_;                    // guarded by home().timer_lists()
 

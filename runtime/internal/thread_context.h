@@ -11,6 +11,7 @@ namespace epore::internal {
 class Core;
 class Reactor;
 class Runnable;
+class WatchedThread;
 
 // What a thread that runs callbacks has for all of them: connections read into it and gather what
 // they send in it, so that an idle connection holds no buffer.
@@ -22,9 +23,11 @@ struct IoBuffers {
 // Which runtime's thread this is and what it is doing; all null on a thread of the program.
 struct ThreadContext {
   Core* core = nullptr;
-  Reactor* reactor = nullptr;   // whose poll thread this is
+  Reactor* reactor = nullptr;   // whose poll thread or relief this is
+  Reactor* leads = nullptr;     // whose lead it holds now; not while it is exposed
   Runnable* current = nullptr;  // in whose run() it is
   IoBuffers* buffers = nullptr;
+  WatchedThread* watched = nullptr;
   std::int64_t now = 0;  // cached: after the poll, or before the run
 };
 

@@ -13,7 +13,7 @@
 namespace epore::internal {
 
 TimerEntry::TimerEntry(Ref<Core> core, Reactor& home, Ref<Stream> stream, Callback callback)
-    : Runnable(home, Place::anywhere),
+    : Runnable(home, Kind::passing),
       core_(std::move(core)),
       stream_(std::move(stream)),
       callback_(std::move(callback)) {

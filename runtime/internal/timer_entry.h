@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "runtime/internal/core.h"
@@ -36,6 +37,7 @@ class TimerEntry final : public Runnable, private TimerNode {
 
   // Runs the callback if it is still due: as a Runnable of its own, or in the connection's order.
   void run() override;
+  std::string describe() const override { return "a timer"; }
   void fire();
 
  private:

@@ -42,8 +42,11 @@ class WakeFlag {
   // The poll thread, before it looks at its queues for the last time before it sleeps.
   void allow() { flag_.exchange(0, std::memory_order_acq_rel); }
 
-  // The poll thread, after its sleep.
-  void awake() { flag_.exchange(1, std::memory_order_acq_rel); }
+  // The poll thread, after its sleep. Sequentially consistent for the watchdog's sake, see there.
+  void awake() { flag_.exchange(1, std::memory_order_seq_cst); }
+
+  // The watchdog: the poll thread sleeps or is about to, and nobody has woken it.
+  bool is_asleep() const { return flag_.load(std::memory_order_seq_cst) == 0; }
 
   // A producer, after it pushed. True: it must write the eventfd.
   bool claim() { return flag_.exchange(1, std::memory_order_acq_rel) == 0; }

@@ -62,7 +62,8 @@ TEST_P(EchoTest, BytesComeBackAndBothEndsAreToldOfTheEnd) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, EchoTest,
-                         testing::Values(std::pair(Dispatch::workers, std::string("epoll")),
+                         testing::Values(std::pair(Dispatch::adaptive, std::string("epoll")),
+                                         std::pair(Dispatch::workers, std::string("epoll")),
                                          std::pair(Dispatch::poll_thread, std::string("epoll")),
                                          std::pair(Dispatch::workers, std::string("poll")),
                                          std::pair(Dispatch::poll_thread, std::string("poll"))),

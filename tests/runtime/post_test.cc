@@ -202,7 +202,7 @@ TEST_P(BurstTest, ABurstOfPostsWhileThePollThreadSleepsCostsOneWakeOrNone) {
     ASSERT_TRUE(runtime.post([&] { ran.DecrementCount(); }).ok());
   }
   // Those that go to workers leave the poll thread in peace.
-  const std::uint64_t expected = GetParam().dispatch == Dispatch::poll_thread ? 1 : 0;
+  const std::uint64_t expected = GetParam().dispatch == Dispatch::workers ? 0 : 1;
   EXPECT_EQ(runtime.counters().wakes, expected);
   EXPECT_EQ(kernel_.calls(KernelCall::kWrite), expected);
   hold.release();

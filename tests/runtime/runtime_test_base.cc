@@ -19,14 +19,18 @@ constexpr timeval kHangGuard = {60, 0};
 }  // namespace
 
 std::vector<Mode> all_modes() {
-  return {{Dispatch::workers, "epoll"},
+  return {{Dispatch::adaptive, "epoll"},
+          {Dispatch::workers, "epoll"},
           {Dispatch::poll_thread, "epoll"},
           {Dispatch::workers, "poll"},
-          {Dispatch::poll_thread, "poll"}};
+          {Dispatch::poll_thread, "poll"},
+          {Dispatch::adaptive, "poll"}};
 }
 
 std::vector<Mode> epoll_modes() {
-  return {{Dispatch::workers, "epoll"}, {Dispatch::poll_thread, "epoll"}};
+  return {{Dispatch::adaptive, "epoll"},
+          {Dispatch::workers, "epoll"},
+          {Dispatch::poll_thread, "epoll"}};
 }
 
 std::string mode_name(const testing::TestParamInfo<Mode>& info) {

@@ -18,9 +18,10 @@ namespace epore::internal {
 // A Runnable that does what the test says.
 class TestRunnable : public Runnable {
  public:
-  TestRunnable(Reactor& home, std::function<void()> body, Place place = Place::anywhere)
-      : Runnable(home, place), body_(std::move(body)) {}
+  TestRunnable(Reactor& home, std::function<void()> body, Kind kind = Kind::lasting)
+      : Runnable(home, kind), body_(std::move(body)) {}
   void run() override { body_(); }
+  std::string describe() const override { return "a test"; }
 
  private:
   const std::function<void()> body_;
@@ -30,12 +31,13 @@ class TestRunnable : public Runnable {
 class TestRegistration : public Registration {
  public:
   explicit TestRegistration(
-      Reactor& home, std::function<void()> body = [] {}, Place place = Place::anywhere)
-      : Registration(home, place), body_(std::move(body)) {}
+      Reactor& home, std::function<void()> body = [] {}, Kind kind = Kind::lasting)
+      : Registration(home, kind), body_(std::move(body)) {}
   ~TestRegistration() override {
     if (when_destroyed) when_destroyed();
   }
   void run() override { body_(); }
+  std::string describe() const override { return "a test"; }
   void shut_down(ShutdownStep) override {}
 
   using Registration::retire;

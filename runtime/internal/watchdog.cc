@@ -1,0 +1,104 @@
+#include "runtime/internal/watchdog.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "poll/sys/errno_status.h"
+#include "poll/sys/kernel.h"
+#include "runtime/internal/core.h"
+#include "runtime/internal/lead.h"
+
+namespace epore::internal {
+namespace {
+
+// A stuck leader is noticed after one to two of them. Each costs a switch of threads and back, some
+// microseconds, and so a thousandth of a processor.
+constexpr std::int64_t kTick = 2'000'000;  // ns
+
+// Then it is worth a wake to begin anew.
+constexpr int kIdleTicks = 10;
+
+}  // namespace
+
+absl::Status Watchdog::start() {
+  leads_.resize(core_.reactors().size(), 0);
+  const SysResult started = core_.kernel().start_thread(
+      "epore-watchdog", [this] { loop(); }, &thread_);
+  if (!started.ok()) return errno_status(started.error(), "starting the watchdog thread");
+  is_started_ = true;
+  return absl::OkStatus();
+}
+
+void Watchdog::stop() {
+  if (!std::exchange(is_started_, false)) return;
+  word_.store(kStopped, std::memory_order_seq_cst);
+  (void)core_.kernel().unpark(word_, 1);
+  (void)core_.kernel().join_thread(thread_);
+}
+
+void Watchdog::wake() {
+  std::uint32_t expected = kAsleep;
+  if (!word_.compare_exchange_strong(expected, kAwake, std::memory_order_seq_cst)) return;
+  (void)core_.kernel().unpark(word_, 1);
+}
+
+void Watchdog::loop() {
+  Kernel& kernel = core_.kernel();
+  int idle_ticks = 0;
+  std::int64_t last = kernel.now();
+  while (word_.load(std::memory_order_acquire) != kStopped) {
+    if (idle_ticks >= kIdleTicks) {
+      sleep();
+      idle_ticks = 0;
+      last = kernel.now();
+      continue;
+    }
+    const std::int64_t now = kernel.now();
+    if (now - last < kTick) {
+      (void)kernel.park(word_, kAwake, kTick - (now - last));
+      continue;
+    }
+    last = now;
+    idle_ticks = tick(now) ? 0 : idle_ticks + 1;
+  }
+}
+
+void Watchdog::sleep() {
+  std::uint32_t expected = kAwake;
+  if (!word_.compare_exchange_strong(expected, kAsleep, std::memory_order_seq_cst)) return;
+  if (!is_all_asleep()) {
+    expected = kAsleep;
+    word_.compare_exchange_strong(expected, kAwake, std::memory_order_seq_cst);
+    return;
+  }
+  while (word_.load(std::memory_order_acquire) == kAsleep) {
+    (void)core_.kernel().park(word_, kAsleep, -1);
+  }
+}
+
+bool Watchdog::tick(std::int64_t now) {
+  bool has_run = false;
+  for (std::size_t i = 0; i < leads_.size(); ++i) {
+    Reactor& reactor = *core_.reactors()[i];
+    const std::uint64_t lead = reactor.lead_value();
+    const bool is_exposed = Lead::is_exposed(lead);
+    if (is_exposed && lead == leads_[i]) core_.workers().relieve(reactor, lead);
+    has_run |= is_exposed || lead != leads_[i];
+    leads_[i] = lead;
+    has_run |= reactor.watched().report(now);
+  }
+  const bool is_pool_busy = core_.workers().watch(now);
+  return has_run || is_pool_busy;
+}
+
+bool Watchdog::is_all_asleep() {
+  return std::all_of(core_.reactors().begin(), core_.reactors().end(),
+                     [](const auto& reactor) { return reactor->is_asleep(); }) &&
+         core_.workers().is_idle();
+}
+
+}  // namespace epore::internal
