@@ -33,10 +33,10 @@ void Stream::run() {
     discard_mail();
     return;
   }
-  if (abort_due_.load(std::memory_order_acquire)) {
+  const bool is_mail_left = !mailbox_.empty() && !deliver_mail();
+  if (abort_due_.load(std::memory_order_acquire)) {  // after its first callback
     reset(absl::CancelledError("the runtime shut down before the connection ended"));
   }
-  const bool is_mail_left = !is_ending() && !mailbox_.empty() && !deliver_mail();
   if (!is_registered_ && !is_ending()) register_fd();
   if (timeout_expired_.load(std::memory_order_relaxed) &&
       timeout_expired_.exchange(false, std::memory_order_acquire)) {
