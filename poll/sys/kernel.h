@@ -59,7 +59,9 @@ class Kernel {
   virtual SysResult close(int fd) = 0;  // never to be repeated, whatever it returns
   virtual SysResult fcntl(int fd, int command, int argument) = 0;
   virtual SysResult fstat(int fd, struct stat* status) = 0;
+  virtual SysResult open(const char* path, int flags) = 0;
   virtual SysResult read(int fd, void* buffer, std::size_t size) = 0;
+  virtual SysResult pread(int fd, void* buffer, std::size_t size, std::int64_t offset) = 0;
   virtual SysResult write(int fd, const void* bytes, std::size_t size) = 0;
 
   // Event queues. A null timeout waits for ever.

@@ -129,6 +129,16 @@ SysResult RealKernel::fstat(int fd, struct stat* status) {
   return result(::fstat(fd, status));
 }
 
+SysResult RealKernel::open(const char* path, int flags) {
+  count(KernelCall::kOpen);
+  return result(::open(path, flags | O_CLOEXEC));
+}
+
+SysResult RealKernel::pread(int fd, void* buffer, std::size_t size, std::int64_t offset) {
+  count(KernelCall::kPread);
+  return result(::pread(fd, buffer, size, offset));
+}
+
 SysResult RealKernel::read(int fd, void* buffer, std::size_t size) {
   count(KernelCall::kRead);
   return result(::read(fd, buffer, size));

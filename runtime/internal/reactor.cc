@@ -120,6 +120,7 @@ void Reactor::loop() {
   this_thread.leads = this;
   this_thread.buffers = buffers.get();
   this_thread.watched = &watched_;
+  if (dispatch_ == Dispatch::adaptive) watched_.run_delay().open(core_.kernel());
   while (lead(/*is_home=*/true) != Left::ended) take_back();
   this_thread = ThreadContext();
 }
@@ -133,6 +134,7 @@ void Reactor::relieve(Lead::Ticket ticket) {
 
 bool Reactor::take_over(Lead::Ticket ticket) {
   if (!lead_.take(ticket)) return false;
+  WatchedThread* const before = leader_.exchange(this_thread.watched, std::memory_order_relaxed);
   this_thread.reactor = this_thread.leads = this;
   this_thread.now = core_.kernel().now();
   turn_began_ = this_thread.now;  // the turn before says nothing about what runs cost
@@ -140,7 +142,7 @@ bool Reactor::take_over(Lead::Ticket ticket) {
   if (Runnable* stuck = std::exchange(exposed_, nullptr); stuck != nullptr) {
     // From now on its slot may be reclaimed under its runner, which drops this reference.
     stuck->add_ref();
-    exposed_by_->stuck(ticket, Ref<Runnable>::share(stuck), this_thread.now);
+    before->stuck(ticket, Ref<Runnable>::share(stuck), this_thread.now);
   }
   return true;
 }
@@ -267,7 +269,6 @@ bool Reactor::run_claimed(Runnable& runnable) {
     return true;
   }
   exposed_ = &runnable;
-  exposed_by_ = this_thread.watched;
   this_thread.leads = nullptr;
   const Lead::Ticket ticket = lead_.expose();
   core_.execute_claimed(runnable);

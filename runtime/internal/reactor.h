@@ -66,6 +66,7 @@ class Reactor {
   std::uint64_t lead_value() const { return lead_.value(); }
   bool is_asleep() const { return wake_flag_.is_asleep(); }
   WatchedThread& watched() { return watched_; }
+  WatchedThread* leader() const { return leader_.load(std::memory_order_relaxed); }
 
   // After join(): the last reclaim.
   void clear();
@@ -117,17 +118,17 @@ class Reactor {
   WatchedThread watched_;  // the poll thread
 
   Lead lead_;
-  std::atomic<std::uint32_t> home_waits_{0};  // 1: the poll thread wants the lead back
+  std::atomic<WatchedThread*> leader_{&watched_};  // the last that took the lead over
+  std::atomic<std::uint32_t> home_waits_{0};       // 1: the poll thread wants the lead back
 
   // The leader only.
   Poll poll_;
   Events events_;
-  std::size_t next_event_ = 0;           // of the turn; those before have been seen to
-  std::size_t end_event_ = 0;            // and those behind have been shared
-  RunQueue local_;                       // submitted, or with budget left over
-  RunQueue batch_;                       // for the workers
-  Runnable* exposed_ = nullptr;          // what the leader runs while its lead is exposed,
-  WatchedThread* exposed_by_ = nullptr;  // and who that is
+  std::size_t next_event_ = 0;   // of the turn; those before have been seen to
+  std::size_t end_event_ = 0;    // and those behind have been shared
+  RunQueue local_;               // submitted, or with budget left over
+  RunQueue batch_;               // for the workers
+  Runnable* exposed_ = nullptr;  // what it runs while its lead is exposed
   std::int64_t turn_began_ = 0;
   std::int64_t turn_runs_ = 0;
   std::int64_t cost_ = 0;  // of a run, ns: a moving average

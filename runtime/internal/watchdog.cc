@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -11,6 +12,7 @@
 #include "poll/sys/kernel.h"
 #include "runtime/internal/core.h"
 #include "runtime/internal/lead.h"
+#include "runtime/internal/watched_thread.h"
 
 namespace epore::internal {
 namespace {
@@ -25,7 +27,7 @@ constexpr int kIdleTicks = 10;
 }  // namespace
 
 absl::Status Watchdog::start() {
-  leads_.resize(core_.reactors().size(), 0);
+  seen_.resize(core_.reactors().size());
   const SysResult started = core_.kernel().start_thread(
       "epore-watchdog", [this] { loop(); }, &thread_);
   if (!started.ok()) return errno_status(started.error(), "starting the watchdog thread");
@@ -82,17 +84,27 @@ void Watchdog::sleep() {
 
 bool Watchdog::tick(std::int64_t now) {
   bool has_run = false;
-  for (std::size_t i = 0; i < leads_.size(); ++i) {
-    Reactor& reactor = *core_.reactors()[i];
-    const std::uint64_t lead = reactor.lead_value();
-    const bool is_exposed = Lead::is_exposed(lead);
-    if (is_exposed && lead == leads_[i]) core_.workers().relieve(reactor, lead);
-    has_run |= is_exposed || lead != leads_[i];
-    leads_[i] = lead;
-    has_run |= reactor.watched().report(now);
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    has_run |= look_at(*core_.reactors()[i], seen_[i], now);
   }
   const bool is_pool_busy = core_.workers().watch(now);
   return has_run || is_pool_busy;
+}
+
+bool Watchdog::look_at(Reactor& reactor, Seen& seen, std::int64_t now) {
+  const std::uint64_t lead = reactor.lead_value();
+  const bool is_moving = lead != seen.lead;
+  const bool is_exposed = Lead::is_exposed(lead);
+  if (is_exposed) {
+    WatchedThread* const leader = reactor.leader();
+    const std::optional<std::int64_t> delay = leader->run_delay().read();
+    const bool has_waited = delay && leader == seen.leader && *delay - seen.run_delay > kTick / 2;
+    if (!is_moving && !has_waited) core_.workers().relieve(reactor, lead);
+    seen.leader = leader;
+    seen.run_delay = delay.value_or(0);
+  }
+  seen.lead = lead;
+  return reactor.watched().report(now) || is_exposed || is_moving;
 }
 
 bool Watchdog::is_all_asleep() {

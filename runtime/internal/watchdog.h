@@ -10,11 +10,14 @@
 namespace epore::internal {
 
 class Core;
+class Reactor;
+class WatchedThread;
 
 // The thread that notices when others are stuck in user code. It runs none itself, so it is never
 // stuck. Every tick it looks at each leader and each worker:
 //
-// - a leader that has been in one run since the last tick gets a relief, see Lead;
+// - a leader that has been in one run since the last tick gets a relief, see Lead, unless it spent
+//   the time waiting for a processor;
 // - a worker that has been in one run for too long is blocked: it is named in the log, and a spare
 //   worker takes its place.
 //
@@ -44,15 +47,23 @@ class Watchdog {
   static constexpr std::uint32_t kAsleep = 1;
   static constexpr std::uint32_t kStopped = 2;
 
+  // Of a reactor at the last tick.
+  struct Seen {
+    std::uint64_t lead = 0;
+    WatchedThread* leader = nullptr;
+    std::int64_t run_delay = 0;
+  };
+
   void wake();
   void loop();
   void sleep();
   bool tick(std::int64_t now);  // false: nothing has run since the last one
+  bool look_at(Reactor& reactor, Seen& seen, std::int64_t now);
   bool is_all_asleep();
 
   Core& core_;
   std::atomic<std::uint32_t> word_{kAwake};
-  std::vector<std::uint64_t> leads_;  // as seen at the last tick
+  std::vector<Seen> seen_;  // of each reactor
 
   std::uint64_t thread_ = 0;
   bool is_started_ = false;

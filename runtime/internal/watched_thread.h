@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "runtime/internal/ref.h"
+#include "runtime/internal/run_delay.h"
 #include "runtime/internal/runnable.h"
 
 namespace epore::internal {
@@ -26,6 +27,7 @@ class WatchedThread {
   explicit WatchedThread(std::string name) : name_(std::move(name)) {}
 
   const std::string& name() const { return name_; }
+  RunDelay& run_delay() { return run_delay_; }
 
   // Another thread: this one has been in run `number` since `since`.
   void stuck(std::uint64_t number, Ref<Runnable> runnable, std::int64_t since);
@@ -40,6 +42,7 @@ class WatchedThread {
   bool may_log(std::int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string name_;
+  RunDelay run_delay_;
 
   absl::Mutex mutex_;
   std::uint64_t over_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -101,6 +101,9 @@ void WorkerPool::work(Worker& worker) {
   this_thread.core = &core_;
   this_thread.buffers = buffers.get();
   this_thread.watched = &worker.watched;
+  if (core_.options().dispatch == Dispatch::adaptive) {
+    worker.watched.run_delay().open(core_.kernel());
+  }
   Ref<Runnable> runnable;
   for (;;) {
     Ref<Runnable> done;  // dropped without the lock

@@ -19,12 +19,9 @@ constexpr timeval kHangGuard = {60, 0};
 }  // namespace
 
 std::vector<Mode> all_modes() {
-  return {{Dispatch::adaptive, "epoll"},
-          {Dispatch::workers, "epoll"},
-          {Dispatch::poll_thread, "epoll"},
-          {Dispatch::workers, "poll"},
-          {Dispatch::poll_thread, "poll"},
-          {Dispatch::adaptive, "poll"}};
+  return {{Dispatch::adaptive, "epoll"},    {Dispatch::workers, "epoll"},
+          {Dispatch::poll_thread, "epoll"}, {Dispatch::workers, "poll"},
+          {Dispatch::poll_thread, "poll"},  {Dispatch::adaptive, "poll"}};
 }
 
 std::vector<Mode> epoll_modes() {

@@ -97,7 +97,9 @@ class FaultKernel : public Kernel {
   SysResult close(int fd) override;
   SysResult fcntl(int fd, int command, int argument) override;
   SysResult fstat(int fd, struct stat* status) override;
+  SysResult open(const char* path, int flags) override;
   SysResult read(int fd, void* buffer, std::size_t size) override;
+  SysResult pread(int fd, void* buffer, std::size_t size, std::int64_t offset) override;
   SysResult write(int fd, const void* bytes, std::size_t size) override;
   SysResult eventfd(unsigned value, int flags) override;
   SysResult epoll_create(int flags) override;
