@@ -83,6 +83,9 @@ class Kernel {
   // Ends up to `count` parks on `word`.
   virtual SysResult unpark(const std::atomic<std::uint32_t>& word, int count) = 0;
 
+  // How many processors this thread may use, at least one; see sched_getaffinity(2).
+  virtual int processors() = 0;
+
   // Starts a thread named `name` (cut to 15 characters) that runs `body` with the signals of the
   // program blocked, and stores its id, which is to be joined exactly once.
   virtual SysResult start_thread(const char* name, std::function<void()> body,

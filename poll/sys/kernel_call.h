@@ -38,6 +38,7 @@ enum class KernelCall : std::uint8_t {
   kClock,  // answered by the vDSO, not a system call on most machines
   kPark,
   kUnpark,
+  kProcessors,
   kThreadStart,
   kThreadJoin,
   kResolve,
@@ -49,13 +50,39 @@ inline constexpr std::size_t kKernelCallKinds =
 
 // The name under which a kind is printed: that of the system call where there is one.
 constexpr std::string_view kernel_call_name(KernelCall call) {
-  constexpr std::array<std::string_view, kKernelCallKinds> kNames = {
-      "socket",      "bind",        "listen",     "accept4",      "connect",      "shutdown",
-      "close",       "recvfrom",    "sendto",     "sendmsg",      "getsockopt",   "setsockopt",
-      "getsockname", "getpeername", "fcntl",      "fstat",        "openat",       "read",
-      "pread64",     "write",       "eventfd2",   "epoll_create", "epoll_ctl",    "epoll_wait",
-      "poll",        "clock",       "futex_wait", "futex_wake",   "thread_start", "thread_join",
-      "getaddrinfo", "sigaction"};
+  constexpr std::array<std::string_view, kKernelCallKinds> kNames = {"socket",
+                                                                     "bind",
+                                                                     "listen",
+                                                                     "accept4",
+                                                                     "connect",
+                                                                     "shutdown",
+                                                                     "close",
+                                                                     "recvfrom",
+                                                                     "sendto",
+                                                                     "sendmsg",
+                                                                     "getsockopt",
+                                                                     "setsockopt",
+                                                                     "getsockname",
+                                                                     "getpeername",
+                                                                     "fcntl",
+                                                                     "fstat",
+                                                                     "openat",
+                                                                     "read",
+                                                                     "pread64",
+                                                                     "write",
+                                                                     "eventfd2",
+                                                                     "epoll_create",
+                                                                     "epoll_ctl",
+                                                                     "epoll_wait",
+                                                                     "poll",
+                                                                     "clock",
+                                                                     "futex_wait",
+                                                                     "futex_wake",
+                                                                     "sched_getaffinity",
+                                                                     "thread_start",
+                                                                     "thread_join",
+                                                                     "getaddrinfo",
+                                                                     "sigaction"};
   return kNames[static_cast<std::size_t>(call)];
 }
 

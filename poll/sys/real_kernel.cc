@@ -1,6 +1,7 @@
 #include "poll/sys/real_kernel.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <linux/futex.h>
 #include <netdb.h>
 #include <poll.h>
@@ -202,6 +203,14 @@ SysResult RealKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_t
 SysResult RealKernel::unpark(const std::atomic<std::uint32_t>& word, int waiters) {
   count(KernelCall::kUnpark);
   return result(::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, waiters, nullptr, nullptr, 0));
+}
+
+int RealKernel::processors() {
+  count(KernelCall::kProcessors);
+  cpu_set_t set;
+  // It fails where there are more than a cpu_set_t has room for; then their number is no matter.
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return CPU_SETSIZE;
+  return std::max(1, CPU_COUNT(&set));
 }
 
 SysResult RealKernel::start_thread(const char* name, std::function<void()> body,

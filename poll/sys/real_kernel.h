@@ -41,6 +41,7 @@ class RealKernel : public Kernel {
   SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                  std::int64_t timeout_ns) override;
   SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
+  int processors() override;
   SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
   SysResult join_thread(std::uint64_t id) override;
   int resolve(const char* host, const char* service, const addrinfo* hints,

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -20,13 +19,10 @@ namespace epore::internal {
 
 namespace {
 
-// Those that this process may use.
-int cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
-
-// Poll threads run callbacks too, and more threads than cores would only take turns.
-int helpers_of(const RuntimeOptions& options, int workers) {
+// Poll threads run callbacks too, and more threads than processors would only take turns.
+int helpers_of(const RuntimeOptions& options, int workers, int processors) {
   if (options.dispatch != Dispatch::adaptive) return 0;
-  return std::max(0, std::min(workers, cores()) - options.reactors);
+  return std::max(0, std::min(workers, processors) - options.reactors);
 }
 
 }  // namespace
@@ -35,8 +31,8 @@ Core::Core(RuntimeOptions options)
     : options_(std::move(options)),
       own_kernel_(options_.kernel == nullptr ? std::make_unique<RealKernel>() : nullptr),
       kernel_(options_.kernel == nullptr ? *own_kernel_ : *options_.kernel),
-      worker_count_(options_.workers > 0 ? options_.workers : cores()),
-      helpers_(helpers_of(options_, worker_count_)),
+      worker_count_(options_.workers > 0 ? options_.workers : kernel_.processors()),
+      helpers_(helpers_of(options_, worker_count_, kernel_.processors())),
       workers_(*this),
       watchdog_(*this),
       resolver_(kernel_),

@@ -17,12 +17,14 @@
 namespace epore::internal {
 namespace {
 
-// A stuck leader is noticed after one to two of them. Each costs a switch of threads and back, some
-// microseconds, and so a thousandth of a processor.
-constexpr std::int64_t kTick = 2'000'000;  // ns
+// A stuck leader is noticed after one to two ticks. Each costs a timer's interrupt and two switches
+// of threads, 5 to 20 us on a virtual machine.
+constexpr std::int64_t kCalmTick = 8'000'000;   // ns
+constexpr std::int64_t kAlertTick = 1'000'000;  // ns
+constexpr std::int64_t kAlert = 1'000'000'000;  // ns
 
 // Then it is worth a wake to begin anew.
-constexpr int kIdleTicks = 10;
+constexpr int kIdleTicks = 4;
 
 }  // namespace
 
@@ -51,21 +53,22 @@ void Watchdog::wake() {
 void Watchdog::loop() {
   Kernel& kernel = core_.kernel();
   int idle_ticks = 0;
-  std::int64_t last = kernel.now();
+  last_tick_ = kernel.now();
   while (word_.load(std::memory_order_acquire) != kStopped) {
     if (idle_ticks >= kIdleTicks) {
       sleep();
       idle_ticks = 0;
-      last = kernel.now();
+      last_tick_ = kernel.now();
       continue;
     }
     const std::int64_t now = kernel.now();
-    if (now - last < kTick) {
-      (void)kernel.park(word_, kAwake, kTick - (now - last));
+    const std::int64_t next = last_tick_ + interval(now);
+    if (now < next) {
+      (void)kernel.park(word_, kAwake, next - now);
       continue;
     }
-    last = now;
     idle_ticks = tick(now) ? 0 : idle_ticks + 1;
+    last_tick_ = now;
   }
 }
 
@@ -98,13 +101,21 @@ bool Watchdog::look_at(Reactor& reactor, Seen& seen, std::int64_t now) {
   if (is_exposed) {
     WatchedThread* const leader = reactor.leader();
     const std::optional<std::int64_t> delay = leader->run_delay().read();
-    const bool has_waited = delay && leader == seen.leader && *delay - seen.run_delay > kTick / 2;
-    if (!is_moving && !has_waited) core_.workers().relieve(reactor, lead);
+    const bool has_waited =
+        delay && leader == seen.leader && *delay - seen.run_delay > (now - last_tick_) / 2;
+    if (!is_moving && !has_waited) {
+      core_.workers().relieve(reactor, lead);
+      alert_until_ = now + kAlert;
+    }
     seen.leader = leader;
     seen.run_delay = delay.value_or(0);
   }
   seen.lead = lead;
   return reactor.watched().report(now) || is_exposed || is_moving;
+}
+
+std::int64_t Watchdog::interval(std::int64_t now) const {
+  return now < alert_until_ ? kAlertTick : kCalmTick;
 }
 
 bool Watchdog::is_all_asleep() {

@@ -21,6 +21,9 @@ class WatchedThread;
 // - a worker that has been in one run for too long is blocked: it is named in the log, and a spare
 //   worker takes its place.
 //
+// It ticks slowly as long as no leader is ever stuck, and fast for a while after one was: where
+// there is one slow callback there are more.
+//
 // Off when idle: after some ticks in which nothing ran it sleeps, until somebody who begins to work
 // pokes it. Whether a poke is needed is one load of a word that hardly ever changes:
 //
@@ -59,11 +62,14 @@ class Watchdog {
   void sleep();
   bool tick(std::int64_t now);  // false: nothing has run since the last one
   bool look_at(Reactor& reactor, Seen& seen, std::int64_t now);
+  std::int64_t interval(std::int64_t now) const;
   bool is_all_asleep();
 
   Core& core_;
   std::atomic<std::uint32_t> word_{kAwake};
   std::vector<Seen> seen_;  // of each reactor
+  std::int64_t last_tick_ = 0;
+  std::int64_t alert_until_ = 0;
 
   std::uint64_t thread_ = 0;
   bool is_started_ = false;
