@@ -60,6 +60,7 @@ class Registration : public Runnable {
   std::atomic<std::uint32_t> hints_{0};
   std::atomic<std::uint32_t> waits_for_write_{0};
   std::atomic<std::uint32_t> events_{0};  // told so far; written by the poll thread
+  std::uint32_t events_at_rearm_ = 0;     // the runner's note of them, for engines without edges
 
  private:
   friend class SlotTable;

@@ -13,6 +13,7 @@
 #include "poll/owned_fd.h"
 #include "runtime/address.h"
 #include "runtime/connection.h"
+#include "runtime/internal/compact_address.h"
 #include "runtime/internal/core.h"
 #include "runtime/internal/guarded_call.h"
 #include "runtime/internal/mail.h"
@@ -74,8 +75,8 @@ class Stream final : public Registration, private TimerNode {
   Ref<TimerEntry> timer(Connection::Callback callback);
   bool is_open() const { return is_open_.load(std::memory_order_acquire); }
   std::uint64_t id() const { return id_; }
-  const SocketAddress& local_address() const { return local_; }
-  const SocketAddress& peer_address() const { return peer_; }
+  SocketAddress local_address() const { return local_.get(); }
+  SocketAddress peer_address() const { return peer_.get(); }
 
   // -- The poll thread. --
   void timer_due(TimerEntry& entry);
@@ -92,10 +93,11 @@ class Stream final : public Registration, private TimerNode {
     // The callback before may have moved the handle away or assigned to it.
     if (self_.stream_.get() != this) self_ = Connection(Ref<Stream>::share(this));
     core_->counters().add(Counter::callbacks);
-    running_ = &function;
+    Call call{.callback = &function, .replacements = {}};
+    call_ = &call;
     absl::Status result = guarded_call(function, self_, std::forward<Arguments>(arguments)...);
-    running_ = nullptr;
-    while (Mail* replacement = replacements_.pop()) {
+    call_ = nullptr;
+    while (Mail* replacement = call.replacements.pop()) {
       replacement->deliver();
       delete replacement;
     }
@@ -104,6 +106,12 @@ class Stream final : public Registration, private TimerNode {
 
  private:
   enum class Phase : std::uint8_t { open, closing, lingering, ending, closed };
+
+  // A callback that is being called, and what replaces it when it returns.
+  struct Call {
+    const void* callback;
+    Mailbox replacements;
+  };
 
   template <typename Action>
   class ActionMail;
@@ -122,6 +130,10 @@ class Stream final : public Registration, private TimerNode {
 
   template <typename Callback>
   void set_callback(Callback Stream::*member, Callback callback);
+  template <typename Callback>
+  void set_callback(std::unique_ptr<Callback> Stream::*member, Callback callback);
+  template <typename Member, typename Target>
+  void replace(Member Stream::*member, Member with, Target target);
 
   // stream_send.cc
   void put(std::span<const std::byte> bytes);
@@ -169,22 +181,22 @@ class Stream final : public Registration, private TimerNode {
   const Ref<Core> core_;
   const std::shared_ptr<const StreamLimits> limits_;
   const std::uint64_t id_;
-  const SocketAddress local_;
-  const SocketAddress peer_;
+  const CompactAddress local_;
+  const CompactAddress peer_;
 
   // Any thread.
   std::atomic<std::size_t> queued_{0};  // in mail and in the queue
   Mailbox mailbox_;
+  TimerList timers_;  // guarded by home().timer_lists()
   std::atomic<bool> is_open_{true};
   std::atomic<bool> can_send_{true};
   std::atomic<bool> above_high_mark_{false};
   std::atomic<bool> timeout_expired_{false};
   std::atomic<bool> abort_due_{false};  // the runtime's, past all mail
   std::atomic<bool> has_ended_{false};  // mail is not read any more
-  TimerList timers_;                    // guarded by home().timer_lists()
 
-  // The runner only.
-  Connection self_;  // what callbacks get; a reference to itself from start() to finish()
+  // The runner only. Small things first, next to those above; what few connections use is not in
+  // the object, as most of many connections are idle.
   Phase phase_ = Phase::open;
   bool is_registered_ = false;
   bool is_in_queue_already_ = false;  // the event queue has the descriptor, see start()
@@ -195,24 +207,22 @@ class Stream final : public Registration, private TimerNode {
   bool write_shut_ = false;
   bool wants_reset_ = false;
   bool is_write_blocked_ = false;      // until the next edge for writing
-  std::uint32_t armed_events_ = 0;     // engines without edges: events at the last rearm,
-  std::uint8_t armed_directions_ = 0;  // and what was asked for
+  std::uint8_t armed_directions_ = 0;  // engines without edges: what was asked for last
+  Connection self_;  // what callbacks get; a reference to itself from start() to finish()
   std::uint64_t lingered_bytes_ = 0;
   std::int64_t last_activity_ = 0;
-  std::int64_t blocked_since_ = 0;
-  std::int64_t linger_deadline_ = kNever;
+  std::int64_t waiting_since_ = 0;  // for the peer: to take bytes; to end, while it lingers
   std::int64_t armed_timeout_ = kNever;
   OwnedFd fd_;
   WriteQueue queue_;
   std::size_t counted_ = 0;  // bytes in queued_ that are in queue_, or were at the last recount
   absl::Status end_;         // why it ends
-  void* running_ = nullptr;  // the callback that is being called,
-  Mailbox replacements_;     // and what replaces it when it returns
+  Call* call_ = nullptr;     // while a callback is being called
   Connection::DataCallback on_data_;
-  Connection::Callback on_read_closed_;
-  Connection::Callback on_writable_;
-  Connection::ClosedCallback on_closed_;
-  Connection::Callback on_drain_;
+  std::unique_ptr<Connection::Callback> on_read_closed_;
+  std::unique_ptr<Connection::Callback> on_writable_;
+  std::unique_ptr<Connection::ClosedCallback> on_closed_;
+  std::unique_ptr<Connection::Callback> on_drain_;
 };
 
 }  // namespace epore::internal

@@ -52,14 +52,14 @@ void Stream::settle() {
       fail(end_);
     } else if (shut_write() && phase_ == Phase::closing) {
       phase_ = Phase::lingering;
-      linger_deadline_ = saturating_add(this_thread.now, limits_->linger_timeout);
+      waiting_since_ = this_thread.now;
     }
   }
   if (read_closed_ && write_shut_ && !is_ending()) fail(end_);
   // close() after shut_down_write().
   if (phase_ == Phase::closing && write_shut_) {
     phase_ = Phase::lingering;
-    linger_deadline_ = saturating_add(this_thread.now, limits_->linger_timeout);
+    waiting_since_ = this_thread.now;
   }
   if (!is_ending()) rearm();
   if (is_ending()) {
@@ -101,7 +101,7 @@ void Stream::finish() {
   recount();
   // What they captured may call this connection while it is destroyed.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
-  if (auto closed = take(on_closed_)) call(closed, end_);
+  if (auto closed = take(on_closed_)) call(*closed, end_);
   (void)take(on_data_);
   (void)take(on_read_closed_);
   (void)take(on_writable_);
@@ -117,13 +117,13 @@ void Stream::expired() {
 }
 
 std::int64_t Stream::next_timeout() const {
-  if (phase_ == Phase::lingering) return linger_deadline_;
+  if (phase_ == Phase::lingering) return saturating_add(waiting_since_, limits_->linger_timeout);
   std::int64_t next = kNever;
   if (limits_->idle_timeout != kNever && phase_ == Phase::open) {
     next = saturating_add(last_activity_, limits_->idle_timeout);
   }
   if (!queue_.empty()) {
-    next = std::min(next, saturating_add(blocked_since_, limits_->write_stall_timeout));
+    next = std::min(next, saturating_add(waiting_since_, limits_->write_stall_timeout));
   }
   return next;
 }
@@ -146,7 +146,7 @@ void Stream::check_timeouts() {
         absl::StrCat("close: no end of file from the peer within ",
                      absl::FormatDuration(absl::Nanoseconds(limits_->linger_timeout)))));
   } else if (!queue_.empty() &&
-             now >= saturating_add(blocked_since_, limits_->write_stall_timeout)) {
+             now >= saturating_add(waiting_since_, limits_->write_stall_timeout)) {
     reset(absl::DeadlineExceededError(
         absl::StrCat("send: the peer took none of ", queue_.size(), " queued bytes for ",
                      absl::FormatDuration(absl::Nanoseconds(limits_->write_stall_timeout)))));

@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_STREAM_MAIL_H_
 #define EPORE_RUNTIME_INTERNAL_STREAM_MAIL_H_
 
+#include <memory>
 #include <utility>
 
 #include "runtime/internal/stream.h"
@@ -46,22 +47,32 @@ void Stream::in_order(Action action) {
   }
 }
 
-// A callback that replaces itself goes on running, so it is replaced after it returns. Swapped, not
-// assigned, because what the old one captured may call this again when it is destroyed. After the
-// end nothing would destroy the new one.
 template <typename Callback>
 void Stream::set_callback(Callback Stream::*member, Callback callback) {
-  if (is_runner() && running_ != &(this->*member)) {
-    if (!has_ended_.load(std::memory_order_relaxed)) std::swap(this->*member, callback);
-    return;
-  }
-  auto replace = [member, callback = std::move(callback)](Stream& stream) mutable {
-    std::swap(stream.*member, callback);
+  replace(member, std::move(callback), [](const Callback& held) { return &held; });
+}
+
+template <typename Callback>
+void Stream::set_callback(std::unique_ptr<Callback> Stream::*member, Callback callback) {
+  auto held = callback ? std::make_unique<Callback>(std::move(callback)) : nullptr;
+  replace(member, std::move(held), [](const auto& pointer) { return pointer.get(); });
+}
+
+// `target(member)` is where the callback lies, as call() knows it. One that replaces itself goes on
+// running, so it is replaced after it returns. Swapped, not assigned, because what the old one
+// captured may call this again when it is destroyed. After the end nothing would destroy the new
+// one.
+template <typename Member, typename Target>
+void Stream::replace(Member Stream::*member, Member with, Target target) {
+  auto swap = [member, with = std::move(with)](Stream& stream) mutable {
+    std::swap(stream.*member, with);
   };
-  if (is_runner()) {
-    replacements_.push(new ActionMail<decltype(replace)>(*this, std::move(replace)));
-  } else {
-    mail(std::move(replace));
+  if (!is_runner()) {
+    mail(std::move(swap));
+  } else if (call_ != nullptr && call_->callback == target(this->*member)) {
+    call_->replacements.push(new ActionMail<decltype(swap)>(*this, std::move(swap)));
+  } else if (!has_ended_.load(std::memory_order_relaxed)) {
+    swap(*this);
   }
 }
 

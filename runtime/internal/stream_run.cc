@@ -134,7 +134,7 @@ void Stream::received(std::span<const std::byte> bytes) {
 
 void Stream::tell_read_closed() {
   if (on_read_closed_) {
-    call(on_read_closed_);
+    call(*on_read_closed_);
   } else {
     begin_close(absl::OkStatus());
   }
@@ -156,8 +156,8 @@ void Stream::rearm() {
   const std::uint32_t events = events_.load(std::memory_order_acquire);
   const std::uint8_t wanted =
       static_cast<std::uint8_t>((wants_read() ? 1 : 0) | (is_write_blocked_ ? 2 : 0));
-  if (wanted == 0 || (wanted == armed_directions_ && events == armed_events_)) return;
-  armed_events_ = events;
+  if (wanted == 0 || (wanted == armed_directions_ && events == events_at_rearm_)) return;
+  events_at_rearm_ = events;
   armed_directions_ = wanted;
   Interest interest = Interest::readable().one_shot();
   if (wanted == 3) interest = interest | Interest::writable();
@@ -170,7 +170,7 @@ void Stream::drain() {
   // Told twice if it began when the shutdown did: by itself, and with all others.
   if (phase_ != Phase::open || std::exchange(is_drained_, true)) return;
   if (on_drain_) {
-    call(on_drain_);
+    call(*on_drain_);
   } else {
     begin_close(absl::OkStatus());
   }

@@ -103,7 +103,7 @@ bool Stream::tell_low_mark() {
   if (!above_high_mark_.load(std::memory_order_acquire)) return false;
   if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
   above_high_mark_.store(false, std::memory_order_release);
-  if (on_writable_) call(on_writable_);
+  if (on_writable_) call(*on_writable_);
   return true;
 }
 
@@ -139,7 +139,7 @@ void Stream::write_out(std::span<const std::byte> more) {
     if (written.ok()) {
       std::size_t count = static_cast<std::size_t>(written.value());
       core_->counters().add(Counter::bytes_out, count);
-      last_activity_ = blocked_since_ = this_thread.now;
+      last_activity_ = waiting_since_ = this_thread.now;
       budget -= std::min(budget, count);
       if (!queue_.empty()) {
         queue_.consume(count);
@@ -184,7 +184,7 @@ SysResult Stream::write_once(std::span<const std::byte> first, std::span<const s
 
 void Stream::enqueue(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
-  if (queue_.empty()) blocked_since_ = this_thread.now;
+  if (queue_.empty()) waiting_since_ = this_thread.now;
   queue_.append(bytes);
 }
 

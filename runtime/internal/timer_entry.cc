@@ -85,7 +85,7 @@ void TimerEntry::fire() {
 
 bool TimerList::add(TimerEntry& entry, absl::Mutex& mutex) {
   absl::MutexLock lock(&mutex);
-  if (is_closed_) return false;
+  if (first_ == closed()) return false;
   entry.next_in_list_ = first_;
   if (first_ != nullptr) first_->previous_in_list_ = &entry;
   first_ = &entry;
@@ -108,8 +108,9 @@ void TimerList::close(absl::Mutex& mutex) {
   std::vector<Ref<TimerEntry>> entries;
   {
     absl::MutexLock lock(&mutex);
-    is_closed_ = true;
-    for (TimerEntry* entry = first_; entry != nullptr; entry = entry->next_in_list_) {
+    for (TimerEntry* entry = std::exchange(first_, closed()); entry != nullptr;
+         entry = entry->next_in_list_) {
+      entry->is_in_list_ = false;
       // One whose last handle is being dropped waits for this lock in its destructor.
       if (entry->try_add_ref()) entries.push_back(Ref<TimerEntry>::adopt(entry));
     }

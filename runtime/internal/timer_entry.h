@@ -68,8 +68,9 @@ class TimerList {
   void close(absl::Mutex& mutex);
 
  private:
+  static TimerEntry* closed() { return reinterpret_cast<TimerEntry*>(std::uintptr_t{1}); }
+
   TimerEntry* first_ = nullptr;
-  bool is_closed_ = false;
 };
 
 }  // namespace epore::internal

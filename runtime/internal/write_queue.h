@@ -25,16 +25,14 @@ class WriteQueue {
   // Drops the first `count` bytes.
   void consume(std::size_t count);
 
-  void clear() { consume(size_); }
-  bool empty() const { return size_ == 0; }
-  std::size_t size() const { return size_; }
+  void clear() { consume(size()); }
+  bool empty() const { return first_ == nullptr; }
+  std::size_t size() const;
 
  private:
   struct Block;  // a header, then its bytes
 
-  Block* first_ = nullptr;
-  Block* last_ = nullptr;
-  std::size_t size_ = 0;
+  Block* first_ = nullptr;  // knows what there is of all
 };
 
 }  // namespace epore::internal

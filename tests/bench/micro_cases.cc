@@ -12,8 +12,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "tests/bench/heap.h"
 #include "tests/bench/micro_client.h"
+#include "tests/support/heap.h"
 
 namespace epore::bench {
 namespace {

@@ -8,7 +8,6 @@
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/bench/heap.h"
 #include "tests/bench/micro_cases.h"
 #include "tests/bench/micro_report.h"
 #include "tests/bench/micro_side.h"

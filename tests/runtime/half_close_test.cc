@@ -36,7 +36,7 @@ TEST_P(HalfCloseTest, AllBytesComeThenTheEndThenWeStillSend) {
     const std::string& reply = much_back();
     Observer observer;
     observer.when_read_closed = [&](Connection& c) {
-      EXPECT_EQ(c.send(reply), SendResult::high);
+      EXPECT_TRUE(c.send(reply).ok());  // `queued` where the peer reads as fast as this writes
       c.close();
     };
     Runtime runtime(options());

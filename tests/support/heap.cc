@@ -1,4 +1,4 @@
-#include "tests/bench/heap.h"
+#include "tests/support/heap.h"
 
 #include <malloc.h>
 
@@ -12,7 +12,7 @@
 #if defined(__GLIBC__) && !defined(ABSL_HAVE_ADDRESS_SANITIZER) && \
     !defined(ABSL_HAVE_THREAD_SANITIZER) && !defined(ABSL_HAVE_MEMORY_SANITIZER)
 
-namespace epore::bench {
+namespace epore {
 namespace {
 
 std::atomic<bool> is_counting{false};
@@ -47,7 +47,7 @@ Heap Heap::now() {
           live_bytes.load(std::memory_order_seq_cst)};
 }
 
-}  // namespace epore::bench
+}  // namespace epore
 
 // glibc lets a program replace these and keeps its own under other names: "Replacing malloc" in its
 // manual, and malloc/malloc.c.
@@ -59,19 +59,19 @@ void* __libc_realloc(void* piece, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 void __libc_free(void* piece);
 
-void* malloc(std::size_t size) { return epore::bench::taken(__libc_malloc(size)); }
+void* malloc(std::size_t size) { return epore::taken(__libc_malloc(size)); }
 
 void* calloc(std::size_t count, std::size_t size) {
-  return epore::bench::taken(__libc_calloc(count, size));
+  return epore::taken(__libc_calloc(count, size));
 }
 
 void* realloc(void* piece, std::size_t size) {
-  epore::bench::given_back(piece);
-  return epore::bench::taken(__libc_realloc(piece, size));
+  epore::given_back(piece);
+  return epore::taken(__libc_realloc(piece, size));
 }
 
 void* memalign(std::size_t alignment, std::size_t size) {
-  return epore::bench::taken(__libc_memalign(alignment, size));
+  return epore::taken(__libc_memalign(alignment, size));
 }
 
 void* aligned_alloc(std::size_t alignment, std::size_t size) { return memalign(alignment, size); }
@@ -82,7 +82,7 @@ int posix_memalign(void** piece, std::size_t alignment, std::size_t size) {
 }
 
 void free(void* piece) {
-  epore::bench::given_back(piece);
+  epore::given_back(piece);
   __libc_free(piece);
 }
 
@@ -90,12 +90,12 @@ void free(void* piece) {
 
 #else
 
-namespace epore::bench {
+namespace epore {
 
 bool Heap::is_counted() { return false; }
 void Heap::count(bool) {}
 Heap Heap::now() { return {}; }
 
-}  // namespace epore::bench
+}  // namespace epore
 
 #endif

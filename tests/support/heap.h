@@ -1,9 +1,9 @@
-#ifndef EPORE_TESTS_BENCH_HEAP_H_
-#define EPORE_TESTS_BENCH_HEAP_H_
+#ifndef EPORE_TESTS_SUPPORT_HEAP_H_
+#define EPORE_TESTS_SUPPORT_HEAP_H_
 
 #include <cstdint>
 
-namespace epore::bench {
+namespace epore {
 
 // What malloc() and its kin, which operator new calls, did in this program: linking this library
 // replaces them by ones that count and then do the same. All threads together.
@@ -42,6 +42,6 @@ class ScopedHeapCount {
   const Heap begin_ = Heap::now();
 };
 
-}  // namespace epore::bench
+}  // namespace epore
 
-#endif  // EPORE_TESTS_BENCH_HEAP_H_
+#endif  // EPORE_TESTS_SUPPORT_HEAP_H_

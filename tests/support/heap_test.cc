@@ -1,4 +1,4 @@
-#include "tests/bench/heap.h"
+#include "tests/support/heap.h"
 
 #include <cstdlib>
 #include <memory>
@@ -7,7 +7,7 @@
 
 #include "gtest/gtest.h"
 
-namespace epore::bench {
+namespace epore {
 namespace {
 
 struct alignas(64) Aligned {
@@ -50,4 +50,4 @@ TEST(HeapTest, CountsAllThreadsAndOnlyWhileItIsAskedTo) {
 }
 
 }  // namespace
-}  // namespace epore::bench
+}  // namespace epore

@@ -1,0 +1,116 @@
+// What a connection takes of memory, and what a message does not.
+
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "runtime/internal/stream.h"
+#include "tests/runtime/runtime_test_base.h"
+#include "tests/support/heap.h"
+
+namespace epore {
+namespace {
+
+static_assert(sizeof(internal::Stream) <= 392, "each idle connection pays for it");
+
+class MemoryTest : public RuntimeTest {
+ protected:
+  void SetUp() override {
+    if (!Heap::is_counted()) GTEST_SKIP() << "a sanitizer has malloc()";
+  }
+
+  static ListenOptions with_idle_timeout() {
+    ListenOptions options;
+    options.connection.idle_timeout = absl::Hours(1);
+    return options;
+  }
+};
+
+void echo(Connection& c, std::span<const std::byte> bytes) { c.send(bytes); }
+
+// Returns when a closure has run.
+void run_on(Runtime& runtime) {
+  absl::Notification ran;
+  ASSERT_TRUE(runtime.post([&ran] { ran.Notify(); }).ok());
+  ran.WaitForNotification();
+}
+
+void ping(Peer& peer) {
+  peer.send("ping");
+  EXPECT_EQ(peer.receive(4), "ping");
+}
+
+// The memory of one of many connections that have echoed something, their timeouts armed.
+double bytes_of_an_idle_connection(const Listener& listener) {
+  constexpr int kConnections = 400;
+  std::vector<Peer> peers;
+  peers.reserve(kConnections + 1);
+  // The first fills what is there once and for all: tables that grow by steps.
+  peers.emplace_back(listener.address());
+  ping(peers.back());
+  const ScopedHeapCount heap;
+  for (int i = 0; i < kConnections; ++i) {
+    peers.emplace_back(listener.address());
+    ping(peers.back());
+  }
+  return static_cast<double>(heap.so_far().bytes) / kConnections;
+}
+
+TEST_P(MemoryTest, AnIdleConnectionWithItsTimeoutArmedIsSmall) {
+  Runtime runtime(options());
+  const Listener listener = listen_on_loopback(
+      runtime, [](Connection& c) { c.on_data(echo); }, with_idle_timeout());
+  EXPECT_LE(bytes_of_an_idle_connection(listener), 440);
+}
+
+TEST_P(MemoryTest, AlsoOneThatIsToldOfItsEnd) {
+  Runtime runtime(options());
+  const Listener listener = listen_on_loopback(
+      runtime,
+      [](Connection& c) {
+        c.on_data(echo);
+        c.on_closed([](Connection&, const absl::Status&) {});
+      },
+      with_idle_timeout());
+  EXPECT_LE(bytes_of_an_idle_connection(listener), 512);
+}
+
+TEST_P(MemoryTest, AnEchoAllocatesNothing) {
+  constexpr int kMessages = 500;
+  Runtime runtime(options());
+  const Listener listener = listen_on_loopback(
+      runtime, [](Connection& c) { c.on_data(echo); }, with_idle_timeout());
+  Peer peer(listener.address());
+  for (int i = 0; i < 10; ++i) ping(peer);
+  const ScopedHeapCount heap;
+  for (int i = 0; i < kMessages; ++i) ping(peer);
+  EXPECT_EQ(heap.so_far().allocations, 0u);
+}
+
+TEST_P(MemoryTest, IdleConnectionsCauseNoWakeup) {
+  constexpr int kConnections = 400;
+  Runtime runtime(options());
+  const Listener listener = listen_on_loopback(
+      runtime, [](Connection& c) { c.on_data(echo); }, with_idle_timeout());
+  std::vector<Peer> peers;
+  for (int i = 0; i < kConnections; ++i) {
+    peers.emplace_back(listener.address());
+    ping(peers.back());
+  }
+  fence(runtime);
+  run_on(runtime);  // what is left of the fence
+  const Counters before = runtime.counters();
+  constexpr int kPosts = 20;
+  for (int i = 0; i < kPosts; ++i) run_on(runtime);
+  const Counters after = runtime.counters();
+  EXPECT_LE(after.polls - before.polls, kPosts + 1u) << "turns that nobody asked for";
+  EXPECT_EQ(after.events, before.events);
+  EXPECT_EQ(after.timers_fired, before.timers_fired);
+  EXPECT_EQ(after.callbacks - before.callbacks, 0u + kPosts);
+}
+
+INSTANTIATE_TEST_SUITE_P(Epoll, MemoryTest, testing::ValuesIn(epoll_modes()), mode_name);
+
+}  // namespace
+}  // namespace epore
