@@ -74,6 +74,7 @@ class Stream final : public Registration, private TimerNode {
   absl::Status post(Connection::Callback closure);
   Ref<TimerEntry> timer(Connection::Callback callback);
   bool is_open() const { return is_open_.load(std::memory_order_acquire); }
+  bool has_ended() const { return has_ended_.load(std::memory_order_acquire); }
   std::uint64_t id() const { return id_; }
   SocketAddress local_address() const { return local_.get(); }
   SocketAddress peer_address() const { return peer_.get(); }

@@ -17,7 +17,8 @@ TimerEntry::TimerEntry(Ref<Core> core, Reactor& home, Ref<Stream> stream, Callba
       core_(std::move(core)),
       stream_(std::move(stream)),
       callback_(std::move(callback)) {
-  if (stream_) is_dead_ = !stream_->timers().add(*this, home.timer_lists());
+  // After the end without the lock, which its runner may still need.
+  if (stream_) is_dead_ = stream_->has_ended() || !stream_->timers().add(*this, home.timer_lists());
 }
 
 TimerEntry::~TimerEntry() {
@@ -89,30 +90,34 @@ bool TimerList::add(TimerEntry& entry, absl::Mutex& mutex) {
   entry.next_in_list_ = first_;
   if (first_ != nullptr) first_->previous_in_list_ = &entry;
   first_ = &entry;
-  entry.is_in_list_ = true;
+  entry.is_in_list_.store(true, std::memory_order_relaxed);
   return true;
 }
 
 void TimerList::remove(TimerEntry& entry, absl::Mutex& mutex) {
+  if (!entry.is_in_list_.load(std::memory_order_acquire)) return;
   absl::MutexLock lock(&mutex);
-  if (!entry.is_in_list_) return;
+  if (!entry.is_in_list_.load(std::memory_order_relaxed)) return;
   (entry.previous_in_list_ != nullptr ? entry.previous_in_list_->next_in_list_ : first_) =
       entry.next_in_list_;
   if (entry.next_in_list_ != nullptr) {
     entry.next_in_list_->previous_in_list_ = entry.previous_in_list_;
   }
-  entry.is_in_list_ = false;
+  entry.is_in_list_.store(false, std::memory_order_relaxed);
 }
 
 void TimerList::close(absl::Mutex& mutex) {
   std::vector<Ref<TimerEntry>> entries;
   {
     absl::MutexLock lock(&mutex);
-    for (TimerEntry* entry = std::exchange(first_, closed()); entry != nullptr;
-         entry = entry->next_in_list_) {
-      entry->is_in_list_ = false;
-      // One whose last handle is being dropped waits for this lock in its destructor.
+    TimerEntry* entry = std::exchange(first_, closed());
+    while (entry != nullptr) {
+      TimerEntry* const next = entry->next_in_list_;
+      // One whose last handle is being dropped waits for this lock in its destructor,
       if (entry->try_add_ref()) entries.push_back(Ref<TimerEntry>::adopt(entry));
+      // or needs it no more.
+      entry->is_in_list_.store(false, std::memory_order_release);
+      entry = next;
     }
   }
   for (const Ref<TimerEntry>& entry : entries) {

