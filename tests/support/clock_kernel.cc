@@ -51,8 +51,10 @@ class ClockKernel::Alarm {
 };
 
 void ClockKernel::advance(absl::Duration by) {
-  FaultKernel::advance(by);
   absl::MutexLock lock(&mutex_);
+  // Clock and count in one step: a wait that begins in between would take its timeout for exact and
+  // count it from the new time.
+  FaultKernel::advance(by);
   ++advances_;
   const std::uint64_t one = 1;
   for (int fd : alarms_) PCHECK(::write(fd, &one, sizeof one) == sizeof one);
@@ -68,6 +70,10 @@ std::int64_t ClockKernel::now() {
 
 bool ClockKernel::is_timeout_exact() {
   absl::MutexLock lock(&mutex_);
+  return is_timeout_exact_locked();
+}
+
+bool ClockKernel::is_timeout_exact_locked() {
   const auto seen = advances_seen_.extract(std::this_thread::get_id());
   return seen.empty() || seen.mapped() == advances_;
 }
@@ -118,8 +124,8 @@ SysResult ClockKernel::ppoll(pollfd* fds, std::size_t count, const timespec* tim
 SysResult ClockKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                             std::int64_t timeout_ns) {
   if (timeout_ns < 0) return FaultKernel::park(word, expected, timeout_ns);
-  if (!is_timeout_exact()) return SysResult::from_errno(EINTR);
   absl::MutexLock lock(&mutex_);
+  if (!is_timeout_exact_locked()) return SysResult::from_errno(EINTR);
   const std::uint64_t advances = advances_;
   const std::uint64_t unparks = unparks_;
   // Early ends are allowed, and the caller looks at the clock again.

@@ -46,6 +46,7 @@ class ClockKernel : public FaultKernel {
   // A timeout is what was left at a now() of the same thread before. False: the clock has moved
   // since then, so that the timeout is over or too long, and the caller has to look again.
   bool is_timeout_exact() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool is_timeout_exact_locked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Mutex mutex_;
   std::vector<int> alarms_ ABSL_GUARDED_BY(mutex_);  // eventfds of those that wait

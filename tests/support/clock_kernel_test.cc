@@ -1,0 +1,72 @@
+#include "tests/support/clock_kernel.h"
+
+#include <sys/epoll.h>
+#include <time.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <thread>
+
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "poll/owned_fd.h"
+
+namespace epore {
+namespace {
+
+constexpr std::int64_t kMillisecond = 1'000'000;
+
+timespec to_timespec(std::int64_t nanoseconds) {
+  return {static_cast<time_t>(nanoseconds / 1'000'000'000),
+          static_cast<long>(nanoseconds % 1'000'000'000)};
+}
+
+// The clock passes a deadline by one step exactly, while a thread is about to wait for it, is
+// waiting, or has not yet begun: a step that a wait missed would leave it waiting for ever.
+void expect_no_step_is_missed(ClockKernel& kernel,
+                              const std::function<void(std::int64_t left)>& wait) {
+  constexpr int kRounds = 20'000;
+  std::atomic<int> round{0};
+  std::thread waiter([&] {
+    for (int i = 0; i < kRounds; ++i) {
+      const std::int64_t deadline = kernel.now() + kMillisecond;
+      round.store(i + 1, std::memory_order_release);
+      for (std::int64_t left; (left = deadline - kernel.now()) > 0;) wait(left);
+    }
+  });
+  for (int i = 0; i < kRounds; ++i) {
+    while (round.load(std::memory_order_acquire) <= i) std::this_thread::yield();
+    for (std::atomic<int> delay{i % 256 * 8}; delay > 0; --delay) {  // each moment once
+    }
+    kernel.advance(absl::Milliseconds(1));
+  }
+  waiter.join();
+}
+
+TEST(ClockKernelTest, AnEpollWaitMissesNoStepOfTheClock) {
+  ClockKernel kernel;
+  const OwnedFd queue(kernel.epoll_create(EPOLL_CLOEXEC).fd(), kernel);
+  expect_no_step_is_missed(kernel, [&](std::int64_t left) {
+    epoll_event event;
+    const timespec timeout = to_timespec(left);
+    (void)kernel.epoll_pwait2(queue.get(), &event, 1, &timeout);
+  });
+}
+
+TEST(ClockKernelTest, APollMissesNoStepOfTheClock) {
+  ClockKernel kernel;
+  expect_no_step_is_missed(kernel, [&](std::int64_t left) {
+    const timespec timeout = to_timespec(left);
+    (void)kernel.ppoll(nullptr, 0, &timeout);
+  });
+}
+
+TEST(ClockKernelTest, AParkMissesNoStepOfTheClock) {
+  ClockKernel kernel;
+  const std::atomic<std::uint32_t> word{0};
+  expect_no_step_is_missed(kernel, [&](std::int64_t left) { (void)kernel.park(word, 0, left); });
+}
+
+}  // namespace
+}  // namespace epore
