@@ -33,6 +33,7 @@ std::string Counters::to_json() const {
       {"posts", posts},
       {"wakes", wakes},
       {"reliefs", reliefs},
+      {"shared", shared},
       {"timers_fired", timers_fired},
       {"bytes_in", bytes_in},
       {"bytes_out", bytes_out},

@@ -30,6 +30,7 @@ struct Counters {
   std::uint64_t posts = 0;
   std::uint64_t wakes = 0;    // of the poll thread by another
   std::uint64_t reliefs = 0;  // of a poll thread that was stuck in a callback, by a worker
+  std::uint64_t shared = 0;   // runs that a poll thread has offered to workers, having too many
   std::uint64_t timers_fired = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;

@@ -237,6 +237,7 @@ Counters Core::snapshot() {
   counters.callbacks = counters_.sum(Counter::callbacks);
   counters.callback_exceptions = counters_.sum(Counter::callback_exceptions);
   counters.posts = counters_.sum(Counter::posts);
+  counters.shared = counters_.sum(Counter::shared);
   counters.reliefs = counters_.sum(Counter::reliefs);
   counters.wakes = counters_.sum(Counter::wakes);
   counters.timers_fired = counters_.sum(Counter::timers_fired);

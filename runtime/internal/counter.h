@@ -27,6 +27,7 @@ enum class Counter : std::uint8_t {
   posts,
   wakes,
   reliefs,
+  shared,
   timers_fired,
   bytes_in,
   bytes_out,

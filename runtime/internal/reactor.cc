@@ -347,6 +347,7 @@ void Reactor::share_out() {
     (runnable->is_pinned() ? local_ : batch_).push(std::move(runnable));
   }
   if (batch_.empty()) return;
+  core_.counters().add(Counter::shared, batch_.size());
   if (core_.workers().share(batch_)) {
     has_shared_ = true;
   } else {

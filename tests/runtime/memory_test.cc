@@ -15,7 +15,7 @@
 namespace epore {
 namespace {
 
-static_assert(sizeof(internal::Stream) <= 392, "each idle connection pays for it");
+static_assert(sizeof(internal::Stream) <= 400, "each idle connection pays for it");
 
 class MemoryTest : public RuntimeTest {
  protected:
