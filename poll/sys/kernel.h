@@ -59,9 +59,7 @@ class Kernel {
   virtual SysResult close(int fd) = 0;  // never to be repeated, whatever it returns
   virtual SysResult fcntl(int fd, int command, int argument) = 0;
   virtual SysResult fstat(int fd, struct stat* status) = 0;
-  virtual SysResult open(const char* path, int flags) = 0;
   virtual SysResult read(int fd, void* buffer, std::size_t size) = 0;
-  virtual SysResult pread(int fd, void* buffer, std::size_t size, std::int64_t offset) = 0;
   virtual SysResult write(int fd, const void* bytes, std::size_t size) = 0;
 
   // Event queues. A null timeout waits for ever.
@@ -85,6 +83,14 @@ class Kernel {
 
   // How many processors this thread may use, at least one; see sched_getaffinity(2).
   virtual int processors() = 0;
+
+  // This thread, for the next one; see gettid(2).
+  virtual int thread_id() = 0;
+
+  // How long a thread of this process has waited for a processor while it could have run, all in
+  // all. ENOENT where the system does not tell. The second number of /proc/PID/task/TID/schedstat,
+  // see the kernel's Documentation/scheduler/sched-stats.
+  virtual SysResult run_delay(int thread, std::int64_t* nanoseconds) = 0;
 
   // Starts a thread named `name` (cut to 15 characters) that runs `body` with the signals of the
   // program blocked, and stores its id, which is to be joined exactly once.

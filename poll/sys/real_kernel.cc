@@ -1,11 +1,11 @@
 #include "poll/sys/real_kernel.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <linux/futex.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -130,16 +132,6 @@ SysResult RealKernel::fstat(int fd, struct stat* status) {
   return result(::fstat(fd, status));
 }
 
-SysResult RealKernel::open(const char* path, int flags) {
-  count(KernelCall::kOpen);
-  return result(::open(path, flags | O_CLOEXEC));
-}
-
-SysResult RealKernel::pread(int fd, void* buffer, std::size_t size, std::int64_t offset) {
-  count(KernelCall::kPread);
-  return result(::pread(fd, buffer, size, offset));
-}
-
 SysResult RealKernel::read(int fd, void* buffer, std::size_t size) {
   count(KernelCall::kRead);
   return result(::read(fd, buffer, size));
@@ -211,6 +203,28 @@ int RealKernel::processors() {
   // It fails where there are more than a cpu_set_t has room for; then their number is no matter.
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return CPU_SETSIZE;
   return std::max(1, CPU_COUNT(&set));
+}
+
+int RealKernel::thread_id() {
+  count(KernelCall::kThreadId);
+  return static_cast<int>(::syscall(SYS_gettid));
+}
+
+SysResult RealKernel::run_delay(int thread, std::int64_t* nanoseconds) {
+  count(KernelCall::kRunDelay);
+  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/schedstat";
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return SysResult::from_errno(errno);
+  char text[128];  // "time-running time-waiting timeslices"
+  const ssize_t size = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  if (size <= 0) return SysResult::from_errno(ENOENT);
+  text[size] = '\0';
+  char* second = nullptr;
+  (void)std::strtoll(text, &second, 10);
+  char* end = nullptr;
+  *nanoseconds = std::strtoll(second, &end, 10);
+  return end != second ? SysResult(0) : SysResult::from_errno(ENOENT);
 }
 
 SysResult RealKernel::start_thread(const char* name, std::function<void()> body,

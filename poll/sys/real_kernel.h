@@ -26,9 +26,7 @@ class RealKernel : public Kernel {
   SysResult close(int fd) override;
   SysResult fcntl(int fd, int command, int argument) override;
   SysResult fstat(int fd, struct stat* status) override;
-  SysResult open(const char* path, int flags) override;
   SysResult read(int fd, void* buffer, std::size_t size) override;
-  SysResult pread(int fd, void* buffer, std::size_t size, std::int64_t offset) override;
   SysResult write(int fd, const void* bytes, std::size_t size) override;
   SysResult eventfd(unsigned value, int flags) override;
   SysResult epoll_create(int flags) override;
@@ -42,6 +40,8 @@ class RealKernel : public Kernel {
                  std::int64_t timeout_ns) override;
   SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
   int processors() override;
+  int thread_id() override;
+  SysResult run_delay(int thread, std::int64_t* nanoseconds) override;
   SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
   SysResult join_thread(std::uint64_t id) override;
   int resolve(const char* host, const char* service, const addrinfo* hints,

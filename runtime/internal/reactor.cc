@@ -120,7 +120,7 @@ void Reactor::loop() {
   this_thread.leads = this;
   this_thread.buffers = buffers.get();
   this_thread.watched = &watched_;
-  if (dispatch_ == Dispatch::adaptive) watched_.run_delay().open(core_.kernel());
+  watched_.set_id(core_.kernel().thread_id());
   while (lead(/*is_home=*/true) != Left::ended) take_back();
   this_thread = ThreadContext();
 }

@@ -11,7 +11,6 @@ namespace epore::internal {
 
 class Core;
 class Reactor;
-class WatchedThread;
 
 // The thread that notices when others are stuck in user code. It runs none itself, so it is never
 // stuck. Every tick it looks at each leader and each worker:
@@ -53,8 +52,8 @@ class Watchdog {
   // Of a reactor at the last tick.
   struct Seen {
     std::uint64_t lead = 0;
-    WatchedThread* leader = nullptr;
-    std::int64_t run_delay = 0;
+    bool is_suspect = false;
+    std::int64_t run_delay = 0;  // of a suspect
   };
 
   void wake();

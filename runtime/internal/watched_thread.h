@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_WATCHED_THREAD_H_
 #define EPORE_RUNTIME_INTERNAL_WATCHED_THREAD_H_
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -8,7 +9,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "runtime/internal/ref.h"
-#include "runtime/internal/run_delay.h"
 #include "runtime/internal/runnable.h"
 
 namespace epore::internal {
@@ -27,7 +27,10 @@ class WatchedThread {
   explicit WatchedThread(std::string name) : name_(std::move(name)) {}
 
   const std::string& name() const { return name_; }
-  RunDelay& run_delay() { return run_delay_; }
+
+  // The thread itself, first of all.
+  void set_id(int id) { id_.store(id, std::memory_order_relaxed); }
+  int id() const { return id_.load(std::memory_order_relaxed); }
 
   // Another thread: this one has been in run `number` since `since`.
   void stuck(std::uint64_t number, Ref<Runnable> runnable, std::int64_t since);
@@ -42,7 +45,7 @@ class WatchedThread {
   bool may_log(std::int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string name_;
-  RunDelay run_delay_;
+  std::atomic<int> id_{0};  // see Kernel::thread_id()
 
   absl::Mutex mutex_;
   std::uint64_t over_ ABSL_GUARDED_BY(mutex_) = 0;

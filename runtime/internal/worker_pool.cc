@@ -101,9 +101,7 @@ void WorkerPool::work(Worker& worker) {
   this_thread.core = &core_;
   this_thread.buffers = buffers.get();
   this_thread.watched = &worker.watched;
-  if (core_.options().dispatch == Dispatch::adaptive) {
-    worker.watched.run_delay().open(core_.kernel());
-  }
+  worker.watched.set_id(core_.kernel().thread_id());
   Ref<Runnable> runnable;
   for (;;) {
     Ref<Runnable> done;  // dropped without the lock
@@ -177,11 +175,9 @@ bool WorkerPool::watch(std::int64_t now) {
   Worker* woken = nullptr;
   bool wants_spare = false;
   bool is_busy = false;
-  std::vector<Worker*> workers;
   {
     absl::MutexLock lock(&mutex_);
     for (const std::unique_ptr<Worker>& worker : workers_) {
-      workers.push_back(worker.get());
       if (worker->running == nullptr || worker->run != worker->seen_run) {
         worker->seen_run = worker->run;
         worker->seen_since = now;
@@ -202,7 +198,15 @@ bool WorkerPool::watch(std::int64_t now) {
                   alive_ > 0 && static_cast<int>(workers_.size()) < count_ + spares_;
   }
   wake(woken);
-  for (Worker* worker : workers) is_busy |= worker->watched.report(now);
+  for (std::size_t i = 0;; ++i) {  // outside the lock, as it logs
+    Worker* worker = nullptr;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (i == workers_.size()) break;
+      worker = workers_[i].get();
+    }
+    is_busy |= worker->watched.report(now);
+  }
   if (wants_spare) {
     if (absl::Status started = start_one(); !started.ok()) {
       LOG_EVERY_N_SEC(ERROR, 1) << "epore: no spare worker for those that are blocked: "

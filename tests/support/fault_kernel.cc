@@ -230,14 +230,6 @@ SysResult FaultKernel::fstat(int fd, struct stat* status) {
   return pass(KernelCall::kFstat, fd, [&] { return inner_.fstat(fd, status); });
 }
 
-SysResult FaultKernel::open(const char* path, int flags) {
-  return pass(KernelCall::kOpen, -1, [&] { return inner_.open(path, flags); });
-}
-
-SysResult FaultKernel::pread(int fd, void* buffer, std::size_t size, std::int64_t offset) {
-  return pass(KernelCall::kPread, fd, [&] { return inner_.pread(fd, buffer, size, offset); });
-}
-
 SysResult FaultKernel::read(int fd, void* buffer, std::size_t size) {
   return pass(KernelCall::kRead, fd, [&] { return inner_.read(fd, buffer, size); });
 }

@@ -2,6 +2,7 @@
 #define EPORE_TESTS_SUPPORT_FAULT_KERNEL_H_
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -97,9 +98,7 @@ class FaultKernel : public Kernel {
   SysResult close(int fd) override;
   SysResult fcntl(int fd, int command, int argument) override;
   SysResult fstat(int fd, struct stat* status) override;
-  SysResult open(const char* path, int flags) override;
   SysResult read(int fd, void* buffer, std::size_t size) override;
-  SysResult pread(int fd, void* buffer, std::size_t size, std::int64_t offset) override;
   SysResult write(int fd, const void* bytes, std::size_t size) override;
   SysResult eventfd(unsigned value, int flags) override;
   SysResult epoll_create(int flags) override;
@@ -114,6 +113,9 @@ class FaultKernel : public Kernel {
   SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
   // As many as the test wants, so that it does the same on every machine.
   int processors() override { return processors_ > 0 ? processors_ : inner_.processors(); }
+  int thread_id() override { return inner_.thread_id(); }
+  // As a system that does not tell, so that only what a thread does decides.
+  SysResult run_delay(int, std::int64_t*) override { return SysResult::from_errno(ENOENT); }
   void set_processors(int processors) { processors_ = processors; }
   SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
   SysResult join_thread(std::uint64_t id) override;
