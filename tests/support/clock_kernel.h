@@ -44,7 +44,9 @@ class ClockKernel : public FaultKernel {
   SysResult wait_for_queue(int epfd, epoll_event* events, int capacity, std::int64_t timeout_ns);
 
   // A timeout is what was left at a now() of the same thread before. False: the clock has moved
-  // since then, so that the timeout is over or too long, and the caller has to look again.
+  // since then, so that the timeout is over or too long, and the caller has to look again: the wait
+  // ends as if it were over. (Were it ended by an event, Poll could go on to a deadline that it has
+  // reckoned from the new time and the old timeout.)
   bool is_timeout_exact() ABSL_LOCKS_EXCLUDED(mutex_);
   bool is_timeout_exact_locked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
