@@ -131,7 +131,7 @@ Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
 }
 
 std::string Stream::describe() const {
-  return absl::StrCat("connection ", id_, " (peer ", peer_address().to_string(), ")");
+  return absl::StrCat("connection ", id_, " (peer ", peer_.get().to_string(), ")");
 }
 
 void Stream::timer_due(TimerEntry& entry) {

@@ -199,15 +199,15 @@ class Stream final : public Registration, private TimerNode {
   // The runner only. Small things first, next to those above; what few connections use is not in
   // the object, as most of many connections are idle.
   Phase phase_ = Phase::open;
-  bool is_registered_ = false;
-  bool is_in_queue_already_ = false;  // the event queue has the descriptor, see start()
+  bool is_registered_ : 1 = false;
+  bool is_in_queue_already_ : 1 = false;  // the event queue has the descriptor, see start()
   bool is_paused_ = false;
-  bool is_drained_ = false;   // was told that the runtime drains
-  bool read_closed_ = false;  // recv() returned 0
-  bool write_shut_asked_ = false;
-  bool write_shut_ = false;
-  bool wants_reset_ = false;
-  bool is_write_blocked_ = false;      // until the next edge for writing
+  bool is_drained_ = false;       // was told that the runtime drains
+  bool read_closed_ : 1 = false;  // recv() returned 0
+  bool write_shut_asked_ : 1 = false;
+  bool write_shut_ : 1 = false;
+  bool wants_reset_ : 1 = false;
+  bool is_write_blocked_ : 1 = false;  // until the next edge for writing
   std::uint8_t armed_directions_ = 0;  // engines without edges: what was asked for last
   Connection self_;  // what callbacks get; a reference to itself from start() to finish()
   std::uint64_t lingered_bytes_ = 0;

@@ -28,6 +28,7 @@ struct Captured {
 
 TEST_P(ConnectionCallbacksTest, EachMayReplaceItselfAndGoOn) {
   std::string order;
+  absl::Notification called;
   absl::Notification closed;
   ListenOptions listen;  // every send is `high`, and every turn tells of it
   listen.connection.write_low_mark = listen.connection.write_high_mark = 0;
@@ -39,6 +40,7 @@ TEST_P(ConnectionCallbacksTest, EachMayReplaceItselfAndGoOn) {
           c.on_data([&](Connection&, auto) { ADD_FAILURE() << "replaced before it was called"; });
           c.on_data([&](Connection&, auto bytes) { order += as_text(bytes); });
           order += kept->alive.substr(0, 1);
+          called.Notify();
         });
         connection.on_read_closed([&, kept = std::make_shared<Captured>()](Connection& c) {
           c.on_read_closed(nullptr);
@@ -62,7 +64,7 @@ TEST_P(ConnectionCallbacksTest, EachMayReplaceItselfAndGoOn) {
       listen);
   Peer peer(listener.address());
   peer.send("x");
-  fence(runtime);
+  called.WaitForNotification();
   peer.send("d");
   peer.half_close();
   EXPECT_EQ(peer.receive_all(), "12");
