@@ -1,5 +1,7 @@
 #include "runtime/timer.h"
 
+#include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -11,7 +13,11 @@ namespace {
 // Up to whole nanoseconds, so that no timer fires early.
 std::int64_t nanoseconds(absl::Duration duration) {
   if (duration <= absl::ZeroDuration()) return 0;
-  return absl::ToInt64Nanoseconds(absl::Ceil(duration, absl::Nanoseconds(1)));
+  // absl::Ceil() would divide by 128 bits, which costs as much as the clock.
+  const std::int64_t whole = absl::ToInt64Nanoseconds(duration);
+  const bool is_rounded =
+      whole < std::numeric_limits<std::int64_t>::max() && absl::Nanoseconds(whole) < duration;
+  return is_rounded ? whole + 1 : whole;
 }
 
 }  // namespace

@@ -36,10 +36,9 @@ void TimerEntry::arm_every(std::int64_t interval) {
 
 void TimerEntry::set(std::int64_t deadline, std::int64_t interval) {
   if (is_dead_.load(std::memory_order_acquire)) return;
-  add_ref();  // for the wheel
+  is_periodic_.store(interval != 0, std::memory_order_relaxed);
   const TimerQueue::Armed armed = home().arm(*this, deadline, interval);
-  if (armed.before == TimerQueue::State::armed) drop_ref();
-  if (!armed.is_armed) drop_ref();
+  if (armed.before == TimerQueue::State::armed && !armed.is_armed) drop_ref();  // the wheel's
   // TimerList::close() marks before it cancels, so either that finds it armed or this finds it
   // dead.
   if (is_dead_.load(std::memory_order_acquire)) cancel();
@@ -65,10 +64,12 @@ void TimerEntry::expired() {
 }
 
 bool TimerEntry::claim() {
-  add_ref();  // for the wheel, if it is periodic
-  const TimerQueue::Claimed claimed = home().timers().claim(*this, core_->kernel().now());
+  // Without a period nobody asks for the time. (If it is just getting one or losing it, it is armed
+  // anew right after this anyway.)
+  const std::int64_t now =
+      is_periodic_.load(std::memory_order_relaxed) ? core_->kernel().now() : this_thread.now;
+  const TimerQueue::Claimed claimed = home().timers().claim(*this, now);
   if (claimed.is_earliest) home().notify();
-  if (!claimed.is_armed) drop_ref();
   if (claimed.was_due) core_->counters().add(Counter::timers_fired);
   return claimed.was_due;
 }

@@ -44,13 +44,15 @@ class TimerEntry final : public Runnable, private TimerNode {
   friend class TimerList;
 
   void expired() override;
+  void entered() override { add_ref(); }
   void set(std::int64_t deadline, std::int64_t interval);
   bool claim();
 
   const Ref<Core> core_;
   const Ref<Stream> stream_;
   Callback callback_;
-  std::atomic<bool> is_dead_{false};  // its connection has ended
+  std::atomic<bool> is_dead_{false};      // its connection has ended
+  std::atomic<bool> is_periodic_{false};  // a hint, as of the last set()
 
   TimerEntry* previous_in_list_ = nullptr;  // under the reactor's timer_lists()
   TimerEntry* next_in_list_ = nullptr;

@@ -16,6 +16,7 @@ TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::i
   node.is_due_ = false;
   node.interval_ = interval;
   if (deadline == kNever || is_closed_) return {before, false, false};
+  if (before != State::armed) node.entered();
   const bool is_earliest = insert(node, deadline);
   return {before, true, is_earliest};
 }
@@ -40,6 +41,7 @@ TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
                                 ? kNever
                                 : saturating_add(node.deadline_, periods * node.interval_);
   if (next == kNever || is_closed_) return {true, false, false};
+  node.entered();
   return {true, true, insert(node, next)};
 }
 

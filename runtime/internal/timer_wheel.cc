@@ -51,24 +51,28 @@ void TimerWheel::advance(std::int64_t now, std::vector<TimerNode*>& due) {
   const std::int64_t target = std::max(to_tick(now), tick_);
   later_.clear();
   for (int index = first_slot(); index >= 0 && slot_start(index) <= target; index = first_slot()) {
-    const std::size_t sorted = due.size();
+    sorted_.clear();
     Slot& slot = slots_[static_cast<std::size_t>(index)];
     for (TimerNode* node = slot.first; node != nullptr;) {
       TimerNode* next = node->next_;
       node->slot_ = -1;
-      (node->deadline_ <= now ? due : later_).push_back(node);
+      if (node->deadline_ <= now) {
+        sorted_.push_back({node->deadline_, node});
+      } else {
+        later_.push_back(node);
+      }
       node = next;
     }
     slot = Slot();
     occupied_[static_cast<std::size_t>(index / kDigits)] &=
         ~(std::uint64_t{1} << (index % kDigits));
-    const auto earlier = [](const TimerNode* a, const TimerNode* b) {
-      return a->deadline_ < b->deadline_;
-    };
-    const auto from = due.begin() + static_cast<std::ptrdiff_t>(sorted);
-    std::reverse(from, due.end());  // a slot hangs the newest first
-    if (!std::is_sorted(from, due.end(), earlier)) std::sort(from, due.end(), earlier);
-    size_ -= due.size() - sorted;
+    const auto earlier = [](const Due& a, const Due& b) { return a.deadline < b.deadline; };
+    std::reverse(sorted_.begin(), sorted_.end());  // a slot hangs the newest first
+    if (!std::is_sorted(sorted_.begin(), sorted_.end(), earlier)) {
+      std::sort(sorted_.begin(), sorted_.end(), earlier);
+    }
+    for (const Due& one : sorted_) due.push_back(one.node);
+    size_ -= sorted_.size();
   }
   tick_ = target;
   for (TimerNode* node : later_) link(*node);

@@ -26,6 +26,11 @@ class TimerNode {
   // then, unless somebody has armed it anew meanwhile.
   virtual void expired() = 0;
 
+  // Called under TimerQueue's lock when the node comes into the wheel, not when it only moves in
+  // it: for a reference, which then is the wheel's until expired(), cancel() or arm() say that the
+  // node has left.
+  virtual void entered() {}
+
  protected:
   ~TimerNode() = default;
 
@@ -90,7 +95,15 @@ class TimerWheel {
   std::uint64_t size_ = 0;
   std::array<std::uint64_t, kLevels> occupied_ = {};  // a bit for each slot
   std::array<Slot, kLevels* kDigits> slots_ = {};
-  std::vector<TimerNode*> later_;  // of advance(), kept for its memory
+
+  // Of advance(), kept for their memory. Sorted are copies of the deadlines: to look them up in the
+  // nodes would cost a cache miss or two for each comparison.
+  struct Due {
+    std::int64_t deadline;
+    TimerNode* node;
+  };
+  std::vector<Due> sorted_;
+  std::vector<TimerNode*> later_;
 };
 
 }  // namespace epore::internal

@@ -54,8 +54,11 @@ class BurstLoad {
     }
     left_ -= burst_;
     pending_.store(burst_, std::memory_order_relaxed);
-    for (int i = 0; i < burst_; ++i) {
-      post_([this] {
+    // The last may run, and end all of this, while it is being posted.
+    const int burst = burst_;
+    const Post post = post_;
+    for (int i = 0; i < burst; ++i) {
+      post([this] {
         if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) next();
       });
     }
@@ -136,7 +139,8 @@ Stopwatch::Time run_batches(int count, int size, Post post, Batch batch) {
       }
       batch(size);
       left -= size;
-      post([this] { next(); });
+      const Post poster = post;  // as above
+      poster([this] { next(); });
     }
   } loop{count, size, post, batch, done};
   const Stopwatch watch;

@@ -3,14 +3,17 @@
 #include <map>
 #include <string>
 
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/hold.h"
 
 namespace epore {
 namespace {
 
-// Waits, wakes and the clock come as often as the scheduling has it; all else is exact.
+// Waits, wakes and the clock come as often as the scheduling has it, and the watchdog looks after
+// its threads as often as it ticks; all else is exact.
 class SyscallBudgetTest : public RuntimeTest {
  protected:
   using Calls = std::map<std::string, std::uint64_t>;
@@ -18,8 +21,8 @@ class SyscallBudgetTest : public RuntimeTest {
   Calls calls(Runtime& runtime) {
     Calls result;
     for (const auto& [name, count] : runtime.counters().system_calls) result[name] = count;
-    for (const char* name :
-         {"epoll_wait", "clock", "futex_wait", "futex_wake", "write", "thread_join", "gettid"}) {
+    for (const char* name : {"epoll_wait", "clock", "futex_wait", "futex_wake", "write",
+                             "thread_join", "gettid", "schedstat"}) {
       result.erase(name);
     }
     return result;
@@ -166,8 +169,57 @@ TEST_P(SyscallBudgetTest, ATimeoutCostsNothingPerMessage) {
   }
   fence(link.connection);
   EXPECT_LE(runtime.counters().polls - before.polls, kRounds + 2u);
-  // The earliest deadline never moves forward; the fence may have woken it.
-  EXPECT_LE(runtime.counters().wakes - before.wakes, 1u);
+  EXPECT_LE(runtime.counters().wakes - before.wakes, 1u)
+      << "but for the fence's: the earliest deadline never moves forward";
+}
+
+TEST_P(SyscallBudgetTest, ABurstOfPostsIsOneWake) {
+  if (GetParam().dispatch != Dispatch::poll_thread) GTEST_SKIP() << "others wake workers as well";
+  constexpr int kPosts = 1'000;
+  absl::BlockingCounter ran(kPosts);
+  Runtime runtime(options());
+  fence(runtime);
+  Hold awake(kernel_, KernelCall::kEpollWait, Hold::after);  // but has not looked yet
+  const Counters before = runtime.counters();
+  for (int i = 0; i < kPosts; ++i) {
+    ASSERT_TRUE(runtime.post([&ran] { ran.DecrementCount(); }).ok());
+    if (i == 0) awake.await();
+  }
+  const Counters posted = runtime.counters();
+  EXPECT_EQ(posted.system_call("write") - before.system_call("write"), 1u);
+  EXPECT_EQ(posted.wakes - before.wakes, 1u);
+  awake.release();
+  ran.Wait();
+  EXPECT_EQ(runtime.counters().system_call("write"), posted.system_call("write"));
+}
+
+TEST_P(SyscallBudgetTest, ArmingATimerAnewIsNoCallFromAnyThread) {
+  constexpr int kTimes = 1'000;
+  Runtime runtime(options());
+  Timer first = runtime.timer([] {});
+  first.arm(absl::Minutes(30));
+  Timer timer = runtime.timer([] {});
+  const auto arm = [&timer] {
+    for (int i = 0; i < kTimes; ++i) timer.arm(absl::Hours(1));
+  };
+  arm();
+  fence(runtime);
+  const Calls before = calls(runtime);
+  const Counters counters = runtime.counters();
+  arm();
+  EXPECT_EQ(since(runtime, before), Calls());
+  EXPECT_EQ(runtime.counters().wakes, counters.wakes);
+  EXPECT_EQ(runtime.counters().polls, counters.polls);
+  absl::Notification done;
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    arm();
+                    done.Notify();
+                  })
+                  .ok());
+  done.WaitForNotification();
+  EXPECT_EQ(since(runtime, before), Calls());
+  EXPECT_LE(runtime.counters().wakes - counters.wakes, 1u) << "but for the post's";
 }
 
 INSTANTIATE_TEST_SUITE_P(Epoll, SyscallBudgetTest, testing::ValuesIn(epoll_modes()), mode_name);
