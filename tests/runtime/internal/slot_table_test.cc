@@ -157,7 +157,7 @@ TEST_F(SlotTableTest, F04AnEventThatComesAtOnceFindsTheRegistrationWhole) {
   // The poll thread of this test looks up tokens as fast as another thread publishes them.
   SlotTable table;
   RetiredList retired;
-  std::atomic<std::uint64_t> published{0};
+  std::atomic<std::uint64_t> published{~std::uint64_t{0}};
   std::atomic<bool> is_over{false};
   Reactor& home = reactor();
   std::thread publisher([&] {
