@@ -31,6 +31,7 @@ Runtime::~Runtime() {
     LOG(FATAL) << "epore: a Runtime is destroyed in one of its own callbacks, and would have to "
                   "wait for itself";
   }
+  signals_->release();  // what is caught from here on could only be dropped
   CHECK_OK(shutdown());
 }
 
@@ -80,6 +81,8 @@ absl::Status Runtime::shutdown(absl::Duration drain_timeout) {
 }
 
 void Runtime::request_shutdown() { core_->request_shutdown(); }
+
+absl::Status Runtime::catch_signals() { return signals_->catch_signals(*core_); }
 
 absl::Status Runtime::run_until_signal() { return signals_->run(*core_); }
 

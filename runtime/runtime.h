@@ -38,7 +38,8 @@ class SignalWaiter;
 // return a status. The destructor shuts down, with the drain timeout. Several runtimes in a process
 // share nothing. Not to be used in a forked child.
 //
-// No global side effects: no signal handler but in run_until_signal(), no SIGPIPE, close-on-exec.
+// No global side effects: no signal handler unless asked (catch_signals(), run_until_signal()), no
+// SIGPIPE, close-on-exec.
 //
 // See docs/design.md for a turn, docs/threading.md for who may call what from where.
 class Runtime {
@@ -101,12 +102,25 @@ class Runtime {
   void request_shutdown();
 
   // Blocks until SIGINT, SIGTERM or request_shutdown(), then shuts down; a second signal cuts the
-  // draining short. Its signal handlers are in place only during the call, by one runtime at a
-  // time (FailedPrecondition).
+  // draining short. Catches signals, if catch_signals() has not done so before, and lets go of them
+  // when it returns.
   absl::Status run_until_signal();
 
+  // Catches SIGINT, SIGTERM and the signals of on_signal() from now on: what comes is kept until
+  // run_until_signal() looks. For programs that tell others that they are there, who may signal at
+  // once:
+  //
+  //   if (absl::Status bad = runtime.catch_signals(); !bad.ok()) return epore::report(bad);
+  //   std::printf("LISTEN %s\n", listener->address().to_string().c_str());
+  //   return epore::report(runtime.run_until_signal());
+  //
+  // The handlers that were there before come back when run_until_signal() returns, or else with the
+  // runtime's destruction. By one runtime of the process at a time (FailedPrecondition); again:
+  // nothing. Other errors: those of eventfd(2).
+  absl::Status catch_signals();
+
   // Has run_until_signal() call `callback`, on its own thread, whenever `signal` comes. Only before
-  // run_until_signal(), not for SIGINT and SIGTERM.
+  // signals are caught, not for SIGINT and SIGTERM.
   absl::Status on_signal(int signal, Closure callback);
 
   Counters counters() const;

@@ -1,13 +1,12 @@
 #include "poll/sys/signal_trap.h"
 
-#include <linux/futex.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
-#include <climits>
 #include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,18 +21,23 @@ namespace {
 
 std::atomic<bool> is_set{false};
 std::atomic<std::uint64_t> caught{0};
-std::atomic<std::atomic<std::uint32_t>*> parked_on{nullptr};
+std::atomic<int> handlers{0};  // that are running
+std::atomic<int> eventfd{-1};
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(std::atomic<int>::is_always_lock_free);
 
 void handle(int signal) {
   const int saved = errno;
+  handlers.fetch_add(1, std::memory_order_seq_cst);
   caught.fetch_or(std::uint64_t{1} << (signal - 1), std::memory_order_acq_rel);
-  std::atomic<std::uint32_t>* word = parked_on.load(std::memory_order_acquire);
-  if (word != nullptr) {
-    word->fetch_add(1, std::memory_order_acq_rel);
-    // Not through the Kernel: what it counts with may take a lock.
-    ::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+  const int fd = eventfd.load(std::memory_order_seq_cst);
+  if (fd >= 0) {
+    // Not through the Kernel: what it counts with may take a lock. It fails only when the counter
+    // is full, that is when nobody has waited since.
+    const std::uint64_t one = 1;
+    (void)!::write(fd, &one, sizeof one);
   }
+  handlers.fetch_sub(1, std::memory_order_seq_cst);
   errno = saved;
 }
 
@@ -41,12 +45,12 @@ void handle(int signal) {
 
 absl::StatusOr<std::unique_ptr<SignalTrap>> SignalTrap::set(Kernel& kernel,
                                                             const std::vector<int>& signals,
-                                                            std::atomic<std::uint32_t>& word) {
+                                                            int eventfd_to_write) {
   if (is_set.exchange(true, std::memory_order_acq_rel)) {
     return absl::FailedPreconditionError("signals are being waited for already in this process");
   }
   caught.store(0, std::memory_order_release);
-  parked_on.store(&word, std::memory_order_release);
+  eventfd.store(eventfd_to_write, std::memory_order_seq_cst);
   auto trap = absl::WrapUnique(new SignalTrap(kernel));
   struct sigaction action = {};
   action.sa_handler = handle;
@@ -70,7 +74,8 @@ SignalTrap::~SignalTrap() {
     (void)kernel_.sigaction(before_.back().first, before_.back().second.get(), nullptr);
     before_.pop_back();
   }
-  parked_on.store(nullptr, std::memory_order_release);
+  eventfd.store(-1, std::memory_order_seq_cst);
+  while (handlers.load(std::memory_order_seq_cst) != 0) std::this_thread::yield();
   is_set.store(false, std::memory_order_release);
 }
 

@@ -171,7 +171,8 @@ void Core::request_shutdown() {
   gate_.notify();
 }
 
-absl::Status Core::shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short) {
+absl::Status Core::shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short,
+                            Gate::By by) {
   if (is_own_thread()) {
     return absl::FailedPreconditionError(
         "Runtime::shutdown: called from a callback, it would wait for itself; use "
@@ -190,7 +191,7 @@ absl::Status Core::shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool(
   tell_all(ShutdownStep::drain);
   const std::int64_t deadline =
       saturating_add(kernel_.now(), std::max<std::int64_t>(drain_timeout, 0));
-  gate_.wait([&] { return is_idle() || is_cut_short(); }, deadline);
+  gate_.wait([&] { return is_idle() || is_cut_short(); }, deadline, by);
   // 3.
   phase_.store(Phase::refusing, std::memory_order_seq_cst);
   tell_all(ShutdownStep::abort);

@@ -120,8 +120,10 @@ class Core final : public RefCounted {
   Gate& gate() { return gate_; }
   bool is_own_thread() const;
 
-  // See Runtime::shutdown(). `is_cut_short` is asked while connections drain.
-  absl::Status shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short);
+  // See Runtime::shutdown(). `is_cut_short` is asked while connections drain, which this thread
+  // waits for in the way given.
+  absl::Status shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short,
+                        Gate::By by = Gate::By::park);
 
   void request_shutdown();
   bool is_shutdown_requested() const { return shutdown_requested_.load(std::memory_order_acquire); }

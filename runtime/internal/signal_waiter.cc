@@ -16,6 +16,9 @@
 
 namespace epore::internal {
 
+SignalWaiter::SignalWaiter() = default;
+SignalWaiter::~SignalWaiter() = default;
+
 absl::Status SignalWaiter::add(int signal, absl::AnyInvocable<void()> callback) {
   const bool is_valid = signal >= 1 && signal <= 64 && signal != SIGINT && signal != SIGTERM &&
                         signal != SIGKILL && signal != SIGSTOP;
@@ -24,12 +27,20 @@ absl::Status SignalWaiter::add(int signal, absl::AnyInvocable<void()> callback) 
         absl::StrCat("on_signal(", signal, "): not a signal that a callback can be set for"));
   }
   absl::MutexLock lock(&mutex_);
-  if (is_running_) {
+  if (is_claimed_ || is_catching_) {
     return absl::FailedPreconditionError(
-        absl::StrCat("on_signal(", signal, "): run_until_signal() is running already"));
+        absl::StrCat("on_signal(", signal, "): signals are being caught already"));
   }
   std::swap(callbacks_[signal], callback);  // the one before is destroyed without the lock
   return absl::OkStatus();
+}
+
+absl::Status SignalWaiter::catch_signals(Core& core) {
+  if (!core.status().ok()) return core.status();
+  if (absl::Status bad = claim("catch_signals"); !bad.ok()) return bad;
+  absl::Status set = set_trap(core);
+  unclaim();
+  return set;
 }
 
 absl::Status SignalWaiter::run(Core& core) {
@@ -37,32 +48,52 @@ absl::Status SignalWaiter::run(Core& core) {
   if (core.is_own_thread()) {
     return absl::FailedPreconditionError("run_until_signal: called from a callback");
   }
-  {
-    absl::MutexLock lock(&mutex_);
-    if (is_running_) {
-      return absl::FailedPreconditionError("run_until_signal: it is running already");
-    }
-    is_running_ = true;
+  if (absl::Status bad = claim("run_until_signal"); !bad.ok()) return bad;
+  const absl::Cleanup done = [this] { unclaim(); };
+  if (absl::Status bad = set_trap(core); !bad.ok()) return bad;
+  core.gate().wait(
+      [&] {
+        return handle(core) || core.is_shutdown_requested() || core.phase() != Core::Phase::running;
+      },
+      kNever, Gate::By::bell);
+  absl::Status ended = core.shutdown(
+      absl::ToInt64Nanoseconds(core.options().drain_timeout), [&] { return handle(core); },
+      Gate::By::bell);
+  trap_.reset();
+  return ended;
+}
+
+void SignalWaiter::release() { trap_.reset(); }
+
+absl::Status SignalWaiter::claim(const char* call) {
+  absl::MutexLock lock(&mutex_);
+  if (is_claimed_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(call, ": another thread is in run_until_signal() or catch_signals()"));
   }
-  const absl::Cleanup done = [this] {
-    absl::MutexLock lock(&mutex_);
-    is_running_ = false;
-  };
+  is_claimed_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status SignalWaiter::set_trap(Core& core) {
+  if (trap_ != nullptr) return absl::OkStatus();
+  if (absl::Status hung = core.gate().hang_bell(); !hung.ok()) return hung;
   std::vector<int> signals = {SIGINT, SIGTERM};
   for (const auto& [signal, callback] : callbacks_) signals.push_back(signal);
   absl::StatusOr<std::unique_ptr<SignalTrap>> trap =
-      SignalTrap::set(core.kernel(), signals, core.gate().word());
-  if (!trap.ok()) return trap.status();
-  core.gate().wait([&] {
-    return handle(core, **trap) || core.is_shutdown_requested() ||
-           core.phase() != Core::Phase::running;
-  });
-  return core.shutdown(absl::ToInt64Nanoseconds(core.options().drain_timeout),
-                       [&] { return handle(core, **trap); });
+      SignalTrap::set(core.kernel(), signals, core.gate().bell());
+  if (trap.ok()) trap_ = *std::move(trap);
+  return trap.status();
 }
 
-bool SignalWaiter::handle(Core& core, SignalTrap& trap) {
-  const std::uint64_t caught = trap.take();
+void SignalWaiter::unclaim() {
+  absl::MutexLock lock(&mutex_);
+  is_claimed_ = false;
+  is_catching_ = trap_ != nullptr;
+}
+
+bool SignalWaiter::handle(Core& core) {
+  const std::uint64_t caught = trap_->take();
   for (auto& [signal, callback] : callbacks_) {
     if ((caught >> (signal - 1) & 1) != 0) core.call(callback);
   }

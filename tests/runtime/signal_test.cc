@@ -1,6 +1,7 @@
 // Runtime::run_until_signal() and on_signal(). The signals are raised on the test's thread, as a
 // signal to the process could go to any thread that does not block it.
 
+#include <pthread.h>
 #include <signal.h>
 
 #include <atomic>
@@ -44,6 +45,8 @@ class SignalTest : public RuntimeTest {
     ~Running() {
       if (thread_.joinable()) thread_.join();
     }
+    // As the system would, which prefers a thread that waits.
+    void raise(int signal) { ASSERT_EQ(::pthread_kill(thread_.native_handle(), signal), 0); }
     absl::Status join() {
       thread_.join();
       kernel_.after(KernelCall::kSigaction, nullptr);
@@ -92,6 +95,88 @@ TEST_P(SignalTest, EitherSignalShutsDown) {
     EXPECT_TRUE(observer.await_closed().ok());
     EXPECT_EQ(runtime.post([] {}).code(), absl::StatusCode::kFailedPrecondition);
   }
+}
+
+TEST_P(SignalTest, ASignalEndsTheWaitOfTheThreadThatItInterrupts) {
+  Observer observer;
+  RuntimeOptions patient = options();
+  patient.drain_timeout = absl::InfiniteDuration();
+  absl::Notification draining;
+  absl::Notification counted;
+  Runtime runtime(patient);
+  Link link = open_link(runtime, observer);
+  link.connection.on_drain([&](Connection&) { draining.Notify(); });  // and never ends
+  fence(link.connection);
+  ASSERT_TRUE(runtime.on_signal(SIGUSR1, [&] { counted.Notify(); }).ok());
+  Running running(kernel_, runtime, 3);
+  running.raise(SIGUSR1);
+  counted.WaitForNotification();
+  running.raise(SIGTERM);
+  draining.WaitForNotification();
+  running.raise(SIGTERM);
+  EXPECT_TRUE(running.join().ok());
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kCancelled);
+}
+
+TEST_P(SignalTest, WhatComesAfterCatchingIsKeptForTheWait) {
+  int called = 0;
+  Runtime runtime(options());
+  ASSERT_TRUE(runtime.on_signal(SIGUSR1, [&] { ++called; }).ok());
+  ASSERT_TRUE(runtime.catch_signals().ok());
+  ASSERT_EQ(::raise(SIGUSR1), 0);
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  EXPECT_EQ(called, 0);
+  EXPECT_TRUE(runtime.post([] {}).ok());
+  EXPECT_TRUE(runtime.run_until_signal().ok());
+  EXPECT_EQ(called, 1);
+  EXPECT_EQ(handler_of(SIGTERM), SIG_DFL) << "it lets go in the end";
+}
+
+TEST_P(SignalTest, CatchingLastsUntilTheRuntimeEndsAndIsForOneAtATime) {
+  {
+    Runtime runtime(options());
+    EXPECT_EQ(handler_of(SIGTERM), SIG_DFL) << "nobody asked yet";
+    ASSERT_TRUE(runtime.catch_signals().ok());
+    EXPECT_TRUE(runtime.catch_signals().ok());
+    EXPECT_NE(handler_of(SIGTERM), SIG_DFL);
+    EXPECT_EQ(runtime.on_signal(SIGUSR1, [] {}).code(), absl::StatusCode::kFailedPrecondition);
+    Runtime another(options());
+    EXPECT_EQ(another.catch_signals().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(another.run_until_signal().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_TRUE(runtime.shutdown().ok());
+    EXPECT_NE(handler_of(SIGTERM), SIG_DFL);
+  }
+  EXPECT_EQ(handler_of(SIGTERM), SIG_DFL);
+  Runtime next(options());
+  EXPECT_TRUE(next.catch_signals().ok());
+}
+
+TEST_P(SignalTest, TheDestructorLetsGoOfSignalsBeforeItDrains) {
+  Observer observer;
+  Handler while_draining = nullptr;
+  {
+    Runtime runtime(options());
+    Link link = open_link(runtime, observer);
+    link.connection.on_drain([&](Connection& c) {
+      while_draining = handler_of(SIGTERM);
+      c.abort();
+    });
+    fence(link.connection);
+    ASSERT_TRUE(runtime.catch_signals().ok());
+  }
+  EXPECT_EQ(while_draining, SIG_DFL);
+}
+
+TEST_P(SignalTest, WithoutADescriptorNothingIsCaughtAndItMayBeTriedAgain) {
+  Runtime runtime(options());
+  kernel_.fail(KernelCall::kEventfd, EMFILE, 1, 2);
+  for (const absl::Status& status : {runtime.catch_signals(), runtime.run_until_signal()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+    EXPECT_EQ(handler_of(SIGTERM), SIG_DFL);
+  }
+  ASSERT_TRUE(runtime.catch_signals().ok());
+  ASSERT_EQ(::raise(SIGINT), 0);
+  EXPECT_TRUE(runtime.run_until_signal().ok());
 }
 
 TEST_P(SignalTest, TheHandlersOfBeforeComeBack) {
