@@ -12,13 +12,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "examples/command_line.h"
 #include "runtime/address.h"
 #include "runtime/options.h"
 #include "runtime/report.h"
 #include "runtime/runtime.h"
-#include "runtime/timer.h"
 
 ABSL_FLAG(std::string, address, "", "HOST:PORT to listen on; port 0: any that is free");
 ABSL_FLAG(int, workers, 0, "worker threads; 0: one per core");
@@ -78,19 +76,13 @@ int run_server(epore::Runtime& runtime, const epore::Listener& listener,
       SIGUSR1, [&runtime] { std::fprintf(stderr, "%s\n", runtime.counters().to_json().c_str()); });
   if (!counts.ok()) return epore::report(counts);
 
-  // Who reads the first line may signal at once, so it comes after run_until_signal() has set its
-  // handlers.
-  epore::Timer announcement = runtime.timer([&] {
-    struct sigaction action = {};
-    ::sigaction(SIGUSR1, nullptr, &action);
-    if (action.sa_handler == SIG_DFL) return announcement.arm(absl::Milliseconds(1));
-    for (const epore::SocketAddress& address : listener.addresses()) {
-      std::printf("LISTEN %s\n", address.to_string().c_str());
-    }
-    std::fflush(stdout);
-    on_listening();
-  });
-  announcement.arm(absl::ZeroDuration());
+  // Who reads the first line may signal at once.
+  if (absl::Status caught = runtime.catch_signals(); !caught.ok()) return epore::report(caught);
+  for (const epore::SocketAddress& address : listener.addresses()) {
+    std::printf("LISTEN %s\n", address.to_string().c_str());
+  }
+  std::fflush(stdout);
+  on_listening();
   return epore::report(runtime.run_until_signal());
 }
 

@@ -1,7 +1,5 @@
 // The same echo on epore, as examples/echo_server.cc has it.
 
-#include <signal.h>
-
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -40,20 +38,13 @@ absl::Status serve() {
     if (!dispatch) return absl::InvalidArgumentError(absl::StrCat("no dispatch \"", name, "\""));
     options.dispatch = *dispatch;
   }
-  // Waited for here instead of by run_until_signal(), which ThreadSanitizer keeps from its signals:
-  // it holds handlers back while the thread is in a system call that it does not know to block.
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   Runtime runtime(options);
   const absl::StatusOr<Listener> listener = runtime.listen(contender_address(), echo);
   if (!listener.ok()) return listener.status();
+  if (absl::Status caught = runtime.catch_signals(); !caught.ok()) return caught;
   announce_contender(listener->address().to_string(),
                      absl::StrCat("dispatch ", dispatch_name(options.dispatch)));
-  int signal = 0;
-  ::sigwait(&signals, &signal);
-  return runtime.shutdown();
+  return runtime.run_until_signal();
 }
 
 }  // namespace

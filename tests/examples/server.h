@@ -4,22 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "absl/base/config.h"
 #include "examples/child_process.h"
-#include "gtest/gtest.h"
 
 namespace examples {
-
-// Whether programs built like this test catch signals. ThreadSanitizer holds a handler back while
-// its thread is in a system call that it does not know to block, and there run_until_signal()
-// stays.
-#ifdef ABSL_HAVE_THREAD_SANITIZER
-inline constexpr bool kCatchesSignals = false;
-#else
-inline constexpr bool kCatchesSignals = true;
-#endif
-#define SKIP_WITHOUT_SIGNALS() \
-  if (!kCatchesSignals) GTEST_SKIP() << "ThreadSanitizer keeps signals from the server"
 
 // Starts a program of examples/ that the test has as data, with its stderr captured.
 ChildProcess start_program(const std::string& name, const std::vector<std::string>& arguments = {});

@@ -50,7 +50,6 @@ TEST_P(ServerFlags, ErrorsSayWhatAndWhere) {
 }
 
 TEST_P(ServerFlags, SignalsCountFromTheFirstLineOn) {
-  SKIP_WITHOUT_SIGNALS();
   for (int i = 0; i < 20; ++i) {
     Server quick(GetParam(), {"--address=127.0.0.1:0", "--workers=2"});
     EXPECT_EQ(quick.terminate(), 0);
