@@ -3,11 +3,9 @@
 #include <map>
 #include <string>
 
-#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
-#include "tests/support/hold.h"
 
 namespace epore {
 namespace {
@@ -173,26 +171,6 @@ TEST_P(SyscallBudgetTest, ATimeoutCostsNothingPerMessage) {
       << "but for the fence's: the earliest deadline never moves forward";
 }
 
-TEST_P(SyscallBudgetTest, ABurstOfPostsIsOneWake) {
-  if (GetParam().dispatch != Dispatch::poll_thread) GTEST_SKIP() << "others wake workers as well";
-  constexpr int kPosts = 1'000;
-  absl::BlockingCounter ran(kPosts);
-  Runtime runtime(options());
-  fence(runtime);
-  Hold awake(kernel_, KernelCall::kEpollWait, Hold::after);  // but has not looked yet
-  const Counters before = runtime.counters();
-  for (int i = 0; i < kPosts; ++i) {
-    ASSERT_TRUE(runtime.post([&ran] { ran.DecrementCount(); }).ok());
-    if (i == 0) awake.await();
-  }
-  const Counters posted = runtime.counters();
-  EXPECT_EQ(posted.system_call("write") - before.system_call("write"), 1u);
-  EXPECT_EQ(posted.wakes - before.wakes, 1u);
-  awake.release();
-  ran.Wait();
-  EXPECT_EQ(runtime.counters().system_call("write"), posted.system_call("write"));
-}
-
 TEST_P(SyscallBudgetTest, ArmingATimerAnewIsNoCallFromAnyThread) {
   constexpr int kTimes = 1'000;
   Runtime runtime(options());
@@ -209,7 +187,7 @@ TEST_P(SyscallBudgetTest, ArmingATimerAnewIsNoCallFromAnyThread) {
   arm();
   EXPECT_EQ(since(runtime, before), Calls());
   EXPECT_EQ(runtime.counters().wakes, counters.wakes);
-  EXPECT_EQ(runtime.counters().polls, counters.polls);
+  EXPECT_LE(runtime.counters().polls - counters.polls, 1u);  // the end of the fence
   absl::Notification done;
   ASSERT_TRUE(runtime
                   .post([&] {
