@@ -55,16 +55,16 @@ absl::Status WorkerPool::start_one() {
   return errno_status(started.error(), absl::StrCat("starting thread ", name));
 }
 
-bool WorkerPool::push(RunQueue& batch) { return add(batch, handed_over_); }
+bool WorkerPool::push(RunQueue& batch) { return add(batch, /*is_shared=*/false); }
 
-bool WorkerPool::share(RunQueue& batch) { return add(batch, shared_); }
+bool WorkerPool::share(RunQueue& batch) { return add(batch, /*is_shared=*/true); }
 
-bool WorkerPool::add(RunQueue& batch, RunQueue& queue) {
+bool WorkerPool::add(RunQueue& batch, bool is_shared) {
   Worker* woken = nullptr;
   {
     absl::MutexLock lock(&mutex_);
     if (alive_ == 0) return false;
-    queue.append(batch);
+    (is_shared ? shared_ : handed_over_).append(batch);
     woken = sleeper_for_work();
   }
   wake(woken);

@@ -87,7 +87,7 @@ class WorkerPool {
   void work(Worker& worker);
   Step next_step(Worker& worker, Ref<Runnable>& runnable, Relief& relief, Worker*& next)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool add(RunQueue& batch, RunQueue& queue);
+  bool add(RunQueue& batch, bool is_shared);
   Worker* sleeper_for_work() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool wants_worker() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void set_busy(Worker& worker, bool is_busy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
