@@ -57,7 +57,8 @@ struct RuntimeOptions {
   absl::Duration drain_timeout = absl::Seconds(10);
 
   // The way to the operating system; null: the real one, counted for this runtime alone. Must
-  // outlive the runtime and every handle to something of it.
+  // outlive the runtime, every handle to something of it, and threads that shutdown() leaves
+  // behind.
   Kernel* kernel = nullptr;
 
   absl::Status check() const;

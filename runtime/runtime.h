@@ -92,7 +92,8 @@ class Runtime {
   // 2. Connections are told (on_drain) or closed gracefully, and have `drain_timeout`.
   // 3. The rest is aborted; each has got its `closed`.
   // 4. Posts are refused; those that were accepted have run; timers are dropped.
-  // 5. Threads are joined.
+  // 5. Threads are joined; but one that looks up a name is left behind, as getaddrinfo(3) can be
+  //    neither interrupted nor waited for in bounded time. It uses nothing of the runtime any more.
   //
   // FailedPrecondition from a callback, where it would wait for itself: request_shutdown() there.
   absl::Status shutdown(absl::Duration drain_timeout);

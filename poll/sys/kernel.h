@@ -93,10 +93,11 @@ class Kernel {
   virtual SysResult run_delay(int thread, std::int64_t* nanoseconds) = 0;
 
   // Starts a thread named `name` (cut to 15 characters) that runs `body` with the signals of the
-  // program blocked, and stores its id, which is to be joined exactly once.
+  // program blocked, and stores its id, which is to be joined or detached exactly once.
   virtual SysResult start_thread(const char* name, std::function<void()> body,
                                  std::uint64_t* id) = 0;
   virtual SysResult join_thread(std::uint64_t id) = 0;
+  virtual SysResult detach_thread(std::uint64_t id) = 0;
 
   // getaddrinfo(3), blocking: returns 0 or an EAI_ code. A list is given back to free_addresses.
   virtual int resolve(const char* host, const char* service, const addrinfo* hints,

@@ -41,6 +41,7 @@ enum class KernelCall : std::uint8_t {
   kRunDelay,
   kThreadStart,
   kThreadJoin,
+  kThreadDetach,
   kResolve,
   kSigaction,
 };
@@ -51,17 +52,18 @@ inline constexpr std::size_t kKernelCallKinds =
 // The name under which a kind is printed: that of the system call where there is one.
 constexpr std::string_view kernel_call_name(KernelCall call) {
   constexpr std::array<std::string_view, kKernelCallKinds> kNames = {
-      "socket",      "bind",         "listen",
-      "accept4",     "connect",      "shutdown",
-      "close",       "recvfrom",     "sendto",
-      "sendmsg",     "getsockopt",   "setsockopt",
-      "getsockname", "getpeername",  "fcntl",
-      "fstat",       "read",         "write",
-      "eventfd2",    "epoll_create", "epoll_ctl",
-      "epoll_wait",  "poll",         "clock",
-      "futex_wait",  "futex_wake",   "sched_getaffinity",
-      "gettid",      "schedstat",    "thread_start",
-      "thread_join", "getaddrinfo",  "sigaction"};
+      "socket",      "bind",          "listen",
+      "accept4",     "connect",       "shutdown",
+      "close",       "recvfrom",      "sendto",
+      "sendmsg",     "getsockopt",    "setsockopt",
+      "getsockname", "getpeername",   "fcntl",
+      "fstat",       "read",          "write",
+      "eventfd2",    "epoll_create",  "epoll_ctl",
+      "epoll_wait",  "poll",          "clock",
+      "futex_wait",  "futex_wake",    "sched_getaffinity",
+      "gettid",      "schedstat",     "thread_start",
+      "thread_join", "thread_detach", "getaddrinfo",
+      "sigaction"};
   return kNames[static_cast<std::size_t>(call)];
 }
 

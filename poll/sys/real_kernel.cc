@@ -255,6 +255,11 @@ SysResult RealKernel::join_thread(std::uint64_t id) {
   return SysResult(-std::int64_t{::pthread_join(static_cast<pthread_t>(id), nullptr)});
 }
 
+SysResult RealKernel::detach_thread(std::uint64_t id) {
+  count(KernelCall::kThreadDetach);
+  return SysResult(-std::int64_t{::pthread_detach(static_cast<pthread_t>(id))});
+}
+
 int RealKernel::resolve(const char* host, const char* service, const addrinfo* hints,
                         addrinfo** list) {
   count(KernelCall::kResolve);

@@ -44,6 +44,7 @@ class RealKernel : public Kernel {
   SysResult run_delay(int thread, std::int64_t* nanoseconds) override;
   SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
   SysResult join_thread(std::uint64_t id) override;
+  SysResult detach_thread(std::uint64_t id) override;
   int resolve(const char* host, const char* service, const addrinfo* hints,
               addrinfo** list) override;
   void free_addresses(addrinfo* list) override;

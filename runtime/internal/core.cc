@@ -29,13 +29,13 @@ int helpers_of(const RuntimeOptions& options, int workers, int processors) {
 
 Core::Core(RuntimeOptions options)
     : options_(std::move(options)),
-      own_kernel_(options_.kernel == nullptr ? std::make_unique<RealKernel>() : nullptr),
+      own_kernel_(options_.kernel == nullptr ? std::make_shared<RealKernel>() : nullptr),
       kernel_(options_.kernel == nullptr ? *own_kernel_ : *options_.kernel),
       worker_count_(options_.workers > 0 ? options_.workers : kernel_.processors()),
       helpers_(helpers_of(options_, worker_count_, kernel_.processors())),
       workers_(*this),
       watchdog_(*this),
-      resolver_(kernel_),
+      resolver_(kernel_, own_kernel_),
       gate_(kernel_) {
   status_ = start();
   if (status_.ok()) return;

@@ -138,7 +138,7 @@ class Core final : public RefCounted {
 
   // Constant after construction.
   const RuntimeOptions options_;
-  const std::unique_ptr<Kernel> own_kernel_;
+  const std::shared_ptr<Kernel> own_kernel_;
   Kernel& kernel_;
   const int worker_count_;
   const int helpers_;

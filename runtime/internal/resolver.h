@@ -1,18 +1,14 @@
 #ifndef EPORE_RUNTIME_INTERNAL_RESOLVER_H_
 #define EPORE_RUNTIME_INTERNAL_RESOLVER_H_
 
-#include <cstdint>
-#include <deque>
 #include <memory>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "poll/sys/kernel.h"
 #include "runtime/address.h"
-#include "runtime/internal/gate.h"
 
 namespace epore::internal {
 
@@ -24,38 +20,29 @@ absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPor
 
 // Resolves names on threads of its own, as getaddrinfo(3) blocks and knows no timeout. They start
 // when they are needed, at most kThreads at a time.
+//
+// Nor can getaddrinfo(3) be interrupted, so stop() leaves a thread that is inside it to itself: it
+// has no callback any more, and with it nothing of the runtime's. What it still uses, the state it
+// shares with the others and the kernel, it keeps alive, and frees when the name service lets go.
 class Resolver {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<std::vector<SocketAddress>>)>;
 
-  explicit Resolver(Kernel& kernel);
+  // The threads keep `owner`, which keeps the kernel; with none, it must outlive them.
+  explicit Resolver(Kernel& kernel, std::shared_ptr<Kernel> owner = nullptr);
 
   // Calls `done` on a resolver thread, or here with the error if none can be started; destroyed
   // uncalled by stop().
   absl::Status start(HostPort host_port, Callback done);
 
-  // Joins the threads. One that is inside getaddrinfo(3) is waited for.
+  // Returns when no callback runs any more. Waits for callbacks, not for name servers.
   void stop();
 
  private:
   static constexpr int kThreads = 4;
+  struct State;
 
-  struct Request {
-    HostPort host_port;
-    Callback done;
-  };
-
-  void work();
-
-  Kernel& kernel_;
-  Gate gate_;
-
-  absl::Mutex mutex_;
-  std::deque<Request> requests_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::uint64_t> threads_ ABSL_GUARDED_BY(mutex_);
-  int starting_ ABSL_GUARDED_BY(mutex_) = 0;
-  int idle_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace epore::internal

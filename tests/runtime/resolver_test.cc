@@ -3,6 +3,7 @@
 #include <netdb.h>
 
 #include <atomic>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -68,7 +69,8 @@ class ResolverTest : public testing::Test {
   ResolverTest() { names_.add("a.example", {"127.0.0.1:0"}); }
   ~ResolverTest() override {
     resolver_.stop();
-    EXPECT_EQ(kernel_.calls(KernelCall::kThreadJoin), started());
+    EXPECT_EQ(kernel_.calls(KernelCall::kThreadJoin) + kernel_.calls(KernelCall::kThreadDetach),
+              started());
   }
 
   std::uint64_t started() const { return kernel_.calls(KernelCall::kThreadStart) - failed_; }
@@ -127,14 +129,13 @@ TEST_F(ResolverTest, FourAreResolvedAtATime) {
   done.Wait();
 }
 
-TEST_F(ResolverTest, StopDropsWhatWaitsAndRefusesWhatComes) {
+TEST_F(ResolverTest, StopDropsAllRequestsRefusesOthersAndWaitsForNoNameServer) {
   absl::BlockingCounter resolving(4);
   absl::Notification go_on;
   kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call&) {
     resolving.DecrementCount();
     go_on.WaitForNotification();
   });
-  std::atomic<int> called{0};
   std::atomic<int> alive{0};
   for (int i = 0; i < 6; ++i) {
     ++alive;
@@ -142,17 +143,70 @@ TEST_F(ResolverTest, StopDropsWhatWaitsAndRefusesWhatComes) {
       delete p;
       --alive;
     });
-    EXPECT_TRUE(resolver_.start(host_port("a.example"), [&, kept](Addresses) { ++called; }).ok());
+    EXPECT_TRUE(resolver_.start(host_port("a.example"), [kept](Addresses) { ADD_FAILURE(); }).ok());
   }
   resolving.Wait();
-  kernel_.before(KernelCall::kThreadJoin, [&](const FaultKernel::Call& call) {
-    if (call.nth == 1) go_on.Notify();
-  });
   resolver_.stop();
-  EXPECT_EQ(called, 4);
   EXPECT_EQ(alive, 0);
+  EXPECT_EQ(kernel_.calls(KernelCall::kThreadDetach), 4u);
   EXPECT_EQ(resolver_.start(host_port("a.example"), [](Addresses) { FAIL(); }).code(),
             absl::StatusCode::kCancelled);
+  resolver_.stop();  // again: nothing
+  EXPECT_EQ(kernel_.calls(KernelCall::kThreadDetach), 4u);
+  go_on.Notify();
+  kernel_.await_threads();
+}
+
+TEST_F(ResolverTest, StopWaitsForACallback) {
+  absl::Notification called;
+  absl::Notification go_on;
+  std::atomic<bool> is_over{false};
+  EXPECT_TRUE(resolver_
+                  .start(host_port("a.example"),
+                         [&](Addresses) {
+                           called.Notify();
+                           go_on.WaitForNotification();
+                           is_over = true;
+                         })
+                  .ok());
+  called.WaitForNotification();
+  kernel_.before(KernelCall::kThreadJoin, [&](const FaultKernel::Call&) { go_on.Notify(); });
+  resolver_.stop();
+  EXPECT_TRUE(is_over);
+}
+
+// The resolver and its owner's share of the kernel go while a name server keeps silent.
+TEST(AbandonedResolverTest, AThreadThatComesBackFreesWhatItKept) {
+  class Silent final : public NamesKernel {
+   public:
+    explicit Silent(absl::Notification& end) : end_(end) { add("a.example", {"[::1]:0"}); }
+    ~Silent() override { end_.Notify(); }
+    int resolve(const char* host, const char* service, const addrinfo* hints,
+                addrinfo** list) override {
+      in_resolve.Notify();
+      go_on->WaitForNotification();
+      return NamesKernel::resolve(host, service, hints, list);
+    }
+    absl::Notification in_resolve;
+    absl::Notification* go_on = nullptr;
+
+   private:
+    absl::Notification& end_;
+  };
+  absl::Notification end;
+  absl::Notification go_on;
+  auto silent = std::make_shared<Silent>(end);
+  silent->go_on = &go_on;
+  {
+    Resolver resolver(*silent, silent);
+    EXPECT_TRUE(resolver.start(host_port("a.example"), [](Addresses) { ADD_FAILURE(); }).ok());
+    silent->in_resolve.WaitForNotification();
+    resolver.stop();
+  }
+  silent.reset();
+  EXPECT_FALSE(end.HasBeenNotified());
+  go_on.Notify();
+  end.WaitForNotification();
 }
 
 TEST_F(ResolverTest, WithoutAThreadTheErrorIsTold) {

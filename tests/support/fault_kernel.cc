@@ -16,7 +16,13 @@ std::size_t index(KernelCall kind) { return static_cast<std::size_t>(kind); }
 }  // namespace
 
 FaultKernel::FaultKernel(Kernel& inner) : inner_(inner) {}
-FaultKernel::~FaultKernel() = default;
+FaultKernel::~FaultKernel() { await_threads(); }
+
+void FaultKernel::await_threads() {
+  absl::MutexLock lock(&mutex_);
+  const auto have_ended = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return threads_ == 0; };
+  mutex_.Await(absl::Condition(&have_ended));
+}
 
 void FaultKernel::fail(KernelCall kind, int error, int k, int times) {
   absl::MutexLock lock(&mutex_);
@@ -290,12 +296,33 @@ SysResult FaultKernel::unpark(const std::atomic<std::uint32_t>& word, int count)
 
 SysResult FaultKernel::start_thread(const char* name, std::function<void()> body,
                                     std::uint64_t* id) {
-  return pass(KernelCall::kThreadStart, -1,
-              [&] { return inner_.start_thread(name, std::move(body), id); });
+  const auto begin = [this] {
+    absl::MutexLock lock(&mutex_);
+    ++threads_;
+  };
+  const auto end = [this] {
+    absl::MutexLock lock(&mutex_);
+    --threads_;
+  };
+  return pass(KernelCall::kThreadStart, -1, [&] {
+    begin();
+    auto whole = [body = std::move(body), end]() mutable {
+      body();
+      body = nullptr;
+      end();
+    };
+    const SysResult started = inner_.start_thread(name, std::move(whole), id);
+    if (!started.ok()) end();
+    return started;
+  });
 }
 
 SysResult FaultKernel::join_thread(std::uint64_t id) {
   return pass(KernelCall::kThreadJoin, -1, [&] { return inner_.join_thread(id); });
+}
+
+SysResult FaultKernel::detach_thread(std::uint64_t id) {
+  return pass(KernelCall::kThreadDetach, -1, [&] { return inner_.detach_thread(id); });
 }
 
 int FaultKernel::resolve(const char* host, const char* service, const addrinfo* hints,

@@ -26,7 +26,7 @@ namespace epore {
 //
 // Threads: every method from any thread at any time. Hooks run on the calling thread with no lock
 // held, so they may call epore, this kernel, or block. To replace a call altogether, derive and
-// override it. Lifetime: outlives what uses it, as any Kernel.
+// override it. Lifetime: outlives what uses it, as any Kernel; its destructor waits for threads.
 class FaultKernel : public Kernel {
  public:
   // What a hook is told.
@@ -79,6 +79,9 @@ class FaultKernel : public Kernel {
   void shrink_sends(std::size_t limit);
   void shrink_recvs(std::size_t limit);
 
+  // Returns when every thread that was started has ended, also those that were detached.
+  void await_threads();
+
   // How often `kind` was called, failed calls included; counts() are those of the inner kernel.
   std::uint64_t calls(KernelCall kind) const;
 
@@ -119,6 +122,7 @@ class FaultKernel : public Kernel {
   void set_processors(int processors) { processors_ = processors; }
   SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
   SysResult join_thread(std::uint64_t id) override;
+  SysResult detach_thread(std::uint64_t id) override;
   int resolve(const char* host, const char* service, const addrinfo* hints,
               addrinfo** list) override;
   void free_addresses(addrinfo* list) override;
@@ -153,6 +157,7 @@ class FaultKernel : public Kernel {
   mutable absl::Mutex mutex_;
   std::array<Rule, kKernelCallKinds> rules_ ABSL_GUARDED_BY(mutex_);
   Hook before_each_ ABSL_GUARDED_BY(mutex_);
+  int threads_ ABSL_GUARDED_BY(mutex_) = 0;  // that have not ended
   int any_countdown_ ABSL_GUARDED_BY(mutex_) = 0;
   int any_error_ ABSL_GUARDED_BY(mutex_) = 0;
   int pwait2_error_ ABSL_GUARDED_BY(mutex_) = 0;
