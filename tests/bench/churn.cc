@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -18,7 +19,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/contender_spec.h"
@@ -40,17 +40,17 @@ namespace epore::bench {
 namespace {
 
 // What the server holds once it has seen the ends of all connections, which it may a little later
-// than the clients: when two looks in a row agree, at the latest after two seconds.
+// than the clients: when a number of looks in a row agree, or what there is after two seconds.
 absl::StatusOr<ProcessUsage> settled_usage(pid_t pid) {
-  absl::StatusOr<ProcessUsage> usage = ProcessUsage::of(pid);
+  int descriptors = -1;
   int agreeing = 0;
-  for (int i = 0; i < 100 && usage.ok() && agreeing < 5; ++i) {
-    absl::SleepFor(absl::Milliseconds(20));
-    const absl::StatusOr<ProcessUsage> next = ProcessUsage::of(pid);
-    agreeing = next.ok() && next->descriptors == usage->descriptors ? agreeing + 1 : 0;
-    usage = next;
-  }
-  return usage;
+  const auto is_settled = [&](const ProcessUsage& usage) {
+    agreeing =
+        std::exchange(descriptors, usage.descriptors) == usage.descriptors ? agreeing + 1 : 0;
+    return agreeing == 20;
+  };
+  absl::StatusOr<ProcessUsage> usage = ProcessUsage::await(pid, is_settled, absl::Seconds(2));
+  return absl::IsDeadlineExceeded(usage.status()) ? ProcessUsage::of(pid) : usage;
 }
 
 void print_row(std::uint64_t done, double rate, const ProcessUsage& usage) {

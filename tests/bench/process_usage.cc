@@ -1,7 +1,11 @@
 #include "tests/bench/process_usage.h"
 
+#include <poll.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +16,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "poll/owned_fd.h"
+#include "poll/sys/errno_status.h"
+#include "tests/bench/clock.h"
 
 namespace epore::bench {
 namespace {
@@ -47,6 +54,27 @@ absl::StatusOr<ProcessUsage> ProcessUsage::of(pid_t pid) {
         "cannot read what ", folder, " says: ", "the process has ended, or is another user's"));
   }
   return usage;
+}
+
+absl::StatusOr<ProcessUsage> ProcessUsage::await(
+    pid_t pid, absl::FunctionRef<bool(const ProcessUsage&)> is_awaited, absl::Duration timeout) {
+  constexpr int kInterval = 5;  // milliseconds
+  const OwnedFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process.is_valid()) return errno_status(errno, absl::StrCat("pidfd_open(", pid, ")"));
+  const std::uint64_t deadline = deadline_ns(timeout);
+  for (;;) {
+    absl::StatusOr<ProcessUsage> usage = of(pid);
+    if (!usage.ok() || is_awaited(*usage)) return usage;
+    if (now_ns() >= deadline) {
+      return absl::DeadlineExceededError(absl::StrCat("process ", pid, " still has ",
+                                                      usage->descriptors, " descriptors after ",
+                                                      absl::FormatDuration(timeout)));
+    }
+    pollfd end = {process.get(), POLLIN, 0};
+    if (::poll(&end, 1, kInterval) == 1) {
+      return absl::UnavailableError(absl::StrCat("process ", pid, " has ended"));
+    }
+  }
 }
 
 }  // namespace epore::bench

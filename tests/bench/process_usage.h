@@ -5,7 +5,9 @@
 
 #include <cstdint>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace epore::bench {
 
@@ -17,6 +19,13 @@ struct ProcessUsage {
   std::int64_t uss_kib = 0;  // of that what it shares with nobody, and would give back at its end
 
   static absl::StatusOr<ProcessUsage> of(pid_t pid);
+
+  // Looks again and again until `is_awaited` holds. Nobody tells of another process's descriptors,
+  // so in between it waits, a few milliseconds, for the process to end. DeadlineExceeded after
+  // `timeout`, Unavailable if it has ended.
+  static absl::StatusOr<ProcessUsage> await(pid_t pid,
+                                            absl::FunctionRef<bool(const ProcessUsage&)> is_awaited,
+                                            absl::Duration timeout);
 };
 
 }  // namespace epore::bench

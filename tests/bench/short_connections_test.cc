@@ -32,8 +32,11 @@ TEST_P(ShortConnectionsTest, AllAreServedAndTheServerKeepsNoDescriptor) {
       EXPECT_TRUE(status.ok()) << status;
     }
   }
-  // The server sees the last ends when it comes to it; this test is over only then.
-  while (ProcessUsage::of(server->pid()).value().descriptors > before) ::usleep(1000);
+  // The server sees the last ends when it comes to it.
+  const auto has_closed_all = [&](const ProcessUsage& now) { return now.descriptors <= before; };
+  const absl::StatusOr<ProcessUsage> after =
+      ProcessUsage::await(server->pid(), has_closed_all, absl::Seconds(30));
+  EXPECT_TRUE(after.ok()) << after.status();
   EXPECT_TRUE(server->stop().ok());
 }
 
@@ -70,6 +73,13 @@ TEST(ProcessUsageTest, OfThisProcessCountsADescriptor) {
   EXPECT_GE(after->threads, 1);
   EXPECT_GT(after->uss_kib, 0);
   EXPECT_GE(after->rss_kib, after->uss_kib);
+}
+
+TEST(ProcessUsageTest, AwaitEndsWithItsTimeAndHasAProcessToWaitFor) {
+  const auto never = [](const ProcessUsage&) { return false; };
+  EXPECT_TRUE(absl::IsDeadlineExceeded(
+      ProcessUsage::await(::getpid(), never, absl::ZeroDuration()).status()));
+  EXPECT_FALSE(ProcessUsage::await(-1, never, absl::InfiniteDuration()).ok());
 }
 
 TEST(ProcessUsageTest, OfNoProcessIsNotFound) {
