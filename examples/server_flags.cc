@@ -23,7 +23,7 @@ ABSL_FLAG(int, workers, 0, "worker threads; 0: one per core");
 ABSL_FLAG(int, reactors, 1, "poll threads, each with an event queue of its own");
 ABSL_FLAG(std::string, dispatch,
           std::string(epore::dispatch_name(epore::RuntimeOptions().dispatch)),
-          "who runs callbacks: workers or poll_thread");
+          "who runs callbacks: adaptive, workers or poll_thread");
 ABSL_FLAG(std::string, selector, "", "the event queue's engine: epoll or poll; empty: the best");
 
 namespace examples {
@@ -34,7 +34,7 @@ Flags that all servers share:
   --address=HOST:PORT  listen here; port 0: any that is free
   --workers=N          worker threads; 0, the default: one per core
   --reactors=N         poll threads, each with an event queue of its own; default 1
-  --dispatch=NAME      who runs callbacks: workers (default) or poll_thread
+  --dispatch=NAME      who runs callbacks: adaptive (default), workers or poll_thread
   --selector=NAME      the event queue's engine: epoll or poll; default: the best there is
   --help               print this
 
@@ -63,10 +63,14 @@ ServerFlags parse_server_flags(int argc, char** argv, std::string_view help) {
   const std::string name = absl::GetFlag(FLAGS_dispatch);
   const std::optional<epore::Dispatch> dispatch = epore::parse_dispatch(name);
   if (!dispatch) {
-    usage_error(absl::StrCat("--dispatch=", name, ": unknown; there are workers and poll_thread"));
+    usage_error(absl::StrCat("--dispatch=", name,
+                             ": unknown; there are adaptive, workers and poll_thread"));
   }
   flags.options.dispatch = *dispatch;
   flags.options.selector = absl::GetFlag(FLAGS_selector);
+  if (const epore::RuntimeOptions only = {.selector = flags.options.selector}; !only.check().ok()) {
+    usage_error(absl::StrCat("--selector=", only.selector, ": unknown; there are epoll and poll"));
+  }
   return flags;
 }
 

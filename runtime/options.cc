@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "poll/sys/selector_factory.h"
 
 namespace epore {
 namespace {
@@ -66,7 +67,8 @@ absl::Status RuntimeOptions::check() const {
                      check_range("RuntimeOptions::spare_workers", spare_workers, 0, kMaxThreads),
                      check_range("RuntimeOptions::events_per_poll",
                                  static_cast<std::int64_t>(events_per_poll), 1, 1 << 20),
-                     check_timeout("RuntimeOptions::drain_timeout", drain_timeout));
+                     check_timeout("RuntimeOptions::drain_timeout", drain_timeout),
+                     internal::check_selector(selector, "RuntimeOptions::selector"));
 }
 
 absl::Status ConnectionOptions::check() const {

@@ -13,6 +13,12 @@
 
 namespace epore::internal {
 
+absl::Status check_selector(std::string_view name, std::string_view source) {
+  if (name.empty() || name == "epoll" || name == "poll") return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown selector \"", name, "\" in ", source, "; known are: epoll, poll"));
+}
+
 absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, Kernel& kernel) {
   std::string_view source = "PollOptions::selector";
   if (name.empty()) {
@@ -20,10 +26,9 @@ absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, K
     if (variable != nullptr) name = variable;
     source = "the environment variable EPORE_SELECTOR";
   }
-  if (name.empty() || name == "epoll") return EpollSelector::create(kernel);
+  if (absl::Status bad = check_selector(name, source); !bad.ok()) return bad;
   if (name == "poll") return PollSelector::create(kernel);
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown selector \"", name, "\" in ", source, "; known are: epoll, poll"));
+  return EpollSelector::create(kernel);
 }
 
 }  // namespace epore::internal

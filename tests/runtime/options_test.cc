@@ -47,6 +47,10 @@ TEST(OptionsTest, RuntimeValuesOutOfRangeAreRefusedByName) {
   expect_bad(with<R>([](R& o) { o.events_per_poll = 0; }).check(), "events_per_poll");
   expect_bad(with<R>([](R& o) { o.drain_timeout = -absl::Nanoseconds(1); }).check(),
              "drain_timeout");
+  expect_bad(with<R>([](R& o) { o.selector = "kqueue"; }).check(), "RuntimeOptions::selector");
+  for (const char* known : {"", "epoll", "poll"}) {
+    EXPECT_TRUE(with<R>([&](R& o) { o.selector = known; }).check().ok());
+  }
   EXPECT_TRUE(with<R>([](R& o) { o.drain_timeout = absl::InfiniteDuration(); }).check().ok());
   EXPECT_TRUE(with<R>([](R& o) { o.drain_timeout = absl::ZeroDuration(); }).check().ok());
 }
