@@ -1,6 +1,7 @@
 #include "runtime/internal/reactor.h"
 
 #include <algorithm>
+#include <climits>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -143,6 +144,9 @@ bool Reactor::take_over(Lead::Ticket ticket) {
     // From now on its slot may be reclaimed under its runner, which drops this reference.
     stuck->add_ref();
     before->stuck(ticket, Ref<Runnable>::share(stuck), this_thread.now);
+    kept_.store(ticket, std::memory_order_release);
+    keeps_.fetch_add(1, std::memory_order_release);
+    (void)core_.kernel().unpark(keeps_, INT_MAX);
   }
   return true;
 }
@@ -276,10 +280,21 @@ bool Reactor::run_claimed(Runnable& runnable) {
     this_thread.leads = this;
     return after_run();
   }
+  await_kept(ticket);
   core_.slowness_of(runnable).was_stuck();
   this_thread.watched->over(ticket, core_.kernel().now());
   runnable.drop_ref();  // take_over() added it
   return false;
+}
+
+// A runner that comes back between the two steps of take_over(), the lead and the reference, must
+// not drop what is not there yet: it would be the last one, of its slot or of its caller.
+void Reactor::await_kept(Lead::Ticket ticket) {
+  for (;;) {
+    const std::uint32_t seen = keeps_.load(std::memory_order_acquire);
+    if (kept_.load(std::memory_order_acquire) >= ticket) return;
+    (void)core_.kernel().park(keeps_, seen, -1);
+  }
 }
 
 bool Reactor::after_run() {

@@ -100,6 +100,7 @@ class Reactor {
   [[nodiscard]] bool run_shared();
   [[nodiscard]] bool run_claimed(Runnable& runnable);
   [[nodiscard]] bool after_run();
+  void await_kept(Lead::Ticket ticket);
   Registration* take_ready(const Event& event);
   void begin_turn();
   void estimate_cost(std::int64_t now);
@@ -120,6 +121,12 @@ class Reactor {
   Lead lead_;
   std::atomic<WatchedThread*> leader_{&watched_};  // the last that took the lead over
   std::atomic<std::uint32_t> home_waits_{0};       // 1: the poll thread wants the lead back
+
+  // The last ticket that was taken over, stored when take_over() has its reference to what ran
+  // under it; and a count to park on. Goes up, as the next one comes from the leader that stored
+  // it.
+  std::atomic<Lead::Ticket> kept_{0};
+  std::atomic<std::uint32_t> keeps_{0};
 
   // The leader only.
   Poll poll_;

@@ -1,13 +1,17 @@
 // Dispatch::adaptive: what happens when a callback is slow, blocks, or is one of many.
 
+#include <pthread.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "absl/log/log_sink.h"
 #include "absl/log/log_sink_registry.h"
+#include "absl/strings/match.h"
 #include "absl/synchronization/barrier.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
@@ -215,6 +219,41 @@ TEST_F(AdaptiveTest, SpareWorkersAreBoundedAndTheRestWaits) {
   for (int i = 0; i < 4; ++i) EXPECT_EQ(peers[static_cast<std::size_t>(i)].receive(1), "S");
   EXPECT_EQ(peers.back().receive(1), "p");
   EXPECT_LE(kernel_.calls(KernelCall::kThreadStart), 5u);
+}
+
+// The relief has the lead, but no reference yet to what ran under it, when that ends.
+TEST_F(AdaptiveTest, ACallbackThatEndsAsItsLeadIsTakenWaitsUntilItIsKept) {
+  const auto is_thread = [](std::string_view begin) {
+    char name[16] = {};
+    ::pthread_getname_np(::pthread_self(), name, sizeof name);
+    return absl::StartsWith(name, begin);
+  };
+  absl::Notification go_on;
+  absl::Notification came_back;
+  std::atomic<bool> has_taken{false};
+  std::atomic<bool> is_between{false};
+  std::atomic<bool> has_waited{false};
+  const auto poll_thread_calls = [&](bool waits) {
+    if (!is_thread("epore-poll") || !is_between.exchange(false)) return;
+    has_waited = waits;
+    came_back.Notify();
+  };
+  kernel_.before(KernelCall::kPark, [&](const FaultKernel::Call&) { poll_thread_calls(true); });
+  kernel_.before(KernelCall::kClock, [&](const FaultKernel::Call&) {
+    // A worker with nothing else to do asks for the time when it has taken the lead over.
+    if (!is_thread("epore-worker") || has_taken.exchange(true)) return poll_thread_calls(false);
+    is_between = true;
+    go_on.Notify();
+    came_back.WaitForNotification();
+  });
+  {
+    Runtime runtime(options());
+    ASSERT_TRUE(runtime.post([&] { go_on.WaitForNotification(); }).ok());
+    came_back.WaitForNotification();
+    EXPECT_TRUE(has_waited);
+  }
+  kernel_.before(KernelCall::kPark, nullptr);
+  kernel_.before(KernelCall::kClock, nullptr);
 }
 
 TEST_F(AdaptiveTest, AShutdownWaitsForWhatIsStuck) {
