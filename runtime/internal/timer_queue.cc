@@ -12,10 +12,12 @@ namespace epore::internal {
 TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
   absl::MutexLock lock(&mutex_);
   const State before = state_of(node);
-  wheel_.remove(node);
   node.is_due_ = false;
   node.interval_ = interval;
-  if (deadline == kNever || is_closed_) return {before, false, false};
+  if (deadline == kNever || is_closed_) {
+    wheel_.remove(node);
+    return {before, false, false};
+  }
   if (before != State::armed) node.entered();
   const bool is_earliest = insert(node, deadline);
   return {before, true, is_earliest};
@@ -80,7 +82,7 @@ void TimerQueue::close() {
 }
 
 bool TimerQueue::insert(TimerNode& node, std::int64_t deadline) {
-  wheel_.insert(node, deadline);
+  wheel_.move(node, deadline);
   if (deadline >= earliest_.load(std::memory_order_relaxed)) return false;
   earliest_.store(deadline, std::memory_order_release);
   return true;

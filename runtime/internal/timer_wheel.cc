@@ -14,12 +14,29 @@ void TimerWheel::insert(TimerNode& node, std::int64_t deadline) {
   ++size_;
 }
 
-void TimerWheel::link(TimerNode& node) {
-  const std::int64_t tick = std::max(to_tick(std::max<std::int64_t>(node.deadline_, 0)), tick_);
+void TimerWheel::move(TimerNode& node, std::int64_t deadline) {
+  if (node.slot_ < 0) {
+    insert(node, deadline);
+  } else if (deadline < node.deadline_) {
+    unlink(node);
+    node.deadline_ = deadline;
+    link(node);
+  } else {
+    Slot& slot = slots_[static_cast<std::size_t>(node.slot_)];
+    slot.is_stale |= node.deadline_ == slot.earliest;
+    node.deadline_ = deadline;
+  }
+}
+
+int TimerWheel::slot_of(std::int64_t deadline) const {
+  const std::int64_t tick = std::max(to_tick(std::max<std::int64_t>(deadline, 0)), tick_);
   const std::uint64_t difference = static_cast<std::uint64_t>(tick ^ tick_);
   const int level = difference == 0 ? 0 : (std::bit_width(difference) - 1) / 6;
-  const int digit = static_cast<int>((tick >> (6 * level)) & (kDigits - 1));
-  const int index = level * kDigits + digit;
+  return level * kDigits + static_cast<int>((tick >> (6 * level)) & (kDigits - 1));
+}
+
+void TimerWheel::link(TimerNode& node) {
+  const int index = slot_of(node.deadline_);
   Slot& slot = slots_[static_cast<std::size_t>(index)];
   node.slot_ = static_cast<std::int16_t>(index);
   node.previous_ = nullptr;
@@ -27,11 +44,10 @@ void TimerWheel::link(TimerNode& node) {
   if (slot.first != nullptr) slot.first->previous_ = &node;
   slot.first = &node;
   slot.earliest = std::min(slot.earliest, node.deadline_);
-  occupied_[static_cast<std::size_t>(level)] |= std::uint64_t{1} << digit;
+  occupied_[static_cast<std::size_t>(index / kDigits)] |= std::uint64_t{1} << (index % kDigits);
 }
 
-bool TimerWheel::remove(TimerNode& node) {
-  if (node.slot_ < 0) return false;
+void TimerWheel::unlink(TimerNode& node) {
   Slot& slot = slots_[static_cast<std::size_t>(node.slot_)];
   (node.previous_ != nullptr ? node.previous_->next_ : slot.first) = node.next_;
   if (node.next_ != nullptr) node.next_->previous_ = node.previous_;
@@ -42,6 +58,11 @@ bool TimerWheel::remove(TimerNode& node) {
   } else if (node.deadline_ == slot.earliest) {
     slot.is_stale = true;
   }
+}
+
+bool TimerWheel::remove(TimerNode& node) {
+  if (node.slot_ < 0) return false;
+  unlink(node);
   node.slot_ = -1;
   --size_;
   return true;
@@ -49,9 +70,10 @@ bool TimerWheel::remove(TimerNode& node) {
 
 void TimerWheel::advance(std::int64_t now, std::vector<TimerNode*>& due) {
   const std::int64_t target = std::max(to_tick(now), tick_);
+  sorted_.clear();
   later_.clear();
   for (int index = first_slot(); index >= 0 && slot_start(index) <= target; index = first_slot()) {
-    sorted_.clear();
+    const auto from = static_cast<std::ptrdiff_t>(sorted_.size());
     Slot& slot = slots_[static_cast<std::size_t>(index)];
     for (TimerNode* node = slot.first; node != nullptr;) {
       TimerNode* next = node->next_;
@@ -66,30 +88,44 @@ void TimerWheel::advance(std::int64_t now, std::vector<TimerNode*>& due) {
     slot = Slot();
     occupied_[static_cast<std::size_t>(index / kDigits)] &=
         ~(std::uint64_t{1} << (index % kDigits));
-    const auto earlier = [](const Due& a, const Due& b) { return a.deadline < b.deadline; };
-    std::reverse(sorted_.begin(), sorted_.end());  // a slot hangs the newest first
-    if (!std::is_sorted(sorted_.begin(), sorted_.end(), earlier)) {
-      std::sort(sorted_.begin(), sorted_.end(), earlier);
-    }
-    for (const Due& one : sorted_) due.push_back(one.node);
-    size_ -= sorted_.size();
+    std::reverse(sorted_.begin() + from, sorted_.end());  // a slot hangs the newest first
   }
+  const auto earlier = [](const Due& a, const Due& b) { return a.deadline < b.deadline; };
+  if (!std::is_sorted(sorted_.begin(), sorted_.end(), earlier)) {
+    std::sort(sorted_.begin(), sorted_.end(), earlier);
+  }
+  for (const Due& one : sorted_) due.push_back(one.node);
+  size_ -= sorted_.size();
   tick_ = target;
   for (TimerNode* node : later_) link(*node);
 }
 
 std::int64_t TimerWheel::next_deadline() {
-  const int index = first_slot();
-  if (index < 0) return kNever;
-  Slot& slot = slots_[static_cast<std::size_t>(index)];
-  if (slot.is_stale) {
-    slot.earliest = kNever;
-    for (const TimerNode* node = slot.first; node != nullptr; node = node->next_) {
-      slot.earliest = std::min(slot.earliest, node->deadline_);
-    }
-    slot.is_stale = false;
+  for (int index = first_slot(); index >= 0; index = first_slot()) {
+    const Slot& slot = slots_[static_cast<std::size_t>(index)];
+    if (slot.is_stale) refresh(index);
+    if (slot.first != nullptr) return slot.earliest;
   }
-  return slot.earliest;
+  return kNever;
+}
+
+// Moves what was put off to where it belongs, and looks for the earliest of the rest.
+void TimerWheel::refresh(int index) {
+  Slot& slot = slots_[static_cast<std::size_t>(index)];
+  std::int64_t earliest = kNever;
+  for (TimerNode* node = slot.first; node != nullptr;) {
+    TimerNode* const next = node->next_;
+    if (slot_of(node->deadline_) != index) {
+      unlink(*node);
+      link(*node);
+    } else {
+      earliest = std::min(earliest, node->deadline_);
+    }
+    node = next;
+  }
+  if (slot.first == nullptr) return;
+  slot.earliest = earliest;
+  slot.is_stale = false;
 }
 
 int TimerWheel::first_slot() const {

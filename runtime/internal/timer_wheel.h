@@ -53,8 +53,9 @@ class TimerNode {
 // Time is counted in ticks of 2^20 ns (about a millisecond) and a tick is written with eight digits
 // of six bits. A timer hangs in the level of the highest digit in which its tick differs from the
 // current one, in the slot of that digit. So all of level n are due before all of level n+1, and in
-// a level the slots are in order. Each slot knows its earliest deadline, so next_deadline() is
-// exact and nobody wakes up just to move timers to a lower level.
+// a level the slots are in order. (One that was put off may hang too early, never too late.) Each
+// slot knows its earliest deadline, so next_deadline() is exact and nobody wakes up just to move
+// timers to a lower level.
 //
 // One thread at a time.
 class TimerWheel {
@@ -63,6 +64,10 @@ class TimerWheel {
 
   // Puts a node that is not in the wheel. A deadline in the past is due at once; kNever is never.
   void insert(TimerNode& node, std::int64_t deadline);
+
+  // Gives it another deadline, whether it is in or not. One that is put off stays where it hangs
+  // until its old deadline is near: a timeout that every message puts off costs no more than this.
+  void move(TimerNode& node, std::int64_t deadline);
 
   // Takes it out; false if it was not in.
   bool remove(TimerNode& node);
@@ -83,11 +88,14 @@ class TimerWheel {
   struct Slot {
     TimerNode* first = nullptr;
     std::int64_t earliest = kNever;  // a lower bound if is_stale
-    bool is_stale = false;
+    bool is_stale = false;           // and some may belong into later slots
   };
 
   static std::int64_t to_tick(std::int64_t time) { return time >> 20; }
+  int slot_of(std::int64_t deadline) const;
   void link(TimerNode& node);
+  void unlink(TimerNode& node);
+  void refresh(int index);
   int first_slot() const;                   // of the earliest non-empty slot, or -1
   std::int64_t slot_start(int slot) const;  // the first tick of a slot
 

@@ -88,10 +88,14 @@ class Comparison {
 
   void run(int steps) {
     for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
-      switch (pick(4)) {
+      switch (pick(6)) {
         case 0:
         case 1:
           insert(pick(kNodes), deadline());
+          break;
+        case 3:
+        case 4:
+          move(pick(kNodes), deadline());
           break;
         case 2:
           remove(pick(kNodes));
@@ -173,6 +177,12 @@ class Comparison {
     places_[node] = by_deadline_.emplace(deadline, node);
   }
 
+  void move(std::uint64_t node, std::int64_t deadline) {
+    wheel_.move(*nodes_[node], deadline);
+    if (places_[node] != by_deadline_.end()) by_deadline_.erase(places_[node]);
+    places_[node] = by_deadline_.emplace(deadline, node);
+  }
+
   void remove(std::uint64_t node) {
     const bool was_in = places_[node] != by_deadline_.end();
     EXPECT_EQ(wheel_.remove(*nodes_[node]), was_in);
@@ -200,8 +210,11 @@ class Comparison {
 
   void check() {
     const std::int64_t earliest = by_deadline_.empty() ? kNever : by_deadline_.begin()->first;
-    EXPECT_EQ(wheel_.next_deadline(), earliest) << "at " << now_;
     EXPECT_EQ(wheel_.size(), by_deadline_.size());
+    // Not every time, as it puts what was put off where it belongs.
+    if (pick(3) == 0) {
+      EXPECT_EQ(wheel_.next_deadline(), earliest) << "at " << now_;
+    }
   }
 
   std::mt19937_64 random_;
