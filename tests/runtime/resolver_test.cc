@@ -87,9 +87,9 @@ TEST_F(ResolverTest, StartsNoThreadBeforeItIsNeeded) {
 
 TEST_F(ResolverTest, OneAfterTheOtherNeedsOneThread) {
   for (int i = 0; i < 10; ++i) {
-    absl::Notification idle;
-    kernel_.before(KernelCall::kPark, [&](const FaultKernel::Call&) {
-      if (!idle.HasBeenNotified()) idle.Notify();
+    const auto idle = std::make_shared<absl::Notification>();  // the hook's thread may keep it
+    kernel_.before(KernelCall::kPark, [idle](const FaultKernel::Call&) {
+      if (!idle->HasBeenNotified()) idle->Notify();
     });
     absl::Notification done;
     EXPECT_TRUE(resolver_
@@ -101,7 +101,7 @@ TEST_F(ResolverTest, OneAfterTheOtherNeedsOneThread) {
                            })
                     .ok());
     done.WaitForNotification();
-    idle.WaitForNotification();
+    idle->WaitForNotification();
     kernel_.before(KernelCall::kPark, nullptr);
   }
   EXPECT_EQ(started(), 1u);
