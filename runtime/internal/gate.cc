@@ -10,27 +10,7 @@
 #include "absl/log/check.h"
 #include "poll/sys/errno_status.h"
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define EPORE_SIGNALS_COME_LATE
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define EPORE_SIGNALS_COME_LATE
-#endif
-
 namespace epore::internal {
-namespace {
-
-// ThreadSanitizer runs a handler when its thread next makes a call that it knows. A signal between
-// its last look and the system call waits for the end of that call, so those are kept short there.
-#ifdef EPORE_SIGNALS_COME_LATE
-constexpr std::int64_t kLongestSleepByBell = 10'000'000;  // ns
-#else
-constexpr std::int64_t kLongestSleepByBell = kNever;
-#endif
-
-}  // namespace
 
 Gate::~Gate() {
   if (const int fd = bell(); fd >= 0) (void)kernel_.close(fd);
@@ -67,9 +47,6 @@ void Gate::sleep(By by, std::uint32_t seen, std::int64_t left) {
   if (by == By::park) {
     (void)kernel_.park(word_, seen, left);
     return;
-  }
-  if (kLongestSleepByBell != kNever && (left < 0 || left > kLongestSleepByBell)) {
-    left = kLongestSleepByBell;
   }
   pollfd bell_ready = {bell(), POLLIN, 0};
   const timespec timeout = {static_cast<time_t>(left / 1'000'000'000),

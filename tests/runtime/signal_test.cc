@@ -98,6 +98,10 @@ TEST_P(SignalTest, EitherSignalShutsDown) {
 }
 
 TEST_P(SignalTest, ASignalEndsTheWaitOfTheThreadThatItInterrupts) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer of gcc 12 now and then keeps back for good a signal that one "
+                  "thread sends to another, also from a bare poll(2)";
+#endif
   Observer observer;
   RuntimeOptions patient = options();
   patient.drain_timeout = absl::InfiniteDuration();
