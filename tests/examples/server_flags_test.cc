@@ -43,7 +43,8 @@ TEST_P(ServerFlags, ErrorsSayWhatAndWhere) {
   EXPECT_THAT(error({"--reactors=0"}), HasSubstr("--reactors=0"));
   EXPECT_THAT(error({"--address=localhost"}), AllOf(HasSubstr("address"), HasSubstr("localhost")));
   EXPECT_THAT(error({"--address=localhost:99999"}), HasSubstr("99999"));
-  EXPECT_THAT(error({"--selector=kqueue"}), AllOf(HasSubstr("--selector=kqueue"), HasSubstr("epoll")));
+  EXPECT_THAT(error({"--selector=kqueue"}),
+              AllOf(HasSubstr("--selector=kqueue"), HasSubstr("epoll")));
   EXPECT_THAT(error({"--no-such-flag"}), HasSubstr("no_such_flag"));
   EXPECT_THAT(error({"--address=name.invalid:0"}), HasSubstr("name.invalid"));
   EXPECT_THAT(error({"one", "two"}), HasSubstr("(see --help)"));
