@@ -1,12 +1,7 @@
 // The same echo on epore, on Boost.Asio and on a bare epoll loop: see README.md in this folder.
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "tests/bench/compare_flags.h"
 #include "tests/bench/machine.h"
+#include "tests/bench/output.h"
 #include "tests/bench/report.h"
 #include "tests/bench/rounds.h"
 
@@ -37,25 +33,6 @@ ABSL_FLAG(std::string, json, "", "also write everything to this file as JSON");
 namespace epore::bench {
 namespace {
 
-void show_progress(std::string_view what, double done) {
-  if (::isatty(STDERR_FILENO) == 0) return;
-  absl::FPrintF(stderr, "\r\033[K[%3.0f%%] %s", 100 * done, what);
-}
-
-// Bazel runs programs elsewhere than where its user is.
-std::filesystem::path for_user(const std::filesystem::path& path) {
-  const char* folder = std::getenv("BUILD_WORKING_DIRECTORY");
-  return folder == nullptr ? path : std::filesystem::path(folder) / path;
-}
-
-absl::Status write_file(const std::filesystem::path& path, std::string_view text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) return absl::UnknownError(absl::StrCat("cannot write ", path.string()));
-  return absl::OkStatus();
-}
-
 absl::Status run() {
   const absl::StatusOr<RoundsOptions> options =
       make_rounds_options({.contenders = absl::GetFlag(FLAGS_contenders),
@@ -69,16 +46,16 @@ absl::Status run() {
   // A file that cannot be written is to be known before the minutes of measuring.
   const std::string json = absl::GetFlag(FLAGS_json);
   if (!json.empty()) {
-    if (absl::Status status = write_file(for_user(json), ""); !status.ok()) return status;
+    if (absl::Status status = write_output(json, ""); !status.ok()) return status;
   }
 
   const absl::StatusOr<RoundsResult> result = run_rounds(*options, show_progress);
-  if (::isatty(STDERR_FILENO) != 0) absl::FPrintF(stderr, "\r\033[K");
+  clear_progress();
   if (!result.ok()) return result.status();
   const Machine machine = Machine::here();
   absl::PrintF("%s", text_report(*result, machine));
   if (json.empty()) return absl::OkStatus();
-  return write_file(for_user(json), json_report(*result, machine));
+  return write_output(json, json_report(*result, machine));
 }
 
 }  // namespace

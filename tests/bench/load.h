@@ -23,7 +23,10 @@ namespace epore::bench {
 struct LoadOptions {
   int connections = 1;
   std::size_t message_size = 64;
-  int depth = 1;  // messages in flight on each connection
+  int depth = 1;  // messages in flight on each connection; of an open loop: at most
+
+  // Messages per second of an open loop; 0: a closed loop.
+  double rate = 0;
 
   // No reply on any connection for so long is an error.
   absl::Duration stall_timeout = absl::Seconds(10);
@@ -40,13 +43,18 @@ struct LoadLimit {
 struct LoadResult {
   std::uint64_t messages = 0;  // all that were sent in the run, and all came back
   double rate = 0;             // messages per second up to the limit, without the last ones' tail
-  Histogram latency;           // in nanoseconds, from before its send to after its last recv
+  Histogram latency;           // in nanoseconds, from before its send to after its last recv; of an
+                               // open loop from when its send was intended
+  std::uint64_t unsent = 0;    // of an open loop: due in the run, but every connection that they
+                               // were for was full; in `latency` with the time until its end
   absl::Duration elapsed;
   CpuTime cpu;  // of the load itself
 };
 
-// Closed-loop load on an echo server: each connection sends its next message when one has come
-// back. One thread, the caller's. Every byte is compared.
+// Load on an echo server. Closed loop: each connection sends its next message when one has come
+// back. Open loop: messages are due at a constant rate, on one connection after the other, and
+// their latency counts from then on, so that a server that stalls pays for every message that it
+// should have answered meanwhile. One thread, the caller's. Every byte is compared.
 //
 //   auto load = Load::connect(server, {.connections = 50});
 //   (*load)->run({.duration = absl::Milliseconds(100)});            // warms up
@@ -66,11 +74,15 @@ class Load {
   explicit Load(const LoadOptions& options);
   absl::Status connect_all(const Endpoint& server);
   absl::Status wait_and_handle(Run& run);
+  absl::StatusOr<int> wait(const Run& run, std::uint64_t give_up_at);
+  absl::Status send_due(Run& run);
   absl::Status handle(Run& run, const epoll_event& event);
   absl::Status begin_messages(Run& run, LoadConnection& connection, int count, std::uint64_t now);
 
   const LoadOptions options_;
+  const std::uint64_t full_;  // how many messages may be in flight
   const StreamPattern pattern_;
+  std::size_t next_ = 0;  // whose turn it is in an open loop
   OwnedFd epoll_;
   std::vector<std::unique_ptr<LoadConnection>> connections_;
   std::vector<char> buffer_;

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "tests/bench/clock.h"
 #include "tests/bench/tcp.h"
 
 namespace epore::bench {
@@ -67,6 +68,38 @@ TEST(LoadTest, SendsJustTheMessagesItIsLimitedTo) {
     EXPECT_GT(result->rate, 0);
     EXPECT_GT(result->latency.min(), 0u);
   }
+}
+
+TEST(LoadTest, AnOpenLoopSendsWhatIsDueAndNoMore) {
+  TinyServer server(2, echo);
+  auto load = Load::connect(server.endpoint(), {.connections = 2, .depth = 1000, .rate = 10'000});
+  ASSERT_TRUE(load.ok()) << load.status();
+  const auto result = (*load)->run({.duration = absl::Milliseconds(20)});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->messages + result->unsent, 200u);
+  EXPECT_EQ(result->latency.count(), 200u);
+  const auto limited = (*load)->run({.messages = 7});
+  ASSERT_TRUE(limited.ok()) << limited.status();
+  EXPECT_EQ(limited->messages, 7u);
+}
+
+// One message at a time, and each takes as long as ten are due in.
+TEST(LoadTest, AnOpenLoopCountsFromWhenAMessageWasDue) {
+  TinyServer server(1, [](std::string&) {
+    const std::uint64_t end = now_ns() + 1'000'000;
+    while (now_ns() < end) {
+    }
+    return true;
+  });
+  auto load = Load::connect(server.endpoint(), {.rate = 10'000});
+  ASSERT_TRUE(load.ok()) << load.status();
+  const auto result = (*load)->run({.duration = absl::Milliseconds(20)});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_LE(result->messages, 21u);
+  EXPECT_EQ(result->messages + result->unsent, 200u);
+  EXPECT_EQ(result->latency.count(), 200u);
+  EXPECT_GT(result->latency.max(), 15'000'000u);
+  EXPECT_GT(result->latency.quantile(0.5), 5'000'000u);
 }
 
 TEST(LoadTest, StopsAfterItsTimeWithNothingInFlight) {

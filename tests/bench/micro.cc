@@ -1,11 +1,6 @@
 // What single operations cost on epore and on Boost.Asio: see README.md in this folder.
 
-#include <unistd.h>
-
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +19,7 @@
 #include "tests/bench/micro_cases.h"
 #include "tests/bench/micro_report.h"
 #include "tests/bench/micro_side.h"
+#include "tests/bench/output.h"
 
 ABSL_FLAG(std::string, dispatch, "",
           "epore's: who runs callbacks; empty: the runtime's default, see RuntimeOptions");
@@ -36,17 +32,6 @@ ABSL_FLAG(std::string, json, "", "also write everything to this file as JSON");
 
 namespace epore::bench {
 namespace {
-
-void show_progress(std::string_view what, double done) {
-  if (::isatty(STDERR_FILENO) == 0) return;
-  absl::FPrintF(stderr, "\r\033[K[%3.0f%%] %s", 100 * done, what);
-}
-
-// Bazel runs programs elsewhere than where its user is.
-std::filesystem::path for_user(const std::filesystem::path& path) {
-  const char* folder = std::getenv("BUILD_WORKING_DIRECTORY");
-  return folder == nullptr ? path : std::filesystem::path(folder) / path;
-}
 
 absl::StatusOr<std::vector<std::unique_ptr<MicroSide>>> make_sides() {
   std::optional<Dispatch> dispatch;
@@ -74,16 +59,13 @@ absl::Status run() {
                                 .scale = absl::GetFlag(FLAGS_scale),
                                 .filter = absl::GetFlag(FLAGS_cases)};
   const absl::StatusOr<MicroResult> result = run_micro(*sides, options, show_progress);
-  if (::isatty(STDERR_FILENO) != 0) absl::FPrintF(stderr, "\r\033[K");
+  clear_progress();
   if (!result.ok()) return result.status();
   const Machine machine = Machine::here();
   absl::PrintF("%s", text_report(*result, machine));
   const std::string path = absl::GetFlag(FLAGS_json);
   if (path.empty()) return absl::OkStatus();
-  std::ofstream file(for_user(path), std::ios::binary);
-  file << json_report(*result, machine);
-  file.close();
-  return file ? absl::OkStatus() : absl::UnknownError(absl::StrCat("cannot write ", path));
+  return write_output(path, json_report(*result, machine));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "tests/bench/affinity.h"
+#include "tests/bench/contender_set.h"
 #include "tests/bench/contender_spec.h"
 #include "tests/bench/sample.h"
 
@@ -25,12 +26,6 @@ struct RoundsOptions {
   int depth = 1;
 
   absl::Status check() const;
-};
-
-struct Contender {
-  ContenderSpec spec;
-  std::string version;
-  std::string skipped;  // why it took no part; empty: it did
 };
 
 // A number of connections, and what the contenders made of it.

@@ -1,0 +1,191 @@
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tests/bench/arena/arena_report.h"
+#include "tests/bench/arena/arena_run.h"
+#include "tests/bench/arena/svg_chart.h"
+#include "tests/bench/arena/trials.h"
+#include "tests/bench/sample.h"
+#include "tests/bench/statistics.h"
+
+namespace epore::bench {
+namespace {
+
+constexpr std::string_view kStyle = R"css(
+:root { color-scheme: light dark; --ink: #1c2330; --soft: #667085; --line: #d9dee7; --page: #ffffff;
+  --card: #f5f7fa; --epore: #2563eb; --asio: #e8833a; --libuv: #2f9e6e; --libevent: #9b5de5;
+  --floor: #98a2b3; --good: #15803d; --bad: #b42318; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #333b49;
+  --page: #12161d; --card: #1a202a; --epore: #6ea0ff; --asio: #f0a060; --libuv: #55c596;
+  --libevent: #bb8cf5; --floor: #6b7688; --good: #5dd088; --bad: #ff8b80; } }
+body { margin: 0 auto; padding: 24px; max-width: 1320px; background: var(--page); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif; }
+h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 20px; margin: 36px 0 4px; }
+h3 { font-size: 15px; margin: 18px 0 6px; }
+p { margin: 4px 0 12px; max-width: 900px; } .soft { color: var(--soft); font-size: 13px; }
+.charts { display: flex; flex-wrap: wrap; gap: 14px; }
+.chart { background: var(--card); border-radius: 8px; padding: 10px; max-width: 100%; height: auto; }
+.chart text { font: 11px system-ui, sans-serif; fill: var(--ink); }
+.chart .title { font-weight: 600; font-size: 12px; } .chart .label { text-anchor: end; }
+.chart .tick { text-anchor: middle; fill: var(--soft); } .chart .value { fill: var(--soft); }
+.grid { stroke: var(--line); } .whisker { stroke: var(--ink); stroke-width: 1.5; opacity: .7; }
+.range { stroke-width: 2; opacity: .55; }
+.epore { fill: var(--epore); stroke: var(--epore); } .asio { fill: var(--asio); stroke: var(--asio); }
+.libuv { fill: var(--libuv); stroke: var(--libuv); }
+.libevent { fill: var(--libevent); stroke: var(--libevent); }
+.floor { fill: var(--floor); stroke: var(--floor); } rect { stroke: none !important; }
+table { border-collapse: collapse; margin: 8px 0 16px; font-size: 13px; }
+th, td { padding: 4px 12px; border-bottom: 1px solid var(--line); text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+.met { color: var(--good); font-weight: 600; } .missed { color: var(--bad); font-weight: 600; }
+.warning { color: var(--bad); } details > summary { cursor: pointer; margin: 10px 0; }
+)css";
+
+std::string_view family(const Contender& contender) {
+  const std::string& name = contender.spec.name;
+  if (absl::StartsWith(name, "epore")) return "epore";
+  if (absl::StartsWith(name, "asio")) return "asio";
+  if (name == "libuv" || name == "libevent") return name;
+  return "floor";
+}
+
+std::string table(const Rows& rows) {
+  if (rows.empty()) return "";
+  std::string html = "<table>\n";
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    html += "<tr>";
+    for (const std::string& cell : rows[i]) {
+      const std::string_view tag = i == 0 ? "th" : "td";
+      const std::string_view css = cell == "met"       ? " class=\"met\""
+                                   : cell == "not met" ? " class=\"missed\""
+                                                       : "";
+      absl::StrAppend(&html, "<", tag, css, ">", escape_html(cell), "</", tag, ">");
+    }
+    html += "</tr>\n";
+  }
+  return html + "</table>\n";
+}
+
+std::string measure_chart(const ArenaResult& result, const TrialResult& trial,
+                          const Measure& measure, std::string_view title) {
+  std::vector<Bar> bars;
+  for (std::size_t i = 0; i < trial.samples.size(); ++i) {
+    if (trial.samples[i].empty()) continue;
+    const Quartiles q = quartiles(values(trial.samples[i], measure.value));
+    bars.push_back({.label = result.contenders[i].spec.label,
+                    .css_class = std::string(family(result.contenders[i])),
+                    .value = q.median,
+                    .low = q.low,
+                    .high = q.high,
+                    .text = format_value(measure, q.median)});
+  }
+  return bar_chart(title, bars);
+}
+
+std::string latency_chart(const ArenaResult& result, const TrialResult& trial) {
+  std::vector<Percentiles> rows;
+  for (std::size_t i = 0; i < trial.samples.size(); ++i) {
+    if (trial.samples[i].empty()) continue;
+    const auto median = [&](double Sample::*value) {
+      return quartiles(values(trial.samples[i], value)).median;
+    };
+    rows.push_back({.label = result.contenders[i].spec.label,
+                    .css_class = std::string(family(result.contenders[i])),
+                    .p50 = median(&Sample::p50_us),
+                    .p99 = median(&Sample::p99_us),
+                    .p999 = median(&Sample::p999_us)});
+  }
+  return percentile_chart("Latency: p50, p99 (in us), p99.9", rows);
+}
+
+std::string trial_charts(const ArenaResult& result, const TrialResult& trial) {
+  std::string html =
+      absl::StrCat("<h3>", escape_html(trial.trial.title), "</h3>\n<div class=\"charts\">\n");
+  bool has_latency = false;
+  for (const Measure* measure : trial.trial.measures) {
+    if (measure == &kCpu) {
+      html += measure_chart(result, trial, kCpu, "Server CPU, ns (less is better)");
+    } else if (measure == &kRate) {
+      html += measure_chart(result, trial, kRate, "Rate, thousands per second (more is better)");
+    } else if (!std::exchange(has_latency, true)) {
+      html += latency_chart(result, trial);
+    }
+  }
+  return html + "</div>\n";
+}
+
+// The first small ones are open, the others are to be opened: 24 echo trials fill screens.
+bool is_open(const Trial& trial) {
+  return trial.group != "echo" || absl::EndsWith(trial.id, "x64x1");
+}
+
+std::string group_section(const ArenaResult& result, const TrialGroup& group) {
+  std::string open, closed;
+  for (const TrialResult& trial : result.trials) {
+    if (trial.trial.group != group.name) continue;
+    (is_open(trial.trial) ? open : closed) += trial_charts(result, trial);
+  }
+  if (open.empty() && closed.empty()) return "";
+  std::string html =
+      absl::StrCat("<section>\n<h2>", group.title, "</h2>\n<p>", group.text, "</p>\n", open);
+  if (!closed.empty()) {
+    absl::StrAppend(&html, "<details><summary>More sizes and depths</summary>\n", closed,
+                    "</details>\n");
+  }
+  return html + "</section>\n";
+}
+
+std::string section(std::string_view title, std::string_view text, const Rows& rows) {
+  if (rows.empty()) return "";
+  return absl::StrCat("<section>\n<h2>", title, "</h2>\n<p>", text, "</p>\n", table(rows),
+                      "</section>\n");
+}
+
+}  // namespace
+
+std::string arena_html(const ArenaResult& result, const Machine& machine) {
+  std::string html = absl::StrCat(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
+      "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>epore: the "
+      "arena</title>\n<style>",
+      kStyle, "</style>\n</head>\n<body>\n<h1>epore: the arena</h1>\n<p class=\"soft\">",
+      escape_html(conditions(result, machine)), ".</p>\n");
+  for (const std::string& warning : arena_warnings(result, machine)) {
+    absl::StrAppend(&html, "<p class=\"warning\">", escape_html(warning), "</p>\n");
+  }
+  absl::StrAppend(&html, table(goal_rows(result)));
+  if (const std::string text = tally(result); !text.empty()) {
+    absl::StrAppend(&html, "<p>", text, "</p>\n");
+  }
+  for (const TrialGroup& group : trial_groups()) html += group_section(result, group);
+  html += section("Idle connections",
+                  "Each has echoed a message before. Memory is the process's "
+                  "own; a wakeup is any thread of it being put on a core.",
+                  idle_rows(result));
+  html += section("Single operations", "epore and Boost.Asio in one process, in turns.",
+                  micro_rows(result));
+  html += section("Compiling", "The bare include, and the echo program.", compile_rows(result));
+  html += section("Size of the echo programs",
+                  "With the command-line flags that all share: "
+                  "echo_epoll is what there is without any library.",
+                  size_rows(result));
+  html += section("Where epore is behind", "By more than the interval.", behind_rows(result));
+  Rows contenders = {{"contender", "version"}};
+  for (const Contender& contender : result.contenders) {
+    contenders.push_back(
+        {contender.spec.label, contender.skipped.empty()
+                                   ? contender.version
+                                   : absl::StrCat("skipped: ", contender.skipped)});
+  }
+  html +=
+      section("Contenders", "NAME:FLAG=VALUE is the program echo_NAME with that flag.", contenders);
+  return html + "</body>\n</html>\n";
+}
+
+}  // namespace epore::bench

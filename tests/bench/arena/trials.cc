@@ -1,0 +1,205 @@
+#include "tests/bench/arena/trials.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "tests/bench/arena/broadcast_load.h"
+#include "tests/bench/arena/slow_neighbour.h"
+#include "tests/bench/arena/trial.h"
+#include "tests/bench/clock.h"
+#include "tests/bench/cpu_time.h"
+#include "tests/bench/echo_round.h"
+#include "tests/bench/echo_server.h"
+#include "tests/bench/load.h"
+#include "tests/bench/sample.h"
+#include "tests/bench/short_connections.h"
+
+namespace epore::bench {
+namespace {
+
+std::string size_text(std::size_t bytes) {
+  return bytes < 1024 ? absl::StrCat(bytes, " B") : absl::StrCat(bytes / 1024, " KiB");
+}
+
+std::string load_text(const LoadOptions& load) {
+  return absl::StrCat(load.connections, load.connections == 1 ? " connection, " : " connections, ",
+                      size_text(load.message_size), ", ", load.depth, " in flight");
+}
+
+Trial echo(const LoadOptions& load) {
+  return {.id = absl::StrCat("echo/", load.connections, "x", load.message_size, "x", load.depth),
+          .group = "echo",
+          .title = load_text(load),
+          .measures = {&kCpu, &kRate, &kP50, &kP99, &kP999},
+          .run = [load](const EchoServer& server, absl::Duration round) {
+            return run_echo_round(server, load, round);
+          }};
+}
+
+Trial open_loop(int connections, double rate) {
+  // Deep enough for a stall of some tens of milliseconds.
+  const LoadOptions load = {.connections = connections, .depth = 256, .rate = rate};
+  return {.id = absl::StrCat("open/", connections, "@", rate),
+          .group = "open",
+          .title = absl::StrCat(rate, "/s on ", connections, " connections, 64 B"),
+          .measures = {&kP99, &kP50, &kP999, &kCpu},
+          .run = [load](const EchoServer& server, absl::Duration round) {
+            return run_echo_round(server, load, round);
+          }};
+}
+
+Trial slow_neighbour(int connections) {
+  const LoadOptions load = {.connections = connections};
+  return {.id = absl::StrCat("neighbour/", connections),
+          .group = "neighbour",
+          .title = absl::StrCat(connections, " connections beside a slow one"),
+          .cores = Cores::all,
+          .measures = {&kP99, &kP50, &kP999, &kRate},
+          .run = [load](const EchoServer& server, absl::Duration round) -> absl::StatusOr<Sample> {
+            absl::StatusOr<std::unique_ptr<SlowNeighbour>> neighbour =
+                SlowNeighbour::start(server.endpoint());
+            if (!neighbour.ok()) return neighbour.status();
+            const absl::StatusOr<Sample> sample = run_echo_round(server, load, round);
+            const absl::Status stopped = (*neighbour)->stop();
+            return stopped.ok() ? sample : stopped;
+          }};
+}
+
+Trial cpu_heavy(Cores cores) {
+  const LoadOptions load = {.connections = 50};
+  const bool is_one = cores == Cores::one;
+  return {.id = is_one ? "cpu/one_core" : "cpu/all_cores",
+          .group = "cpu",
+          .title = is_one ? "50 connections, 100 us each, server on one core"
+                          : "50 connections, 100 us each, all cores",
+          .server_flags = {"--work_us=100"},
+          .cores = cores,
+          .measures = {&kRate, &kP50, &kP99},
+          .run = [load](const EchoServer& server, absl::Duration round) {
+            return run_echo_round(server, load, round);
+          }};
+}
+
+Trial ten_sends() {
+  const LoadOptions load = {.connections = 50, .message_size = 640};
+  return {.id = "ten_sends/50",
+          .group = "ten_sends",
+          .title = "50 connections, ten sends of 64 B",
+          .server_flags = {"--reply=ten_sends"},
+          .measures = {&kCpu, &kRate, &kP50, &kP99},
+          .run = [load](const EchoServer& server, absl::Duration round) {
+            return run_echo_round(server, load, round);
+          }};
+}
+
+Trial broadcast(int connections) {
+  return {.id = absl::StrCat("broadcast/", connections),
+          .group = "broadcast",
+          .title = absl::StrCat("to ", connections, " connections, 64 B"),
+          .server_flags = {"--reply=broadcast"},
+          .measures = {&kCpu, &kRate, &kP50, &kP99},
+          .run = [connections](const EchoServer& server,
+                               absl::Duration round) -> absl::StatusOr<Sample> {
+            absl::StatusOr<std::unique_ptr<BroadcastLoad>> load =
+                BroadcastLoad::connect(server.endpoint(), {.connections = connections});
+            if (!load.ok()) return load.status();
+            return measure(server, [&] { return (*load)->run(round); });
+          }};
+}
+
+absl::StatusOr<LoadResult> churn_for(ShortConnections& clients, absl::Duration duration) {
+  constexpr std::uint64_t kAtATime =
+      200;  // the tail, when fewer than `parallel` are left, is short
+  const CpuTime cpu_before = thread_cpu_time();
+  const std::uint64_t start = now_ns();
+  const std::uint64_t deadline = deadline_ns(duration);
+  LoadResult result;
+  do {
+    if (absl::Status status = clients.run(kAtATime); !status.ok()) return status;
+    result.messages += kAtATime;
+  } while (now_ns() < deadline);
+  const std::uint64_t elapsed = now_ns() - start;
+  result.rate = static_cast<double>(result.messages) * 1e9 / static_cast<double>(elapsed);
+  result.elapsed = absl::Nanoseconds(elapsed);
+  result.cpu = thread_cpu_time() - cpu_before;
+  return result;
+}
+
+Trial churn() {
+  return {.id = "churn/20",
+          .group = "churn",
+          .title = "20 at a time, 64 B each",
+          .measures = {&kCpu, &kRate},
+          .run = [](const EchoServer& server, absl::Duration round) -> absl::StatusOr<Sample> {
+            absl::StatusOr<std::unique_ptr<ShortConnections>> clients =
+                ShortConnections::make(server.endpoint(), {.parallel = 20});
+            if (!clients.ok()) return clients.status();
+            absl::StatusOr<LoadResult> warm = churn_for(**clients, round / 5);
+            if (!warm.ok()) return warm.status();
+            return measure(server, [&] { return churn_for(**clients, round); });
+          }};
+}
+
+}  // namespace
+
+const std::vector<TrialGroup>& trial_groups() {
+  static const auto& groups = *new std::vector<TrialGroup>{
+      {"echo", "Echo",
+       "Closed loop: a connection sends its next message when one has come back. CPU is what the "
+       "server used for a message. Where the load is the limit, rate and latency are the load's, "
+       "and CPU is what counts."},
+      {"open", "Echo at a constant rate",
+       "Open loop: messages are due at a constant rate, and latency counts from when each was due, "
+       "whether or not the server kept up."},
+      {"neighbour", "A slow neighbour",
+       "Beside connections that echo, one connection's callback burns 20 ms of CPU for each of its "
+       "messages, one after the other. What is shown is what the others get. All cores."},
+      {"cpu", "CPU-heavy handlers",
+       "Each callback burns 100 us of CPU. On all cores a server that uses them answers more."},
+      {"ten_sends", "Ten small sends",
+       "A message is answered by ten sends of a tenth each, one after the other in one callback."},
+      {"broadcast", "Broadcast",
+       "A message to one connection goes to all of them; the rate counts what arrives, latency is "
+       "until the last one has it."},
+      {"churn", "Short connections",
+       "Connect, send a message, read its echo, go. The rate counts connections, and so does CPU."},
+  };
+  return groups;
+}
+
+std::vector<Trial> make_trials(bool quick) {
+  std::vector<Trial> trials;
+  if (quick) {
+    for (const int connections : {1, 50, 500}) trials.push_back(echo({.connections = connections}));
+    trials.push_back(echo({.connections = 50, .message_size = 4096, .depth = 16}));
+    trials.push_back(open_loop(50, 20'000));
+  } else {
+    for (const std::size_t size : {64, 4096, 65'536}) {
+      for (const int depth : {1, 16}) {
+        for (const int connections : {1, 50, 500, 2000}) {
+          trials.push_back(
+              echo({.connections = connections, .message_size = size, .depth = depth}));
+        }
+      }
+    }
+    for (const double rate : {5'000, 20'000, 40'000}) trials.push_back(open_loop(50, rate));
+    trials.push_back(open_loop(500, 20'000));
+  }
+  trials.push_back(churn());
+  trials.push_back(ten_sends());
+  trials.push_back(broadcast(quick ? 200 : 1000));
+  trials.push_back(cpu_heavy(Cores::one));
+  trials.push_back(cpu_heavy(Cores::all));
+  trials.push_back(slow_neighbour(50));
+  return trials;
+}
+
+}  // namespace epore::bench
