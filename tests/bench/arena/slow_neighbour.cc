@@ -58,7 +58,7 @@ absl::Status SlowNeighbour::talk() {
   char message[kMessage];
   std::memset(message, 0x80, sizeof message);
   message[0] = 'S';
-  while (!is_over_.load(std::memory_order_relaxed)) {
+  do {
     if (::send(fd_.get(), message, sizeof message, MSG_NOSIGNAL) != kMessage) {
       return errno_status(errno, "the slow neighbour's send");
     }
@@ -74,7 +74,7 @@ absl::Status SlowNeighbour::talk() {
       return absl::DataLossError("wrong bytes came back to the slow neighbour");
     }
     messages_.fetch_add(1, std::memory_order_relaxed);
-  }
+  } while (!is_over_.load(std::memory_order_relaxed));
   return absl::OkStatus();
 }
 

@@ -56,8 +56,8 @@ TrialResult trial(const std::string& id, const std::vector<double>& cpus) {
 
 ArenaResult example() {
   ArenaResult result;
-  for (const ContenderSpec& spec :
-       parse_contenders("epoll,epore,asio,asio:threads=2,asio_uring").value()) {
+  const auto specs = parse_contenders("epoll,epore,asio,asio:threads=2,asio_uring").value();
+  for (const ContenderSpec& spec : specs) {
     result.contenders.push_back({.spec = spec, .version = "1", .skipped = {}});
   }
   result.trials = {trial("echo/1x64x1", {100, 102, 110, 120, 0}),
