@@ -50,7 +50,7 @@ int skip_contender(std::string_view why) {
 
 int fail_contender(const absl::Status& status) {
   absl::FPrintF(stderr, "error: %s\n", status.message());
-  return 1;
+  return absl::IsInvalidArgument(status) ? 2 : 1;
 }
 
 }  // namespace epore::bench

@@ -12,6 +12,10 @@ namespace epore::bench {
 //
 //   --address=HOST:PORT   where to listen; port 0: any (the default)
 //   --parent=PID          end with this process, also when it is killed
+//   --work_us=N           microseconds of CPU that each callback burns before it answers
+//   --reply=WAY           echo (the default), ten_sends or broadcast, see contender_work.h
+//
+// Bytes that begin with 'S' when a callback gets them cost it 20 ms of CPU before it answers.
 //
 // The first line on stdout is "LISTEN HOST:PORT" once connections are accepted, the second "VERSION
 // ..." with what is behind the server; or the only one is "SKIP why". SIGTERM ends it with exit 0.
@@ -28,7 +32,7 @@ void announce_contender(std::string_view address, std::string_view version);
 // Says on stdout that this contender cannot run here; returns the exit code for main().
 int skip_contender(std::string_view why);
 
-// Says on stderr what went wrong; returns the exit code for main().
+// Says on stderr what went wrong; returns the exit code for main(): 2 for a bad flag.
 int fail_contender(const absl::Status& status);
 
 }  // namespace epore::bench

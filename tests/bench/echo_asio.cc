@@ -15,14 +15,27 @@ ABSL_FLAG(int, contexts, 1,
 ABSL_FLAG(bool, locking, true,
           "with one thread: false gives BOOST_ASIO_CONCURRENCY_HINT_UNSAFE instead of 1");
 
-#ifndef EPORE_HAVE_BOOST
+#if !defined(EPORE_HAVE_BOOST)
 
 int main(int argc, char** argv) {
   epore::bench::begin_contender(argc, argv, "An echo server on Boost.Asio (built without Boost).");
   return epore::bench::skip_contender("built without Boost");
 }
 
+#elif defined(EPORE_ASIO_URING) && !defined(EPORE_HAVE_LIBURING)
+
+int main(int argc, char** argv) {
+  epore::bench::begin_contender(argc, argv,
+                                "An echo server on Boost.Asio and io_uring (not built).");
+  return epore::bench::skip_contender("built without liburing");
+}
+
 #else
+
+#ifdef EPORE_ASIO_URING
+#define BOOST_ASIO_HAS_IO_URING 1
+#define BOOST_ASIO_DISABLE_EPOLL 1
+#endif
 
 #include <sys/socket.h>
 
@@ -31,7 +44,9 @@ int main(int argc, char** argv) {
 #include <boost/version.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -40,6 +55,7 @@ int main(int argc, char** argv) {
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "tests/bench/contender_work.h"
 #include "tests/bench/tcp.h"
 
 namespace epore::bench {
@@ -50,6 +66,14 @@ using boost::system::error_code;
 using Socket = asio::basic_stream_socket<asio::ip::tcp, asio::io_context::executor_type>;
 using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, asio::io_context::executor_type>;
 using SignalSet = asio::basic_signal_set<asio::io_context::executor_type>;
+
+#ifdef BOOST_ASIO_HAS_IO_URING
+constexpr char kEngine[] = ", io_uring";
+#else
+constexpr char kEngine[] = "";
+#endif
+
+ContenderWork work;
 
 // A connection: reads what is there, writes it back, and so on. Its operations follow one another,
 // so it needs no strand on a context with several threads. Each handler owns the session, and
@@ -63,7 +87,13 @@ class Session {
     session.socket_.async_read_some(
         asio::buffer(session.buffer_),
         [self = std::move(self)](const error_code& error, std::size_t size) mutable {
-          if (!error) write(std::move(self), size);
+          if (error) return;
+          work.burn_for(self->buffer_[0]);
+          if (work.reply == Reply::ten_sends) {
+            write_piece(std::move(self), size, 0);
+          } else {
+            write(std::move(self), size);
+          }
         });
   }
 
@@ -76,7 +106,93 @@ class Session {
                       });
   }
 
+  // One write at a time is what a stream of Asio allows.
+  static void write_piece(std::shared_ptr<Session> self, std::size_t size, std::size_t begin) {
+    if (begin == size) return read(std::move(self));
+    Session& session = *self;
+    const std::size_t left = size - begin;
+    const std::size_t tenth = size / 10;
+    const std::size_t piece = tenth == 0 || left < 2 * tenth ? left : tenth;
+    asio::async_write(
+        session.socket_, asio::buffer(session.buffer_.data() + begin, piece),
+        [self = std::move(self), size, begin, piece](const error_code& error, std::size_t) mutable {
+          if (!error) write_piece(std::move(self), size, begin + piece);
+        });
+  }
+
   Socket socket_;
+  std::array<char, 16 * 1024> buffer_;
+};
+
+// A connection of a broadcast, which may be written to at any time: all that concerns it runs on
+// its strand.
+class Member : public std::enable_shared_from_this<Member> {
+ public:
+  using Message = std::shared_ptr<const std::string>;
+
+  // All of them.
+  class Hub {
+   public:
+    void add(std::shared_ptr<Member> member) {
+      const std::lock_guard lock(mutex_);
+      members_.push_back(std::move(member));
+    }
+    void remove(const Member* member) {
+      const std::lock_guard lock(mutex_);
+      std::erase_if(members_, [&](const auto& other) { return other.get() == member; });
+    }
+    void send(const Message& message) {
+      const std::lock_guard lock(mutex_);
+      for (const std::shared_ptr<Member>& member : members_) {
+        asio::post(member->strand_, [member, message] { member->deliver(message); });
+      }
+    }
+
+   private:
+    std::mutex mutex_;
+    std::vector<std::shared_ptr<Member>> members_;
+  };
+
+  Member(Socket socket, Hub& hub)
+      : strand_(socket.get_executor()), socket_(std::move(socket)), hub_(hub) {}
+
+  void start() {
+    hub_.add(shared_from_this());
+    asio::dispatch(strand_, [self = shared_from_this()] { self->read(); });
+  }
+
+ private:
+  void read() {
+    socket_.async_read_some(
+        asio::buffer(buffer_),
+        asio::bind_executor(
+            strand_, [self = shared_from_this()](const error_code& error, std::size_t size) {
+              if (error) return self->hub_.remove(self.get());
+              work.burn_for(self->buffer_[0]);
+              self->hub_.send(std::make_shared<const std::string>(self->buffer_.data(), size));
+              self->read();
+            }));
+  }
+
+  void deliver(const Message& message) {
+    outbox_.push_back(message);
+    if (outbox_.size() == 1) write();
+  }
+
+  void write() {
+    asio::async_write(socket_, asio::buffer(*outbox_.front()),
+                      asio::bind_executor(strand_, [self = shared_from_this()](
+                                                       const error_code& error, std::size_t) {
+                        if (error) return;  // the read finds out as well
+                        self->outbox_.pop_front();
+                        if (!self->outbox_.empty()) self->write();
+                      }));
+  }
+
+  asio::strand<asio::io_context::executor_type> strand_;
+  Socket socket_;
+  Hub& hub_;
+  std::deque<Message> outbox_;
   std::array<char, 16 * 1024> buffer_;
 };
 
@@ -95,7 +211,11 @@ class Server {
     asio::io_context& context = *contexts_[next_++ % contexts_.size()];
     acceptor_.async_accept(context, [this](const error_code& error, Socket socket) {
       if (error == asio::error::operation_aborted) return;
-      if (!error) start(std::move(socket));
+      if (!error && work.reply == Reply::broadcast) {
+        std::make_shared<Member>(std::move(socket), hub_)->start();
+      } else if (!error) {
+        start(std::move(socket));
+      }
       accept();
     });
   }
@@ -113,9 +233,13 @@ class Server {
   std::vector<std::unique_ptr<asio::io_context>>& contexts_;
   std::size_t next_ = 0;
   Acceptor acceptor_;
+  Member::Hub hub_;
 };
 
 absl::Status serve() {
+  const absl::StatusOr<ContenderWork> flags = ContenderWork::from_flags();
+  if (!flags.ok()) return flags.status();
+  work = *flags;
   const int threads = absl::GetFlag(FLAGS_threads);
   const int contexts = absl::GetFlag(FLAGS_contexts);
   const bool is_locking = absl::GetFlag(FLAGS_locking);
@@ -142,11 +266,12 @@ absl::Status serve() {
   std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards;
   for (auto& context : all) guards.push_back(asio::make_work_guard(*context));
 
-  announce_contender(absl::StrCat(server.local_endpoint().address().to_string(), ":",
-                                  server.local_endpoint().port()),
-                     absl::StrCat(BOOST_ASIO_VERSION / 100000, ".", BOOST_ASIO_VERSION / 100 % 1000,
-                                  ".", BOOST_ASIO_VERSION % 100, " (Boost ", BOOST_VERSION / 100000,
-                                  ".", BOOST_VERSION / 100 % 1000, ".", BOOST_VERSION % 100, ")"));
+  announce_contender(
+      absl::StrCat(server.local_endpoint().address().to_string(), ":",
+                   server.local_endpoint().port()),
+      absl::StrCat(BOOST_ASIO_VERSION / 100000, ".", BOOST_ASIO_VERSION / 100 % 1000, ".",
+                   BOOST_ASIO_VERSION % 100, " (Boost ", BOOST_VERSION / 100000, ".",
+                   BOOST_VERSION / 100 % 1000, ".", BOOST_VERSION % 100, ")", kEngine));
 
   std::vector<std::thread> others;
   for (int i = 1; i < threads; ++i) others.emplace_back([&all] { all.front()->run(); });
@@ -164,6 +289,14 @@ int main(int argc, char** argv) {
   try {
     const absl::Status status = epore::bench::serve();
     return status.ok() ? 0 : epore::bench::fail_contender(status);
+  } catch (const boost::system::system_error& error) {
+#ifdef BOOST_ASIO_HAS_IO_URING
+    if (error.code() == boost::system::errc::operation_not_permitted ||
+        error.code() == boost::system::errc::function_not_supported) {
+      return epore::bench::skip_contender("io_uring is refused here");
+    }
+#endif
+    return epore::bench::fail_contender(absl::UnknownError(error.what()));
   } catch (const std::exception& error) {
     return epore::bench::fail_contender(absl::UnknownError(error.what()));
   }

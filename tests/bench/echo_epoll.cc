@@ -11,13 +11,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "poll/owned_fd.h"
 #include "poll/sys/errno_status.h"
 #include "tests/bench/contender_program.h"
+#include "tests/bench/contender_work.h"
 #include "tests/bench/tcp.h"
 
 namespace epore::bench {
@@ -31,6 +34,9 @@ struct EventQueue {
   int listener;
 };
 
+ContenderWork work;
+std::vector<int> everyone;  // of a broadcast; in no other case kept
+
 void accept_connections(const EventQueue& queue) {
   for (;;) {
     const int fd = ::accept4(queue.listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -40,7 +46,11 @@ void accept_connections(const EventQueue& queue) {
     // Edge-triggered is the cheaper: a level-triggered connection goes back to the ready list after
     // it was reported, to be looked at and found empty by the next epoll_wait(2).
     epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.fd = fd}};
-    if (::epoll_ctl(queue.fd, EPOLL_CTL_ADD, fd, &event) != 0) ::close(fd);
+    if (::epoll_ctl(queue.fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+      ::close(fd);
+    } else if (work.reply == Reply::broadcast) {
+      everyone.push_back(fd);
+    }
   }
 }
 
@@ -61,13 +71,38 @@ bool send_all(int fd, const char* bytes, std::size_t size) {
   return true;
 }
 
+// False: the peer is gone.
+bool answer(int fd, const char* bytes, std::size_t size) {
+  work.burn_for(bytes[0]);
+  if (work.reply == Reply::echo) return send_all(fd, bytes, size);
+  bool is_open = true;
+  if (work.reply == Reply::ten_sends) {
+    for_ten_pieces(size, [&](std::size_t offset, std::size_t piece) {
+      is_open = is_open && send_all(fd, bytes + offset, piece);
+    });
+  } else {
+    // Another's end is found out by its own event.
+    for (const int other : everyone) {
+      const bool has_sent = send_all(other, bytes, size);
+      if (other == fd) is_open = has_sent;
+    }
+  }
+  return is_open;
+}
+
+void forget(int fd) {
+  if (work.reply == Reply::broadcast)
+    everyone.erase(std::find(everyone.begin(), everyone.end(), fd));
+  ::close(fd);
+}
+
 void echo(const epoll_event& event) {
   static char buffer[kBufferSize];
   const int fd = event.data.fd;
   for (;;) {
     const ssize_t received = ::recv(fd, buffer, sizeof buffer, 0);
     if (received > 0) {
-      if (!send_all(fd, buffer, static_cast<std::size_t>(received))) break;
+      if (!answer(fd, buffer, static_cast<std::size_t>(received))) break;
       // A short read has emptied the socket; what comes later is a new edge. Only an end that was
       // announced already must still be read.
       const bool is_short = static_cast<std::size_t>(received) < sizeof buffer;
@@ -78,7 +113,7 @@ void echo(const epoll_event& event) {
       break;
     }
   }
-  ::close(fd);
+  forget(fd);
 }
 
 absl::Status run(const EventQueue& queue) {
@@ -97,6 +132,9 @@ absl::Status run(const EventQueue& queue) {
 }
 
 absl::Status serve() {
+  const absl::StatusOr<ContenderWork> flags = ContenderWork::from_flags();
+  if (!flags.ok()) return flags.status();
+  work = *flags;
   absl::StatusOr<Endpoint> endpoint = Endpoint::parse(contender_address());
   if (!endpoint.ok()) return endpoint.status();
   absl::StatusOr<OwnedFd> listener = listen_tcp(*endpoint);

@@ -4,31 +4,82 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "runtime/runtime.h"
 #include "tests/bench/contender_program.h"
+#include "tests/bench/contender_work.h"
 
 ABSL_FLAG(int, workers, 0, "worker threads; 0: one per core");
 ABSL_FLAG(int, reactors, 1, "poll threads");
 ABSL_FLAG(std::string, dispatch, "",
-          "who runs callbacks: workers or poll_thread; empty: the runtime's default");
+          "who runs callbacks: adaptive, workers or poll_thread; empty: the runtime's default");
 ABSL_FLAG(std::string, selector, "", "the event queue's engine; empty: the best");
 
 namespace epore::bench {
 namespace {
 
-void echo(Connection& peer) {
+ContenderWork work;
+
+// The connections of a broadcast, whose callbacks run on several threads.
+class Members {
+ public:
+  void add(const Connection& member) {
+    const absl::MutexLock lock(&mutex_);
+    members_.push_back(member);
+  }
+  void remove(const Connection& member) {
+    const absl::MutexLock lock(&mutex_);
+    std::erase_if(members_, [&](const Connection& other) { return other.id() == member.id(); });
+  }
+  // send() calls nobody back and waits for nobody, so the lock does no harm.
+  void send(std::span<const std::byte> bytes) {
+    const absl::MutexLock lock(&mutex_);
+    for (Connection& member : members_) (void)member.send(bytes);
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<Connection> members_ ABSL_GUARDED_BY(mutex_);
+};
+
+void serve_echo(Connection& peer) {
   peer.on_data([](Connection& c, std::span<const std::byte> bytes) {
+    work.burn_for(static_cast<char>(bytes[0]));
     if (c.send(bytes) == SendResult::high) c.pause_reading();
   });
   peer.on_writable([](Connection& c) { c.resume_reading(); });
 }
 
+void serve_ten_sends(Connection& peer) {
+  peer.on_data([](Connection& c, std::span<const std::byte> bytes) {
+    work.burn_for(static_cast<char>(bytes[0]));
+    for_ten_pieces(bytes.size(), [&](std::size_t offset, std::size_t size) {
+      if (c.send(bytes.subspan(offset, size)) == SendResult::high) c.pause_reading();
+    });
+  });
+  peer.on_writable([](Connection& c) { c.resume_reading(); });
+}
+
+void serve_broadcast(Connection& peer, Members& members) {
+  members.add(peer);
+  peer.on_data([&members](Connection&, std::span<const std::byte> bytes) {
+    work.burn_for(static_cast<char>(bytes[0]));
+    members.send(bytes);
+  });
+  peer.on_closed([&members](Connection& c, const absl::Status&) { members.remove(c); });
+}
+
 absl::Status serve() {
+  const absl::StatusOr<ContenderWork> flags = ContenderWork::from_flags();
+  if (!flags.ok()) return flags.status();
+  work = *flags;
   RuntimeOptions options;
   options.workers = absl::GetFlag(FLAGS_workers);
   options.reactors = absl::GetFlag(FLAGS_reactors);
@@ -38,8 +89,19 @@ absl::Status serve() {
     if (!dispatch) return absl::InvalidArgumentError(absl::StrCat("no dispatch \"", name, "\""));
     options.dispatch = *dispatch;
   }
+  Members members;
   Runtime runtime(options);
-  const absl::StatusOr<Listener> listener = runtime.listen(contender_address(), echo);
+  const auto serve_peer = [&](Connection& peer) {
+    switch (work.reply) {
+      case Reply::echo:
+        return serve_echo(peer);
+      case Reply::ten_sends:
+        return serve_ten_sends(peer);
+      case Reply::broadcast:
+        return serve_broadcast(peer, members);
+    }
+  };
+  const absl::StatusOr<Listener> listener = runtime.listen(contender_address(), serve_peer);
   if (!listener.ok()) return listener.status();
   if (absl::Status caught = runtime.catch_signals(); !caught.ok()) return caught;
   announce_contender(listener->address().to_string(),

@@ -102,10 +102,7 @@ absl::StatusOr<LoadResult> Load::run(const LoadLimit& limit) {
   const CpuTime cpu_before = thread_cpu_time();
   const std::uint64_t deadline = deadline_ns(limit.duration);
   const std::uint64_t start = now_ns();
-  Run run = {.start = start,
-             .deadline = deadline,
-             .messages_left = limit.messages,
-             .latency = {}};
+  Run run = {.start = start, .deadline = deadline, .messages_left = limit.messages, .latency = {}};
   if (options_.rate > 0) {
     run.next_due = start;
   } else {

@@ -10,7 +10,8 @@ namespace epore::bench {
 
 // An endless stream of bytes that looks random and repeats after a prime number of them, so that no
 // message size divides it: lost, doubled, reordered and foreign bytes all show as wrong ones.
-// Connections begin at different positions of it.
+// Connections begin at different positions of it. No byte is below 0x80, where contenders know
+// commands.
 class StreamPattern {
  public:
   static constexpr std::size_t kPeriod = 65'521;
@@ -20,7 +21,7 @@ class StreamPattern {
     std::uint64_t state = 1;
     for (std::size_t i = 0; i < bytes_.size(); ++i) {
       state = state * 6364136223846793005u + 1442695040888963407u;  // Knuth's MMIX
-      bytes_[i] = i < kPeriod ? static_cast<char>(state >> 56) : bytes_[i - kPeriod];
+      bytes_[i] = i < kPeriod ? static_cast<char>(0x80 | (state >> 56)) : bytes_[i - kPeriod];
     }
   }
 

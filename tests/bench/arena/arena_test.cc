@@ -78,9 +78,7 @@ TEST(ArenaTest, EveryoneDoesEverythingAndTheReportsSayWhat) {
       if (!result->contenders[i].skipped.empty()) continue;
       EXPECT_EQ(trial.absences[i].why, "") << label << ", " << trial.trial.id;
       ASSERT_EQ(trial.samples[i].size(), 2u) << label << ", " << trial.trial.id;
-      for (const Measure* measure : trial.trial.measures) {
-        EXPECT_GT(trial.samples[i][0].*measure->value, 0) << label << ", " << trial.trial.id;
-      }
+      EXPECT_GT(trial.samples[i][0].messages, 0u) << label << ", " << trial.trial.id;
     }
   }
   EXPECT_FALSE(result->has_failures());

@@ -1,0 +1,36 @@
+"""C libraries that the machine has, or not: those of the benchmarks' contenders."""
+
+def _system_libraries_impl(repository_ctx):
+    build = 'package(default_visibility = ["//visibility:public"])\n'
+    for name, header in repository_ctx.attr.headers.items():
+        has_header = repository_ctx.path(header).exists
+        library = None
+        for candidate in repository_ctx.attr.libraries[name]:
+            if repository_ctx.path(candidate).exists:
+                library = candidate
+                break
+        if has_header and library:
+            # Not on the machine's list of folders: a file, and so the static library where there is one.
+            build += 'cc_library(name = "%s", defines = ["EPORE_HAVE_%s=1"], linkopts = ["%s"] + %r)\n' % (
+                name,
+                name.upper(),
+                library,
+                repository_ctx.attr.linkopts,
+            )
+        else:
+            build += 'cc_library(name = "%s")\n' % name
+    repository_ctx.file("WORKSPACE", "")
+    repository_ctx.file("BUILD", build)
+
+system_libraries = repository_rule(
+    doc = "A cc_library for each name, which defines EPORE_HAVE_NAME=1 and links the first of its " +
+          "libraries that exists; an empty one where that or the header is missing.",
+    implementation = _system_libraries_impl,
+    # Looked at again whenever Bazel starts.
+    local = True,
+    attrs = {
+        "headers": attr.string_dict(mandatory = True),
+        "libraries": attr.string_list_dict(mandatory = True),
+        "linkopts": attr.string_list(),
+    },
+)
