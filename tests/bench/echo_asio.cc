@@ -211,18 +211,18 @@ class Server {
     asio::io_context& context = *contexts_[next_++ % contexts_.size()];
     acceptor_.async_accept(context, [this](const error_code& error, Socket socket) {
       if (error == asio::error::operation_aborted) return;
-      if (!error && work.reply == Reply::broadcast) {
-        std::make_shared<Member>(std::move(socket), hub_)->start();
-      } else if (!error) {
-        start(std::move(socket));
-      }
+      if (!error) start(std::move(socket));
       accept();
     });
   }
 
-  static void start(Socket socket) {
+  void start(Socket socket) {
     error_code ignored;
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+    if (work.reply == Reply::broadcast) {
+      std::make_shared<Member>(std::move(socket), hub_)->start();
+      return;
+    }
     const asio::io_context::executor_type executor = socket.get_executor();
     auto session = std::make_shared<Session>(std::move(socket));
     // On its own context's thread from the first operation on.
