@@ -87,7 +87,7 @@ void Core::schedule(RunQueue& batch) {
 }
 
 void Core::execute(Runnable& runnable) {
-  runnable.word().begin();
+  runnable.begin();
   execute_claimed(runnable);
 }
 
@@ -95,14 +95,13 @@ void Core::execute_claimed(Runnable& runnable) {
   Runnable* const before = std::exchange(this_thread.current, &runnable);
   runnable.run();
   this_thread.current = before;
-  if (!runnable.word().end()) schedule(Ref<Runnable>::share(&runnable));
+  if (!runnable.end()) schedule(Ref<Runnable>::share(&runnable));
 }
 
 absl::Status Core::post(absl::AnyInvocable<void()> closure) {
   if (!status_.ok()) return status_;
   if (phase() < Phase::refusing) {
     auto posted = Ref<Runnable>::adopt(new PostedClosure(any_reactor(), std::move(closure)));
-    (void)posted->word().wake();
     counters_.add(Counter::posts);
     if (offer(posted)) return absl::OkStatus();
   }

@@ -71,7 +71,7 @@ class Core final : public RefCounted {
 
   // What is known of how long it takes.
   Slowness& slowness_of(Runnable& runnable) {
-    return runnable.kind() == Runnable::Kind::passing ? passing_ : runnable.slowness();
+    return runnable.is_passing() ? passing_ : runnable.slowness();
   }
 
   WorkerPool& workers() { return workers_; }

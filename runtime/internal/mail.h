@@ -4,10 +4,12 @@
 #include <atomic>
 #include <utility>
 
+#include "runtime/internal/node_cache.h"
+
 namespace epore::internal {
 
 // Something for a connection's order: made by any thread, delivered by the connection's runner.
-class Mail {
+class Mail : public InNodeCache {
  public:
   virtual ~Mail() = default;
   virtual void deliver() = 0;

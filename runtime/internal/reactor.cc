@@ -29,6 +29,10 @@ constexpr std::uint32_t kRetiredBeforeWake = 64;
 // Work, in ns, that is worth waking a worker to share it. A wake costs some 5 us here and there.
 constexpr std::int64_t kWorthSharing = 100'000;
 
+// Submitted work that submits more may run so often before the next poll, whose system call costs
+// more than a short closure.
+constexpr std::int64_t kRunsBetweenPolls = 16;
+
 // A clock is read so often in a turn, for what its runs cost.
 constexpr std::int64_t kRunsBetweenEstimates = 16;
 
@@ -85,7 +89,7 @@ bool Reactor::submit(Ref<Runnable>&& runnable) {
     return true;
   }
   if (!inbox_.push(std::move(runnable))) return false;
-  notify();
+  if (!wake_flag_.is_awake()) notify();
   return true;
 }
 
@@ -309,11 +313,13 @@ bool Reactor::after_run() {
 bool Reactor::run_submitted() {
   inbox_.take(local_);
   if (cost_ * static_cast<std::int64_t>(local_.size()) > kWorthSharing) share_out();
-  // What is submitted meanwhile waits for the next turn, after the next poll.
-  for (std::size_t left = local_.size(); left > 0 && !local_.empty(); --left) {
-    const Ref<Runnable> runnable = local_.pop();
-    runnable->word().begin();
-    if (!run_claimed(*runnable)) return false;
+  // What these submit in their turn comes after them; from so many runs on, after the next poll.
+  for (std::int64_t runs = 0; !local_.empty() && runs < kRunsBetweenPolls; inbox_.take(local_)) {
+    for (std::size_t left = local_.size(); left > 0 && !local_.empty(); --left, ++runs) {
+      const Ref<Runnable> runnable = local_.pop();
+      runnable->begin();
+      if (!run_claimed(*runnable)) return false;
+    }
   }
   return true;
 }
@@ -325,7 +331,7 @@ bool Reactor::run_shared() {
       has_shared_ = false;
       break;
     }
-    runnable->word().begin();
+    runnable->begin();
     if (!run_claimed(*runnable)) return false;
   }
   return true;

@@ -69,14 +69,15 @@ class Inbox {
 
   // False, and not taken: it is closed.
   //
-  // acq_rel, so that every push is in one release sequence and take() sees all of their writes.
+  // Every push is in one release sequence, so that take() sees all of their writes. Sequentially
+  // consistent for the sake of WakeFlag::is_awake().
   [[nodiscard]] bool push(Ref<Runnable>&& runnable) {
     Runnable* added = runnable.get();
     Runnable* head = head_.load(std::memory_order_relaxed);
     do {
       if (head == closed()) return false;
       added->next_ = head;
-    } while (!head_.compare_exchange_weak(head, added, std::memory_order_acq_rel,
+    } while (!head_.compare_exchange_weak(head, added, std::memory_order_seq_cst,
                                           std::memory_order_relaxed));
     (void)runnable.release();
     return true;
@@ -90,7 +91,7 @@ class Inbox {
   }
 
   bool empty() const {
-    const Runnable* head = head_.load(std::memory_order_acquire);
+    const Runnable* head = head_.load(std::memory_order_seq_cst);
     return head == nullptr || head == closed();
   }
 

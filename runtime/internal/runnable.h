@@ -18,7 +18,8 @@ class Runnable : public RefCounted {
  public:
   enum class Kind : std::uint8_t {
     lasting,  // a connection: how long it takes is known from the runs before
-    passing,  // a closure, a timer's callback: known only from its like
+    passing,  // a timer's callback: known only from its like
+    once,     // a closure, the same, and nobody wakes it: it is queued when made, and runs once
     pinned,   // runs no user code, and only on its reactor's leading thread
   };
 
@@ -33,8 +34,16 @@ class Runnable : public RefCounted {
   Reactor& home() const { return home_; }
   Kind kind() const { return kind_; }
   bool is_pinned() const { return kind_ == Kind::pinned; }
+  bool is_passing() const { return kind_ == Kind::passing || kind_ == Kind::once; }
   Slowness& slowness() { return slowness_; }
   DispatchWord& word() { return word_; }
+
+  // Around run(), by whoever took it from a queue. What runs once needs no word for that.
+  void begin() {
+    if (kind_ != Kind::once) word_.begin();
+  }
+  // False: it was woken meanwhile, and the caller must queue it again.
+  [[nodiscard]] bool end() { return kind_ == Kind::once || word_.end(); }
 
  private:
   friend class RunQueue;

@@ -35,12 +35,18 @@ namespace epore::internal {
 //   flag = 0
 //   poll(): sleeps with work in the queue
 //
+// A producer whose (a) is itself a sequentially consistent exchange, as a push to the inbox is, may
+// first look with is_awake(), which writes nothing to a line that all producers share: if that load
+// reads 1 and is before (1) in the order of all such operations, so is (a), and (2), which is after
+// (1), sees the work. If it is after (1), the 1 is another producer's, whose (c) is on its way, or
+// that of (4), and either is followed by a look at the queues.
+//
 // A write that fails must not leave the flag set, or nobody would ever write again: the producer
 // calls failed().
 class WakeFlag {
  public:
   // The poll thread, before it looks at its queues for the last time before it sleeps.
-  void allow() { flag_.exchange(0, std::memory_order_acq_rel); }
+  void allow() { flag_.exchange(0, std::memory_order_seq_cst); }
 
   // The poll thread, after its sleep. Sequentially consistent for the watchdog's sake, see there.
   void awake() { flag_.exchange(1, std::memory_order_seq_cst); }
@@ -48,8 +54,11 @@ class WakeFlag {
   // The watchdog: the poll thread sleeps or is about to, and nobody has woken it.
   bool is_asleep() const { return flag_.load(std::memory_order_seq_cst) == 0; }
 
+  // A producer, after it pushed in a sequentially consistent exchange. True: it need do nothing.
+  bool is_awake() const { return flag_.load(std::memory_order_seq_cst) == 1; }
+
   // A producer, after it pushed. True: it must write the eventfd.
-  bool claim() { return flag_.exchange(1, std::memory_order_acq_rel) == 0; }
+  bool claim() { return flag_.exchange(1, std::memory_order_seq_cst) == 0; }
 
   // A producer whose write failed.
   void failed() { flag_.exchange(0, std::memory_order_acq_rel); }

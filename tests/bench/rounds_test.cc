@@ -78,7 +78,7 @@ TEST(RoundsTest, AnUnknownContenderIsNamed) {
 TEST(RoundsTest, AContenderThatRefusesItsFlagsIsNamed) {
   const auto result =
       run_rounds({.contenders = {spec("epoll:address=nowhere")}}, [](std::string_view, double) {});
-  EXPECT_EQ(result.status().message(), "server epoll:address=nowhere: ended with exit code 1");
+  EXPECT_EQ(result.status().message(), "server epoll:address=nowhere: ended with exit code 2");
 }
 
 TEST(RoundsTest, AServerThatDiesEndsTheRoundsWithItsName) {

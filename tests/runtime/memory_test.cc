@@ -1,7 +1,9 @@
 // What a connection takes of memory, and what a message does not.
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -83,6 +85,65 @@ TEST_P(MemoryTest, AlsoOneThatIsToldOfItsEnd) {
       },
       with_idle_timeout());
   EXPECT_LE(bytes_of_an_idle_connection(listener), 512);
+}
+
+// `post` is called with a closure as small as most are; how often anything was allocated for 2,000
+// posts in bursts from this thread, and for as many from callbacks.
+template <typename Post>
+std::uint64_t allocations_of_posts(Runtime& runtime, Post post) {
+  constexpr int kPosts = 2000;
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+  for (int time = 0; time < kTimes; ++time) {
+    std::atomic<int> left{kPosts};
+    absl::Notification done;
+    const std::function<void()> chain = [&] {
+      if (left.fetch_sub(1) == 1) {
+        done.Notify();
+      } else if (left.load() > kPosts / 2) {
+        post([&chain] { chain(); });
+      }
+    };
+    const ScopedHeapCount heap;
+    // Half of them post one another; the rest come from here, a few at a time.
+    post([&chain] { chain(); });
+    for (int i = 0; i < kPosts / 2; ++i) {
+      post([&chain] { chain(); });
+      if (i % 50 == 0) run_on(runtime);
+    }
+    while (left.load() > 0) {
+      post([&chain] { chain(); });
+      run_on(runtime);
+    }
+    done.WaitForNotification();
+    run_on(runtime);
+    least = std::min(least, heap.so_far().allocations);
+  }
+  return least;
+}
+
+TEST_P(MemoryTest, APostOfASmallClosureAllocatesNothing) {
+  Runtime runtime(options());
+  EXPECT_EQ(
+      allocations_of_posts(runtime, [&](auto closure) { ASSERT_TRUE(runtime.post(closure).ok()); }),
+      0u);
+}
+
+TEST_P(MemoryTest, NorDoesOneInAConnectionsOrder) {
+  Runtime runtime(options());
+  absl::Notification connected;
+  Connection connection;
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
+    connection = c;
+    connected.Notify();
+  });
+  const Peer peer(listener.address());
+  connected.WaitForNotification();
+  EXPECT_EQ(allocations_of_posts(
+                runtime,
+                [&](auto closure) {
+                  ASSERT_TRUE(connection.post([closure](Connection&) mutable { closure(); }).ok());
+                }),
+            0u);
 }
 
 TEST_P(MemoryTest, AnEchoAllocatesNothing) {

@@ -26,7 +26,7 @@ std::string ratio_text(const Verdict& verdict) {
 double median_ratio(const std::vector<double>& ours, const std::vector<double>& theirs) {
   std::vector<double> all;
   for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i) {
-    all.push_back(ours[i] / theirs[i]);
+    if (theirs[i] > 0) all.push_back(ours[i] / theirs[i]);
   }
   return quartiles(all).median;
 }

@@ -143,7 +143,7 @@ TEST(SvgChartTest, EscapesTextAndDrawsARowForEach) {
   const std::string svg = bar_chart(
       "a < b",
       {{.label = "x&y", .css_class = "epore", .value = 2, .low = 1, .high = 3, .text = "2"},
-       {.label = "zero", .css_class = "asio"}});
+       {.label = "zero", .css_class = "asio", .text = "0"}});
   EXPECT_NE(svg.find("a &lt; b"), std::string::npos);
   EXPECT_NE(svg.find("x&amp;y"), std::string::npos);
   EXPECT_NE(svg.find("class=\"asio\""), std::string::npos);

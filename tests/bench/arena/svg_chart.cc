@@ -15,9 +15,9 @@ namespace epore::bench {
 namespace {
 
 // In pixels.
-constexpr double kWidth = 420;
-constexpr double kLabels = 150;  // the column of labels
-constexpr double kPlotEnd = kWidth - 62;
+constexpr double kWidth = 404;
+constexpr double kLabels = 162;  // the column of labels
+constexpr double kPlotEnd = kWidth - 56;
 constexpr double kRow = 18;
 constexpr double kTop = 26;
 

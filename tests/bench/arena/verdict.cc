@@ -1,5 +1,6 @@
 #include "tests/bench/arena/verdict.h"
 
+#include <cmath>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -61,7 +62,9 @@ std::optional<std::size_t> find_asio_threads(const ArenaResult& result) {
 
 Verdict Verdict::of(const std::vector<Sample>& ours, const std::vector<Sample>& theirs,
                     const Measure& measure) {
-  const std::vector<double> all = ratios(ours, theirs, measure.value);
+  std::vector<double> all = ratios(ours, theirs, measure.value);
+  // A rate of zero is what a round gives in which nothing came back in time.
+  std::erase_if(all, [](double ratio) { return !std::isfinite(ratio); });
   if (all.empty()) return {};
   Verdict verdict = {.ratio = quartiles(all).median, .interval = median_interval(all)};
   if (verdict.interval.low > 1) {
