@@ -45,14 +45,15 @@ class ReactorTest : public CoreTest {
  protected:
   std::uint64_t stale() { return core().counters().sum(Counter::stale_events); }
 
-  // Returns when the poll thread has been through a whole turn.
+  // Returns when the poll thread has been through a whole turn: it is stopped where it begins to
+  // wait, and where it would wait next.
   void fence() {
-    absl::Notification one;
-    absl::Notification two;
-    ASSERT_TRUE(core().post([&] { one.Notify(); }).ok());
-    one.WaitForNotification();
-    ASSERT_TRUE(core().post([&] { two.Notify(); }).ok());
-    two.WaitForNotification();
+    for (int i = 0; i < 2; ++i) {
+      Hold hold(kernel_, KernelCall::kEpollWait, Hold::before);
+      ASSERT_TRUE(core().post([] {}).ok());
+      hold.await();
+      hold.release();
+    }
   }
 };
 
