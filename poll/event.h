@@ -16,6 +16,7 @@ struct Event {
   constexpr bool is_read_closed() const { return readiness.is_read_closed(); }
   constexpr bool is_write_closed() const { return readiness.is_write_closed(); }
   constexpr bool is_error() const { return readiness.is_error(); }
+  constexpr bool is_priority() const { return readiness.is_priority(); }
 };
 
 }  // namespace epore

@@ -14,6 +14,7 @@ namespace epore {
 // | read_closed  | RDHUP, HUP             | hint       | read on: end of file is read() == 0 only |
 // | write_closed | HUP, ERR               | hint       | the next write tells the error           |
 // | error        | ERR                    | hint       | take SO_ERROR, once                      |
+// | priority     | PRI (epoll, edge)      | hint       | as readable; a short read is not the end |
 //
 // RDHUP (the peer sends no more) is not HUP (both ways are gone): a connection that is read_closed
 // alone may still be written to. HUP and ERR set readable and writable too, so that a program that
@@ -27,12 +28,14 @@ class Readiness {
   static constexpr Readiness read_closed() { return Readiness(4); }
   static constexpr Readiness write_closed() { return Readiness(8); }
   static constexpr Readiness error() { return Readiness(16); }
+  static constexpr Readiness priority() { return Readiness(32); }
 
   constexpr bool is_readable() const { return has(readable()); }
   constexpr bool is_writable() const { return has(writable()); }
   constexpr bool is_read_closed() const { return has(read_closed()); }
   constexpr bool is_write_closed() const { return has(write_closed()); }
   constexpr bool is_error() const { return has(error()); }
+  constexpr bool is_priority() const { return has(priority()); }
   constexpr bool is_empty() const { return bits_ == 0; }
 
   constexpr Readiness& operator|=(Readiness other) {

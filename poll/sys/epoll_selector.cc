@@ -22,17 +22,28 @@ std::uint32_t to_epoll(Interest interest) {
   if (interest.is_readable()) flags |= EPOLLIN | EPOLLRDHUP;
   if (interest.is_writable()) flags |= EPOLLOUT;
   if (interest.trigger() == Trigger::edge) flags |= EPOLLET;
+  // A read stops at urgent data, so that one which is short does not mean drained, and there will
+  // be no other edge. Level-triggered they would be told of for ever, as few programs take them.
+  if (interest.trigger() == Trigger::edge && interest.is_readable()) flags |= EPOLLPRI;
   if (interest.trigger() == Trigger::one_shot) flags |= EPOLLONESHOT;
   return flags;
 }
 
 Readiness to_readiness(std::uint32_t flags) {
   Readiness readiness;
-  if (flags & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) readiness |= Readiness::readable();
+  if ((flags & ~std::uint32_t{EPOLLIN | EPOLLOUT}) == 0) [[likely]] {
+    if (flags & EPOLLIN) readiness |= Readiness::readable();
+    if (flags & EPOLLOUT) readiness |= Readiness::writable();
+    return readiness;
+  }
+  if (flags & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+    readiness |= Readiness::readable();
+  }
   if (flags & (EPOLLOUT | EPOLLHUP | EPOLLERR)) readiness |= Readiness::writable();
   if (flags & (EPOLLRDHUP | EPOLLHUP)) readiness |= Readiness::read_closed();
   if (flags & (EPOLLHUP | EPOLLERR)) readiness |= Readiness::write_closed();
   if (flags & EPOLLERR) readiness |= Readiness::error();
+  if (flags & EPOLLPRI) readiness |= Readiness::priority();
   return readiness;
 }
 

@@ -29,9 +29,7 @@
 namespace epore {
 namespace {
 
-SysResult result(std::int64_t returned) {
-  return returned >= 0 ? SysResult(returned) : SysResult::from_errno(errno);
-}
+SysResult result(std::int64_t returned) { return hot::from_libc(returned); }
 
 struct ThreadStart {
   std::string name;
@@ -84,12 +82,12 @@ SysResult RealKernel::shutdown(int fd, int how) {
 
 SysResult RealKernel::recv(int fd, void* buffer, std::size_t size, int flags) {
   count(KernelCall::kRecv);
-  return result(hot::recv(fd, buffer, size, flags));
+  return hot::recv(fd, buffer, size, flags);
 }
 
 SysResult RealKernel::send(int fd, const void* bytes, std::size_t size, int flags) {
   count(KernelCall::kSend);
-  return result(hot::send(fd, bytes, size, flags | MSG_NOSIGNAL));
+  return hot::send(fd, bytes, size, flags | MSG_NOSIGNAL);
 }
 
 SysResult RealKernel::sendmsg(int fd, const msghdr* message, int flags) {
@@ -159,7 +157,7 @@ SysResult RealKernel::epoll_ctl(int epfd, int operation, int fd, epoll_event* ev
 
 SysResult RealKernel::epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) {
   count(KernelCall::kEpollWait);
-  return result(hot::epoll_wait(epfd, events, capacity, timeout_ms));
+  return hot::epoll_wait(epfd, events, capacity, timeout_ms);
 }
 
 SysResult RealKernel::epoll_pwait2(int epfd, epoll_event* events, int capacity,

@@ -42,12 +42,13 @@ class ThreadCounters {
   }
 
   void add(std::size_t counter, std::uint64_t n = 1) {
-    const std::size_t slot = thread_slot();
-    if (slot < kThreadSlots) {
-      std::atomic<std::uint64_t>& cell = own_shard(slot)[counter];
-      cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    const std::size_t slot = this_thread_slot;
+    Shard* const shard =
+        slot < kThreadSlots ? shards_[slot].load(std::memory_order_acquire) : nullptr;
+    if (shard != nullptr) [[likely]] {
+      add_to((*shard)[counter], n);
     } else {
-      overflow_[counter].fetch_add(n, std::memory_order_relaxed);
+      add_slowly(counter, n);
     }
   }
 
@@ -63,6 +64,21 @@ class ThreadCounters {
  private:
   using Cells = std::array<std::atomic<std::uint64_t>, N>;
   struct alignas(64) Shard : Cells {};
+
+  static void add_to(std::atomic<std::uint64_t>& cell, std::uint64_t n) {
+    cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+
+  // A thread's first time, or one that has no shard for itself. Not inlined, for the sake of the
+  // code around it.
+  [[gnu::noinline, gnu::cold]] void add_slowly(std::size_t counter, std::uint64_t n) {
+    const std::size_t slot = thread_slot();
+    if (slot < kThreadSlots) {
+      add_to(own_shard(slot)[counter], n);
+    } else {
+      overflow_[counter].fetch_add(n, std::memory_order_relaxed);
+    }
+  }
 
   Shard& own_shard(std::size_t slot) {
     Shard* shard = shards_[slot].load(std::memory_order_acquire);

@@ -120,6 +120,7 @@ void Acceptor::accept_ready() {
   for (std::size_t left = settings_->accept_budget; left > 0; --left) {
     if (!core_->try_open_connection()) {
       pause("the limit of connections is reached", 0);
+      if (core_->has_permit()) resume();
       return;
     }
     sockaddr_storage storage;

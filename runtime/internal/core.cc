@@ -178,7 +178,11 @@ absl::Status Core::shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool(
         "request_shutdown()");
   }
   if (shutdown_begun_.exchange(true, std::memory_order_acq_rel) || !status_.ok()) {
-    gate_.wait([this] { return phase() == Phase::stopped; });
+    const auto is_over = [&] {
+      if (is_cut_short() && !cut_short_.exchange(true, std::memory_order_acq_rel)) gate_.notify();
+      return phase() == Phase::stopped;
+    };
+    gate_.wait(is_over, kNever, by);
     return absl::OkStatus();
   }
   const auto is_idle = [this] { return activities_.load(std::memory_order_seq_cst) == 0; };
@@ -190,7 +194,10 @@ absl::Status Core::shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool(
   tell_all(ShutdownStep::drain);
   const std::int64_t deadline =
       saturating_add(kernel_.now(), std::max<std::int64_t>(drain_timeout, 0));
-  gate_.wait([&] { return is_idle() || is_cut_short(); }, deadline, by);
+  const auto is_drained = [&] {
+    return is_idle() || is_cut_short() || cut_short_.load(std::memory_order_acquire);
+  };
+  gate_.wait(is_drained, deadline, by);
   // 3.
   phase_.store(Phase::refusing, std::memory_order_seq_cst);
   tell_all(ShutdownStep::abort);

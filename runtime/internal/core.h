@@ -101,6 +101,13 @@ class Core final : public RefCounted {
   // just found no descriptor would resume itself, and again.)
   void return_permit() { connections_.fetch_sub(1, std::memory_order_seq_cst); }
 
+  // Whether there is one. (Sequentially consistent with connection_closed() and add_paused(): of a
+  // listener that pauses and a connection that ends one sees the other.)
+  bool has_permit() const {
+    return options_.max_connections == 0 ||
+           connections_.load(std::memory_order_seq_cst) < options_.max_connections;
+  }
+
   // Its descriptor is closed, the permit is free: listeners that pause may go on.
   void connection_closed();
 
@@ -120,8 +127,8 @@ class Core final : public RefCounted {
   Gate& gate() { return gate_; }
   bool is_own_thread() const;
 
-  // See Runtime::shutdown(). `is_cut_short` is asked while connections drain, which this thread
-  // waits for in the way given.
+  // See Runtime::shutdown(). `is_cut_short` is asked while connections drain, also those of a
+  // shutdown that another thread has begun; this thread waits in the way given.
   absl::Status shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short,
                         Gate::By by = Gate::By::park);
 
@@ -155,6 +162,7 @@ class Core final : public RefCounted {
   std::atomic<Phase> phase_{Phase::running};
   std::atomic<bool> shutdown_requested_{false};
   std::atomic<bool> shutdown_begun_{false};
+  std::atomic<bool> cut_short_{false};  // by a later caller than the one that shuts down
   std::atomic<std::uint64_t> next_reactor_{0};
   std::atomic<std::uint64_t> connections_{0};  // permits
   std::atomic<std::uint64_t> activities_{0};

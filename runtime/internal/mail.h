@@ -20,7 +20,7 @@ class Mail : public InNodeCache {
 };
 
 // Mail in the order in which it was pushed: a stack that any thread pushes to, and a list that the
-// runner alone takes from, refilled with the whole stack at a time.
+// runner alone takes from, refilled with the whole stack at a time: by fetch() or pop().
 class Mailbox {
  public:
   Mailbox() = default;
@@ -44,10 +44,17 @@ class Mailbox {
     return first_ == nullptr && pushed_.load(std::memory_order_acquire) == nullptr;
   }
 
+  // The runner: whether there is any. What comes later does not come to pop_fetched().
+  bool fetch() {
+    if (first_ == nullptr) refill();
+    return first_ != nullptr;
+  }
+  Mail* pop_fetched() { return first_ != nullptr ? std::exchange(first_, first_->next_) : nullptr; }
+
   // The runner: the first one, which is then its own, or null.
   Mail* pop() {
     if (first_ == nullptr) refill();
-    return first_ != nullptr ? std::exchange(first_, first_->next_) : nullptr;
+    return pop_fetched();
   }
 
  private:

@@ -29,9 +29,10 @@ constexpr std::uint32_t kRetiredBeforeWake = 64;
 // Work, in ns, that is worth waking a worker to share it. A wake costs some 5 us here and there.
 constexpr std::int64_t kWorthSharing = 100'000;
 
-// Submitted work that submits more may run so often before the next poll, whose system call costs
-// more than a short closure.
-constexpr std::int64_t kRunsBetweenPolls = 16;
+// Submitted work that submits more goes on so long before the next poll, whose system call costs
+// more than a short closure: ns, and runs, for a clock may stand still.
+constexpr std::int64_t kBetweenPolls = 50'000;
+constexpr int kRunsBetweenPolls = 64;
 
 // A clock is read so often in a turn, for what its runs cost.
 constexpr std::int64_t kRunsBetweenEstimates = 16;
@@ -107,7 +108,7 @@ TimerQueue::Armed Reactor::arm(TimerNode& node, std::int64_t deadline, std::int6
 
 void Reactor::retire(Registration& registration) {
   slots_.retire(registration);
-  if (retired_.push(registration) == kRetiredBeforeWake) notify();
+  if (retired_.push(registration) % kRetiredBeforeWake == 0) notify();
 }
 
 void Reactor::request_shutdown(ShutdownStep step) {
@@ -119,13 +120,14 @@ void Reactor::request_shutdown(ShutdownStep step) {
 void Reactor::clear() { reclaim(); }
 
 void Reactor::loop() {
-  const auto buffers = std::make_unique<IoBuffers>();
+  const auto buffers = std::make_unique_for_overwrite<IoBuffers>();
   this_thread.core = &core_;
   this_thread.reactor = this;
   this_thread.leads = this;
   this_thread.buffers = buffers.get();
   this_thread.watched = &watched_;
   watched_.set_id(core_.kernel().thread_id());
+  turn_began_ = this_thread.now = core_.kernel().now();
   while (lead(/*is_home=*/true) != Left::ended) take_back();
   this_thread = ThreadContext();
 }
@@ -147,7 +149,7 @@ bool Reactor::take_over(Lead::Ticket ticket) {
   if (Runnable* stuck = std::exchange(exposed_, nullptr); stuck != nullptr) {
     // From now on its slot may be reclaimed under its runner, which drops this reference.
     stuck->add_ref();
-    before->stuck(ticket, Ref<Runnable>::share(stuck), this_thread.now);
+    before->stuck(name_of(ticket), Ref<Runnable>::share(stuck), this_thread.now);
     kept_.store(ticket, std::memory_order_release);
     keeps_.fetch_add(1, std::memory_order_release);
     (void)core_.kernel().unpark(keeps_, INT_MAX);
@@ -166,6 +168,12 @@ void Reactor::take_back() {
     }
   }
   home_waits_.store(0, std::memory_order_relaxed);
+}
+
+bool Reactor::call_home() {
+  if (home_waits_.exchange(0, std::memory_order_acq_rel) == 0) return false;
+  (void)core_.kernel().unpark(home_waits_, 1);
+  return true;
 }
 
 void Reactor::give_back() {
@@ -195,9 +203,7 @@ Reactor::Left Reactor::lead(bool is_home) {
 absl::Duration Reactor::time_to_sleep(bool is_home) {
   // Cleared before the queues are looked at: see WakeFlag.
   wake_flag_.allow();
-  const bool has_work = !local_.empty() || !inbox_.empty() ||
-                        drain_requested_.load(std::memory_order_acquire) ||
-                        abort_requested_.load(std::memory_order_acquire) ||
+  const bool has_work = !local_.empty() || !inbox_.empty() || is_shutdown_asked() ||
                         (!is_home && home_waits_.load(std::memory_order_acquire) == 1);
   if (has_work) return absl::ZeroDuration();
   const std::int64_t earliest = timers_.earliest();
@@ -220,7 +226,9 @@ bool Reactor::finish_turn() {
   if (!run_ready()) return false;
   timers_.expire(this_thread.now);
   if (!run_submitted() || !run_shared() || !shut_down_live()) return false;
-  if (helpers_ > 0 && turn_runs_ > 1) estimate_cost(core_.kernel().now());
+  // Also of a single run, if it took sharing to make it one: what was too high must come down.
+  if (helpers_ > 0 && turn_runs_ > (has_offered_ ? 0 : 1)) estimate_cost(core_.kernel().now());
+  has_offered_ = false;
   turn_runs_ = 0;
   reclaim();
   return true;
@@ -284,11 +292,15 @@ bool Reactor::run_claimed(Runnable& runnable) {
     this_thread.leads = this;
     return after_run();
   }
+  was_relieved(runnable, ticket);
+  return false;
+}
+
+void Reactor::was_relieved(Runnable& runnable, Lead::Ticket ticket) {
   await_kept(ticket);
   core_.slowness_of(runnable).was_stuck();
-  this_thread.watched->over(ticket, core_.kernel().now());
+  this_thread.watched->over(name_of(ticket), core_.kernel().now());
   runnable.drop_ref();  // take_over() added it
-  return false;
 }
 
 // A runner that comes back between the two steps of take_over(), the lead and the reference, must
@@ -312,15 +324,19 @@ bool Reactor::after_run() {
 
 bool Reactor::run_submitted() {
   inbox_.take(local_);
+  if (local_.empty()) return true;
   if (cost_ * static_cast<std::int64_t>(local_.size()) > kWorthSharing) share_out();
-  // What these submit in their turn comes after them; from so many runs on, after the next poll.
-  for (std::int64_t runs = 0; !local_.empty() && runs < kRunsBetweenPolls; inbox_.take(local_)) {
+  // What these submit in their turn comes after them, and from some time on after the next poll.
+  const std::int64_t end = this_thread.now + kBetweenPolls;
+  int runs = 0;
+  do {
     for (std::size_t left = local_.size(); left > 0 && !local_.empty(); --left, ++runs) {
       const Ref<Runnable> runnable = local_.pop();
       runnable->begin();
       if (!run_claimed(*runnable)) return false;
     }
-  }
+    inbox_.take(local_);
+  } while (!local_.empty() && runs < kRunsBetweenPolls && core_.kernel().now() < end);
   return true;
 }
 
@@ -349,7 +365,8 @@ void Reactor::share_out() {
   const auto part = [&](std::size_t count) {
     const std::int64_t work = cost_ * static_cast<std::int64_t>(count);
     const std::int64_t sharers = std::clamp<std::int64_t>(work / kWorthSharing, 0, helpers_);
-    return count - count / static_cast<std::size_t>(sharers + 1);  // all but its own
+    const std::size_t own = count / static_cast<std::size_t>(sharers + 1);
+    return count - std::min(count, std::max<std::size_t>(own, 1));
   };
   for (std::size_t left = part(end_event_ - next_event_); left > 0; --left) {
     const Event event = events_[--end_event_];
@@ -369,6 +386,7 @@ void Reactor::share_out() {
   }
   if (batch_.empty()) return;
   core_.counters().add(Counter::shared, batch_.size());
+  has_offered_ = true;
   if (core_.workers().share(batch_)) {
     has_shared_ = true;
   } else {
@@ -376,23 +394,22 @@ void Reactor::share_out() {
   }
 }
 
-// May tell some of them twice.
+// May tell some of them twice: a request stands until it was seen to, so that a relief, should this
+// get stuck in what the listeners are closed among, sees to all of it.
 bool Reactor::shut_down_live() {
-  const bool drain = drain_requested_.exchange(false, std::memory_order_acq_rel);
-  const bool abort = abort_requested_.exchange(false, std::memory_order_acq_rel);
-  if (!drain && !abort) return true;
+  if (!is_shutdown_asked()) return true;
+  const bool drain = drain_requested_.load(std::memory_order_acquire);
+  const bool abort = abort_requested_.load(std::memory_order_acquire);
   const ShutdownStep step = abort ? ShutdownStep::abort : ShutdownStep::drain;
-  const std::vector<Ref<Registration>> live = slots_.live();
   // Listeners first, and closed before any connection hears of it: a client whose connection has
   // ended cannot connect anew.
-  for (const Ref<Registration>& registration : live) {
+  for (const Ref<Registration>& registration : slots_.live()) {
     if (registration->is_pinned()) registration->shut_down(step);
   }
-  if (!run_submitted()) {
-    request_shutdown(step);
-    return false;
-  }
-  for (const Ref<Registration>& registration : live) {
+  if (!run_submitted()) return false;
+  if (drain) drain_requested_.exchange(false, std::memory_order_acq_rel);
+  if (abort) abort_requested_.exchange(false, std::memory_order_acq_rel);
+  for (const Ref<Registration>& registration : slots_.live()) {
     if (!registration->is_pinned()) registration->shut_down(step);
   }
   return true;

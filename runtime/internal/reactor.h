@@ -62,6 +62,10 @@ class Reactor {
   // the poll thread comes back.
   void relieve(Lead::Ticket ticket);
 
+  // The watchdog, when the leader is stuck: true if the poll thread is free, and waits to lead. It
+  // then looks again, and takes the lead itself.
+  bool call_home();
+
   // The watchdog.
   std::uint64_t lead_value() const { return lead_.value(); }
   bool is_asleep() const { return wake_flag_.is_asleep(); }
@@ -88,6 +92,11 @@ class Reactor {
   void loop();
   Left lead(bool is_home);
   bool take_over(Lead::Ticket ticket);
+
+  // For WatchedThread: neither another reactor's nor one of the numbers that workers give.
+  std::uint64_t name_of(Lead::Ticket ticket) const {
+    return ticket | (static_cast<std::uint64_t>(index_) + 1) << 48;
+  }
   void take_back();
   void give_back();
   absl::Duration time_to_sleep(bool is_home);
@@ -100,11 +109,16 @@ class Reactor {
   [[nodiscard]] bool run_shared();
   [[nodiscard]] bool run_claimed(Runnable& runnable);
   [[nodiscard]] bool after_run();
+  void was_relieved(Runnable& runnable, Lead::Ticket ticket);
   void await_kept(Lead::Ticket ticket);
   Registration* take_ready(const Event& event);
   void begin_turn();
   void estimate_cost(std::int64_t now);
   void share_out();
+  bool is_shutdown_asked() const {
+    return drain_requested_.load(std::memory_order_acquire) ||
+           abort_requested_.load(std::memory_order_acquire);
+  }
   [[nodiscard]] bool shut_down_live();
   void reclaim();
 
@@ -138,8 +152,9 @@ class Reactor {
   Runnable* exposed_ = nullptr;  // what it runs while its lead is exposed
   std::int64_t turn_began_ = 0;
   std::int64_t turn_runs_ = 0;
-  std::int64_t cost_ = 0;  // of a run, ns: a moving average
-  bool has_shared_ = false;
+  std::int64_t cost_ = 0;     // of a run, ns: a moving average
+  bool has_shared_ = false;   // some of it may still be there to be taken back
+  bool has_offered_ = false;  // in this turn
 
   // Shared.
   SlotTable slots_;

@@ -30,6 +30,9 @@ class RefCounted {
     return false;
   }
 
+  // For the holder of the only one: nobody else will come by another.
+  bool is_only_reference() const { return references_.load(std::memory_order_acquire) == 1; }
+
   // Release by each, acquire by the last: the destructor sees what every holder did.
   void drop_ref() const {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;

@@ -25,12 +25,17 @@ class Registration : public Runnable {
   // "Writable" alone means nothing to most (every new connection is), so it wakes only those that
   // wait for it: see wait_for_write(). Either that exchange comes first, and this one reads true,
   // or it comes second, synchronises with this one, and sees the edge.
+  //
+  // Hints before edges, whose count publishes them: a runner that reads less than it could takes
+  // that for the end of what there is, unless a hint that came with the edge tells otherwise.
   bool ready(Readiness readiness) {
-    edges_.add(readiness);
-    if (readiness.is_read_closed()) hints_.fetch_or(kReadClosed, std::memory_order_relaxed);
-    if (readiness.is_error() || readiness.is_write_closed()) {
+    if (readiness.is_read_closed() || readiness.is_priority()) [[unlikely]] {
+      hints_.fetch_or(kMayHaveMore, std::memory_order_relaxed);
+    }
+    if (readiness.is_error() || readiness.is_write_closed()) [[unlikely]] {
       hints_.fetch_or(kHangUp, std::memory_order_relaxed);
     }
+    edges_.add(readiness);
     events_.store(events_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     if (readiness != Readiness::writable()) return true;
     return waits_for_write_.fetch_or(0, std::memory_order_acq_rel) != 0;
@@ -53,8 +58,8 @@ class Registration : public Runnable {
   }
   void stop_waiting_for_write() { waits_for_write_.store(0, std::memory_order_relaxed); }
 
-  static constexpr std::uint32_t kReadClosed = 1;  // sticky: a short read need not be the last
-  static constexpr std::uint32_t kHangUp = 2;      // taken: look at SO_ERROR
+  static constexpr std::uint32_t kMayHaveMore = 1;  // sticky: a short read need not be the last
+  static constexpr std::uint32_t kHangUp = 2;       // taken: look at SO_ERROR
 
   Edges edges_;
   std::atomic<std::uint32_t> hints_{0};

@@ -51,11 +51,11 @@ absl::Status SignalWaiter::run(Core& core) {
   if (absl::Status bad = claim("run_until_signal"); !bad.ok()) return bad;
   const absl::Cleanup done = [this] { unclaim(); };
   if (absl::Status bad = set_trap(core); !bad.ok()) return bad;
-  core.gate().wait(
-      [&] {
-        return handle(core) || core.is_shutdown_requested() || core.phase() != Core::Phase::running;
-      },
-      kNever, Gate::By::bell);
+  const auto has_begun = [&] {
+    return core.is_shutdown_requested() || core.phase() != Core::Phase::running;
+  };
+  // If it has begun without a signal, the first one that comes cuts it short.
+  core.gate().wait([&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
   absl::Status ended = core.shutdown(
       absl::ToInt64Nanoseconds(core.options().drain_timeout), [&] { return handle(core); },
       Gate::By::bell);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -98,11 +99,10 @@ class Stream final : public Registration, private TimerNode {
     call_ = &call;
     absl::Status result = guarded_call(function, self_, std::forward<Arguments>(arguments)...);
     call_ = nullptr;
-    while (Mail* replacement = call.replacements.pop()) {
-      replacement->deliver();
-      delete replacement;
-    }
-    if (!result.ok()) exception(std::move(result));
+    if (!call.replacements.empty()) [[unlikely]]
+      deliver_all(call.replacements);
+    if (!result.ok()) [[unlikely]]
+      exception(std::move(result));
   }
 
  private:
@@ -137,13 +137,12 @@ class Stream final : public Registration, private TimerNode {
   void replace(Member Stream::*member, Member with, Target target);
 
   // stream_send.cc
+  SendResult send_from_elsewhere(std::span<const std::byte> bytes);
   void put(std::span<const std::byte> bytes);
   void write_out(std::span<const std::byte> more);
-  SysResult write_once(std::span<const std::byte> first, std::span<const std::byte> second);
-  void flush() {
-    write_out({});
-    recount();
-  }
+  std::size_t write_some(std::span<const std::byte> first, std::span<const std::byte> second);
+  SysResult send_gathered(std::span<const std::byte> first, std::span<const std::byte> second);
+  void flush();
   void enqueue(std::span<const std::byte> bytes);
   void recount();
   void uncount(std::size_t count);
@@ -153,11 +152,14 @@ class Stream final : public Registration, private TimerNode {
   bool tell_low_mark();
 
   // stream_run.cc
-  bool deliver_mail();  // false: some is left
+  void shut_down_now();
+  void deliver_mail();
+  static void deliver_all(Mailbox& mailbox);
   void discard_mail();
   void register_fd();
   void read();
   void received(std::span<const std::byte> bytes);
+  void discarded(std::size_t bytes);
   void tell_read_closed();
   void take_hang_up();
   bool wants_read() const;
@@ -167,7 +169,8 @@ class Stream final : public Registration, private TimerNode {
   // stream_close.cc
   bool is_ending() const { return phase_ >= Phase::ending; }
   void begin_close(absl::Status why);
-  void fail(absl::Status why);   // at the end of this run
+  void fail(absl::Status why);  // at the end of this run
+  void fail_call(std::string_view call, int error);
   void reset(absl::Status why);  // the same, and the peer gets a reset
   void exception(absl::Status thrown);
   void settle();

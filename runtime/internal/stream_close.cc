@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -33,6 +35,10 @@ void Stream::fail(absl::Status why) {
   is_open_.store(false, std::memory_order_release);
 }
 
+void Stream::fail_call(std::string_view call, int error) {
+  fail(errno_status(error, absl::StrCat(call, "(fd ", fd_.get(), ")")));
+}
+
 void Stream::reset(absl::Status why) {
   if (is_ending()) return;
   wants_reset_ = true;
@@ -45,6 +51,10 @@ void Stream::exception(absl::Status thrown) {
 }
 
 void Stream::settle() {
+  if (phase_ == Phase::open && !write_shut_asked_ && !read_closed_) [[likely]] {
+    rearm();  // which may fail
+    if (!is_ending()) return arm_timeouts();
+  }
   const bool wants_shut = phase_ == Phase::closing || write_shut_asked_;
   if (!is_ending() && wants_shut && !write_shut_ && !has_output()) {
     // Both ways are over: close(2) sends our end of file as well, and no peer is left to wait for.
@@ -72,9 +82,7 @@ void Stream::settle() {
 bool Stream::shut_write() {
   write_shut_ = true;
   const SysResult shut = core_->kernel().shutdown(fd_.get(), SHUT_WR);
-  if (!shut.ok()) {
-    fail(errno_status(shut.error(), absl::StrCat("shutdown(fd ", fd_.get(), ", SHUT_WR)")));
-  }
+  if (!shut.ok()) fail_call("shutdown", shut.error());
   return shut.ok();
 }
 
@@ -82,7 +90,7 @@ void Stream::finish() {
   phase_ = Phase::closed;
   has_ended_.store(true, std::memory_order_release);
   home().timers().cancel(*this);
-  timers_.close(home().timer_lists());
+  const std::vector<Ref<TimerEntry>> timers = timers_.close(home().timer_lists());
   if (wants_reset_) {
     const linger reset = {1, 0};
     (void)core_->kernel().setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
@@ -102,6 +110,7 @@ void Stream::finish() {
   // What they captured may call this connection while it is destroyed.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
   if (auto closed = take(on_closed_)) call(*closed, end_);
+  for (const Ref<TimerEntry>& timer : timers) timer->drop_callback();
   (void)take(on_data_);
   (void)take(on_read_closed_);
   (void)take(on_writable_);

@@ -20,7 +20,6 @@ namespace {
 
 // In one run at the most; then others get their turn.
 constexpr int kReadBudget = 16;  // calls, each of at most the thread's buffer
-constexpr int kMailBudget = 256;
 
 // Discarded while it lingers at the most.
 constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
@@ -33,10 +32,9 @@ void Stream::run() {
     discard_mail();
     return;
   }
-  const bool is_mail_left = !mailbox_.empty() && !deliver_mail();
-  if (abort_due_.load(std::memory_order_acquire)) {  // after its first callback
-    reset(absl::CancelledError("the runtime shut down before the connection ended"));
-  }
+  if (!mailbox_.empty()) deliver_mail();
+  if (abort_due_.load(std::memory_order_acquire)) [[unlikely]]  // after its first callback
+    shut_down_now();
   if (!is_registered_ && !is_ending()) register_fd();
   if (timeout_expired_.load(std::memory_order_relaxed) &&
       timeout_expired_.exchange(false, std::memory_order_acquire)) {
@@ -46,25 +44,35 @@ void Stream::run() {
     is_write_blocked_ = false;
     stop_waiting_for_write();
   }
-  // Callbacks would overtake what their thread left before.
-  if (!is_mail_left) read();
-  take_hang_up();
+  read();
+  if (read_closed_) take_hang_up();
   flush();
-  if (!is_mail_left && tell_low_mark()) {
+  if (above_high_mark_.load(std::memory_order_acquire) && tell_low_mark()) {
     flush();
     if (!is_write_blocked_) (void)word().wake();  // it may be low again: in the next run
   }
   settle();
 }
 
-bool Stream::deliver_mail() {
-  for (int left = kMailBudget; left > 0; --left) {
-    const std::unique_ptr<Mail> mail(mailbox_.pop());
-    if (mail == nullptr) return true;
+void Stream::shut_down_now() {
+  reset(absl::CancelledError("the runtime shut down before the connection ended"));
+}
+
+// All that is there, as a callback would overtake what its thread left before; but no more, for
+// those who go on leaving mail would keep everything else from its turn.
+void Stream::deliver_mail() {
+  (void)mailbox_.fetch();
+  while (Mail* const next = mailbox_.pop_fetched()) {
+    const std::unique_ptr<Mail> mail(next);
     mail->deliver();
   }
-  (void)word().wake();
-  return false;
+}
+
+void Stream::deliver_all(Mailbox& mailbox) {
+  while (Mail* mail = mailbox.pop()) {
+    mail->deliver();
+    delete mail;
+  }
 }
 
 void Stream::discard_mail() {
@@ -103,9 +111,10 @@ void Stream::read() {
     const SysResult result = core_->kernel().recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (result.value() > 0) {
       const std::size_t count = static_cast<std::size_t>(result.value());
-      // Less than there was room for: drained, unless an end of file is behind it.
+      // Less than there was room for: drained, unless an end of file is behind it, or urgent data,
+      // before which a read stops as well (tcp(7), "Sockets API").
       const bool is_last =
-          count < buffer.size() && (hints_.load(std::memory_order_relaxed) & kReadClosed) == 0;
+          count < buffer.size() && (hints_.load(std::memory_order_relaxed) & kMayHaveMore) == 0;
       if (is_last) edges_.use_up(Direction::read, mark);
       received(buffer.first(count));
     } else if (result.ok()) {
@@ -114,7 +123,7 @@ void Stream::read() {
     } else if (result.error() == EAGAIN) {
       edges_.use_up(Direction::read, mark);
     } else if (result.error() != EINTR) {
-      fail(errno_status(result.error(), absl::StrCat("recv(fd ", fd_.get(), ")")));
+      fail_call("recv", result.error());
     }
   }
 }
@@ -125,10 +134,14 @@ void Stream::received(std::span<const std::byte> bytes) {
   if (phase_ == Phase::open) {
     if (on_data_) call(on_data_, bytes);
   } else {
-    lingered_bytes_ += bytes.size();
-    if (lingered_bytes_ > kLingerBytes) {
-      fail(absl::ResourceExhaustedError("close: the peer goes on sending"));
-    }
+    discarded(bytes.size());
+  }
+}
+
+void Stream::discarded(std::size_t bytes) {
+  lingered_bytes_ += bytes;
+  if (lingered_bytes_ > kLingerBytes) {
+    fail(absl::ResourceExhaustedError("close: the peer goes on sending"));
   }
 }
 
@@ -140,15 +153,15 @@ void Stream::tell_read_closed() {
   }
 }
 
+// Only where no read will find out: after the end of file, when it waits for its owner.
 void Stream::take_hang_up() {
-  // Only where no read will find out: after the end of file, when it waits for its owner.
-  if (!read_closed_ || write_shut_ || is_ending()) return;
+  if (write_shut_ || is_ending()) return;
   if ((hints_.load(std::memory_order_relaxed) & kHangUp) == 0) return;
   hints_.fetch_and(~kHangUp, std::memory_order_relaxed);
   int error = 0;
   unsigned size = sizeof error;
   (void)core_->kernel().getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) fail(errno_status(error, absl::StrCat("connection(fd ", fd_.get(), ")")));
+  if (error != 0) fail_call("connection", error);
 }
 
 void Stream::rearm() {

@@ -20,11 +20,6 @@
 namespace epore::internal {
 namespace {
 
-// What one callback sends is gathered up to here, so that it leaves in one call; a larger piece is
-// written from where it lies, because copying it would cost more than a call.
-constexpr std::size_t kGathered = 64 * 1024;
-constexpr std::size_t kLarge = 16 * 1024;
-
 // Written in one run at the most; then others get their turn.
 constexpr std::size_t kWriteBudget = 1024 * 1024;
 
@@ -48,6 +43,7 @@ class Stream::BytesMail final : public Mail {
     is_delivered_ = true;
     stream_.counted_ += bytes_.size();
     stream_.put(as_span(bytes_));
+    stream_.recount();
   }
 
  private:
@@ -58,13 +54,16 @@ class Stream::BytesMail final : public Mail {
 
 SendResult Stream::send(std::span<const std::byte> bytes) {
   if (!can_send_.load(std::memory_order_acquire)) return SendResult::closed;
-  if (is_runner()) {
-    if (phase_ != Phase::open) return SendResult::closed;
-    const std::size_t queued = queued_bytes() + bytes.size();
-    if (queued > limits_->write_cap) return over_cap(queued);
-    put(bytes);
-    return mark(queued_bytes());
-  }
+  if (!is_runner()) return send_from_elsewhere(bytes);
+  if (phase_ != Phase::open) return SendResult::closed;
+  const std::size_t queued = queued_bytes() + bytes.size();
+  if (queued > limits_->write_cap) return over_cap(queued);
+  put(bytes);
+  if (queued <= limits_->write_high_mark) return SendResult::queued;
+  return mark(queued_bytes());
+}
+
+SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
   const std::size_t queued =
       queued_.fetch_add(bytes.size(), std::memory_order_acq_rel) + bytes.size();
   core_->counters().add(Counter::bytes_queued, bytes.size());
@@ -99,8 +98,8 @@ SendResult Stream::mark(std::size_t queued) {
   return SendResult::high;
 }
 
+// Of a stream that is above its high mark. False: it is not down yet, or nobody is to be told.
 bool Stream::tell_low_mark() {
-  if (!above_high_mark_.load(std::memory_order_acquire)) return false;
   if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
   above_high_mark_.store(false, std::memory_order_release);
   if (on_writable_) call(*on_writable_);
@@ -108,21 +107,33 @@ bool Stream::tell_low_mark() {
 }
 
 void Stream::put(std::span<const std::byte> bytes) {
-  std::string& output = this_thread.buffers->output;
+  if (bytes.empty()) return;
+  Output& output = this_thread.buffers->output;
   if (is_write_blocked_ || !queue_.empty()) {
     enqueue(bytes);
+    recount();
   } else if (bytes.size() >= kLarge) {
     write_out(bytes);
   } else {
-    output.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    if (output.size() >= kGathered) flush();
+    output.append(bytes);
+    if (output.is_full()) flush();
   }
-  recount();
+}
+
+// Nearly always there is little to write and room for it: one call, which leaves nothing behind.
+void Stream::flush() {
+  Output& output = this_thread.buffers->output;
+  if (queue_.empty()) {
+    if (output.empty()) return;
+    if (!is_write_blocked_ && !is_ending()) output.drop(write_some(output.bytes(), {}));
+    if (output.empty()) return;
+  }
+  write_out({});
 }
 
 void Stream::write_out(std::span<const std::byte> more) {
-  std::string& output = this_thread.buffers->output;
-  std::span<const std::byte> first = as_span(output);
+  Output& output = this_thread.buffers->output;
+  std::span<const std::byte> first = output.bytes();
   std::size_t budget = kWriteBudget;
   while (!is_ending() && !is_write_blocked_ && !(queue_.empty() && first.empty() && more.empty())) {
     if (!queue_.empty() && !(first.empty() && more.empty())) {  // behind what is queued
@@ -134,44 +145,56 @@ void Stream::write_out(std::span<const std::byte> more) {
       (void)word().wake();
       break;
     }
-    const std::uint32_t mark = edges_.mark(Direction::write);
-    const SysResult written = write_once(first, more);
-    if (written.ok()) {
-      std::size_t count = static_cast<std::size_t>(written.value());
-      core_->counters().add(Counter::bytes_out, count);
-      last_activity_ = waiting_since_ = this_thread.now;
-      budget -= std::min(budget, count);
-      if (!queue_.empty()) {
-        queue_.consume(count);
-        continue;
-      }
-      const std::size_t of_first = std::min(count, first.size());
-      first = first.subspan(of_first);
-      more = more.subspan(count - of_first);
-    } else if (written.error() == EAGAIN) {
-      edges_.use_up(Direction::write, mark);
-      is_write_blocked_ = wait_for_write();
-    } else if (written.error() != EINTR) {
-      fail(errno_status(written.error(), absl::StrCat("send(fd ", fd_.get(), ")")));
+    const std::size_t count = write_some(first, more);
+    budget -= std::min(budget, count);
+    if (!queue_.empty()) {
+      queue_.consume(count);
+      continue;
     }
+    const std::size_t of_first = std::min(count, first.size());
+    first = first.subspan(of_first);
+    more = more.subspan(count - of_first);
   }
   if (!is_ending()) {
     enqueue(first);
     enqueue(more);
   }
   output.clear();
+  recount();
 }
 
-SysResult Stream::write_once(std::span<const std::byte> first, std::span<const std::byte> second) {
+// One call, for what is queued or else for the two. How many bytes went; why it was none is in the
+// state: no room, an error, or nothing, then the call was interrupted.
+std::size_t Stream::write_some(std::span<const std::byte> first,
+                               std::span<const std::byte> second) {
+  const std::uint32_t mark = edges_.mark(Direction::write);
+  const bool is_one = queue_.empty() && (first.empty() || second.empty());
+  const std::span<const std::byte> one = first.empty() ? second : first;
+  const SysResult written =
+      is_one ? core_->kernel().send(fd_.get(), one.data(), one.size(), MSG_NOSIGNAL)
+             : send_gathered(first, second);
+  if (written.ok()) [[likely]] {
+    const std::size_t count = static_cast<std::size_t>(written.value());
+    core_->counters().add(Counter::bytes_out, count);
+    last_activity_ = waiting_since_ = this_thread.now;
+    return count;
+  }
+  if (written.error() == EAGAIN) {
+    edges_.use_up(Direction::write, mark);
+    is_write_blocked_ = wait_for_write();
+  } else if (written.error() != EINTR) {
+    fail_call("send", written.error());
+  }
+  return 0;
+}
+
+SysResult Stream::send_gathered(std::span<const std::byte> first,
+                                std::span<const std::byte> second) {
   std::array<iovec, 64> vectors;
   std::size_t count = 0;
   if (!queue_.empty()) {
     count = queue_.gather(vectors);
   } else {
-    if (first.empty() || second.empty()) {
-      const std::span<const std::byte> only = first.empty() ? second : first;
-      return core_->kernel().send(fd_.get(), only.data(), only.size(), MSG_NOSIGNAL);
-    }
     for (std::span<const std::byte> part : {first, second}) {
       vectors[count++] = iovec{const_cast<std::byte*>(part.data()), part.size()};
     }

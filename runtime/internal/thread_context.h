@@ -1,10 +1,9 @@
 #ifndef EPORE_RUNTIME_INTERNAL_THREAD_CONTEXT_H_
 #define EPORE_RUNTIME_INTERNAL_THREAD_CONTEXT_H_
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
-#include <string>
+
+#include "runtime/internal/io_buffers.h"
 
 namespace epore::internal {
 
@@ -12,13 +11,6 @@ class Core;
 class Reactor;
 class Runnable;
 class WatchedThread;
-
-// What a thread that runs callbacks has for all of them: connections read into it and gather what
-// they send in it, so that an idle connection holds no buffer.
-struct IoBuffers {
-  std::array<std::byte, 64 * 1024> read;
-  std::string output;  // of the run that is under way
-};
 
 // Which runtime's thread this is and what it is doing; all null on a thread of the program.
 struct ThreadContext {

@@ -18,7 +18,9 @@ TimerEntry::TimerEntry(Ref<Core> core, Reactor& home, Ref<Stream> stream, Callba
       stream_(std::move(stream)),
       callback_(std::move(callback)) {
   // After the end without the lock, which its runner may still need.
-  if (stream_) is_dead_ = stream_->has_ended() || !stream_->timers().add(*this, home.timer_lists());
+  if (!stream_) return;
+  // Never the other way: TimerList::close() may find it as soon as it is in.
+  if (stream_->has_ended() || !stream_->timers().add(*this, home.timer_lists())) is_dead_ = true;
 }
 
 TimerEntry::~TimerEntry() {
@@ -79,6 +81,9 @@ void TimerEntry::run() {
   if (core_->phase() >= Core::Phase::refusing || !claim()) return;
   Connection none;
   core_->call(callback_, none);
+  // Nobody is left who could arm it again: what it captured is destroyed here, where a relief comes
+  // if that takes long.
+  if (is_only_reference()) callback_ = nullptr;
 }
 
 void TimerEntry::fire() {
@@ -107,7 +112,7 @@ void TimerList::remove(TimerEntry& entry, absl::Mutex& mutex) {
   entry.is_in_list_.store(false, std::memory_order_relaxed);
 }
 
-void TimerList::close(absl::Mutex& mutex) {
+std::vector<Ref<TimerEntry>> TimerList::close(absl::Mutex& mutex) {
   std::vector<Ref<TimerEntry>> entries;
   {
     absl::MutexLock lock(&mutex);
@@ -124,8 +129,8 @@ void TimerList::close(absl::Mutex& mutex) {
   for (const Ref<TimerEntry>& entry : entries) {
     entry->is_dead_.store(true, std::memory_order_release);
     entry->cancel();
-    entry->callback_ = nullptr;
   }
+  return entries;
 }
 
 }  // namespace epore::internal

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "runtime/internal/core.h"
@@ -40,6 +41,9 @@ class TimerEntry final : public Runnable, private TimerNode {
   std::string describe() const override { return "a timer"; }
   void fire();
 
+  // After its list was closed, in the connection's order.
+  void drop_callback() { callback_ = nullptr; }
+
  private:
   friend class TimerList;
 
@@ -66,8 +70,8 @@ class TimerList {
   bool add(TimerEntry& entry, absl::Mutex& mutex);
   void remove(TimerEntry& entry, absl::Mutex& mutex);
 
-  // In the connection's order, at its end: cancels all and destroys their callbacks.
-  void close(absl::Mutex& mutex);
+  // In the connection's order, at its end: cancels all, and returns them for drop_callback().
+  [[nodiscard]] std::vector<Ref<TimerEntry>> close(absl::Mutex& mutex);
 
  private:
   static TimerEntry* closed() { return reinterpret_cast<TimerEntry*>(std::uintptr_t{1}); }

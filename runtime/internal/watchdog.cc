@@ -105,7 +105,8 @@ bool Watchdog::look_at(Reactor& reactor, Seen& seen, std::int64_t now) {
     std::int64_t delay = 0;
     const bool is_known = core_.kernel().run_delay(reactor.leader()->id(), &delay).ok();
     const bool has_waited = is_known && delay - seen.run_delay > (now - last_tick_) / 2;
-    if (!is_known || (seen.is_suspect && !has_waited)) core_.workers().relieve(reactor, lead);
+    const bool is_stuck = !is_known || (seen.is_suspect && !has_waited);
+    if (is_stuck && !reactor.call_home()) core_.workers().relieve(reactor, lead);
     seen = Seen{lead, true, delay};
   }
   return reactor.watched().report(now) || is_exposed || is_moving;

@@ -97,14 +97,14 @@ void WorkerPool::relieve(Reactor& reactor, Lead::Ticket ticket) {
 }
 
 void WorkerPool::work(Worker& worker) {
-  const auto buffers = std::make_unique<IoBuffers>();
+  const auto buffers = std::make_unique_for_overwrite<IoBuffers>();
   this_thread.core = &core_;
   this_thread.buffers = buffers.get();
   this_thread.watched = &worker.watched;
   worker.watched.set_id(core_.kernel().thread_id());
   Ref<Runnable> runnable;
   for (;;) {
-    Ref<Runnable> done;  // dropped without the lock
+    Ref<Runnable> done;
     Relief relief;
     Worker* next = nullptr;
     Step step;
@@ -115,11 +115,13 @@ void WorkerPool::work(Worker& worker) {
       if (done && !worker.is_busy) blocked = worker.run;
       step = next_step(worker, runnable, relief, next);
     }
+    const bool has_run = static_cast<bool>(done);
+    done = Ref<Runnable>();  // without the lock, and before a sleep that may last
     wake(next);
     if (blocked != 0) worker.watched.over(blocked, this_thread.now);
     switch (step) {
       case Step::run: {
-        const std::int64_t began = done ? this_thread.now : core_.kernel().now();
+        const std::int64_t began = has_run ? this_thread.now : core_.kernel().now();
         this_thread.now = began;
         core_.execute(*runnable);
         this_thread.now = core_.kernel().now();

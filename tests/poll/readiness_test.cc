@@ -1,5 +1,7 @@
 // What each end of a connection's life is told as: the table in poll/readiness.h.
 
+#include <sys/socket.h>
+
 #include <cerrno>
 #include <string>
 
@@ -170,6 +172,24 @@ TEST_P(ReadinessTest, ASpuriousEventLosesNoLaterOne) {
     write_all(pair.b.get(), "second");
     expect_event(poll_, kToken, Readiness::readable());
     EXPECT_EQ(read_available(pair.a.get()), "second");
+  }
+}
+
+// A read stops at urgent data, so who reads less than there was room for must be told of them; and
+// who does not take them must not be told for ever.
+TEST_P(ReadinessTest, UrgentDataAreAHintAndNoSpin) {
+  for (const Interest interest : {Interest::readable(), Interest::readable().level()}) {
+    if (interest.trigger() == Trigger::edge && !registry_->has_edges()) continue;
+    const SocketPair pair = tcp_pair();
+    ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, interest), IsOk());
+    write_all(pair.b.get(), "abc");
+    ASSERT_EQ(::send(pair.b.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    write_all(pair.b.get(), "efg");
+    const Readiness told = expect_event(poll_, kToken, Readiness::readable());
+    EXPECT_EQ(told.is_priority(), interest.trigger() == Trigger::edge);
+    EXPECT_EQ(read_available(pair.a.get()), "abcefg");
+    expect_no_events(poll_);
+    ASSERT_THAT(registry_->deregister_fd(pair.a.get()), IsOk());
   }
 }
 

@@ -195,6 +195,21 @@ TEST_P(ConnectionDataTest, BytesNeverCrossBetweenConnections) {
   EXPECT_EQ(runtime.counters().connections, 0u);
 }
 
+// A read stops at urgent data, and no edge comes for what is behind them.
+TEST_P(ConnectionDataTest, WhatIsBehindUrgentDataIsRead) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.connection.pause_reading();
+  fence(link.connection);
+  link.peer.send("abc");
+  ASSERT_EQ(::send(link.peer.fd(), "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+  link.peer.send("efg");
+  fence(runtime);
+  link.connection.resume_reading();
+  EXPECT_EQ(observer.await_bytes(6), "abcefg");
+}
+
 INSTANTIATE_TEST_SUITE_P(Everywhere, ConnectionDataTest, testing::ValuesIn(all_modes()), mode_name);
 
 }  // namespace

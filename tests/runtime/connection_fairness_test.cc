@@ -68,6 +68,18 @@ TEST_P(ConnectionFairnessTest, APostThatPostsItself) {
   stop = true;
 }
 
+// Nor does one that posts to itself keep itself from reading, or from its owner's abort().
+TEST_P(ConnectionFairnessTest, APostThatPostsItselfKeepsNothingElseOfItsConnectionWaiting) {
+  Observer hot;
+  std::function<void(Connection&)> again = [&](Connection& c) { (void)c.post(again); };
+  Runtime runtime(options());
+  Link link = open_link(runtime, hot, ConnectionOptions(), again);
+  link.peer.send("read");
+  EXPECT_EQ(hot.await_bytes(4), "read");
+  link.connection.abort();
+  EXPECT_EQ(hot.await_closed().code(), absl::StatusCode::kCancelled);
+}
+
 // One that sends more whenever it may.
 TEST_P(ConnectionFairnessTest, AProducerThatNeverEnds) {
   ConnectionOptions marks;

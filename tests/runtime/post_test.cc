@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "runtime/runtime.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/clock_kernel.h"
 #include "tests/support/hold.h"
 
 namespace epore {
@@ -186,6 +187,45 @@ TEST_P(PostTest, PostsOfOneThreadToOneOtherRunInOrder) {
   EXPECT_TRUE(runtime.shutdown().ok());
   ASSERT_EQ(ran.size(), 1000u);
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(ran[static_cast<std::size_t>(i)], i);
+}
+
+// A worker that goes to sleep keeps nothing of what it ran last.
+TEST_P(PostTest, WhatACallbackCapturedIsDestroyedWithoutWaitingForMoreWork) {
+  absl::Notification destroyed;
+  Runtime runtime(options());
+  auto captured = std::shared_ptr<int>(new int(0), [&](const int* number) {
+    delete number;
+    destroyed.Notify();
+  });
+  runtime.post_after(absl::ZeroDuration(), [captured = std::move(captured)] {});
+  destroyed.WaitForNotification();
+}
+
+// What goes on posting is asked now and then to let others in, by the time that it has taken.
+TEST_P(PostTest, ClosuresThatTakeLongDoNotKeepConnectionsWaiting) {
+  if (GetParam().dispatch != Dispatch::poll_thread) GTEST_SKIP() << "others may serve them";
+  ClockKernel clock;
+  RuntimeOptions with_clock = options();
+  with_clock.kernel = &clock;
+  Observer observer;
+  absl::Notification served;
+  int before = 0;
+  int ran = 0;
+  observer.when_data = [&](Connection&, std::string_view) {
+    before = ran;
+    served.Notify();
+  };
+  Runtime runtime(with_clock);
+  Link link = open_link(runtime, observer);
+  fence(runtime);
+  std::function<void()> again = [&] {
+    if (++ran == 1) link.peer.send("x");
+    clock.advance(absl::Milliseconds(1));
+    if (!served.HasBeenNotified()) (void)runtime.post(again);
+  };
+  ASSERT_TRUE(runtime.post(again).ok());
+  served.WaitForNotification();
+  EXPECT_LE(before, 3);
 }
 
 class BurstTest : public RuntimeTest {};

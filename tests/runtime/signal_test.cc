@@ -122,6 +122,25 @@ TEST_P(SignalTest, ASignalEndsTheWaitOfTheThreadThatItInterrupts) {
   EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kCancelled);
 }
 
+TEST_P(SignalTest, ASignalCutsShortAShutdownThatAnotherThreadHasBegun) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "as above";
+#endif
+  Observer observer;
+  absl::Notification draining;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.connection.on_drain([&](Connection&) { draining.Notify(); });  // and never ends
+  fence(link.connection);
+  std::thread other([&] { EXPECT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok()); });
+  draining.WaitForNotification();
+  Running running(kernel_, runtime);
+  running.raise(SIGTERM);
+  EXPECT_TRUE(running.join().ok());
+  other.join();
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kCancelled);
+}
+
 TEST_P(SignalTest, WhatComesAfterCatchingIsKeptForTheWait) {
   int called = 0;
   Runtime runtime(options());

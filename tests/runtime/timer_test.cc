@@ -393,18 +393,39 @@ TEST_P(TimerTest, ATimerOfAConnectionRunsInItsOrder) {
   EXPECT_FALSE(observer.await_closed().ok());
 }
 
+// `closed` is the last callback, and may use what those before it own.
+TEST_P(TimerTest, WhatATimerOfAConnectionCapturedOutlivesTheClosedCallback) {
+  Observer observer;
+  Runtime runtime(options());
+  auto owned = std::make_shared<int>(0);
+  const std::weak_ptr<int> watched = owned;
+  bool is_alive = false;
+  observer.when_closed = [&](Connection&, const absl::Status&) { is_alive = !watched.expired(); };
+  Link link = open_link(runtime, observer);
+  Timer timer = link.connection.timer([owned = std::move(owned)](Connection&) {});
+  timer.arm(absl::Seconds(1));
+  link.connection.abort();
+  (void)observer.await_closed();
+  EXPECT_TRUE(is_alive);
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_TRUE(watched.expired());
+}
+
 TEST_P(TimerTest, ATimerOfAConnectionEndsWithIt) {
   Observer observer;
   Runtime runtime(options());
   Link link = open_link(runtime, observer);
-  auto shared = std::make_shared<int>(0);
-  const std::weak_ptr<int> watched = shared;
+  absl::Notification destroyed;
+  auto shared = std::shared_ptr<int>(new int(0), [&](const int* number) {
+    delete number;
+    destroyed.Notify();
+  });
   Timer timer = link.connection.timer([shared = std::move(shared)](Connection&) { ADD_FAILURE(); });
   timer.arm(absl::Seconds(1));
   link.connection.abort();
   (void)observer.await_closed();
   EXPECT_FALSE(timer.is_armed());
-  EXPECT_TRUE(watched.expired());
+  destroyed.WaitForNotification();
   timer.arm(absl::Seconds(1));
   EXPECT_FALSE(timer.is_armed());
   Timer late = link.connection.timer([](Connection&) { ADD_FAILURE(); });
