@@ -153,10 +153,10 @@ class Core final : public RefCounted {
   Gate gate_;
 
   std::atomic<Phase> phase_{Phase::running};
-  std::atomic<bool> shutdown_requested_{false};
-  std::atomic<bool> shutdown_begun_{false};
-  std::atomic<std::uint64_t> next_reactor_{0};
-  std::atomic<std::uint64_t> connections_{0};  // permits
+  std::atomic<bool> shutdown_requested_{false};  // set before gate_ is notified
+  std::atomic<bool> shutdown_begun_{false};      // the first to set it shuts down, others wait
+  std::atomic<std::uint64_t> next_reactor_{0};   // in turn, relaxed
+  std::atomic<std::uint64_t> connections_{0};    // permits
   std::atomic<std::uint64_t> activities_{0};
   std::atomic<std::uint32_t> paused_count_{0};
 

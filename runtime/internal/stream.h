@@ -40,8 +40,8 @@ struct StreamLimits {
 // What a Connection names: a socket, its callbacks and its queue.
 //
 // All work is done by the runner, the thread that is in run(). Other threads leave mail and wake
-// it. A run delivers mail, reads and calls on_data, then writes what the callbacks sent, in one
-// call, and then settles: marks, timeouts, the next step of closing.
+// it. A run delivers mail, reads and calls on_data, then writes what the callbacks sent, small
+// pieces in one call, and then settles: marks, timeouts, the next step of closing.
 //
 //   open --close()--> closing --queue written, FIN sent--> lingering --peer's FIN--> closed
 //     |                  |                                    |                        ^
