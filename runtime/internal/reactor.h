@@ -162,9 +162,13 @@ class Reactor {
   RetiredList retired_;
   Inbox inbox_;
   WakeFlag wake_flag_;
+
+  // Stored before a notify(), as what is pushed; loaded by the leader, after it allowed to be
+  // woken.
   std::atomic<bool> drain_requested_{false};
   std::atomic<bool> abort_requested_{false};
   std::atomic<bool> stop_requested_{false};
+
   absl::Mutex timer_lists_;
 
   std::uint64_t thread_ = 0;  // start() and join()

@@ -192,9 +192,9 @@ class Stream final : public Registration, private TimerNode {
   std::atomic<bool> is_open_{true};
   std::atomic<bool> can_send_{true};
   std::atomic<bool> above_high_mark_{false};
-  std::atomic<bool> timeout_expired_{false};
-  std::atomic<bool> abort_due_{false};  // the runtime's, past all mail
-  std::atomic<bool> has_ended_{false};  // mail is not read any more
+  std::atomic<bool> timeout_expired_{false};  // stored before a wake()
+  std::atomic<bool> abort_due_{false};        // the runtime's, past all mail
+  std::atomic<bool> has_ended_{false};        // mail is not read any more
 
   // The runner only. Small things first, next to those above; what few connections use is not in
   // the object, as most of many connections are idle.
