@@ -14,7 +14,8 @@ struct PollOptions {
   // has. A name that is not known is an error that lists the known ones.
   std::string selector;
 
-  // The way to the operating system; null: the real one. Must outlive the Poll and its registries.
+  // The way to the operating system; null: the real one. For epore's own tests, which alone see its
+  // header. Must outlive the Poll and its registries.
   Kernel* kernel = nullptr;
 };
 

@@ -27,13 +27,16 @@ namespace epore {
 // the owner's (`runtime/` has one).
 class Waker {
  public:
-  // Errors as Registry::register_fd, and those of eventfd(2). No descriptor is left on failure.
+  // `registry` must not be null. Errors as Registry::register_fd, and those of eventfd(2). No
+  // descriptor is left on failure.
   static absl::StatusOr<Waker> create(std::shared_ptr<Registry> registry, Token token);
 
   Waker(Waker&&) = default;
   Waker& operator=(Waker&& other) noexcept;
   ~Waker();
 
+  // Ends the poll(). FailedPrecondition: the Poll is gone, or this was moved from. Other errors
+  // would be those of write(2), which no eventfd in use gives; EINTR and EAGAIN are seen to.
   absl::Status wake() const;
 
  private:

@@ -31,8 +31,8 @@ class SocketAddress {
   bool is_empty() const { return size_ == 0; }
   bool is_ipv4() const;
   bool is_ipv6() const;
-  std::uint16_t port() const;
-  SocketAddress with_port(std::uint16_t port) const;
+  std::uint16_t port() const;                         // 0 of an empty one
+  SocketAddress with_port(std::uint16_t port) const;  // an empty one stays empty
   std::string to_string() const;
 
   // For system calls.
@@ -51,8 +51,9 @@ struct HostPort {
   std::string host;
   std::uint16_t port = 0;
 
-  // Errors name the text and the part: no colon, port above 65535, name or label too long (253 and
-  // 63, RFC 1035), IPv6 without brackets.
+  // The host may be empty. InvalidArgument names the text and the part: no colon, port above 65535,
+  // name or label too long (253 and 63, RFC 1035), a zero byte, IPv6 without brackets, or brackets
+  // around something else.
   static absl::StatusOr<HostPort> parse(std::string_view text);
 };
 

@@ -73,7 +73,10 @@ class Connection {
 
   // -- What to do. --
 
-  // Queues a copy of `bytes`. What one callback sends leaves in one system call.
+  // Sends a copy of `bytes`, and says whether to go on. Pieces are gathered while callbacks run and
+  // leave in one system call when they have returned; but each 64 KiB gathered, and a piece of
+  // 16 KiB or more together with what was gathered before it, leave at once in calls of their own.
+  // What the system does not take is queued.
   SendResult send(std::span<const std::byte> bytes);
   SendResult send(std::string_view text);
 
@@ -93,10 +96,12 @@ class Connection {
   void abort();
 
   // Runs `closure` in the connection's order, never inside this call. It is destroyed without
-  // running if the connection ends first. FailedPrecondition: it has ended already.
+  // running if the connection ends first. FailedPrecondition: it has ended already, or this handle
+  // names none.
   absl::Status post(Callback closure);
 
-  // A timer whose callback runs in the connection's order; gone with it. Not armed yet.
+  // A timer whose callback runs in the connection's order; gone with it. Not armed yet. After the
+  // connection's end it does nothing.
   Timer timer(Callback callback);
 
   // -- What it is. --

@@ -22,14 +22,16 @@ class ListenerState;
 // nothing: it accepts until close() or the runtime's shutdown.
 //
 // When descriptors or memory run out it pauses, leaves clients in the backlog, and goes on when one
-// of the runtime's connections ends, at the latest after a backoff of 10 to 500 ms.
+// of the runtime's connections ends, at the latest after a backoff of 10 to 500 ms. Any other error
+// of accept(2) that is not a single connection's ends that socket, with a line in the log.
 //
 // Threads: every method from any.
 class Listener {
  public:
-  Listener();
+  Listener();  // names no listener
 
-  // The addresses bound, with the real ports; the first of them.
+  // The addresses bound, with the real ports, and the first of them; the same after close(). None
+  // and an empty one if this names no listener.
   std::vector<SocketAddress> addresses() const;
   SocketAddress address() const;
 

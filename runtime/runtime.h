@@ -32,7 +32,7 @@ class SignalWaiter;
 //   runtime.run_until_signal();  // drains on SIGINT and SIGTERM
 //
 // Threads: every method from any thread; shutdown() and run_until_signal() not from a callback.
-// The runtime's own threads block the program's signals (but SIGPROF).
+// The runtime's own threads block the program's signals (but SIGPROF and those of faults).
 //
 // Lifetime: handles (Connection, Listener, Timer) may outlive it; their calls then do nothing or
 // return a status. The destructor shuts down, with the drain timeout. Several runtimes in a process
@@ -48,53 +48,65 @@ class Runtime {
   using ConnectCallback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
   using Closure = absl::AnyInvocable<void()>;
 
-  // Starts its threads. What goes wrong (bad options, no descriptors) is in status(), and every
-  // call returns it.
+  // Starts its threads. What goes wrong (bad options, no descriptors) is in status(): then
+  // listen(), post() and run_until_signal() return it, connect() calls back with it, and timers do
+  // nothing.
   explicit Runtime(RuntimeOptions options = {});
   ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
+  // Ok, or why it could not start: InvalidArgument for the options, otherwise the system's. Does
+  // not change after the constructor: any thread, no lock. A shutdown is not told here.
   absl::Status status() const;
 
   // Accepts connections on every address that "HOST:PORT" names; port 0: a free one, the same for
   // all. `on_accept` is the first callback of each connection, in its order; it may be called for
-  // several connections at a time.
+  // several connections at a time. It lives as long as any of: the open sockets, a handle of this
+  // listener, a connection that has not had its call yet. So it must not capture such a handle.
   //
   // A name is resolved in this call, which blocks, so from a callback only numbers are taken
-  // (FailedPrecondition). Other errors: InvalidArgument, NotFound for a name, and those of
-  // socket(2), bind(2), listen(2); then nothing is left open.
+  // (FailedPrecondition, also once the shutdown has begun). Other errors: InvalidArgument, NotFound
+  // and Unavailable for a name, and those of socket(2), bind(2), listen(2); then nothing is left
+  // open.
   absl::StatusOr<Listener> listen(std::string_view address, AcceptCallback on_accept,
                                   const ListenOptions& options = {});
 
   // Connects to "HOST:PORT", trying the host's addresses in turn. `on_connected` is called exactly
-  // once and never inside this call: with the connection, as the first callback in its order, or
-  // with the error: InvalidArgument, NotFound for a name, DeadlineExceeded, Cancelled by shutdown,
-  // or that of the last address. Names are resolved on a thread of their own. (After the shutdown
-  // no thread is left, and the error comes inside this call.)
+  // once: with the connection, as the first callback in its order, or with the error:
+  // InvalidArgument, NotFound and Unavailable for a name, DeadlineExceeded, ResourceExhausted at
+  // the limit of connections, Cancelled by shutdown, or that of the last address. Names are
+  // resolved on a thread of their own.
+  //
+  // It is never called inside this call, with one exception: where no thread is left that could,
+  // because the runtime could not start (with status()) or is shut down (with Cancelled).
   void connect(std::string_view address, ConnectCallback on_connected,
                const ConnectOptions& options = {});
 
   // Runs `closure` on a worker (or the poll thread), never inside this call. Closures may run at
   // the same time and in any order; for one at a time, Connection::post().
-  // FailedPrecondition: the runtime is shut down.
+  // FailedPrecondition: the runtime is shut down; the closure is destroyed in this call.
   absl::Status post(Closure closure);
 
-  // The same after a delay; cancel it with the returned timer.
+  // The same after a delay; cancel it with the returned timer. Once a shutdown has come to step 3,
+  // or if the runtime could not start, the closure is destroyed in this call, and the timer names
+  // none.
   Timer post_after(absl::Duration delay, Closure closure);
 
-  // A timer, not armed yet.
+  // A timer, not armed yet. Its callback runs where closures do, one call at a time. From step 3 of
+  // a shutdown on as above, and none that was made earlier is called any more.
   Timer timer(Closure callback);
 
   // Shuts down, from any thread, as often as one likes; returns when no callback runs any more.
   //
   // 1. Listeners close, connecting attempts end with Cancelled.
   // 2. Connections are told (on_drain) or closed gracefully, and have `drain_timeout`.
-  // 3. The rest is aborted; each has got its `closed`.
-  // 4. Posts are refused; those that were accepted have run; timers are dropped.
+  // 3. Posts and new timers are refused. The rest is aborted; each has got its `closed`.
+  // 4. Posts that were accepted have run; timers are dropped.
   // 5. Threads are joined; but one that looks up a name is left behind, as getaddrinfo(3) can be
   //    neither interrupted nor waited for in bounded time. It uses nothing of the runtime any more.
   //
+  // A negative `drain_timeout` is as zero. A second call waits for the first one's end.
   // FailedPrecondition from a callback, where it would wait for itself: request_shutdown() there.
   absl::Status shutdown(absl::Duration drain_timeout);
   absl::Status shutdown();  // with the drain timeout of the options
@@ -104,7 +116,11 @@ class Runtime {
 
   // Blocks until SIGINT, SIGTERM or request_shutdown(), then shuts down; a second signal cuts the
   // draining short. Catches signals, if catch_signals() has not done so before, and lets go of them
-  // when it returns.
+  // when it returns. Also ends when another thread shuts down.
+  //
+  // Errors, all before it waits and without a shutdown: status(); FailedPrecondition from a
+  // callback, while another thread is in here or in catch_signals(), or while another runtime of
+  // the process catches signals; those of eventfd(2) and sigaction(2).
   absl::Status run_until_signal();
 
   // Catches SIGINT, SIGTERM and the signals of on_signal() from now on: what comes is kept until
@@ -116,14 +132,23 @@ class Runtime {
   //   return epore::report(runtime.run_until_signal());
   //
   // The handlers that were there before come back when run_until_signal() returns, or else with the
-  // runtime's destruction. By one runtime of the process at a time (FailedPrecondition); again:
-  // nothing. Other errors: those of eventfd(2).
+  // runtime's destruction. By one runtime of the process at a time (FailedPrecondition, also while
+  // another thread is in run_until_signal()); again: nothing. Other errors: status(), those of
+  // eventfd(2) and sigaction(2).
   absl::Status catch_signals();
 
-  // Has run_until_signal() call `callback`, on its own thread, whenever `signal` comes. Only before
-  // signals are caught, not for SIGINT and SIGTERM.
+  // Has run_until_signal() call `callback`, on its own thread, whenever `signal` comes, until the
+  // draining ends; several that come before it looks are one. Replaces the callback that was set
+  // before.
+  //
+  // InvalidArgument: not from 1 to 64, or SIGINT, SIGTERM, SIGKILL, SIGSTOP. FailedPrecondition:
+  // signals are being caught already. What else the system refuses (32 and 33 are glibc's) is an
+  // error of whoever catches.
   absl::Status on_signal(int signal, Closure callback);
 
+  // What it has done so far, also after the shutdown. From any thread, without stopping anybody; it
+  // adds up what each thread has counted, some thousand loads, takes one lock for each reactor and
+  // allocates: for a log or a scrape, not for every message.
   Counters counters() const;
 
  private:

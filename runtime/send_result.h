@@ -12,7 +12,7 @@ namespace epore {
 //
 // | value     | the bytes are                       | the caller should                          |
 // |-----------|-------------------------------------|--------------------------------------------|
-// | queued    | accepted; leave at the turn's end   | go on                                      |
+// | queued    | accepted; leave soon or have left   | go on                                      |
 // | high      | accepted; above the high mark       | stop until on_writable                     |
 // | closed    | dropped: closed or being closed     | let go of the connection                   |
 // | over_cap  | dropped: above the cap; it closes   | send less before on_writable               |

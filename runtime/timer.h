@@ -47,6 +47,9 @@ class Timer {
   // (a connection's timer, in the connection's callbacks) it is certain not to be called.
   bool cancel();
 
+  // Whether it waits or is due: from arm() until its callback begins, or cancel(). A periodic one
+  // is armed during its callback as well. False after its connection's end, and if this names no
+  // timer. Only in its own order is it certain to be so still when this returns.
   bool is_armed() const;
 
  private:

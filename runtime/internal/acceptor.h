@@ -31,8 +31,8 @@ struct AcceptSettings {
   const std::size_t accept_budget;
 };
 
-// A listening socket. Runs on its poll thread, as accepting is a system call and no user code: the
-// connection's first callback is run where callbacks run.
+// A listening socket. Runs on the thread that leads its reactor, as accepting is a system call and
+// no user code: the connection's first callback is run where callbacks run.
 //
 // Level-triggered with a budget. An edge-triggered listener that met EMFILE would hear of its queue
 // again only with the next client (measured on Linux 6.18), a level-triggered one would spin. So
@@ -54,7 +54,7 @@ class Acceptor final : public Registration, private TimerNode {
   void close();
   void resume();
 
-  // The poll thread.
+  // The thread that leads.
   void run() override;
   std::string describe() const override;
   void shut_down(ShutdownStep) override { close(); }
@@ -76,6 +76,7 @@ class Acceptor final : public Registration, private TimerNode {
   const bool is_wildcard_;
   const std::shared_ptr<AcceptSettings> settings_;
 
+  // Any thread, with release and before a wake(), which has them looked at once more.
   std::atomic<bool> close_asked_{false};
   std::atomic<bool> resume_asked_{false};
 

@@ -37,7 +37,8 @@ class Connector final : public Registration, private TimerNode {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
 
-  // Begins an attempt. `done` is called exactly once, later, in the attempt's own run.
+  // Begins an attempt. `done` is called exactly once, later, in the attempt's own run; but here if
+  // the runtime is shut down, as then no thread is left.
   static void start(Ref<Core> core, std::string_view address, Callback done,
                     const ConnectOptions& options);
 
@@ -66,7 +67,7 @@ class Connector final : public Registration, private TimerNode {
   const ConnectOptions options_;
   const std::int64_t deadline_;
 
-  std::atomic<bool> is_cancelled_{false};
+  std::atomic<bool> is_cancelled_{false};  // stored before a wake()
 
   // The runner only.
   Callback done_;

@@ -160,11 +160,11 @@ class Core final : public RefCounted {
   Gate gate_;
 
   std::atomic<Phase> phase_{Phase::running};
-  std::atomic<bool> shutdown_requested_{false};
-  std::atomic<bool> shutdown_begun_{false};
-  std::atomic<bool> cut_short_{false};  // by a later caller than the one that shuts down
-  std::atomic<std::uint64_t> next_reactor_{0};
-  std::atomic<std::uint64_t> connections_{0};  // permits
+  std::atomic<bool> shutdown_requested_{false};  // set before gate_ is notified
+  std::atomic<bool> shutdown_begun_{false};      // the first to set it shuts down, others wait
+  std::atomic<bool> cut_short_{false};  // by one of the others; set before gate_ is notified
+  std::atomic<std::uint64_t> next_reactor_{0};  // in turn, relaxed
+  std::atomic<std::uint64_t> connections_{0};   // permits
   std::atomic<std::uint64_t> activities_{0};
   std::atomic<std::uint32_t> paused_count_{0};
 

@@ -27,13 +27,16 @@ class Core;
 
 // A Poll, the thread that blocks in it, and the registrations and timers that it serves.
 //
-// A turn: wait; note the time; wake what is ready; expire timers; run what was submitted; reclaim
-// what was retired. Waking means running at once for Dispatch::poll_thread and what is pinned, and
-// for Dispatch::workers handing the whole batch over. See docs/design.md.
+// A turn: wait; note the time; wake what is ready; expire timers; run what was submitted; take back
+// what was shared; tell of a shutdown; reclaim what was retired. Waking means running at once for
+// Dispatch::poll_thread and what is pinned, and for Dispatch::workers handing the whole batch over.
+// See docs/design.md.
 //
 // For Dispatch::adaptive it means running at once as well, but with the lead exposed, so that a
 // relief can go on with the turn where a stuck leader has left it; handing over what is known to be
 // slow; and sharing the rest if it is worth more than a wake. See Lead and docs/dispatch.md.
+//
+// Where a part of a turn is said to be the poll thread's, the thread that leads is meant.
 class Reactor {
  public:
   static absl::StatusOr<std::unique_ptr<Reactor>> create(Core& core, int index);
@@ -55,7 +58,7 @@ class Reactor {
   // The registration's order: its slot may be reused after the current turn.
   void retire(Registration& registration);
 
-  // Any thread: calls shut_down(step) on every live registration, on the poll thread, soon.
+  // Any thread: has the leader call shut_down(step) on every live registration, soon.
   void request_shutdown(ShutdownStep step);
 
   // A worker: leads in the place of a leader that is stuck under `ticket`, if it still is, until
@@ -133,12 +136,24 @@ class Reactor {
   WatchedThread watched_;  // the poll thread
 
   Lead lead_;
-  std::atomic<WatchedThread*> leader_{&watched_};  // the last that took the lead over
-  std::atomic<std::uint32_t> home_waits_{0};       // 1: the poll thread wants the lead back
+  std::atomic<WatchedThread*> leader_{&watched_};  // the last that took the lead over; relaxed
+
+  // 1: the poll thread wants the lead back, and parks on this. Its store comes before its look at
+  // the lead, and a notify() follows; the relief looks after it has cleared the wake flag, as it
+  // does at the queues. So either the poll thread finds the lead exposed or who leads finds this.
+  std::atomic<std::uint32_t> home_waits_{0};
 
   // The last ticket that was taken over, stored when take_over() has its reference to what ran
   // under it; and a count to park on. Goes up, as the next one comes from the leader that stored
   // it.
+  //
+  //   relief                                        the leader that was stuck
+  //   takes the lead
+  //                                                 its run ends; the lead is gone
+  //   adds its reference, reads it for the log      (drops that reference: not there yet)
+  //
+  // So the latter waits, see await_kept(). Stored with release, loaded with acquire: what the
+  // reference was added to is seen. The count goes up after the store, and the futex compares.
   std::atomic<Lead::Ticket> kept_{0};
   std::atomic<std::uint32_t> keeps_{0};
 
@@ -162,9 +177,13 @@ class Reactor {
   RetiredList retired_;
   Inbox inbox_;
   WakeFlag wake_flag_;
+
+  // Stored before a notify(), as what is pushed; loaded by the leader, after it allowed to be
+  // woken.
   std::atomic<bool> drain_requested_{false};
   std::atomic<bool> abort_requested_{false};
   std::atomic<bool> stop_requested_{false};
+
   absl::Mutex timer_lists_;
 
   std::uint64_t thread_ = 0;  // start() and join()

@@ -42,7 +42,7 @@ class SlotTable {
   SlotTable& operator=(const SlotTable&) = delete;
   ~SlotTable();
 
-  // False: all 2^32 slots' worth of memory is taken (kMaxSlots).
+  // False: all kMaxSlots slots are taken, 4,194,304.
   bool acquire(Registration& registration);
 
   void retire(const Registration& registration);

@@ -41,8 +41,8 @@ struct StreamLimits {
 // What a Connection names: a socket, its callbacks and its queue.
 //
 // All work is done by the runner, the thread that is in run(). Other threads leave mail and wake
-// it. A run delivers mail, reads and calls on_data, then writes what the callbacks sent, in one
-// call, and then settles: marks, timeouts, the next step of closing.
+// it. A run delivers mail, reads and calls on_data, then writes what the callbacks sent, small
+// pieces in one call, and then settles: marks, timeouts, the next step of closing.
 //
 //   open --close()--> closing --queue written, FIN sent--> lingering --peer's FIN--> closed
 //     |                  |                                    |                        ^
@@ -195,9 +195,9 @@ class Stream final : public Registration, private TimerNode {
   std::atomic<bool> is_open_{true};
   std::atomic<bool> can_send_{true};
   std::atomic<bool> above_high_mark_{false};
-  std::atomic<bool> timeout_expired_{false};
-  std::atomic<bool> abort_due_{false};  // the runtime's, past all mail
-  std::atomic<bool> has_ended_{false};  // mail is not read any more
+  std::atomic<bool> timeout_expired_{false};  // stored before a wake()
+  std::atomic<bool> abort_due_{false};        // the runtime's, past all mail
+  std::atomic<bool> has_ended_{false};        // mail is not read any more
 
   // The runner only. Small things first, next to those above; what few connections use is not in
   // the object, as most of many connections are idle.
