@@ -53,7 +53,7 @@ absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallbac
 void Runtime::connect(std::string_view address, ConnectCallback on_connected,
                       const ConnectOptions& options) {
   if (!status().ok()) {
-    on_connected(status());  // no thread is there that could call it
+    core_->call(on_connected, status());  // no thread is there that could call it
     return;
   }
   internal::Connector::start(core_, address, std::move(on_connected), options);

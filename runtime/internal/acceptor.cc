@@ -119,7 +119,7 @@ std::string Acceptor::describe() const {
 void Acceptor::accept_ready() {
   for (std::size_t left = settings_->accept_budget; left > 0; --left) {
     if (!core_->try_open_connection()) {
-      pause("the limit of connections is reached", 0);
+      pause(absl::ResourceExhaustedError("the limit of connections is reached"));
       if (core_->has_permit()) resume();
       return;
     }
@@ -140,7 +140,7 @@ void Acceptor::accept_ready() {
       continue;
     }
     if (is_of_resources(result.error())) {
-      pause("accept4", result.error());
+      pause(errno_status(result.error(), "accept4"));
       return;
     }
     LOG(ERROR) << "epore: the listener on " << address_.to_string()
@@ -164,7 +164,7 @@ void Acceptor::accepted(OwnedFd fd, const SocketAddress& peer) {
   if (!started) core_->return_permit();
 }
 
-void Acceptor::pause(const char* reason, int error) {
+void Acceptor::pause(const absl::Status& why) {
   if (state_ == State::listening) {
     state_ = State::paused;
     (void)home().registry()->deregister_fd(fd_.get());
@@ -177,8 +177,7 @@ void Acceptor::pause(const char* reason, int error) {
   home().arm(*this, now + backoff_);
   if (pauses_ == 0 || (last_log_ != 0 && now - last_log_ < kLogInterval)) return;
   LOG(WARNING) << "epore: the listener on " << address_.to_string() << " pauses (" << pauses_
-               << " times since the last message): "
-               << (error != 0 ? errno_status(error, reason).message() : reason);
+               << " times since the last message): " << why.message();
   last_log_ = now;
   pauses_ = 0;
 }
@@ -189,7 +188,7 @@ void Acceptor::go_on() {
   core_->remove_paused(*this);
   absl::Status registered =
       home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
-  if (!registered.ok()) pause("epoll_ctl", ENOMEM);
+  if (!registered.ok()) pause(registered);
 }
 
 void Acceptor::end() {

@@ -65,7 +65,7 @@ class Acceptor final : public Registration, private TimerNode {
   absl::Status begin();
   void accept_ready();
   void accepted(OwnedFd fd, const SocketAddress& peer);
-  void pause(const char* reason, int error);
+  void pause(const absl::Status& why);
   void go_on();
   void end();
   void expired() override;  // TimerNode

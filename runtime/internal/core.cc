@@ -98,7 +98,7 @@ void Core::execute_claimed(Runnable& runnable) {
   if (!runnable.end()) schedule(Ref<Runnable>::share(&runnable));
 }
 
-absl::Status Core::post(absl::AnyInvocable<void()> closure) {
+absl::Status Core::post(absl::AnyInvocable<void()>&& closure) {
   if (!status_.ok()) return status_;
   if (phase() < Phase::refusing) {
     auto posted = Ref<Runnable>::adopt(new PostedClosure(any_reactor(), std::move(closure)));

@@ -81,7 +81,7 @@ class Core final : public RefCounted {
   int helpers() const { return helpers_; }
 
   // Runs `closure` soon. FailedPrecondition after the shutdown has come to refusing.
-  absl::Status post(absl::AnyInvocable<void()> closure);
+  absl::Status post(absl::AnyInvocable<void()>&& closure);
 
   // Calls user code that belongs to no connection: an exception is counted and logged.
   template <typename Function, typename... Arguments>

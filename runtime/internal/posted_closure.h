@@ -15,7 +15,7 @@ namespace epore::internal {
 // A closure that runs once, on whatever thread.
 class PostedClosure final : public Runnable, public InNodeCache {
  public:
-  PostedClosure(Reactor& home, absl::AnyInvocable<void()> closure)
+  PostedClosure(Reactor& home, absl::AnyInvocable<void()>&& closure)
       : Runnable(home, Kind::once), closure_(std::move(closure)) {}
 
   void run() override {
