@@ -25,6 +25,7 @@
 #include "tests/bench/contender_spec.h"
 #include "tests/bench/machine.h"
 #include "tests/bench/output.h"
+#include "tests/bench/programs.h"
 
 ABSL_FLAG(bool, quick, false, "a choice of trials in short rounds, in about two minutes");
 ABSL_FLAG(std::string, contenders, "",
@@ -47,7 +48,8 @@ std::string all_contenders() {
   const std::size_t cores = std::max<std::size_t>(2, allowed_cores().size());
   return absl::StrCat(
       "epoll,io_uring,epore,epore:dispatch=poll_thread,epore:dispatch=workers,epore:reactors=",
-      cores, ",asio,asio:threads=", cores, ",asio:contexts=", cores, ",asio_uring,libuv,libevent");
+      cores, ",epore:dispatch=poll_thread:reactors=", cores, ",asio,asio:threads=", cores,
+      ",asio:contexts=", cores, ",asio_uring,libuv,libevent");
 }
 
 bool is_wanted(std::string_view id, const std::vector<std::string>& only) {
@@ -66,6 +68,13 @@ absl::StatusOr<ArenaOptions> make_options() {
     return absl::InvalidArgumentError(absl::StrCat("--contenders: ", specs.status().message()));
   }
   options.contenders = *std::move(specs);
+  // A slip of the pen is to be known before the minutes of measuring.
+  for (const ContenderSpec& spec : options.contenders) {
+    const absl::StatusOr<std::string> program = find_program(absl::StrCat("echo_", spec.name));
+    if (!program.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--contenders: ", program.status().message()));
+    }
+  }
 
   std::vector<std::string> only;
   if (const std::string text = absl::GetFlag(FLAGS_only); !text.empty()) {

@@ -176,15 +176,8 @@ std::string arena_html(const ArenaResult& result, const Machine& machine) {
                   "echo_epoll is what there is without any library.",
                   size_rows(result));
   html += section("Where epore is behind", "By more than the interval.", behind_rows(result));
-  Rows contenders = {{"contender", "version"}};
-  for (const Contender& contender : result.contenders) {
-    contenders.push_back(
-        {contender.spec.label, contender.skipped.empty()
-                                   ? contender.version
-                                   : absl::StrCat("skipped: ", contender.skipped)});
-  }
-  html +=
-      section("Contenders", "NAME:FLAG=VALUE is the program echo_NAME with that flag.", contenders);
+  html += section("Contenders", "NAME:FLAG=VALUE is the program echo_NAME with that flag.",
+                  contender_rows(result));
   return html + "</body>\n</html>\n";
 }
 

@@ -81,7 +81,7 @@ std::string arena_json(const ArenaResult& result, const Machine& machine) {
   for (const Contender& contender : result.contenders) {
     json.begin_object();
     json.field("label", contender.spec.label).field("version", contender.version);
-    json.field("skipped", contender.skipped).end_object();
+    json.field("skipped", contender.skipped).field("failed", contender.has_failed).end_object();
   }
   json.end_array().key("trials").begin_array();
   for (const TrialResult& trial : result.trials) write_trial(json, result, trial);

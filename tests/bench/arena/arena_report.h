@@ -36,6 +36,9 @@ std::string format_value(const Measure& measure, double value);
 
 using Rows = std::vector<std::vector<std::string>>;
 
+// Who took part, in which version, and who did not, and why.
+Rows contender_rows(const ArenaResult& result);
+
 // The goals, what was reached, and "met" or "not met".
 Rows goal_rows(const ArenaResult& result);
 

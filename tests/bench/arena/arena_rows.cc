@@ -75,20 +75,35 @@ std::vector<std::string> arena_warnings(const ArenaResult& result, const Machine
         "its core; only CPU ratios mean something",
         100 * waited));
   }
+  for (const Contender& contender : result.contenders) {
+    if (!contender.has_failed) continue;
+    warnings.push_back(absl::StrCat(contender.spec.label, " failed to start: ", contender.skipped));
+  }
   for (const TrialResult& trial : result.trials) {
     for (std::size_t i = 0; i < trial.absences.size(); ++i) {
-      if (!trial.absences[i].is_failure) continue;
+      if (!trial.absences[i].is_failure || result.contenders[i].has_failed) continue;
       warnings.push_back(absl::StrCat(result.contenders[i].spec.label, " failed in ",
                                       trial.trial.id, ": ", trial.absences[i].why));
     }
   }
   for (std::size_t i = 0; i < result.idle.size(); ++i) {
-    if (!result.idle[i].absence.is_failure) continue;
+    if (!result.idle[i].absence.is_failure || result.contenders[i].has_failed) continue;
     warnings.push_back(absl::StrCat(result.contenders[i].spec.label, " failed with idle ",
                                     "connections: ", result.idle[i].absence.why));
   }
-  for (const std::string& note : result.notes) warnings.push_back(absl::StrCat("left out: ", note));
+  warnings.insert(warnings.end(), result.notes.begin(), result.notes.end());
   return warnings;
+}
+
+Rows contender_rows(const ArenaResult& result) {
+  Rows rows = {{"contender", "version"}};
+  for (const Contender& contender : result.contenders) {
+    const std::string_view why = contender.has_failed ? "failed: " : "skipped: ";
+    rows.push_back({contender.spec.label, contender.skipped.empty()
+                                              ? contender.version
+                                              : absl::StrCat(why, contender.skipped)});
+  }
+  return rows;
 }
 
 std::string format_value(const Measure& measure, double value) {

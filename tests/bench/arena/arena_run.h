@@ -55,7 +55,8 @@ struct ArenaResult {
   MicroResult micro;
   std::vector<CompilePair> compile;
   std::vector<ProgramSize> sizes;
-  std::vector<std::string> notes;  // parts that could not be done, and why
+  std::vector<std::string>
+      notes;  // parts that could not be done, and why; servers that did not end
   absl::Duration elapsed;
 
   // Somebody failed at something: the numbers are not whole.
@@ -66,8 +67,8 @@ struct ArenaResult {
 using ArenaProgress = absl::FunctionRef<void(std::string_view what, double done)>;
 
 // Runs everything, trial by trial, round by round, the contenders in turn. A contender that fails
-// in a trial is out of it and starts anew in the next; an error is only what nobody could go on
-// after.
+// in a trial is out of it and starts anew in the next, and one that does not even start is out of
+// all that need the same servers; an error is only what nobody could go on after.
 absl::StatusOr<ArenaResult> run_arena(const ArenaOptions& options, ArenaProgress progress);
 
 }  // namespace epore::bench

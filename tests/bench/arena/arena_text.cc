@@ -63,12 +63,7 @@ std::string trial_table(const ArenaResult& result, const TrialResult& trial) {
 
 std::string arena_text(const ArenaResult& result, const Machine& machine) {
   std::string text = conditions(result, machine) + "\n\n";
-  for (const Contender& contender : result.contenders) {
-    absl::StrAppend(&text, "  ", contender.spec.label, ": ",
-                    contender.skipped.empty() ? contender.version
-                                              : absl::StrCat("skipped: ", contender.skipped),
-                    "\n");
-  }
+  absl::StrAppend(&text, table(contender_rows(result)));
   for (const TrialGroup& group : trial_groups()) {
     bool is_first = true;
     for (const TrialResult& trial : result.trials) {
