@@ -36,6 +36,8 @@ std::string arena_markdown(const ArenaResult& result, const Machine& machine) {
     for (const Measure* measure : measures) {
       absl::StrAppend(&text, table(group_rows(result, group.name, *measure)));
     }
+    absl::StrAppend(&text, table(ratio_rows(result, group.name)));
+    if (group.name == "cpu") absl::StrAppend(&text, table(scaling_rows(result)));
   }
   if (const Rows rows = idle_rows(result); !rows.empty()) {
     absl::StrAppend(&text, "### Idle connections\n\n", table(rows));

@@ -45,10 +45,6 @@ class Share {
   double begin_, end_;
 };
 
-bool same_servers(const Trial& a, const Trial& b) {
-  return a.server_flags == b.server_flags && a.cores == b.cores;
-}
-
 std::vector<ContenderSpec> with_flags(std::vector<ContenderSpec> specs,
                                       const std::vector<std::string>& flags) {
   for (ContenderSpec& spec : specs) {
@@ -144,8 +140,10 @@ absl::Status run_trials(const ArenaOptions& options, ArenaResult& result, const 
     }
     TrialResult& trial_result = result.trials.emplace_back();
     trial_result.trial = trial;
+    const absl::Time start = absl::Now();
     run_trial(options, *set, trial_result,
               Share(progress, static_cast<double>(i) / total, static_cast<double>(i + 1) / total));
+    trial_result.elapsed = absl::Now() - start;
   }
   if (set) stop(*set, result);
   return absl::OkStatus();

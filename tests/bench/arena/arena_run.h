@@ -26,14 +26,14 @@ struct ArenaOptions {
   std::vector<ContenderSpec> contenders;
   std::vector<Trial> trials;
   int rounds = 9;
-  absl::Duration round = absl::Milliseconds(250);  // what is measured; a fifth more warms up
+  absl::Duration round = absl::Milliseconds(200);  // what is measured; a fifth more warms up
 
   // What is no trial; 0: left out.
   int idle_connections = 10'000;
   absl::Duration idle_window = absl::Seconds(5);
   int micro_rounds = 9;
   double micro_scale = 1;  // of the number of operations, see MicroOptions
-  int compile_rounds = 7;
+  int compile_rounds = 5;
   bool has_sizes = true;
 
   absl::Status check() const;
@@ -44,6 +44,7 @@ struct TrialResult {
   Trial trial;
   std::vector<std::vector<Sample>> samples;  // none for who is absent
   std::vector<Absence> absences;
+  absl::Duration elapsed;
 };
 
 struct ArenaResult {

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/bench/arena/arena_plan.h"
 #include "tests/bench/arena/arena_report.h"
 #include "tests/bench/arena/arena_run.h"
 #include "tests/bench/arena/trials.h"
@@ -62,6 +63,21 @@ TEST(TrialsTest, AllTrialsHoldWhatTheGoalsNeed) {
         return trial.id == id;
       })) << id;
     }
+  }
+}
+
+TEST(PlanTest, AllOfItTakesAtMostHalfAnHourAndQuickTwoMinutes) {
+  EXPECT_LE(expected_time(plan_arena(/*is_quick=*/false)), absl::Minutes(30));
+  EXPECT_LE(expected_time(plan_arena(/*is_quick=*/true)), absl::Minutes(2));
+}
+
+TEST(PlanTest, HasTheContendersThatTheGoalsNeed) {
+  std::set<std::string> labels;
+  for (const ContenderSpec& spec : plan_arena(/*is_quick=*/false).contenders) {
+    EXPECT_TRUE(labels.insert(spec.label).second) << spec.label;
+  }
+  for (const char* label : {"epore", "epoll", "asio", "epore:dispatch=workers"}) {
+    EXPECT_EQ(labels.count(label), 1u) << label;
   }
 }
 

@@ -40,11 +40,20 @@ std::size_t in_flight(const LoadOptions& load) {
          load.message_size;
 }
 
+// Of a round: connections open and close, and twice what is in flight comes back.
+absl::Duration overhead_of(const LoadOptions& load) {
+  constexpr absl::Duration kConnect = absl::Microseconds(80);
+  constexpr double kBytesPerSecond = 1e9;
+  return absl::Milliseconds(5) + load.connections * kConnect +
+         2 * absl::Seconds(static_cast<double>(in_flight(load)) / kBytesPerSecond);
+}
+
 Trial echo(const LoadOptions& load) {
   return {.id = absl::StrCat("echo/", load.connections, "x", load.message_size, "x", load.depth),
           .group = "echo",
           .title = load_text(load),
           .measures = {&kCpu, &kRate, &kP50, &kP99, &kP999},
+          .overhead = overhead_of(load),
           .run = [load](const EchoServer& server, absl::Duration round) {
             return run_echo_round(server, load, round);
           }};
@@ -59,6 +68,7 @@ Trial open_loop(int connections, double rate) {
           .group = "open",
           .title = absl::StrCat(rate, "/s on ", connections, " connections, 64 B"),
           .measures = {&kP99, &kP50, &kP999, &kCpu},
+          .overhead = overhead_of({.connections = connections}),
           .run = [load](const EchoServer& server, absl::Duration round) {
             return run_echo_round(server, load, round);
           }};
@@ -101,6 +111,7 @@ Trial slow_neighbour(int connections, double rate) {
           .title = rate > 0 ? absl::StrCat(rate, "/s on ", title) : title,
           .cores = Cores::all,
           .measures = {&kP99, &kP50, &kP999, &kRate, &kCpu},
+          .overhead = overhead_of({.connections = connections}) + 6 * SlowNeighbour::kBurned,
           .run = [load](const EchoServer& server, absl::Duration round) {
             return run_round_beside(server, load, round);
           }};
@@ -116,6 +127,7 @@ Trial cpu_heavy(Cores cores) {
           .server_flags = {"--work_us=100"},
           .cores = cores,
           .measures = {&kRate, &kP50, &kP99},
+          .overhead = overhead_of(load),
           .run = [load](const EchoServer& server, absl::Duration round) {
             return run_echo_round(server, load, round);
           }};
@@ -139,6 +151,7 @@ Trial broadcast(int connections) {
           .title = absl::StrCat("to ", connections, " connections, 64 B"),
           .server_flags = {"--reply=broadcast"},
           .measures = {&kCpu, &kRate, &kP50, &kP99},
+          .overhead = overhead_of({.connections = connections}),
           .run = [connections](const EchoServer& server,
                                absl::Duration round) -> absl::StatusOr<Sample> {
             absl::StatusOr<std::unique_ptr<BroadcastLoad>> load =
