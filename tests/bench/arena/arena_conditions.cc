@@ -86,7 +86,7 @@ Rows contender_rows(const ArenaResult& result) {
                                               ? contender.version
                                               : absl::StrCat(why, contender.skipped)});
   }
-  return rows;
+  return rows.size() > 1 ? rows : Rows();
 }
 
 }  // namespace epore::bench

@@ -21,7 +21,7 @@ constexpr std::string_view kStyle = R"css(
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #333b49;
   --page: #12161d; --card: #1a202a; --epore: #6ea0ff; --asio: #f0a060; --libuv: #55c596;
   --libevent: #bb8cf5; --floor: #6b7688; --good: #5dd088; --bad: #ff8b80; } }
-body { margin: 0 auto; padding: 24px; max-width: 1320px; background: var(--page); color: var(--ink);
+body { margin: 0 auto; padding: 24px; max-width: 1460px; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 20px; margin: 36px 0 4px; }
 h3 { font-size: 15px; margin: 18px 0 6px; }

@@ -186,6 +186,9 @@ std::string arena_json(const ArenaResult& result, const Machine& machine) {
   for (const Goal& goal : goals(result)) {
     json.begin_object().field("text", goal.text).field("value", goal.value);
     json.field(goal.bound == Goal::Bound::at_most ? "at_most" : "at_least", goal.limit);
+    if (goal.interval.confidence > 0) {
+      json.field("low", goal.interval.low).field("high", goal.interval.high);
+    }
     json.field("is_met", goal.is_met()).end_object();
   }
   json.end_array();

@@ -35,11 +35,15 @@ std::string short_number(double value) {
 }  // namespace
 
 Rows goal_rows(const ArenaResult& result) {
-  Rows rows = {{"goal", "measured", "wanted", ""}};
+  Rows rows = {{"goal", "measured [interval]", "wanted", ""}};
   for (const Goal& goal : goals(result)) {
     const char* const bound = goal.bound == Goal::Bound::at_most ? "at most " : "at least ";
-    rows.push_back({goal.text, short_number(goal.value),
-                    absl::StrCat(bound, short_number(goal.limit)),
+    std::string measured = short_number(goal.value);
+    if (goal.interval.confidence > 0) {
+      absl::StrAppend(&measured, " [", short_number(goal.interval.low), " ",
+                      short_number(goal.interval.high), "]");
+    }
+    rows.push_back({goal.text, measured, absl::StrCat(bound, short_number(goal.limit)),
                     goal.is_met() ? "met" : "not met"});
   }
   return rows.size() > 1 ? rows : Rows();

@@ -43,8 +43,10 @@ class Goals {
     echo(kWorkers, "epoll", {50}, 1.30);
     echo(kWorkers, "epoll", {500}, 1.30);
     if (const auto pair = find("neighbour/50", kOurs, threads)) {
-      at_most(absl::StrCat("beside a slow neighbour: p99 x ", threads), ratio(*pair, kP99), 1);
-      at_least(absl::StrCat("beside a slow neighbour: rate x ", threads), ratio(*pair, kRate), 1);
+      ratio_at_most(absl::StrCat("beside a slow neighbour: p99 x ", threads), verdict(*pair, kP99),
+                    1);
+      ratio_at_least(absl::StrCat("beside a slow neighbour: rate x ", threads),
+                     verdict(*pair, kRate), 1);
     }
     cpu_heavy();
     idle();
@@ -53,15 +55,18 @@ class Goals {
   }
 
  private:
-  static double ratio(const Pair& pair, const Measure& measure) {
-    return Verdict::of(pair.ours, pair.theirs, measure).ratio;
+  static Verdict verdict(const Pair& pair, const Measure& measure) {
+    return Verdict::of(pair.ours, pair.theirs, measure);
   }
 
   void at_most(std::string text, double value, double limit) {
     goals_.push_back({std::move(text), value, Bound::at_most, limit});
   }
-  void at_least(std::string text, double value, double limit) {
-    goals_.push_back({std::move(text), value, Bound::at_least, limit});
+  void ratio_at_most(std::string text, const Verdict& verdict, double limit) {
+    goals_.push_back({std::move(text), verdict.ratio, Bound::at_most, limit, verdict.interval});
+  }
+  void ratio_at_least(std::string text, const Verdict& verdict, double limit) {
+    goals_.push_back({std::move(text), verdict.ratio, Bound::at_least, limit, verdict.interval});
   }
 
   // None, unless both took part.
@@ -88,24 +93,30 @@ class Goals {
   void echo(std::string_view who, std::string_view base, std::initializer_list<int> connections,
             double limit) {
     double sum = 0;
+    Verdict last;
     std::string counts;
     for (const int count : connections) {
       const auto pair = find(absl::StrCat("echo/", count, "x64x1"), who, base);
       if (!pair) return;
-      sum += ratio(*pair, kCpu);
+      last = verdict(*pair, kCpu);
+      sum += last.ratio;
       absl::StrAppend(&counts, counts.empty() ? "" : ", ", count);
     }
-    const bool is_mean = connections.size() > 1;
-    at_most(absl::StrCat(who == kOurs ? "" : absl::StrCat(who, ": "), "echo, CPU per message x ",
-                         base, is_mean ? ", mean over " : ", ", counts, " connections"),
-            sum / static_cast<double>(connections.size()), limit);
+    const std::string text = absl::StrCat(who == kOurs ? "" : absl::StrCat(who, ": "),
+                                          "echo, CPU per message x ", base, ", ");
+    if (connections.size() == 1) {
+      ratio_at_most(absl::StrCat(text, counts, " connections"), last, limit);
+    } else {
+      at_most(absl::StrCat(text, "mean over ", counts, " connections"),
+              sum / static_cast<double>(connections.size()), limit);
+    }
   }
 
   void cpu_heavy() {
     const std::optional<std::size_t> ours = find_contender(result_, kOurs);
     const std::optional<Verdict> factor = ours ? scaling(result_, *ours) : std::nullopt;
     if (!factor) return;
-    at_least("CPU-heavy handlers: rate on all cores x one core", factor->ratio, 1.8);
+    ratio_at_least("CPU-heavy handlers: rate on all cores x one core", *factor, 1.8);
   }
 
   void idle() {
@@ -130,7 +141,7 @@ class Goals {
         most = std::max(most, row.costs[0].allocations);
       }
       if (row.limit == 0 || row.costs.size() < 2) continue;
-      at_most(absl::StrCat(row.name, ": time x asio"), micro_verdict(row).ratio, row.limit);
+      ratio_at_most(absl::StrCat(row.name, ": time x asio"), micro_verdict(row), row.limit);
     }
     // Some for a whole round are none for each of its operations.
     if (micro.has_heap && !micro.rows.empty()) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/bench/arena/arena_run.h"
+#include "tests/bench/statistics.h"
 
 namespace epore::bench {
 
@@ -16,6 +17,7 @@ struct Goal {
   double value;
   Bound bound;
   double limit;
+  MedianInterval interval = {};  // of the value; without confidence: it has none
 
   bool is_met() const { return bound == Bound::at_most ? value <= limit : value >= limit; }
 };

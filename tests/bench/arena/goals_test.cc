@@ -46,6 +46,7 @@ TEST(GoalsTest, WorkersAreComparedWithTheFloorByNumberOfConnections) {
   const std::vector<Goal> all = goals(result);
   const Goal fifty = find(all, "epore:dispatch=workers: echo, CPU per message x epoll, 50 ");
   EXPECT_NEAR(fifty.value, 1.30, 1e-9);
+  EXPECT_GT(fifty.interval.confidence, 0.9);
   EXPECT_FALSE(find(all, "epore:dispatch=workers: echo, CPU per message x epoll, 500 ").is_met());
 }
 
