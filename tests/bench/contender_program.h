@@ -14,6 +14,8 @@ namespace epore::bench {
 //   --parent=PID          end with this process, also when it is killed
 //   --work_us=N           microseconds of CPU that each callback burns before it answers
 //   --reply=WAY           echo (the default), ten_sends or broadcast, see contender_work.h
+//   --idle_timeout_s=T    seconds after which a connection without any byte is closed, armed anew
+//                         for each message; 0: never (the default). Who has no timers says SKIP
 //
 // Bytes that begin with 'S' when a callback gets them cost it 20 ms of CPU before it answers.
 //

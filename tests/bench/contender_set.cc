@@ -17,26 +17,37 @@ absl::StatusOr<ContenderSet> ContenderSet::start(const std::vector<ContenderSpec
   ContenderSet set;
   for (const ContenderSpec& spec : specs) {
     absl::StatusOr<EchoServer> server = EchoServer::start(spec, core);
-    if (server.ok()) {
-      set.contenders_.push_back({.spec = spec, .version = server->version(), .skipped = {}});
-      set.servers_.emplace_back(*std::move(server));
-    } else if (absl::IsUnimplemented(server.status())) {
-      set.contenders_.push_back(
-          {.spec = spec, .version = {}, .skipped = std::string(server.status().message())});
-      set.servers_.emplace_back();
-    } else {
-      return server.status();
-    }
+    if (!server.ok() && !absl::IsUnimplemented(server.status())) return server.status();
+    set.add(spec, std::move(server));
   }
   return set;
 }
 
-absl::Status ContenderSet::stop() {
-  for (std::optional<EchoServer>& server : servers_) {
-    if (!server) continue;
-    if (absl::Status status = server->stop(); !status.ok()) return status;
+ContenderSet ContenderSet::start_who_can(const std::vector<ContenderSpec>& specs, int core) {
+  ContenderSet set;
+  for (const ContenderSpec& spec : specs) set.add(spec, EchoServer::start(spec, core));
+  return set;
+}
+
+void ContenderSet::add(const ContenderSpec& spec, absl::StatusOr<EchoServer> server) {
+  Contender& contender = contenders_.emplace_back();
+  contender.spec = spec;
+  if (server.ok()) {
+    contender.version = server->version();
+    servers_.emplace_back(*std::move(server));
+  } else {
+    contender.skipped = std::string(server.status().message());
+    contender.has_failed = !absl::IsUnimplemented(server.status());
+    servers_.emplace_back();
   }
-  return absl::OkStatus();
+}
+
+absl::Status ContenderSet::stop() {
+  absl::Status first;
+  for (std::optional<EchoServer>& server : servers_) {
+    if (server) first.Update(server->stop());
+  }
+  return first;
 }
 
 }  // namespace epore::bench

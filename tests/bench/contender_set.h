@@ -15,8 +15,9 @@ namespace epore::bench {
 
 struct Contender {
   ContenderSpec spec;
-  std::string version;
-  std::string skipped;  // why it took no part; empty: it did
+  std::string version = {};
+  std::string skipped = {};  // why it took no part; empty: it did
+  bool has_failed = false;   // and should have
 };
 
 // The contenders of a comparison and their servers, all running, but for those that say that they
@@ -25,6 +26,9 @@ class ContenderSet {
  public:
   // On `core`; -1: on all that there are. No server is left running after an error.
   static absl::StatusOr<ContenderSet> start(const std::vector<ContenderSpec>& specs, int core);
+
+  // The same without who fails to start.
+  static ContenderSet start_who_can(const std::vector<ContenderSpec>& specs, int core);
 
   std::size_t size() const { return contenders_.size(); }
   const std::vector<Contender>& contenders() const { return contenders_; }
@@ -40,10 +44,13 @@ class ContenderSet {
     return (turn + static_cast<std::size_t>(round)) % size();
   }
 
-  // Ends all servers in peace.
+  // Ends all servers in peace. An error is the first one's that did not end so; none is left
+  // running.
   absl::Status stop();
 
  private:
+  void add(const ContenderSpec& spec, absl::StatusOr<EchoServer> server);
+
   std::vector<Contender> contenders_;
   std::vector<std::optional<EchoServer>> servers_;
 };

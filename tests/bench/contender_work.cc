@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -14,6 +15,8 @@ ABSL_FLAG(int, work_us, 0, "microseconds of CPU that each callback burns before 
 ABSL_FLAG(std::string, reply, "echo",
           "how a message is answered: echo, ten_sends (of a tenth each) or broadcast (to all "
           "connections)");
+ABSL_FLAG(double, idle_timeout_s, 0,
+          "seconds after which a connection without any byte is closed; 0: never");
 
 namespace epore::bench {
 namespace {
@@ -43,6 +46,19 @@ absl::StatusOr<ContenderWork> ContenderWork::from_flags() {
     return absl::InvalidArgumentError(
         absl::StrCat("--reply: \"", reply, "\" is none of echo, ten_sends and broadcast"));
   }
+  const double timeout_s = absl::GetFlag(FLAGS_idle_timeout_s);
+  if (!(timeout_s >= 0 && timeout_s <= 1e6)) {
+    return absl::InvalidArgumentError("--idle_timeout_s: must be from 0 to 1000000");
+  }
+  if (timeout_s > 0) {
+    work.idle_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(timeout_s * 1000));
+  }
+  return work;
+}
+
+absl::StatusOr<ContenderWork> ContenderWork::without_timeout_from_flags() {
+  absl::StatusOr<ContenderWork> work = from_flags();
+  if (work.ok() && work->idle_timeout) return absl::UnimplementedError("it has no idle timeouts");
   return work;
 }
 

@@ -1,8 +1,10 @@
 #ifndef EPORE_TESTS_BENCH_CONTENDER_WORK_H_
 #define EPORE_TESTS_BENCH_CONTENDER_WORK_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/statusor.h"
 
@@ -15,13 +17,17 @@ enum class Reply {
   broadcast,  // to all connections, the sender's included
 };
 
-// The values of the flags --reply and --work_us, which contender_program.h describes. To be read
-// once, before anything is served.
+// The values of the flags --reply, --work_us and --idle_timeout_s, which contender_program.h
+// describes. To be read once, before anything is served.
 struct ContenderWork {
   Reply reply = Reply::echo;
   std::uint64_t work_ns = 0;
+  std::optional<std::chrono::milliseconds> idle_timeout;
 
   static absl::StatusOr<ContenderWork> from_flags();
+
+  // For a contender that has no timers. Unimplemented, for skip_contender(): it was asked for one.
+  static absl::StatusOr<ContenderWork> without_timeout_from_flags();
 
   // What a callback does before it answers bytes of which this is the first.
   void burn_for(char first) const {

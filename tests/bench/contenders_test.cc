@@ -1,5 +1,8 @@
 // Every contender, as the process that it is, in all that it can be asked to do.
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,8 +14,10 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "poll/owned_fd.h"
 #include "tests/bench/arena/broadcast_load.h"
 #include "tests/bench/arena/slow_neighbour.h"
+#include "tests/bench/connect_many.h"
 #include "tests/bench/contender_spec.h"
 #include "tests/bench/cpu_time.h"
 #include "tests/bench/echo_server.h"
@@ -106,9 +111,30 @@ TEST_P(ContenderTest, BurnsWhatItIsToldToForEachMessage) {
   EXPECT_GE((*after - *before).ran, absl::Milliseconds(20));
 }
 
+TEST_P(ContenderTest, EchoesWithAnIdleTimeout) {
+  START_OR_SKIP(server, ":idle_timeout_s=3600");
+  echo(*server, {.connections = 5, .message_size = 64, .depth = 4}, 200);
+  echo(*server, {.connections = 5, .message_size = 300'000, .depth = 4}, 50);
+  EXPECT_TRUE(server->stop().ok());
+}
+
+TEST_P(ContenderTest, ClosesWhoIsIdleForTooLong) {
+  START_OR_SKIP(server, ":idle_timeout_s=0.02");
+  auto fds = connect_many(server->endpoint(), 2, absl::Seconds(30));
+  ASSERT_TRUE(fds.ok()) << fds.status();
+  for (const OwnedFd& fd : *fds) {
+    pollfd closed = {.fd = fd.get(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(::poll(&closed, 1, 30'000), 1);
+    char byte;
+    EXPECT_LE(::recv(fd.get(), &byte, 1, 0), 0);
+  }
+  EXPECT_TRUE(server->stop().ok());
+}
+
 TEST_P(ContenderTest, SaysWhatIsWrongWithAFlag) {
   START_OR_SKIP(server);
-  for (const char* flag : {"--reply=shout", "--work_us=-1", "--work_us=x", "--nothing=1"}) {
+  for (const char* flag :
+       {"--reply=shout", "--work_us=-1", "--idle_timeout_s=-1", "--work_us=x", "--nothing=1"}) {
     const auto program =
         find_program(absl::StrCat("echo_", server->label().substr(0, server->label().find(':'))));
     ASSERT_TRUE(program.ok()) << program.status();

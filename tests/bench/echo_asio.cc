@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
 #include <array>
 #include <boost/asio.hpp>
 #include <boost/version.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -121,6 +122,64 @@ class Session {
   }
 
   Socket socket_;
+  std::array<char, 16 * 1024> buffer_;
+};
+
+// The same with an idle timeout, which is armed anew for each message. On a strand: on several
+// threads the timer and the socket could be at work at once.
+class TimedSession : public std::enable_shared_from_this<TimedSession> {
+ public:
+  explicit TimedSession(Socket socket)
+      : strand_(socket.get_executor()),
+        socket_(std::move(socket)),
+        timeout_(socket_.get_executor()) {}
+
+  void start() {
+    asio::dispatch(strand_, [self = shared_from_this()] { self->read(); });
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Timer =
+      asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, asio::io_context::executor_type>;
+
+  void arm() {
+    timeout_.expires_after(*work.idle_timeout);
+    timeout_.async_wait(
+        asio::bind_executor(strand_, [self = shared_from_this()](const error_code& error) {
+          // It may have expired and then been armed anew before this ran.
+          if (error || self->timeout_.expiry() > Clock::now()) return;
+          error_code ignored;
+          self->socket_.close(ignored);
+        }));
+  }
+
+  void read() {
+    arm();
+    socket_.async_read_some(
+        asio::buffer(buffer_),
+        asio::bind_executor(strand_,
+                            [self = shared_from_this()](const error_code& error, std::size_t size) {
+                              if (error) return self->end();
+                              work.burn_for(self->buffer_[0]);
+                              self->write(size);
+                            }));
+  }
+
+  void write(std::size_t size) {
+    asio::async_write(socket_, asio::buffer(buffer_.data(), size),
+                      asio::bind_executor(strand_, [self = shared_from_this()](
+                                                       const error_code& error, std::size_t) {
+                        if (error) return self->end();
+                        self->read();
+                      }));
+  }
+
+  void end() { timeout_.cancel(); }
+
+  asio::strand<asio::io_context::executor_type> strand_;
+  Socket socket_;
+  Timer timeout_;
   std::array<char, 16 * 1024> buffer_;
 };
 
@@ -223,6 +282,10 @@ class Server {
       std::make_shared<Member>(std::move(socket), hub_)->start();
       return;
     }
+    if (work.idle_timeout) {
+      std::make_shared<TimedSession>(std::move(socket))->start();
+      return;
+    }
     const asio::io_context::executor_type executor = socket.get_executor();
     auto session = std::make_shared<Session>(std::move(socket));
     // On its own context's thread from the first operation on.
@@ -243,6 +306,9 @@ absl::Status serve() {
   const int threads = absl::GetFlag(FLAGS_threads);
   const int contexts = absl::GetFlag(FLAGS_contexts);
   const bool is_locking = absl::GetFlag(FLAGS_locking);
+  if (work.idle_timeout && work.reply != Reply::echo) {
+    return absl::UnimplementedError("it has idle timeouts only with --reply=echo");
+  }
   if (threads < 1 || contexts < 1) {
     return absl::InvalidArgumentError("--threads and --contexts must be at least 1");
   }
@@ -288,6 +354,7 @@ int main(int argc, char** argv) {
   epore::bench::begin_contender(argc, argv, "An echo server on Boost.Asio.");
   try {
     const absl::Status status = epore::bench::serve();
+    if (absl::IsUnimplemented(status)) return epore::bench::skip_contender(status.message());
     return status.ok() ? 0 : epore::bench::fail_contender(status);
   } catch (const boost::system::system_error& error) {
 #ifdef BOOST_ASIO_HAS_IO_URING

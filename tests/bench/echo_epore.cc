@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "runtime/runtime.h"
 #include "tests/bench/contender_program.h"
 #include "tests/bench/contender_work.h"
@@ -101,7 +102,10 @@ absl::Status serve() {
         return serve_broadcast(peer, members);
     }
   };
-  const absl::StatusOr<Listener> listener = runtime.listen(contender_address(), serve_peer);
+  ListenOptions listening;
+  if (work.idle_timeout) listening.connection.idle_timeout = absl::FromChrono(*work.idle_timeout);
+  const absl::StatusOr<Listener> listener =
+      runtime.listen(contender_address(), serve_peer, listening);
   if (!listener.ok()) return listener.status();
   if (absl::Status caught = runtime.catch_signals(); !caught.ok()) return caught;
   announce_contender(listener->address().to_string(),

@@ -282,7 +282,7 @@ class Server {
 };
 
 absl::Status serve() {
-  const absl::StatusOr<ContenderWork> work = ContenderWork::from_flags();
+  const absl::StatusOr<ContenderWork> work = ContenderWork::without_timeout_from_flags();
   if (!work.ok()) return work.status();
   absl::StatusOr<Endpoint> endpoint = Endpoint::parse(contender_address());
   if (!endpoint.ok()) return endpoint.status();

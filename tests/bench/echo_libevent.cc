@@ -20,9 +20,11 @@ int main(int argc, char** argv) {
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <vector>
 
@@ -94,6 +96,11 @@ void on_accept(evconnlistener* listener, evutil_socket_t fd, sockaddr*, int, voi
   bufferevent_set_max_single_read(peer, 64 * 1024);
   bufferevent_set_max_single_write(peer, 64 * 1024);
   bufferevent_setcb(peer, on_read, on_written, on_event, nullptr);
+  if (work.idle_timeout) {
+    const auto us = std::chrono::duration_cast<std::chrono::microseconds>(*work.idle_timeout);
+    const timeval timeout = {.tv_sec = us.count() / 1'000'000, .tv_usec = us.count() % 1'000'000};
+    bufferevent_set_timeouts(peer, &timeout, &timeout);
+  }
   if (work.reply == Reply::broadcast) everyone.push_back(peer);
   bufferevent_enable(peer, EV_READ | EV_WRITE);
 }

@@ -47,14 +47,31 @@ absl::Status uv_status(int error, const char* what) {
 
 class Peer {
  public:
+  static Peer* of(void* handle) {
+    return static_cast<Peer*>(static_cast<uv_handle_t*>(handle)->data);
+  }
+
   static void accept(uv_stream_t* listener) {
     auto* peer = new Peer;
     uv_tcp_init(listener->loop, &peer->tcp_);
     peer->tcp_.data = peer;
+    uv_timer_init(listener->loop, &peer->timer_);
+    peer->timer_.data = peer;
     if (uv_accept(listener, peer->stream()) != 0) return peer->close();
     uv_tcp_nodelay(&peer->tcp_, 1);
     if (work.reply == Reply::broadcast) everyone.push_back(peer);
+    peer->arm();
     peer->read();
+  }
+
+  void close() {
+    if (uv_is_closing(handle()) != 0) return;
+    if (work.reply == Reply::broadcast) {
+      everyone.erase(std::remove(everyone.begin(), everyone.end(), this), everyone.end());
+    }
+    // The one that is closed last deletes them both.
+    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), closed);
+    uv_close(handle(), closed);
   }
 
   void send(const char* bytes, std::size_t size) {
@@ -77,9 +94,6 @@ class Peer {
 
   uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp_); }
   uv_handle_t* handle() { return reinterpret_cast<uv_handle_t*>(&tcp_); }
-  static Peer* of(void* handle) {
-    return static_cast<Peer*>(static_cast<uv_handle_t*>(handle)->data);
-  }
 
   void read() {
     uv_read_start(
@@ -99,7 +113,16 @@ class Peer {
         });
   }
 
+  // Its idle timeout, from now on.
+  void arm() {
+    if (!work.idle_timeout) return;
+    uv_timer_start(
+        &timer_, [](uv_timer_t* timer) { of(timer)->close(); },
+        static_cast<std::uint64_t>(work.idle_timeout->count()), 0);
+  }
+
   void answer(const char* bytes, std::size_t size) {
+    arm();
     work.burn_for(bytes[0]);
     if (work.reply == Reply::echo) {
       send(bytes, size);
@@ -130,15 +153,14 @@ class Peer {
     if (uv_stream_get_write_queue_size(stream()) > kHighWater) uv_read_stop(stream());
   }
 
-  void close() {
-    if (uv_is_closing(handle()) != 0) return;
-    if (work.reply == Reply::broadcast) {
-      everyone.erase(std::remove(everyone.begin(), everyone.end(), this), everyone.end());
-    }
-    uv_close(handle(), [](uv_handle_t* handle) { delete of(handle); });
+  static void closed(uv_handle_t* handle) {
+    Peer* const peer = of(handle);
+    if (--peer->open_handles_ == 0) delete peer;
   }
 
   uv_tcp_t tcp_;
+  uv_timer_t timer_;
+  int open_handles_ = 2;
   bool has_ended_ = false;  // the peer's half
 };
 
@@ -163,7 +185,7 @@ absl::Status serve() {
   status.Update(
       uv_status(uv_tcp_getsockname(&listener, reinterpret_cast<sockaddr*>(&local.address), &size),
                 "uv_tcp_getsockname"));
-  uv_signal_t term;
+  uv_signal_t term = {};
   status.Update(uv_status(uv_signal_init(loop, &term), "uv_signal_init"));
   status.Update(
       uv_status(uv_signal_start(
@@ -176,10 +198,11 @@ absl::Status serve() {
   uv_walk(
       loop,
       [](uv_handle_t* handle, void*) {
-        if (uv_is_closing(handle) != 0) return;
-        const bool is_peer = handle->type == UV_TCP && handle->data != nullptr;
-        uv_close(handle, is_peer ? [](uv_handle_t* h) { delete static_cast<Peer*>(h->data); }
-                                 : uv_close_cb(nullptr));
+        if (handle->data != nullptr) {
+          Peer::of(handle)->close();
+        } else if (uv_is_closing(handle) == 0) {
+          uv_close(handle, nullptr);
+        }
       },
       nullptr);
   uv_run(loop, UV_RUN_DEFAULT);

@@ -108,10 +108,12 @@ class Program {
         {"post, own thread, 100 at a time", kThird, kPosts, burst(100)},
         {"post, 1 other thread", kThird, kPosts, from(1)},
         {"post, 2 other threads", kThird, kPosts, from(2)},
+        {"post, 3 other threads", kThird, kPosts, from(3)},
         {"post, 4 other threads", kThird, kPosts, from(4)},
         {"post in order, own thread, one at a time", kThird, kPosts, order_burst(1)},
         {"post in order, own thread, 100 at a time", kThird, kPosts, order_burst(100)},
         {"post in order, 1 other thread", kThird, kPosts, order_from(1)},
+        {"post in order, 2 other threads", kThird, kPosts, order_from(2)},
         {"post in order, 4 other threads", kThird, kPosts, order_from(4)},
     };
   }

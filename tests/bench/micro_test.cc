@@ -30,7 +30,7 @@ class MicroTest : public testing::TestWithParam<Dispatch> {
 TEST_P(MicroTest, EveryCaseRunsOnBothSides) {
   const absl::StatusOr<MicroResult> result = run();
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->rows.size(), 14u);
+  EXPECT_EQ(result->rows.size(), 16u);
   for (const MicroRow& row : result->rows) {
     for (const MicroCost& cost : row.costs) EXPECT_EQ(cost.wall_ns.size(), 2u) << row.name;
   }

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "tests/bench/contender_set.h"
 #include "tests/bench/contender_spec.h"
 #include "tests/bench/echo_server.h"
 #include "tests/bench/load.h"
@@ -107,6 +108,26 @@ TEST(EchoServerTest, EndsCleanlyAndOnlyOnce) {
   EXPECT_TRUE(server->check_alive().ok());
   EXPECT_TRUE(server->stop().ok());
   EXPECT_EQ(server->stop().message(), "server epoll: ended with exit code 0");
+}
+
+TEST(ContenderSetTest, WhoFailsToStartIsLeftOutOnlyWhereThatIsWanted) {
+  const std::vector<ContenderSpec> specs = {spec("epoll"), spec("epoll:nothing=1")};
+  EXPECT_FALSE(ContenderSet::start(specs, -1).ok());
+  ContenderSet set = ContenderSet::start_who_can(specs, -1);
+  ASSERT_EQ(set.size(), 2u);
+  EXPECT_NE(set.server(0), nullptr);
+  EXPECT_FALSE(set.contenders()[0].has_failed);
+  EXPECT_EQ(set.server(1), nullptr);
+  EXPECT_TRUE(set.contenders()[1].has_failed);
+  EXPECT_NE(set.contenders()[1].skipped, "");
+}
+
+TEST(ContenderSetTest, EndsTheOthersAsWellAfterOneThatDidNotEndInPeace) {
+  auto set = ContenderSet::start({spec("epoll"), spec("epoll")}, -1);
+  ASSERT_TRUE(set.ok()) << set.status();
+  ::kill(set->server(0)->pid(), SIGKILL);
+  EXPECT_EQ(set->stop().message(), "server epoll: was killed by signal 9 (Killed)");
+  EXPECT_FALSE(set->server(1)->check_alive().ok());
 }
 
 TEST(ContenderSpecTest, FlagsFollowTheName) {

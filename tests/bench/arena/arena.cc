@@ -2,7 +2,6 @@
 // tests/bench.
 
 #include <algorithm>
-#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -18,15 +17,17 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
-#include "tests/bench/affinity.h"
+#include "tests/bench/arena/arena_plan.h"
 #include "tests/bench/arena/arena_report.h"
 #include "tests/bench/arena/arena_run.h"
 #include "tests/bench/arena/trials.h"
 #include "tests/bench/contender_spec.h"
 #include "tests/bench/machine.h"
 #include "tests/bench/output.h"
+#include "tests/bench/programs.h"
 
-ABSL_FLAG(bool, quick, false, "a choice of trials in short rounds, in about two minutes");
+ABSL_FLAG(bool, quick, false,
+          "a choice of trials in short rounds, without compiling, in less than two minutes");
 ABSL_FLAG(std::string, contenders, "",
           "who takes part, NAME:FLAG=VALUE:..., separated by commas; empty: all");
 ABSL_FLAG(std::string, only, "",
@@ -34,21 +35,13 @@ ABSL_FLAG(std::string, only, "",
           "parts, idle, micro, compile and size, only those named; see --list");
 ABSL_FLAG(bool, list, false, "print the ids of all trials and parts, and end");
 ABSL_FLAG(int, rounds, 0, "rounds of each contender in each trial; 0: 9, quick: 5");
-ABSL_FLAG(double, seconds, 0, "length of a round; a fifth more warms up; 0: 0.25, quick: 0.1");
+ABSL_FLAG(double, seconds, 0, "length of a round; a fifth more warms up; 0: 0.2, quick: 0.06");
 ABSL_FLAG(std::string, json, "", "also write everything to this file as JSON");
 ABSL_FLAG(std::string, html, "", "also write a page with charts to this file");
 ABSL_FLAG(std::string, markdown, "", "also write tables of medians to this file");
 
 namespace epore::bench {
 namespace {
-
-// As many threads, contexts and reactors as cores, where there are several of them.
-std::string all_contenders() {
-  const std::size_t cores = std::max<std::size_t>(2, allowed_cores().size());
-  return absl::StrCat(
-      "epoll,io_uring,epore,epore:dispatch=poll_thread,epore:dispatch=workers,epore:reactors=",
-      cores, ",asio,asio:threads=", cores, ",asio:contexts=", cores, ",asio_uring,libuv,libevent");
-}
 
 bool is_wanted(std::string_view id, const std::vector<std::string>& only) {
   return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& prefix) {
@@ -58,20 +51,26 @@ bool is_wanted(std::string_view id, const std::vector<std::string>& only) {
 
 absl::StatusOr<ArenaOptions> make_options() {
   const bool is_quick = absl::GetFlag(FLAGS_quick);
-  ArenaOptions options;
-  const std::string contenders = absl::GetFlag(FLAGS_contenders);
-  absl::StatusOr<std::vector<ContenderSpec>> specs =
-      parse_contenders(contenders.empty() ? all_contenders() : contenders);
-  if (!specs.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("--contenders: ", specs.status().message()));
+  ArenaOptions options = plan_arena(is_quick);
+  if (const std::string contenders = absl::GetFlag(FLAGS_contenders); !contenders.empty()) {
+    absl::StatusOr<std::vector<ContenderSpec>> specs = parse_contenders(contenders);
+    if (!specs.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--contenders: ", specs.status().message()));
+    }
+    options.contenders = *std::move(specs);
   }
-  options.contenders = *std::move(specs);
+  // A slip of the pen is to be known before the minutes of measuring.
+  for (const ContenderSpec& spec : options.contenders) {
+    const absl::StatusOr<std::string> program = find_program(absl::StrCat("echo_", spec.name));
+    if (!program.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--contenders: ", program.status().message()));
+    }
+  }
 
   std::vector<std::string> only;
   if (const std::string text = absl::GetFlag(FLAGS_only); !text.empty()) {
     only = absl::StrSplit(text, ',', absl::SkipEmpty());
   }
-  options.trials = make_trials(is_quick);
   for (const std::string& prefix : only) {
     const bool is_known =
         std::any_of(options.trials.begin(), options.trials.end(),
@@ -84,18 +83,11 @@ absl::StatusOr<ArenaOptions> make_options() {
   }
   std::erase_if(options.trials, [&](const Trial& trial) { return !is_wanted(trial.id, only); });
 
-  options.rounds = absl::GetFlag(FLAGS_rounds);
-  if (options.rounds == 0) options.rounds = is_quick ? 5 : 9;
-  double seconds = absl::GetFlag(FLAGS_seconds);
-  if (seconds == 0) seconds = is_quick ? 0.1 : 0.25;
-  options.round = absl::Seconds(seconds);
-  if (is_quick) {
-    options.idle_connections = 1'000;
-    options.idle_window = absl::Seconds(1);
-    options.micro_rounds = 5;
-    options.micro_scale = 0.2;
-    options.compile_rounds = 1;
+  if (const int rounds = absl::GetFlag(FLAGS_rounds); rounds != 0) options.rounds = rounds;
+  if (const double seconds = absl::GetFlag(FLAGS_seconds); seconds != 0) {
+    options.round = absl::Seconds(seconds);
   }
+  if (is_quick && !only.empty()) options.compile_rounds = 1;  // it is named
   if (!is_wanted("idle", only)) options.idle_connections = 0;
   if (!is_wanted("micro", only)) options.micro_rounds = 0;
   if (!is_wanted("compile", only)) options.compile_rounds = 0;
@@ -130,6 +122,8 @@ absl::Status run() {
     if (page.path.empty()) continue;
     if (absl::Status status = write_output(page.path, ""); !status.ok()) return status;
   }
+  absl::FPrintF(stderr, "about %s on two cores\n",
+                absl::FormatDuration(absl::Trunc(expected_time(*options), absl::Seconds(1))));
   const absl::StatusOr<ArenaResult> result = run_arena(*options, show_progress);
   clear_progress();
   if (!result.ok()) return result.status();

@@ -1,18 +1,15 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "tests/bench/arena/arena_charts.h"
 #include "tests/bench/arena/arena_report.h"
 #include "tests/bench/arena/arena_run.h"
 #include "tests/bench/arena/svg_chart.h"
 #include "tests/bench/arena/trials.h"
-#include "tests/bench/sample.h"
-#include "tests/bench/statistics.h"
 
 namespace epore::bench {
 namespace {
@@ -24,7 +21,7 @@ constexpr std::string_view kStyle = R"css(
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #333b49;
   --page: #12161d; --card: #1a202a; --epore: #6ea0ff; --asio: #f0a060; --libuv: #55c596;
   --libevent: #bb8cf5; --floor: #6b7688; --good: #5dd088; --bad: #ff8b80; } }
-body { margin: 0 auto; padding: 24px; max-width: 1320px; background: var(--page); color: var(--ink);
+body { margin: 0 auto; padding: 24px; max-width: 1460px; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 20px; margin: 36px 0 4px; }
 h3 { font-size: 15px; margin: 18px 0 6px; }
@@ -42,18 +39,10 @@ p { margin: 4px 0 12px; max-width: 900px; } .soft { color: var(--soft); font-siz
 .floor { fill: var(--floor); stroke: var(--floor); } rect { stroke: none !important; }
 table { border-collapse: collapse; margin: 8px 0 16px; font-size: 13px; }
 th, td { padding: 4px 12px; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; } section { overflow-x: auto; }
 .met { color: var(--good); font-weight: 600; } .missed { color: var(--bad); font-weight: 600; }
 .warning { color: var(--bad); } details > summary { cursor: pointer; margin: 10px 0; }
 )css";
-
-std::string_view family(const Contender& contender) {
-  const std::string& name = contender.spec.name;
-  if (absl::StartsWith(name, "epore")) return "epore";
-  if (absl::StartsWith(name, "asio")) return "asio";
-  if (name == "libuv" || name == "libevent") return name;
-  return "floor";
-}
 
 std::string table(const Rows& rows) {
   if (rows.empty()) return "";
@@ -72,68 +61,33 @@ std::string table(const Rows& rows) {
   return html + "</table>\n";
 }
 
-std::string measure_chart(const ArenaResult& result, const TrialResult& trial,
-                          const Measure& measure, std::string_view title) {
-  std::vector<Bar> bars;
-  for (std::size_t i = 0; i < trial.samples.size(); ++i) {
-    if (trial.samples[i].empty()) continue;
-    const Quartiles q = quartiles(values(trial.samples[i], measure.value));
-    bars.push_back({.label = result.contenders[i].spec.label,
-                    .css_class = std::string(family(result.contenders[i])),
-                    .value = q.median,
-                    .low = q.low,
-                    .high = q.high,
-                    .text = format_value(measure, q.median)});
-  }
-  return bar_chart(title, bars);
-}
-
-std::string latency_chart(const ArenaResult& result, const TrialResult& trial) {
-  std::vector<Percentiles> rows;
-  for (std::size_t i = 0; i < trial.samples.size(); ++i) {
-    if (trial.samples[i].empty()) continue;
-    const auto median = [&](double Sample::*value) {
-      return quartiles(values(trial.samples[i], value)).median;
-    };
-    rows.push_back({.label = result.contenders[i].spec.label,
-                    .css_class = std::string(family(result.contenders[i])),
-                    .p50 = median(&Sample::p50_us),
-                    .p99 = median(&Sample::p99_us),
-                    .p999 = median(&Sample::p999_us)});
-  }
-  return percentile_chart("Latency: p50, p99 (in us), p99.9", rows);
-}
-
-std::string trial_charts(const ArenaResult& result, const TrialResult& trial) {
-  std::string html =
-      absl::StrCat("<h3>", escape_html(trial.trial.title), "</h3>\n<div class=\"charts\">\n");
-  bool has_latency = false;
-  for (const Measure* measure : trial.trial.measures) {
-    if (measure == &kCpu) {
-      html += measure_chart(result, trial, kCpu, "Server CPU, ns (less is better)");
-    } else if (measure == &kRate) {
-      html += measure_chart(result, trial, kRate, "Rate, thousands per second (more is better)");
-    } else if (!std::exchange(has_latency, true)) {
-      html += latency_chart(result, trial);
-    }
-  }
-  return html + "</div>\n";
-}
-
 // The first small ones are open, the others are to be opened: 24 echo trials fill screens.
 bool is_open(const Trial& trial) {
   return trial.group != "echo" || absl::EndsWith(trial.id, "x64x1");
+}
+
+std::string charts(const std::string& svgs) {
+  return svgs.empty() ? "" : absl::StrCat("<div class=\"charts\">\n", svgs, "</div>\n");
+}
+
+// Charts, and every number to be opened.
+std::string trial_section(const ArenaResult& result, const TrialResult& trial) {
+  return absl::StrCat("<h3>", escape_html(trial.trial.title), "</h3>\n",
+                      charts(trial_charts(result, trial)), "<details><summary>Numbers</summary>\n",
+                      table(trial_rows(result, trial)), "</details>\n");
 }
 
 std::string group_section(const ArenaResult& result, const TrialGroup& group) {
   std::string open, closed;
   for (const TrialResult& trial : result.trials) {
     if (trial.trial.group != group.name) continue;
-    (is_open(trial.trial) ? open : closed) += trial_charts(result, trial);
+    (is_open(trial.trial) ? open : closed) += trial_section(result, trial);
   }
   if (open.empty() && closed.empty()) return "";
-  std::string html =
-      absl::StrCat("<section>\n<h2>", group.title, "</h2>\n<p>", group.text, "</p>\n", open);
+  std::string html = absl::StrCat("<section>\n<h2>", group.title, "</h2>\n<p>", group.text,
+                                  "</p>\n", table(ratio_rows(result, group.name)));
+  if (group.name == "cpu") html += table(scaling_rows(result));
+  html += open;
   if (!closed.empty()) {
     absl::StrAppend(&html, "<details><summary>More sizes and depths</summary>\n", closed,
                     "</details>\n");
@@ -141,10 +95,11 @@ std::string group_section(const ArenaResult& result, const TrialGroup& group) {
   return html + "</section>\n";
 }
 
-std::string section(std::string_view title, std::string_view text, const Rows& rows) {
+std::string section(std::string_view title, std::string_view text, const Rows& rows,
+                    const std::string& svgs = "") {
   if (rows.empty()) return "";
-  return absl::StrCat("<section>\n<h2>", title, "</h2>\n<p>", text, "</p>\n", table(rows),
-                      "</section>\n");
+  return absl::StrCat("<section>\n<h2>", title, "</h2>\n<p>", text, "</p>\n", charts(svgs),
+                      table(rows), "</section>\n");
 }
 
 }  // namespace
@@ -165,26 +120,21 @@ std::string arena_html(const ArenaResult& result, const Machine& machine) {
   }
   for (const TrialGroup& group : trial_groups()) html += group_section(result, group);
   html += section("Idle connections",
-                  "Each has echoed a message before. Memory is the process's "
-                  "own; a wakeup is any thread of it being put on a core.",
-                  idle_rows(result));
+                  "Each has echoed a message before, and has its idle timeout armed where the "
+                  "contender has timers. Memory is the process's own; a wakeup is any thread of it "
+                  "being put on a core.",
+                  idle_rows(result), idle_charts(result));
   html += section("Single operations", "epore and Boost.Asio in one process, in turns.",
-                  micro_rows(result));
-  html += section("Compiling", "The bare include, and the echo program.", compile_rows(result));
+                  micro_rows(result), micro_charts(result));
+  html += section("Compiling", "The bare include, and the echo program.", compile_rows(result),
+                  compile_charts(result));
   html += section("Size of the echo programs",
                   "With the command-line flags that all share: "
                   "echo_epoll is what there is without any library.",
-                  size_rows(result));
+                  size_rows(result), size_charts(result));
   html += section("Where epore is behind", "By more than the interval.", behind_rows(result));
-  Rows contenders = {{"contender", "version"}};
-  for (const Contender& contender : result.contenders) {
-    contenders.push_back(
-        {contender.spec.label, contender.skipped.empty()
-                                   ? contender.version
-                                   : absl::StrCat("skipped: ", contender.skipped)});
-  }
-  html +=
-      section("Contenders", "NAME:FLAG=VALUE is the program echo_NAME with that flag.", contenders);
+  html += section("Contenders", "NAME:FLAG=VALUE is the program echo_NAME with that flag.",
+                  contender_rows(result));
   return html + "</body>\n</html>\n";
 }
 

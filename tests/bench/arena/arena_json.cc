@@ -1,4 +1,5 @@
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -6,8 +7,12 @@
 #include "absl/time/time.h"
 #include "tests/bench/arena/arena_report.h"
 #include "tests/bench/arena/arena_run.h"
+#include "tests/bench/arena/goals.h"
+#include "tests/bench/arena/program_size.h"
 #include "tests/bench/arena/verdict.h"
+#include "tests/bench/compile_times.h"
 #include "tests/bench/json_writer.h"
+#include "tests/bench/micro_cases.h"
 #include "tests/bench/sample.h"
 #include "tests/bench/statistics.h"
 
@@ -26,9 +31,7 @@ void write_numbers(JsonWriter& json, std::string_view name, const std::vector<do
 void write_verdict(JsonWriter& json, const Verdict& verdict) {
   json.field("ratio", verdict.ratio).field("low", verdict.interval.low);
   json.field("high", verdict.interval.high).field("confidence", verdict.interval.confidence);
-  json.field("outcome", verdict.outcome == Outcome::ahead    ? "ahead"
-                        : verdict.outcome == Outcome::behind ? "behind"
-                                                             : "no difference");
+  json.field("outcome", outcome_text(verdict.outcome));
 }
 
 void write_trial(JsonWriter& json, const ArenaResult& result, const TrialResult& trial) {
@@ -36,6 +39,7 @@ void write_trial(JsonWriter& json, const ArenaResult& result, const TrialResult&
   json.field("id", trial.trial.id).field("group", trial.trial.group);
   json.field("title", trial.trial.title);
   json.field("cores", trial.trial.cores == Cores::one ? "one" : "all");
+  json.field("elapsed_seconds", absl::ToDoubleSeconds(trial.elapsed));
   json.key("server_flags").begin_array();
   for (const std::string& flag : trial.trial.server_flags) json.value(flag);
   json.end_array().key("contenders").begin_array();
@@ -54,12 +58,99 @@ void write_trial(JsonWriter& json, const ArenaResult& result, const TrialResult&
   json.end_array().end_object();
 }
 
-void write_table(JsonWriter& json, std::string_view name, const Rows& rows) {
+void write_micro(JsonWriter& json, const MicroResult& micro) {
+  json.key("micro").begin_object().key("sides").begin_array();
+  for (std::size_t i = 0; i < micro.names.size(); ++i) {
+    json.begin_object().field("name", micro.names[i]).field("version", micro.versions[i]);
+    json.end_object();
+  }
+  json.end_array().key("cases").begin_array();
+  for (const MicroRow& row : micro.rows) {
+    json.begin_object().field("name", row.name);
+    for (std::size_t i = 0; i < row.costs.size(); ++i) {
+      json.key(micro.names[i]).begin_object();
+      write_numbers(json, "wall_ns", row.costs[i].wall_ns);
+      write_numbers(json, "cpu_ns", row.costs[i].cpu_ns);
+      if (micro.has_heap) json.field("allocations", row.costs[i].allocations);
+      json.end_object();
+    }
+    if (row.costs.size() > 1) {
+      json.key("against_asio").begin_object();
+      write_verdict(json, micro_verdict(row));
+      if (row.limit > 0) json.field("limit", row.limit);
+      json.end_object();
+    }
+    json.end_object();
+  }
+  json.end_array();
+  if (micro.has_heap && !micro.memory.bytes.empty()) {
+    json.key("idle_connection_bytes").begin_object();
+    for (std::size_t i = 0; i < micro.memory.bytes.size(); ++i) {
+      json.field(micro.names[i], micro.memory.bytes[i]);
+    }
+    json.end_object();
+  }
+  json.end_object();
+}
+
+void write_compile(JsonWriter& json, const std::vector<CompilePair>& pairs) {
+  json.key("compile").begin_array();
+  for (const CompilePair& pair : pairs) {
+    json.begin_object().field("name", pair.name);
+    write_numbers(json, "epore_cpu_seconds", pair.epore);
+    if (!pair.asio.empty()) write_numbers(json, "asio_cpu_seconds", pair.asio);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void write_sizes(JsonWriter& json, const std::vector<ProgramSize>& sizes) {
+  json.key("sizes").begin_array();
+  for (const ProgramSize& size : sizes) {
+    json.begin_object().field("program", size.name).field("loaded_bytes", size.loaded_bytes);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void write_idle(JsonWriter& json, const ArenaResult& result) {
+  json.field("idle_connections", result.options.idle_connections).key("idle").begin_array();
+  for (std::size_t i = 0; i < result.idle.size(); ++i) {
+    const IdleCost& cost = result.idle[i];
+    json.begin_object().field("label", result.contenders[i].spec.label);
+    if (cost.absence.why.empty()) {
+      json.field("has_timeout", cost.has_timeout);
+      json.field("bytes_per_connection", cost.bytes_per_connection);
+      json.field("wakeups_per_minute", cost.wakeups_per_minute);
+    } else {
+      json.field("absent", cost.absence.why).field("failed", cost.absence.is_failure);
+    }
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void write_comparisons(JsonWriter& json, std::string_view name, const ArenaResult& result,
+                       const std::vector<Comparison>& comparisons) {
   json.key(name).begin_array();
-  for (const std::vector<std::string>& row : rows) {
-    json.begin_array();
-    for (const std::string& cell : row) json.value(cell);
-    json.end_array();
+  for (const Comparison& comparison : comparisons) {
+    json.begin_object().field("trial", comparison.trial->trial.id);
+    json.field("measure", comparison.measure->name);
+    json.field("base", result.contenders[comparison.base].spec.label);
+    write_verdict(json, comparison.verdict);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void write_scaling(JsonWriter& json, const ArenaResult& result) {
+  json.key("scaling").begin_array();
+  for (std::size_t i = 0; i < result.contenders.size(); ++i) {
+    const std::optional<Verdict> factor = scaling(result, i);
+    if (!factor) continue;
+    json.begin_object().field("label", result.contenders[i].spec.label);
+    write_verdict(json, *factor);
+    json.end_object();
   }
   json.end_array();
 }
@@ -81,36 +172,29 @@ std::string arena_json(const ArenaResult& result, const Machine& machine) {
   for (const Contender& contender : result.contenders) {
     json.begin_object();
     json.field("label", contender.spec.label).field("version", contender.version);
-    json.field("skipped", contender.skipped).end_object();
+    json.field("skipped", contender.skipped).field("failed", contender.has_failed).end_object();
   }
   json.end_array().key("trials").begin_array();
   for (const TrialResult& trial : result.trials) write_trial(json, result, trial);
-  json.end_array().key("idle").begin_array();
-  for (std::size_t i = 0; i < result.idle.size(); ++i) {
-    const IdleCost& cost = result.idle[i];
-    json.begin_object().field("label", result.contenders[i].spec.label);
-    json.field("absent", cost.absence.why);
-    json.field("bytes_per_connection", cost.bytes_per_connection);
-    json.field("wakeups_per_minute", cost.wakeups_per_minute).end_object();
-  }
   json.end_array();
-  write_table(json, "micro", micro_rows(result));
-  write_table(json, "compile", compile_rows(result));
-  write_table(json, "sizes", size_rows(result));
+  write_idle(json, result);
+  write_micro(json, result.micro);
+  write_compile(json, result.compile);
+  write_sizes(json, result.sizes);
+  write_scaling(json, result);
   json.key("goals").begin_array();
   for (const Goal& goal : goals(result)) {
     json.begin_object().field("text", goal.text).field("value", goal.value);
-    json.field("limit", goal.limit).field("is_met", goal.is_met()).end_object();
+    json.field(goal.bound == Goal::Bound::at_most ? "at_most" : "at_least", goal.limit);
+    if (goal.interval.confidence > 0) {
+      json.field("low", goal.interval.low).field("high", goal.interval.high);
+    }
+    json.field("is_met", goal.is_met()).end_object();
   }
-  json.end_array().key("against_asio").begin_array();
-  for (const Comparison& comparison : against_asio(result)) {
-    json.begin_object().field("trial", comparison.trial->trial.id);
-    json.field("measure", comparison.measure->name);
-    json.field("asio", result.contenders[comparison.asio].spec.label);
-    write_verdict(json, comparison.verdict);
-    json.end_object();
-  }
-  json.end_array().key("warnings").begin_array();
+  json.end_array();
+  write_comparisons(json, "against_asio", result, against_asio(result));
+  write_comparisons(json, "against_epoll", result, against_floor(result));
+  json.key("warnings").begin_array();
   for (const std::string& warning : arena_warnings(result, machine)) json.value(warning);
   json.end_array().end_object();
   return json.text() + "\n";

@@ -28,14 +28,7 @@ std::string table(const Rows& rows) {
 
 std::string arena_markdown(const ArenaResult& result, const Machine& machine) {
   std::string text = conditions(result, machine) + ".\n\n";
-  Rows contenders = {{"contender", "version"}};
-  for (const Contender& contender : result.contenders) {
-    contenders.push_back(
-        {contender.spec.label, contender.skipped.empty()
-                                   ? contender.version
-                                   : absl::StrCat("skipped: ", contender.skipped)});
-  }
-  absl::StrAppend(&text, table(contenders), table(goal_rows(result)));
+  absl::StrAppend(&text, table(contender_rows(result)), table(goal_rows(result)));
   for (const TrialGroup& group : trial_groups()) {
     const std::vector<const Measure*>& measures = group_measures(result, group.name);
     if (measures.empty()) continue;
@@ -43,6 +36,8 @@ std::string arena_markdown(const ArenaResult& result, const Machine& machine) {
     for (const Measure* measure : measures) {
       absl::StrAppend(&text, table(group_rows(result, group.name, *measure)));
     }
+    absl::StrAppend(&text, table(ratio_rows(result, group.name)));
+    if (group.name == "cpu") absl::StrAppend(&text, table(scaling_rows(result)));
   }
   if (const Rows rows = idle_rows(result); !rows.empty()) {
     absl::StrAppend(&text, "### Idle connections\n\n", table(rows));

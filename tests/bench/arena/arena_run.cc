@@ -45,10 +45,6 @@ class Share {
   double begin_, end_;
 };
 
-bool same_servers(const Trial& a, const Trial& b) {
-  return a.server_flags == b.server_flags && a.cores == b.cores;
-}
-
 std::vector<ContenderSpec> with_flags(std::vector<ContenderSpec> specs,
                                       const std::vector<std::string>& flags) {
   for (ContenderSpec& spec : specs) {
@@ -57,29 +53,33 @@ std::vector<ContenderSpec> with_flags(std::vector<ContenderSpec> specs,
   return specs;
 }
 
-// Keeps the label of who is skipped, and the version of who took part in any trial.
+// Keeps the label of who took no part, and the version of who did in any trial.
 void merge(std::vector<Contender>& known, const std::vector<Contender>& more,
            const std::vector<ContenderSpec>& specs) {
   if (known.empty()) {
-    for (const ContenderSpec& spec : specs) {
-      known.push_back({.spec = spec, .version = {}, .skipped = {}});
-    }
+    for (const ContenderSpec& spec : specs) known.push_back({.spec = spec});
   }
   for (std::size_t i = 0; i < more.size(); ++i) {
-    if (!more[i].version.empty()) known[i].version = more[i].version;
-    if (known[i].version.empty()) known[i].skipped = more[i].skipped;
-    if (!known[i].version.empty()) known[i].skipped.clear();
+    if (!more[i].version.empty()) {
+      known[i] = {.spec = known[i].spec, .version = more[i].version};
+    } else if (known[i].version.empty()) {
+      known[i] = {
+          .spec = known[i].spec, .skipped = more[i].skipped, .has_failed = more[i].has_failed};
+    }
   }
 }
 
 // The rounds of one trial. Who fails is out until the servers are started anew.
-absl::Status run_trial(const ArenaOptions& options, ContenderSet& set, TrialResult& result,
-                       const Share& progress) {
+void run_trial(const ArenaOptions& options, ContenderSet& set, TrialResult& result,
+               const Share& progress) {
   const Trial& trial = result.trial;
   const std::size_t count = set.size();
   result.samples.resize(count);
   result.absences.resize(count);
-  for (std::size_t i = 0; i < count; ++i) result.absences[i].why = set.contenders()[i].skipped;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Contender& contender = set.contenders()[i];
+    result.absences[i] = {.why = contender.skipped, .is_failure = contender.has_failed};
+  }
   for (int round = 0; round < options.rounds; ++round) {
     for (std::size_t turn = 0; turn < count; ++turn) {
       const std::size_t index = set.in_turn(round, turn);
@@ -100,12 +100,26 @@ absl::Status run_trial(const ArenaOptions& options, ContenderSet& set, TrialResu
       set.drop(index);
     }
   }
-  return absl::OkStatus();
 }
 
 bool has_failure(const TrialResult& trial) {
   return std::any_of(trial.absences.begin(), trial.absences.end(),
                      [](const Absence& absence) { return absence.is_failure; });
+}
+
+// What the servers are up to when they should end is no reason to lose what they did before.
+void stop(ContenderSet& set, ArenaResult& result) {
+  if (const absl::Status status = set.stop(); !status.ok()) {
+    result.notes.push_back(absl::StrCat("did not end as it should: ", status.message()));
+  }
+}
+
+// Somebody ran and was dropped: may do so again.
+bool has_dropped(ContenderSet& set) {
+  for (std::size_t i = 0; i < set.size(); ++i) {
+    if (set.server(i) == nullptr && set.contenders()[i].skipped.empty()) return true;
+  }
+  return false;
 }
 
 // All trials, one after the other, on the same servers as long as these need the same flags.
@@ -117,26 +131,22 @@ absl::Status run_trials(const ArenaOptions& options, ArenaResult& result, const 
     std::optional<ScopedPin> pin;
     if (trial.cores == Cores::one) pin.emplace(result.cores.load);
     if (pin && !pin->status().ok()) return pin->status();
-    const bool is_intact =
-        set && same_servers(trial, options.trials[i - 1]) && !has_failure(result.trials.back());
-    if (!is_intact) {
-      if (set) (void)set->stop();  // who cannot end has failed elsewhere, or will
+    if (!set || !same_servers(trial, options.trials[i - 1]) || has_dropped(*set)) {
+      if (set) stop(*set, result);
       set.reset();
-      absl::StatusOr<ContenderSet> started =
-          ContenderSet::start(with_flags(options.contenders, trial.server_flags),
-                              trial.cores == Cores::one ? result.cores.server : -1);
-      if (!started.ok()) return started.status();
-      set = *std::move(started);
+      set = ContenderSet::start_who_can(with_flags(options.contenders, trial.server_flags),
+                                        trial.cores == Cores::one ? result.cores.server : -1);
       merge(result.contenders, set->contenders(), options.contenders);
     }
     TrialResult& trial_result = result.trials.emplace_back();
     trial_result.trial = trial;
-    const Share share(progress, static_cast<double>(i) / total, static_cast<double>(i + 1) / total);
-    if (absl::Status status = run_trial(options, *set, trial_result, share); !status.ok()) {
-      return status;
-    }
+    const absl::Time start = absl::Now();
+    run_trial(options, *set, trial_result,
+              Share(progress, static_cast<double>(i) / total, static_cast<double>(i + 1) / total));
+    trial_result.elapsed = absl::Now() - start;
   }
-  return set ? set->stop() : absl::OkStatus();
+  if (set) stop(*set, result);
+  return absl::OkStatus();
 }
 
 void run_idle(const ArenaOptions& options, ArenaResult& result, const Share& progress) {
@@ -149,9 +159,11 @@ void run_idle(const ArenaOptions& options, ArenaResult& result, const Share& pro
     result.idle.push_back(measure_idle(spec, {.connections = options.idle_connections,
                                               .window = options.idle_window,
                                               .core = result.cores.server}));
+    const IdleCost& cost = result.idle.back();
     started.push_back({.spec = spec,
-                       .version = result.idle.back().version,
-                       .skipped = result.idle.back().absence.why});
+                       .version = cost.version,
+                       .skipped = cost.absence.why,
+                       .has_failed = cost.absence.is_failure});
   }
   merge(result.contenders, started, options.contenders);
 }
@@ -207,7 +219,7 @@ absl::StatusOr<ArenaResult> run_arena(const ArenaOptions& options, ArenaProgress
   if (options.idle_connections > 0) run_idle(options, result, Share(progress, begin, 0.90));
   if (options.micro_rounds > 0) {
     absl::Status status = run_micro_costs(options, result, Share(progress, 0.90, 0.95));
-    if (!status.ok()) result.notes.push_back(absl::StrCat("micro: ", status.message()));
+    if (!status.ok()) result.notes.push_back(absl::StrCat("left out: micro: ", status.message()));
   }
   if (options.compile_rounds > 0) {
     const Share share(progress, 0.95, 1);
@@ -216,14 +228,14 @@ absl::StatusOr<ArenaResult> run_arena(const ArenaOptions& options, ArenaProgress
     if (pairs.ok()) {
       result.compile = *std::move(pairs);
     } else {
-      result.notes.push_back(absl::StrCat("compile: ", pairs.status().message()));
+      result.notes.push_back(absl::StrCat("left out: compile: ", pairs.status().message()));
     }
   }
   if (options.has_sizes) {
     for (const ContenderSpec& spec : options.contenders) {
       absl::StatusOr<ProgramSize> size = ProgramSize::of_contender(spec.name);
       if (!size.ok()) {
-        result.notes.push_back(absl::StrCat("size: ", size.status().message()));
+        result.notes.push_back(absl::StrCat("left out: size: ", size.status().message()));
       } else if (std::none_of(result.sizes.begin(), result.sizes.end(),
                               [&](const ProgramSize& other) { return other.name == size->name; })) {
         result.sizes.push_back(*std::move(size));

@@ -26,14 +26,14 @@ struct ArenaOptions {
   std::vector<ContenderSpec> contenders;
   std::vector<Trial> trials;
   int rounds = 9;
-  absl::Duration round = absl::Milliseconds(250);  // what is measured; a fifth more warms up
+  absl::Duration round = absl::Milliseconds(200);  // what is measured; a fifth more warms up
 
   // What is no trial; 0: left out.
   int idle_connections = 10'000;
   absl::Duration idle_window = absl::Seconds(5);
   int micro_rounds = 9;
   double micro_scale = 1;  // of the number of operations, see MicroOptions
-  int compile_rounds = 7;
+  int compile_rounds = 5;
   bool has_sizes = true;
 
   absl::Status check() const;
@@ -44,6 +44,7 @@ struct TrialResult {
   Trial trial;
   std::vector<std::vector<Sample>> samples;  // none for who is absent
   std::vector<Absence> absences;
+  absl::Duration elapsed;
 };
 
 struct ArenaResult {
@@ -55,7 +56,8 @@ struct ArenaResult {
   MicroResult micro;
   std::vector<CompilePair> compile;
   std::vector<ProgramSize> sizes;
-  std::vector<std::string> notes;  // parts that could not be done, and why
+  std::vector<std::string>
+      notes;  // parts that could not be done, and why; servers that did not end
   absl::Duration elapsed;
 
   // Somebody failed at something: the numbers are not whole.
@@ -66,8 +68,8 @@ struct ArenaResult {
 using ArenaProgress = absl::FunctionRef<void(std::string_view what, double done)>;
 
 // Runs everything, trial by trial, round by round, the contenders in turn. A contender that fails
-// in a trial is out of it and starts anew in the next; an error is only what nobody could go on
-// after.
+// in a trial is out of it and starts anew in the next, and one that does not even start is out of
+// all that need the same servers; an error is only what nobody could go on after.
 absl::StatusOr<ArenaResult> run_arena(const ArenaOptions& options, ArenaProgress progress);
 
 }  // namespace epore::bench

@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <set>
@@ -10,6 +12,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/bench/arena/arena_plan.h"
 #include "tests/bench/arena/arena_report.h"
 #include "tests/bench/arena/arena_run.h"
 #include "tests/bench/arena/trials.h"
@@ -54,12 +57,37 @@ TEST(TrialsTest, AreNamedOnceAndBelongToGroups) {
 TEST(TrialsTest, AllTrialsHoldWhatTheGoalsNeed) {
   for (const bool quick : {false, true}) {
     const std::vector<Trial> trials = make_trials(quick);
-    for (const char* id : {"echo/1x64x1", "echo/50x64x1", "echo/500x64x1", "neighbour/50"}) {
+    for (const char* id : {"echo/1x64x1", "echo/50x64x1", "echo/500x64x1", "neighbour/50",
+                           "cpu/one_core", "cpu/all_cores"}) {
       EXPECT_TRUE(std::any_of(trials.begin(), trials.end(), [&](const Trial& trial) {
         return trial.id == id;
       })) << id;
     }
   }
+}
+
+TEST(PlanTest, AllOfItTakesAtMostHalfAnHourAndQuickTwoMinutes) {
+  EXPECT_LE(expected_time(plan_arena(/*is_quick=*/false)), absl::Minutes(30));
+  EXPECT_LE(expected_time(plan_arena(/*is_quick=*/true)), absl::Minutes(2));
+}
+
+TEST(PlanTest, HasTheContendersThatTheGoalsNeed) {
+  std::set<std::string> labels;
+  for (const ContenderSpec& spec : plan_arena(/*is_quick=*/false).contenders) {
+    EXPECT_TRUE(labels.insert(spec.label).second) << spec.label;
+  }
+  for (const char* label : {"epore", "epoll", "asio", "epore:dispatch=workers"}) {
+    EXPECT_EQ(labels.count(label), 1u) << label;
+  }
+}
+
+TEST(TrialsTest, LeavesOutWhatWouldFillTheMemory) {
+  std::set<std::string> ids;
+  for (const Trial& trial : make_trials(/*quick=*/false)) ids.insert(trial.id);
+  EXPECT_EQ(ids.count("echo/2000x65536x1"), 1u);
+  EXPECT_EQ(ids.count("echo/50x65536x16"), 1u);
+  EXPECT_EQ(ids.count("echo/500x65536x16"), 0u);
+  EXPECT_EQ(ids.count("echo/2000x65536x16"), 0u);
 }
 
 TEST(ArenaTest, EveryoneDoesEverythingAndTheReportsSayWhat) {
@@ -117,6 +145,53 @@ TEST(ArenaTest, WhoCannotRunIsLeftOutAndWhoFailsIsNamed) {
   EXPECT_EQ(result->trials[0].samples[0].size(), 2u);
   EXPECT_EQ(result->trials[1].samples[1].size(), 2u);
   EXPECT_THAT(arena_text(*result, Machine::here()), HasSubstr("epore failed in echo/1x64x1"));
+}
+
+TEST(ArenaTest, WhoFailsToStartFailsInItsTrialsAndTheOthersGoOn) {
+  ArenaOptions options = tiny("epoll,epore:nothing=1,epore:dispatch=nobody");
+  options.micro_rounds = 0;
+  options.trials.resize(2);
+  const auto result = run_arena(options, [](std::string_view, double) {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(result->has_failures());
+  for (const TrialResult& trial : result->trials) {
+    EXPECT_EQ(trial.samples[0].size(), 2u);
+    EXPECT_FALSE(trial.absences[0].is_failure);
+    for (const std::size_t i : {1u, 2u}) {
+      EXPECT_TRUE(trial.samples[i].empty());
+      EXPECT_TRUE(trial.absences[i].is_failure);
+      EXPECT_THAT(trial.absences[i].why, HasSubstr("exit code"));
+    }
+  }
+  EXPECT_TRUE(result->idle[1].absence.is_failure);
+  const Machine machine = Machine::here();
+  EXPECT_THAT(arena_text(*result, machine), HasSubstr("epore:nothing=1 failed to start: "));
+  EXPECT_THAT(arena_markdown(*result, machine), HasSubstr("| epore:nothing=1 | failed: "));
+}
+
+// One that is killed between its last round and the end.
+TEST(ArenaTest, WhoDoesNotEndAsItShouldCostsNoNumbers) {
+  ArenaOptions options = tiny("epoll,epore");
+  options.idle_connections = 0;
+  options.micro_rounds = 0;
+  options.rounds = 1;
+  options.trials.resize(1);
+  options.trials[0].run = [run = options.trials[0].run](
+                              const EchoServer& server,
+                              absl::Duration round) -> absl::StatusOr<Sample> {
+    absl::StatusOr<Sample> sample = run(server, round);
+    if (server.label() == "epoll") ::kill(server.pid(), SIGKILL);
+    return sample;
+  };
+  const auto result = run_arena(options, [](std::string_view, double) {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_FALSE(result->has_failures());
+  for (const std::vector<Sample>& samples : result->trials[0].samples) {
+    EXPECT_EQ(samples.size(), 1u);
+  }
+  ASSERT_EQ(result->notes.size(), 1u);
+  EXPECT_THAT(result->notes[0], HasSubstr("server epoll: was killed by signal 9"));
+  EXPECT_THAT(arena_text(*result, Machine::here()), HasSubstr("warning: did not end as it should"));
 }
 
 TEST(ArenaTest, NothingToDoIsAnError) {

@@ -58,7 +58,12 @@ absl::Status measure(EchoServer& server, const IdleOptions& options, IdleCost& c
 
 IdleCost measure_idle(const ContenderSpec& spec, const IdleOptions& options) {
   IdleCost cost;
-  absl::StatusOr<EchoServer> server = EchoServer::start(spec, options.core);
+  ContenderSpec with_timeout = spec;
+  with_timeout.flags.push_back(
+      absl::StrCat("--idle_timeout_s=", absl::ToDoubleSeconds(options.timeout)));
+  absl::StatusOr<EchoServer> server = EchoServer::start(with_timeout, options.core);
+  cost.has_timeout = server.ok();
+  if (absl::IsUnimplemented(server.status())) server = EchoServer::start(spec, options.core);
   absl::Status status = server.status();
   if (server.ok()) {
     cost.version = server->version();

@@ -15,14 +15,17 @@ namespace epore::bench {
 
 struct IdleOptions {
   int connections = 10'000;
-  absl::Duration window = absl::Seconds(5);  // in which wakeups are counted
-  int core = -1;                             // of the server; -1: all
+  absl::Duration window = absl::Seconds(5);    // in which wakeups are counted
+  int core = -1;                               // of the server; -1: all
+  absl::Duration timeout = absl::Seconds(60);  // armed on each connection, by those who can
 };
 
-// What a server needs for connections that have echoed a message and are idle since.
+// What a server needs for connections that have echoed a message and are idle since, each with an
+// idle timeout; without, if it says that it has none.
 struct IdleCost {
   std::string version;
   Absence absence;
+  bool has_timeout = false;
   double bytes_per_connection = 0;  // of memory that is the process's own
   double wakeups_per_minute = 0;    // of all its threads: how often any was put on a core again
 };

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <utility>
@@ -126,6 +127,10 @@ TEST(SlowNeighbourTest, SendsMessagesThatBeginWithSUntilItIsStopped) {
   ASSERT_TRUE(neighbour.ok()) << neighbour.status();
   while ((*neighbour)->messages() < 10) std::this_thread::yield();
   EXPECT_TRUE((*neighbour)->stop().ok());
+  const std::uint64_t before = (*neighbour)->messages();
+  (*neighbour)->resume();
+  EXPECT_TRUE((*neighbour)->stop().ok());
+  EXPECT_GT((*neighbour)->messages(), before);
   neighbour->reset();
 }
 

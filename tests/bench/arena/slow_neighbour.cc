@@ -40,11 +40,12 @@ absl::StatusOr<std::unique_ptr<SlowNeighbour>> SlowNeighbour::start(const Endpoi
       ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) != 0) {
     return errno_status(errno, "cannot make the slow neighbour's socket blocking");
   }
-  return absl::WrapUnique(new SlowNeighbour(std::move(fds->front())));
+  auto neighbour = absl::WrapUnique(new SlowNeighbour(std::move(fds->front())));
+  neighbour->resume();
+  return neighbour;
 }
 
-SlowNeighbour::SlowNeighbour(OwnedFd fd)
-    : fd_(std::move(fd)), thread_([this] { status_ = talk(); }) {}
+SlowNeighbour::SlowNeighbour(OwnedFd fd) : fd_(std::move(fd)) {}
 
 SlowNeighbour::~SlowNeighbour() { (void)stop(); }
 
@@ -52,6 +53,11 @@ absl::Status SlowNeighbour::stop() {
   is_over_.store(true, std::memory_order_relaxed);
   if (thread_.joinable()) thread_.join();
   return status_;
+}
+
+void SlowNeighbour::resume() {
+  is_over_.store(false, std::memory_order_relaxed);
+  thread_ = std::thread([this] { status_ = talk(); });
 }
 
 absl::Status SlowNeighbour::talk() {

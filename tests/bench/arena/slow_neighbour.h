@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "poll/owned_fd.h"
 #include "tests/bench/tcp.h"
 
@@ -17,6 +18,8 @@ namespace epore::bench {
 // burns 20 ms of CPU for each; it sends the next one when one has come back.
 class SlowNeighbour {
  public:
+  static constexpr absl::Duration kBurned = absl::Milliseconds(20);  // by the server, for each
+
   static absl::StatusOr<std::unique_ptr<SlowNeighbour>> start(const Endpoint& server);
   ~SlowNeighbour();
   SlowNeighbour(const SlowNeighbour&) = delete;
@@ -24,6 +27,9 @@ class SlowNeighbour {
 
   // Waits for the message in flight. An error: one did not come back.
   absl::Status stop();
+
+  // Goes on, on the same connection, after a stop() without an error.
+  void resume();
 
   std::uint64_t messages() const { return messages_.load(std::memory_order_relaxed); }
 

@@ -15,8 +15,8 @@ namespace epore::bench {
 namespace {
 
 // In pixels.
-constexpr double kWidth = 404;
-constexpr double kLabels = 162;  // the column of labels
+constexpr double kWidth = 452;
+constexpr double kLabels = 216;  // the column of labels
 constexpr double kPlotEnd = kWidth - 56;
 constexpr double kRow = 18;
 constexpr double kTop = 26;

@@ -42,9 +42,18 @@ struct Trial {
   Cores cores = Cores::one;
   std::vector<const Measure*> measures = {};  // the first one is what it is about
 
+  // Of a round, besides the load: about how long connecting takes, and until all that is in flight
+  // is back. For expected_time().
+  absl::Duration overhead = absl::Milliseconds(5);
+
   // One round against one server.
   std::function<absl::StatusOr<Sample>(const EchoServer&, absl::Duration round)> run = {};
 };
+
+// Whether the second of two can go on with the first one's servers.
+inline bool same_servers(const Trial& a, const Trial& b) {
+  return a.server_flags == b.server_flags && a.cores == b.cores;
+}
 
 }  // namespace epore::bench
 

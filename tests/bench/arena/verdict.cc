@@ -1,76 +1,86 @@
 #include "tests/bench/arena/verdict.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <optional>
-#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "tests/bench/arena/arena_run.h"
 #include "tests/bench/arena/trial.h"
+#include "tests/bench/micro_cases.h"
 #include "tests/bench/sample.h"
 #include "tests/bench/statistics.h"
 
 namespace epore::bench {
 namespace {
 
-constexpr std::string_view kOurs = "epore";
+// Of the interval, for an outcome: five rounds have 94%, four 88%.
+constexpr double kConfidence = 0.9;
 
 double median_of(const std::vector<Sample>& samples, const Measure& measure) {
   return quartiles(values(samples, measure.value)).median;
 }
 
-const TrialResult* find_trial(const ArenaResult& result, std::string_view id) {
-  for (const TrialResult& trial : result.trials) {
-    if (trial.trial.id == id) return &trial;
-  }
-  return nullptr;
-}
+using FindBase = absl::FunctionRef<std::optional<std::size_t>(const TrialResult&, const Measure&)>;
 
-// The mean over 1, 50 and 500 connections of the CPU per small message, relative to `base`.
-void add_echo_goal(const ArenaResult& result, std::string_view base, double limit,
-                   std::vector<Goal>& goals) {
+std::vector<Comparison> compare(const ArenaResult& result, FindBase find_base) {
+  std::vector<Comparison> comparisons;
   const std::optional<std::size_t> ours = find_contender(result, kOurs);
-  const std::optional<std::size_t> theirs = find_contender(result, base);
-  if (!ours || !theirs) return;
-  double sum = 0;
-  for (const int connections : {1, 50, 500}) {
-    const TrialResult* trial = find_trial(result, absl::StrCat("echo/", connections, "x64x1"));
-    if (trial == nullptr || trial->samples[*ours].empty() || trial->samples[*theirs].empty()) {
-      return;
+  if (!ours) return comparisons;
+  for (const TrialResult& trial : result.trials) {
+    if (trial.samples[*ours].empty()) continue;
+    for (const Measure* measure : trial.trial.measures) {
+      const std::optional<std::size_t> base = find_base(trial, *measure);
+      if (!base || trial.samples[*base].empty()) continue;
+      comparisons.push_back(
+          {.trial = &trial,
+           .measure = measure,
+           .base = *base,
+           .verdict = Verdict::of(trial.samples[*ours], trial.samples[*base], *measure)});
     }
-    sum += Verdict::of(trial->samples[*ours], trial->samples[*theirs], kCpu).ratio;
   }
-  goals.push_back({.text = absl::StrCat("echo, CPU per message x ", base,
-                                        ", mean over 1, 50 and 500 connections"),
-                   .value = sum / 3,
-                   .limit = limit});
-}
-
-// Asio with as many threads as there are cores, wherever it is given.
-std::optional<std::size_t> find_asio_threads(const ArenaResult& result) {
-  for (std::size_t i = 0; i < result.contenders.size(); ++i) {
-    if (absl::StartsWith(result.contenders[i].spec.label, "asio:threads=")) return i;
-  }
-  return std::nullopt;
+  return comparisons;
 }
 
 }  // namespace
 
+std::string_view outcome_text(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::ahead:
+      return "ahead";
+    case Outcome::same:
+      return "no difference";
+    case Outcome::behind:
+      return "behind";
+    case Outcome::open:
+      break;
+  }
+  return "too few rounds to say";
+}
+
 Verdict Verdict::of(const std::vector<Sample>& ours, const std::vector<Sample>& theirs,
                     const Measure& measure) {
-  std::vector<double> all = ratios(ours, theirs, measure.value);
+  return of_ratios(ratios(ours, theirs, measure.value), measure.more_is_better);
+}
+
+Verdict Verdict::of_ratios(std::vector<double> ratios, bool more_is_better) {
   // A rate of zero is what a round gives in which nothing came back in time.
-  std::erase_if(all, [](double ratio) { return !std::isfinite(ratio); });
-  if (all.empty()) return {};
-  Verdict verdict = {.ratio = quartiles(all).median, .interval = median_interval(all)};
-  if (verdict.interval.low > 1) {
-    verdict.outcome = measure.more_is_better ? Outcome::ahead : Outcome::behind;
+  std::erase_if(ratios, [](double ratio) { return !std::isfinite(ratio); });
+  if (ratios.empty()) return {};
+  Verdict verdict = {.ratio = quartiles(ratios).median, .interval = median_interval(ratios)};
+  if (verdict.interval.confidence < kConfidence) {
+    verdict.outcome = Outcome::open;
+  } else if (verdict.interval.low > 1) {
+    verdict.outcome = more_is_better ? Outcome::ahead : Outcome::behind;
   } else if (verdict.interval.high < 1) {
-    verdict.outcome = measure.more_is_better ? Outcome::behind : Outcome::ahead;
+    verdict.outcome = more_is_better ? Outcome::behind : Outcome::ahead;
+  } else {
+    verdict.outcome = Outcome::same;
   }
   return verdict;
 }
@@ -81,6 +91,13 @@ std::optional<std::size_t> find_contender(const ArenaResult& result, std::string
     if (contender.spec.label == label && contender.skipped.empty()) return i;
   }
   return std::nullopt;
+}
+
+const TrialResult* find_trial(const ArenaResult& result, std::string_view id) {
+  for (const TrialResult& trial : result.trials) {
+    if (trial.trial.id == id) return &trial;
+  }
+  return nullptr;
 }
 
 std::optional<std::size_t> best_asio(const ArenaResult& result, const TrialResult& trial,
@@ -98,47 +115,32 @@ std::optional<std::size_t> best_asio(const ArenaResult& result, const TrialResul
 }
 
 std::vector<Comparison> against_asio(const ArenaResult& result) {
-  std::vector<Comparison> comparisons;
-  const std::optional<std::size_t> ours = find_contender(result, kOurs);
-  if (!ours) return comparisons;
-  for (const TrialResult& trial : result.trials) {
-    if (trial.samples[*ours].empty()) continue;
-    for (const Measure* measure : trial.trial.measures) {
-      const std::optional<std::size_t> asio = best_asio(result, trial, *measure);
-      if (!asio) continue;
-      comparisons.push_back(
-          {.trial = &trial,
-           .measure = measure,
-           .asio = *asio,
-           .verdict = Verdict::of(trial.samples[*ours], trial.samples[*asio], *measure)});
-    }
-  }
-  return comparisons;
+  return compare(result, [&](const TrialResult& trial, const Measure& measure) {
+    return best_asio(result, trial, measure);
+  });
 }
 
-std::vector<Goal> goals(const ArenaResult& result) {
-  std::vector<Goal> goals;
-  add_echo_goal(result, "epoll", 1.03, goals);
-  add_echo_goal(result, "asio", 0.95, goals);
-  const std::optional<std::size_t> threads = find_asio_threads(result);
-  if (!threads) return goals;
-  const std::string label = result.contenders[*threads].spec.label;
-  add_echo_goal(result, label, 0.85, goals);
-  const std::optional<std::size_t> ours = find_contender(result, kOurs);
-  const TrialResult* trial = find_trial(result, "neighbour/50");
-  if (!ours || trial == nullptr || trial->samples[*ours].empty() ||
-      trial->samples[*threads].empty()) {
-    return goals;
+std::vector<Comparison> against_floor(const ArenaResult& result) {
+  return compare(
+      result, [&](const TrialResult&, const Measure&) { return find_contender(result, kFloor); });
+}
+
+std::optional<Verdict> scaling(const ArenaResult& result, std::size_t contender) {
+  const TrialResult* const one = find_trial(result, "cpu/one_core");
+  const TrialResult* const all = find_trial(result, "cpu/all_cores");
+  if (one == nullptr || all == nullptr) return std::nullopt;
+  if (one->samples[contender].empty() || all->samples[contender].empty()) return std::nullopt;
+  return Verdict::of(all->samples[contender], one->samples[contender], kRate);
+}
+
+Verdict micro_verdict(const MicroRow& row) {
+  const std::vector<double>& ours = row.costs[0].wall_ns;
+  const std::vector<double>& theirs = row.costs[1].wall_ns;
+  std::vector<double> all;
+  for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i) {
+    all.push_back(ours[i] / theirs[i]);
   }
-  const std::vector<Sample>& mine = trial->samples[*ours];
-  const std::vector<Sample>& asio = trial->samples[*threads];
-  goals.push_back({.text = absl::StrCat("beside a slow neighbour: p99 x ", label),
-                   .value = Verdict::of(mine, asio, kP99).ratio,
-                   .limit = 1});
-  goals.push_back({.text = absl::StrCat("beside a slow neighbour: ", label, "'s rate x epore's"),
-                   .value = Verdict::of(asio, mine, kRate).ratio,
-                   .limit = 1});
-  return goals;
+  return Verdict::of_ratios(std::move(all), /*more_is_better=*/false);
 }
 
 }  // namespace epore::bench

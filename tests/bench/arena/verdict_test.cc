@@ -1,26 +1,16 @@
 #include "tests/bench/arena/verdict.h"
 
-#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/bench/arena/arena_run.h"
+#include "tests/bench/arena/example_result.h"
 #include "tests/bench/arena/trial.h"
-#include "tests/bench/contender_spec.h"
+#include "tests/bench/micro_cases.h"
 #include "tests/bench/sample.h"
 
 namespace epore::bench {
 namespace {
-
-std::vector<Sample> with_cpu(const std::vector<double>& cpu) {
-  std::vector<Sample> samples;
-  for (const double ns : cpu) {
-    samples.push_back({.messages = 1, .rate = 1e9 / ns, .p99_us = ns / 10, .cpu_ns = ns});
-  }
-  return samples;
-}
-
-std::vector<Sample> constant(double cpu) { return with_cpu(std::vector<double>(9, cpu)); }
 
 TEST(VerdictTest, IsAheadOrBehindOnlyOutsideTheInterval) {
   const std::vector<Sample> base = constant(100);
@@ -31,7 +21,15 @@ TEST(VerdictTest, IsAheadOrBehindOnlyOutsideTheInterval) {
   const Verdict mixed = Verdict::of(with_cpu({90, 110, 90, 110, 90, 110, 90, 110, 90}), base, kCpu);
   EXPECT_EQ(mixed.outcome, Outcome::same);
   EXPECT_DOUBLE_EQ(mixed.ratio, 0.9);
-  EXPECT_EQ(Verdict::of({}, base, kCpu).outcome, Outcome::same);
+}
+
+TEST(VerdictTest, SaysNothingForTooFewRounds) {
+  EXPECT_EQ(Verdict::of({}, constant(100), kCpu).outcome, Outcome::open);
+  EXPECT_EQ(Verdict::of(with_cpu({90, 90, 90}), constant(100), kCpu).outcome, Outcome::open);
+  EXPECT_EQ(Verdict::of(with_cpu({90, 90, 90, 90, 90}), constant(100), kCpu).outcome,
+            Outcome::ahead);
+  EXPECT_EQ(outcome_text(Outcome::open), "too few rounds to say");
+  EXPECT_EQ(outcome_text(Outcome::same), "no difference");
 }
 
 // Ratios belong to rounds: a slow minute hits both sides.
@@ -42,59 +40,44 @@ TEST(VerdictTest, ComparesRoundByRound) {
   EXPECT_NEAR(verdict.ratio, 0.95, 1e-9);
 }
 
-TrialResult trial(const std::string& id, const std::vector<double>& cpus) {
-  TrialResult result;
-  result.trial.id = id;
-  result.trial.group = id.substr(0, id.find('/'));
-  result.trial.measures = {&kCpu, &kRate};
-  for (const double cpu : cpus) {
-    result.samples.push_back(cpu > 0 ? constant(cpu) : std::vector<Sample>());
-    result.absences.push_back({.why = cpu > 0 ? "" : "absent"});
-  }
-  return result;
-}
-
-ArenaResult example() {
-  ArenaResult result;
-  const auto specs = parse_contenders("epoll,epore,asio,asio:threads=2,asio_uring").value();
-  for (const ContenderSpec& spec : specs) {
-    result.contenders.push_back({.spec = spec, .version = "1", .skipped = {}});
-  }
-  result.trials = {trial("echo/1x64x1", {100, 102, 110, 120, 0}),
-                   trial("echo/50x64x1", {100, 103, 110, 120, 130}),
-                   trial("echo/500x64x1", {100, 101, 110, 95, 0}),
-                   trial("neighbour/50", {0, 50, 60, 40, 0})};
-  return result;
-}
-
 TEST(AgainstAsioTest, ComparesWithTheBestOfItsConfigurations) {
-  const ArenaResult result = example();
+  const ArenaResult result = example_result();
   const std::vector<Comparison> comparisons = against_asio(result);
   ASSERT_EQ(comparisons.size(), 8u);
-  EXPECT_EQ(comparisons[0].asio, 2u);
+  EXPECT_EQ(comparisons[0].base, 2u);
   EXPECT_EQ(comparisons[0].verdict.outcome, Outcome::ahead);
-  EXPECT_EQ(comparisons[4].asio, 3u);
+  EXPECT_EQ(comparisons[4].base, 3u);
   EXPECT_EQ(comparisons[4].verdict.outcome, Outcome::behind);
   EXPECT_EQ(comparisons[5].measure, &kRate);
   EXPECT_EQ(comparisons[5].verdict.outcome, Outcome::behind);
 }
 
-TEST(GoalsTest, AreMeansOverConnectionsAndSayWhetherTheyAreMet) {
-  ArenaResult result = example();
-  const std::vector<Goal> all = goals(result);
-  ASSERT_EQ(all.size(), 5u);
-  EXPECT_NEAR(all[0].value, 1.02, 1e-9);
-  EXPECT_TRUE(all[0].is_met());
-  EXPECT_NEAR(all[1].value, 1.02 / 1.1, 1e-9);
-  EXPECT_FALSE(all[2].is_met());
-  EXPECT_NEAR(all[3].value, 1.25, 1e-9);
-  EXPECT_FALSE(all[4].is_met());
-  // Without what it takes, nothing is claimed.
-  result.trials.erase(result.trials.begin());
-  EXPECT_EQ(goals(result).size(), 2u);
-  result.contenders[1].skipped = "not here";
-  EXPECT_TRUE(goals(result).empty());
-  EXPECT_TRUE(against_asio(result).empty());
+TEST(AgainstFloorTest, LeavesOutWhereTheFloorWasNot) {
+  const ArenaResult result = example_result();
+  const std::vector<Comparison> comparisons = against_floor(result);
+  ASSERT_EQ(comparisons.size(), 6u);  // not the neighbour
+  EXPECT_EQ(comparisons[0].base, 0u);
+  EXPECT_NEAR(comparisons[0].verdict.ratio, 1.02, 1e-9);
+  EXPECT_EQ(comparisons[0].verdict.outcome, Outcome::behind);
+}
+
+TEST(ScalingTest, IsTheRateOnAllCoresRelativeToOne) {
+  ArenaResult result = example_result();
+  EXPECT_FALSE(scaling(result, 1).has_value());
+  result.trials.push_back(example_trial("cpu/one_core", {0, 100, 100, 100, 0}));
+  result.trials.push_back(example_trial("cpu/all_cores", {0, 50, 100, 0, 0}));
+  ASSERT_TRUE(scaling(result, 1).has_value());
+  EXPECT_NEAR(scaling(result, 1)->ratio, 2, 1e-9);
+  EXPECT_EQ(scaling(result, 2)->outcome, Outcome::same);
+  EXPECT_FALSE(scaling(result, 3).has_value());
+}
+
+TEST(MicroVerdictTest, ComparesTimesRoundByRound) {
+  MicroRow row{.name = "post", .limit = 1.0 / 3, .costs = {}};
+  row.costs = {{.wall_ns = {1, 2, 3, 1, 2, 3, 1}, .cpu_ns = {}},
+               {.wall_ns = {4, 8, 12, 4, 8, 12, 4}, .cpu_ns = {}}};
+  EXPECT_DOUBLE_EQ(micro_verdict(row).ratio, 0.25);
+  EXPECT_EQ(micro_verdict(row).outcome, Outcome::ahead);
 }
 
 }  // namespace
