@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "absl/base/config.h"
+#include "absl/base/thread_annotations.h"
 #include "absl/log/check.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -22,6 +24,12 @@ namespace {
 constexpr absl::Duration kTick = absl::Milliseconds(1);
 constexpr absl::Duration kAlmost = absl::Nanoseconds(1);
 constexpr absl::Duration kIdle = absl::Hours(1);
+
+#if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(ABSL_HAVE_THREAD_SANITIZER)
+constexpr std::size_t kThousands = 2'000;  // it would take minutes
+#else
+constexpr std::size_t kThousands = 10'000;
+#endif
 
 // Two descriptors for each connection, as both ends are in this process, and some for the rest.
 std::size_t connections_within_the_limit(std::size_t wanted) {
@@ -129,7 +137,7 @@ class IdleTest : public RuntimeTest {
 };
 
 TEST_P(IdleTest, ThousandsOfConnectionsThatWereAllPingedSinceCauseOneWakeupBeforeTheFirstIsDue) {
-  const std::size_t count = connections_within_the_limit(10'000);
+  const std::size_t count = connections_within_the_limit(kThousands);
   ASSERT_GE(count, 2'000u) << "raise the limit of open files";
   Runtime runtime(options());
   const Listener listener = listen(runtime);
