@@ -433,7 +433,7 @@ TEST(SharingTest, ConnectionsThatAreReadyTogetherAreSharedAndEachKeepsItsOrder) 
     for (Peer& peer : peers) EXPECT_EQ(peer.receive(1), std::string(1, round));
     is_over.WaitForNotification();
   }
-  EXPECT_GT(runtime.counters().shared, 0u);
+  EXPECT_GE(runtime.counters().shared, 0u + kConnections / 2);
   for (Peer& peer : peers) peer.close();
   for (const std::unique_ptr<Observer>& observer : observers) {
     EXPECT_TRUE(observer->await_closed().ok());

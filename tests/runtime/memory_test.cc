@@ -93,6 +93,19 @@ TEST_P(MemoryTest, AlsoOneThatIsToldOfItsEnd) {
 template <typename Post>
 std::uint64_t allocations_of_posts(Runtime& runtime, Post post) {
   constexpr int kPosts = 2000;
+  // More at a time than later, so that there are nodes enough: both threads that run closures are
+  // held until all are posted.
+  absl::Notification go;
+  std::atomic<int> first{2 + kPosts};
+  for (int i = 0; i < 2; ++i) {
+    post([&] {
+      go.WaitForNotification();
+      first.fetch_sub(1);
+    });
+  }
+  for (int i = 0; i < kPosts; ++i) post([&first] { first.fetch_sub(1); });
+  go.Notify();
+  while (first.load() > 0) run_on(runtime);
   std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
   for (int time = 0; time < kTimes; ++time) {
     std::atomic<int> left{kPosts};
