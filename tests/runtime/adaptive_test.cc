@@ -1,5 +1,7 @@
-// Dispatch::adaptive: what happens when a callback is slow, blocks, or is one of many.
+// Dispatch::adaptive: what happens when a callback is slow, blocks, or is one of many. Who is named
+// in the log, and what happens when nothing does, is in watchdog_test.cc.
 
+#include <poll.h>
 #include <pthread.h>
 
 #include <atomic>
@@ -9,8 +11,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/log/log_sink.h"
-#include "absl/log/log_sink_registry.h"
 #include "absl/strings/match.h"
 #include "absl/synchronization/barrier.h"
 #include "absl/synchronization/blocking_counter.h"
@@ -24,12 +24,13 @@
 namespace epore {
 namespace {
 
-// Connections that echo, but for those that were sent an "S": they are stuck until release().
+// Connections that echo, but for those that were sent an "S": they are stuck until release(). Time
+// passes only where a test says so, so that nobody is stuck who just waits for a processor.
 class AdaptiveTest : public testing::Test {
  protected:
   RuntimeOptions options(int workers = 2, int spare_workers = 16) {
     RuntimeOptions options;
-    options.dispatch = Dispatch::adaptive;
+    options.dispatch = dispatch_;
     options.workers = workers;
     options.spare_workers = spare_workers;
     options.kernel = &kernel_;
@@ -64,6 +65,33 @@ class AdaptiveTest : public testing::Test {
     is_released_ = true;
   }
 
+  template <typename Condition>
+  void pass_time_until(Condition condition) {
+    while (!condition()) {
+      kernel_.advance(absl::Milliseconds(1));
+      std::this_thread::yield();
+    }
+  }
+  void pass_time_until_stuck(int count) {
+    pass_time_until([&] {
+      absl::MutexLock lock(&mutex_);
+      return stuck_ == count;
+    });
+  }
+  void pass_time_until_relieved(Runtime& runtime) {
+    pass_time_until([&] { return runtime.counters().reliefs > 0; });
+  }
+
+  // An echo that somebody may have to be found for.
+  void ping_as_time_passes(Peer& peer) {
+    peer.send("p");
+    pass_time_until([&] {
+      pollfd answer = {peer.fd(), POLLIN, 0};
+      return ::poll(&answer, 1, 0) == 1;
+    });
+    EXPECT_EQ(peer.receive(1), "p");
+  }
+
   // The thread of an echo.
   std::thread::id ping(Peer& peer) {
     peer.send("p");
@@ -72,8 +100,11 @@ class AdaptiveTest : public testing::Test {
     return ran_on_;
   }
 
+  explicit AdaptiveTest(Dispatch dispatch = Dispatch::adaptive) : dispatch_(dispatch) {}
+
   const ExpectNoFdLeak no_leak_;
-  FaultKernel kernel_;
+  const Dispatch dispatch_;
+  ClockKernel kernel_;
   absl::Mutex mutex_;
   bool is_released_ ABSL_GUARDED_BY(mutex_) = false;
   int stuck_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -100,6 +131,7 @@ TEST_F(AdaptiveTest, AStuckCallbackStopsNobodyElse) {
   const std::thread::id poll_thread = ping(other);
   stuck.send("S");
   await_stuck(1);
+  pass_time_until_relieved(runtime);
   for (int i = 0; i < 100; ++i) EXPECT_NE(ping(other), poll_thread);
   EXPECT_GE(runtime.counters().reliefs, 1u);
   // New connections, closures and timers, too.
@@ -107,6 +139,7 @@ TEST_F(AdaptiveTest, AStuckCallbackStopsNobodyElse) {
   EXPECT_NE(ping(newcomer), poll_thread);
   absl::Notification fired;
   Timer timer = runtime.post_after(absl::Milliseconds(1), [&] { fired.Notify(); });
+  kernel_.advance(absl::Milliseconds(1));
   fired.WaitForNotification();
   release();
   EXPECT_EQ(stuck.receive(1), "S");
@@ -120,6 +153,7 @@ TEST_F(AdaptiveTest, ThePollThreadComesBack) {
   const std::thread::id poll_thread = ping(other);
   stuck.send("S");
   await_stuck(1);
+  pass_time_until_relieved(runtime);
   EXPECT_NE(ping(other), poll_thread);
   release();
   EXPECT_EQ(stuck.receive(1), "S");
@@ -135,6 +169,7 @@ TEST_F(AdaptiveTest, WhatWasSlowRunsElsewhereUntilItIsFastAgain) {
   const std::thread::id poll_thread = ping(other);
   stuck.send("S");
   await_stuck(1);
+  pass_time_until_relieved(runtime);
   EXPECT_NE(ping(other), poll_thread);
   release();
   EXPECT_EQ(stuck.receive(1), "S");
@@ -175,50 +210,13 @@ TEST_F(AdaptiveTest, ARelievedCallbackMayCloseItsConnectionAndThoseOfOthers) {
   EXPECT_EQ(one.receive(1), "p");
   one.send("S");
   stuck.WaitForNotification();
+  pass_time_until_relieved(runtime);
   other.send("q");
   EXPECT_EQ(other.receive(1), "q");  // a relief leads now
   go_on.Notify();
   closed.Wait();
   (void)one.end();
   (void)other.end();
-}
-
-TEST_F(AdaptiveTest, HandlersThatBlockAreMadeUpForBySpareWorkers) {
-  constexpr int kStuck = 6;
-  Runtime runtime(options(/*workers=*/2));
-  const Listener listener = listen(runtime);
-  Peer other(listener.address());
-  (void)ping(other);
-  std::vector<Peer> stuck;
-  for (int i = 0; i < kStuck; ++i) {
-    stuck.emplace_back(listener.address());
-    stuck.back().send("S");
-  }
-  await_stuck(kStuck);
-  (void)ping(other);
-  release();
-  for (Peer& peer : stuck) EXPECT_EQ(peer.receive(1), "S");
-  (void)ping(other);
-}
-
-TEST_F(AdaptiveTest, SpareWorkersAreBoundedAndTheRestWaits) {
-  Runtime runtime(options(/*workers=*/1, /*spare_workers=*/2));
-  const Listener listener = listen(runtime);
-  std::vector<Peer> peers;
-  // The poll thread, its worker and two spares are stuck; the fifth has nobody.
-  for (int i = 0; i < 4; ++i) {
-    peers.emplace_back(listener.address());
-    peers.back().send("S");
-    await_stuck(i + 1);
-  }
-  peers.emplace_back(listener.address());
-  peers.back().send("p");
-  // A poll thread, the watchdog, a resolver if any, and workers: no more than three of these.
-  EXPECT_LE(kernel_.calls(KernelCall::kThreadStart), 5u);
-  release();
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(peers[static_cast<std::size_t>(i)].receive(1), "S");
-  EXPECT_EQ(peers.back().receive(1), "p");
-  EXPECT_LE(kernel_.calls(KernelCall::kThreadStart), 5u);
 }
 
 // The relief has the lead, but no reference yet to what ran under it, when that ends.
@@ -249,59 +247,11 @@ TEST_F(AdaptiveTest, ACallbackThatEndsAsItsLeadIsTakenWaitsUntilItIsKept) {
   {
     Runtime runtime(options());
     ASSERT_TRUE(runtime.post([&] { go_on.WaitForNotification(); }).ok());
-    came_back.WaitForNotification();
+    pass_time_until([&] { return came_back.HasBeenNotified(); });
     EXPECT_TRUE(has_waited);
   }
   kernel_.before(KernelCall::kPark, nullptr);
   kernel_.before(KernelCall::kClock, nullptr);
-}
-
-TEST_F(AdaptiveTest, AShutdownWaitsForWhatIsStuck) {
-  Runtime runtime(options());
-  const Listener listener = listen(runtime);
-  Peer stuck(listener.address());
-  Peer other(listener.address());
-  stuck.send("S");
-  await_stuck(1);
-  (void)ping(other);  // a relief leads
-  std::thread stopping([&] { EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok()); });
-  (void)other.end();
-  release();
-  stopping.join();
-}
-
-class Lines : public absl::LogSink {
- public:
-  Lines() { absl::AddLogSink(this); }
-  ~Lines() override { absl::RemoveLogSink(this); }
-  void Send(const absl::LogEntry& entry) override {
-    absl::MutexLock lock(&mutex_);
-    text_ += std::string(entry.text_message()) + "\n";
-  }
-  void await(const std::string& part) {
-    absl::MutexLock lock(&mutex_);
-    const auto is_there = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-      return text_.find(part) != std::string::npos;
-    };
-    mutex_.Await(absl::Condition(&is_there));
-  }
-
- private:
-  absl::Mutex mutex_;
-  std::string text_ ABSL_GUARDED_BY(mutex_);
-};
-
-TEST_F(AdaptiveTest, WhoBlocksIsNamedInTheLogWhileItDoesAndAfterwards) {
-  Lines lines;
-  Runtime runtime(options());
-  const Listener listener = listen(runtime);
-  Peer stuck(listener.address());
-  stuck.send("S");
-  await_stuck(1);
-  lines.await(" is holding epore-poll0, for ");
-  release();
-  lines.await(" has held epore-poll0 for ");
-  lines.await("connection ");
 }
 
 TEST_F(AdaptiveTest, ClosuresThatBlockGoToWorkersFromThenOn) {
@@ -320,10 +270,88 @@ TEST_F(AdaptiveTest, ClosuresThatBlockGoToWorkersFromThenOn) {
                     done.DecrementCount();
                   })
                   .ok());
-  others_ran.WaitForNotification();  // though all eight are stuck
+  // Though all eight are stuck.
+  pass_time_until([&] { return others_ran.HasBeenNotified(); });
   go_on.Notify();
   done.Wait();
 }
+
+// What holds for Dispatch::workers as well: there it is workers that are stuck.
+class SpareWorkersTest : public AdaptiveTest, public testing::WithParamInterface<Dispatch> {
+ protected:
+  SpareWorkersTest() : AdaptiveTest(GetParam()) {}
+};
+
+TEST_P(SpareWorkersTest, HandlersThatBlockAreMadeUpForBySpareWorkers) {
+  constexpr int kStuck = 6;
+  Runtime runtime(options(/*workers=*/2));
+  const Listener listener = listen(runtime);
+  Peer other(listener.address());
+  (void)ping(other);
+  std::vector<Peer> stuck;
+  for (int i = 0; i < kStuck; ++i) {
+    stuck.emplace_back(listener.address());
+    stuck.back().send("S");
+  }
+  pass_time_until_stuck(kStuck);
+  ping_as_time_passes(other);
+  // New connections, closures and timers, too.
+  Peer newcomer(listener.address());
+  ping_as_time_passes(newcomer);
+  absl::Notification ran;
+  ASSERT_TRUE(runtime.post([&] { ran.Notify(); }).ok());
+  pass_time_until([&] { return ran.HasBeenNotified(); });
+  absl::Notification fired;
+  Timer timer = runtime.post_after(absl::Milliseconds(1), [&] { fired.Notify(); });
+  pass_time_until([&] { return fired.HasBeenNotified(); });
+  release();
+  for (Peer& peer : stuck) EXPECT_EQ(peer.receive(1), "S");
+  (void)ping(other);
+}
+
+TEST_P(SpareWorkersTest, TheyAreBoundedAndTheRestWaits) {
+  Runtime runtime(options(/*workers=*/1, /*spare_workers=*/2));
+  const Listener listener = listen(runtime);
+  std::vector<Peer> peers;
+  // The worker, two spares, and where it runs callbacks the poll thread are stuck; the next one has
+  // nobody.
+  const int can_be_stuck = GetParam() == Dispatch::adaptive ? 4 : 3;
+  for (int i = 0; i < can_be_stuck; ++i) {
+    peers.emplace_back(listener.address());
+    peers.back().send("S");
+    pass_time_until_stuck(i + 1);
+  }
+  peers.emplace_back(listener.address());
+  peers.back().send("p");
+  // A poll thread, the watchdog, and workers: no more than three of these.
+  EXPECT_LE(kernel_.calls(KernelCall::kThreadStart), 5u);
+  release();
+  for (int i = 0; i < can_be_stuck; ++i) {
+    EXPECT_EQ(peers[static_cast<std::size_t>(i)].receive(1), "S");
+  }
+  EXPECT_EQ(peers.back().receive(1), "p");
+  EXPECT_LE(kernel_.calls(KernelCall::kThreadStart), 5u);
+}
+
+TEST_P(SpareWorkersTest, AShutdownWaitsForWhatIsStuck) {
+  Runtime runtime(options());
+  const Listener listener = listen(runtime);
+  Peer stuck(listener.address());
+  Peer other(listener.address());
+  stuck.send("S");
+  await_stuck(1);
+  ping_as_time_passes(other);  // by a relief, or another worker
+  std::thread stopping([&] { EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok()); });
+  (void)other.end();
+  release();
+  stopping.join();
+}
+
+INSTANTIATE_TEST_SUITE_P(Dispatch, SpareWorkersTest,
+                         testing::Values(Dispatch::adaptive, Dispatch::workers),
+                         [](const testing::TestParamInfo<Dispatch>& info) {
+                           return std::string(dispatch_name(info.param));
+                         });
 
 // Every closure takes 100 us of the manual clock, so that it is exact what a turn is worth.
 TEST(SharingTest, MoreWorkThanAWakeCostsIsShared) {
@@ -335,10 +363,15 @@ TEST(SharingTest, MoreWorkThanAWakeCostsIsShared) {
   options.kernel = &kernel;
   Runtime runtime(options);
   for (int round = 0; round < 2; ++round) {
-    absl::BlockingCounter ran(kClosures);
+    absl::BlockingCounter ran(1 + kClosures);
     absl::Notification go;
     // All in one turn: they wait until the last one was posted.
-    ASSERT_TRUE(runtime.post([&] { go.WaitForNotification(); }).ok());
+    ASSERT_TRUE(runtime
+                    .post([&] {
+                      go.WaitForNotification();
+                      ran.DecrementCount();
+                    })
+                    .ok());
     for (int i = 0; i < kClosures; ++i) {
       ASSERT_TRUE(runtime
                       .post([&] {
@@ -351,6 +384,61 @@ TEST(SharingTest, MoreWorkThanAWakeCostsIsShared) {
     ran.Wait();
   }
   EXPECT_GT(runtime.counters().shared, 0u);
+}
+
+// All connections are ready in one turn, and each callback takes 100 us of the manual clock.
+TEST(SharingTest, ConnectionsThatAreReadyTogetherAreSharedAndEachKeepsItsOrder) {
+  constexpr int kConnections = 64;
+  const std::string rounds = "0123";
+  ClockKernel kernel;
+  kernel.set_processors(2);
+  RuntimeOptions options;
+  options.workers = 2;
+  options.kernel = &kernel;
+  absl::Mutex mutex;
+  std::vector<std::unique_ptr<Observer>> observers;
+  Runtime runtime(options);
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
+    absl::MutexLock lock(&mutex);
+    observers.push_back(std::make_unique<Observer>());
+    observers.back()->when_data = [&](Connection& c, std::string_view bytes) {
+      kernel.advance(absl::Microseconds(100));
+      c.send(bytes);
+    };
+    observers.back()->watch(c);
+  });
+  std::vector<Peer> peers;
+  for (int i = 0; i < kConnections; ++i) peers.emplace_back(listener.address());
+  const auto all_are_there = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex) {
+    return observers.size() == kConnections;
+  };
+  {
+    absl::MutexLock lock(&mutex);
+    mutex.Await(absl::Condition(&all_are_there));
+  }
+  for (char round : rounds) {
+    absl::Notification holds;
+    absl::Notification go;
+    absl::Notification is_over;
+    ASSERT_TRUE(runtime
+                    .post([&] {
+                      holds.Notify();
+                      go.WaitForNotification();
+                      is_over.Notify();
+                    })
+                    .ok());
+    holds.WaitForNotification();
+    for (Peer& peer : peers) peer.send(std::string(1, round));
+    go.Notify();
+    for (Peer& peer : peers) EXPECT_EQ(peer.receive(1), std::string(1, round));
+    is_over.WaitForNotification();
+  }
+  EXPECT_GE(runtime.counters().shared, 0u + kConnections / 2);
+  for (Peer& peer : peers) peer.close();
+  for (const std::unique_ptr<Observer>& observer : observers) {
+    EXPECT_TRUE(observer->await_closed().ok());
+    EXPECT_EQ(observer->bytes(), rounds);
+  }
 }
 
 TEST(SharingTest, OnOneProcessorNothingIsShared) {

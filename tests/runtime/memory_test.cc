@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "runtime/internal/stream.h"
 #include "tests/runtime/runtime_test_base.h"
@@ -92,30 +93,44 @@ TEST_P(MemoryTest, AlsoOneThatIsToldOfItsEnd) {
 template <typename Post>
 std::uint64_t allocations_of_posts(Runtime& runtime, Post post) {
   constexpr int kPosts = 2000;
+  // More at a time than later, so that there are nodes enough: both threads that run closures are
+  // held until all are posted.
+  absl::Notification go;
+  std::atomic<int> first{2 + kPosts};
+  for (int i = 0; i < 2; ++i) {
+    post([&] {
+      go.WaitForNotification();
+      first.fetch_sub(1);
+    });
+  }
+  for (int i = 0; i < kPosts; ++i) post([&first] { first.fetch_sub(1); });
+  go.Notify();
+  while (first.load() > 0) run_on(runtime);
   std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
   for (int time = 0; time < kTimes; ++time) {
     std::atomic<int> left{kPosts};
-    absl::Notification done;
-    const std::function<void()> chain = [&] {
-      if (left.fetch_sub(1) == 1) {
-        done.Notify();
-      } else if (left.load() > kPosts / 2) {
-        post([&chain] { chain(); });
-      }
+    std::atomic<int> open{0};  // posted, and not over
+    std::function<void()> chain;
+    const auto post_one = [&] {
+      open.fetch_add(1);
+      post([&chain] { chain(); });
+    };
+    chain = [&] {
+      if (left.fetch_sub(1) > kPosts / 2 + 1) post_one();
+      open.fetch_sub(1);
     };
     const ScopedHeapCount heap;
     // Half of them post one another; the rest come from here, a few at a time.
-    post([&chain] { chain(); });
+    post_one();
     for (int i = 0; i < kPosts / 2; ++i) {
-      post([&chain] { chain(); });
+      post_one();
       if (i % 50 == 0) run_on(runtime);
     }
     while (left.load() > 0) {
-      post([&chain] { chain(); });
+      post_one();
       run_on(runtime);
     }
-    done.WaitForNotification();
-    run_on(runtime);
+    while (open.load() > 0) run_on(runtime);
     least = std::min(least, heap.so_far().allocations);
   }
   return least;
@@ -159,6 +174,100 @@ TEST_P(MemoryTest, AnEchoAllocatesNothing) {
     least = std::min(least, heap.so_far().allocations);
   }
   EXPECT_EQ(least, 0u);
+}
+
+// The least that `measure` returns of several times.
+template <typename Measure>
+std::uint64_t least_of(Measure measure) {
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+  for (int time = 0; time < kTimes; ++time) least = std::min(least, measure());
+  return least;
+}
+
+// What is allocated by arming it later than before, earlier than any, after a cancel.
+std::uint64_t allocations_of_arming(Timer& timer) {
+  const ScopedHeapCount heap;
+  for (int i = 1; i <= 300; ++i) {
+    timer.arm(absl::Hours(i));
+    timer.arm(absl::Hours(2) - absl::Seconds(i));
+    timer.cancel();
+    timer.arm_every(absl::Hours(i));
+  }
+  return heap.so_far().allocations;
+}
+
+TEST_P(MemoryTest, ArmingATimerAnewAllocatesNothingOnAnyThread) {
+  Runtime runtime(options());
+  Timer timer = runtime.timer([] {});
+  EXPECT_EQ(least_of([&] { return allocations_of_arming(timer); }), 0u) << "on this thread";
+  std::uint64_t in_callback = 0;
+  absl::Notification done;
+  const auto measure = [&] {
+    in_callback = least_of([&] { return allocations_of_arming(timer); });
+    done.Notify();
+  };
+  ASSERT_TRUE(runtime.post([&measure] { measure(); }).ok());
+  done.WaitForNotification();
+  EXPECT_EQ(in_callback, 0u);
+}
+
+// Tells the least that is allocated in so many calls in a row, of kTimes times as many. For a
+// callback, which is called by one thread at a time.
+class AllocationsOfCalls {
+ public:
+  // False: these were enough.
+  bool next() {
+    constexpr int kCalls = 200;
+    if (calls_ % kCalls == 0) {
+      const std::uint64_t now = heap_.so_far().allocations;
+      if (calls_ > 0) least_ = std::min(least_, now - before_);
+      before_ = now;
+    }
+    if (calls_++ != kTimes * kCalls) return true;
+    done_.Notify();
+    return false;
+  }
+  std::uint64_t await() {
+    done_.WaitForNotification();
+    return least_;
+  }
+
+ private:
+  const ScopedHeapCount heap_;
+  int calls_ = 0;
+  std::uint64_t before_ = 0;
+  std::uint64_t least_ = std::numeric_limits<std::uint64_t>::max();
+  absl::Notification done_;
+};
+
+TEST_P(MemoryTest, NorDoesATimerOfAConnectionThatItsCallbackArmsAnew) {
+  Runtime runtime(options());
+  absl::Notification connected;
+  Connection connection;
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
+    connection = c;
+    connected.Notify();
+  });
+  const Peer peer(listener.address());
+  connected.WaitForNotification();
+  AllocationsOfCalls allocations;
+  Timer timer;
+  timer = connection.timer([&](Connection&) {
+    if (allocations.next()) timer.arm(absl::ZeroDuration());
+  });
+  timer.arm(absl::ZeroDuration());
+  EXPECT_EQ(allocations.await(), 0u);
+}
+
+TEST_P(MemoryTest, NorDoesAPeriodicTimerThatFires) {
+  Runtime runtime(options());
+  AllocationsOfCalls allocations;
+  Timer timer;
+  timer = runtime.timer([&] {
+    if (!allocations.next()) timer.cancel();
+  });
+  timer.arm_every(absl::Microseconds(10));
+  EXPECT_EQ(allocations.await(), 0u);
 }
 
 TEST_P(MemoryTest, IdleConnectionsCauseNoWakeup) {

@@ -96,10 +96,11 @@ SysResult ClockKernel::wait_for_queue(int epfd, epoll_event* events, int capacit
   Alarm alarm(*this);
   const std::int64_t deadline = FaultKernel::now() + timeout_ns;
   if (!is_timeout_exact()) return SysResult(0);
+  begin_timed_wait(timeout_ns);
   bool is_ready = false;
-  while (FaultKernel::now() < deadline && !is_ready) {
+  do {
     is_ready = alarm.wait({pollfd{epfd, POLLIN, 0}});
-  }
+  } while (!is_ready && FaultKernel::now() < deadline);
   // An event that another wait took meanwhile is an early end, as by a signal.
   const SysResult result = FaultKernel::epoll_wait(epfd, events, capacity, 0);
   return is_ready && result.value() == 0 ? SysResult::from_errno(EINTR) : result;
@@ -113,10 +114,11 @@ SysResult ClockKernel::ppoll(pollfd* fds, std::size_t count, const timespec* tim
   const std::int64_t deadline = FaultKernel::now() + to_nanoseconds(*timeout);
   const timespec at_once = {0, 0};
   if (!is_timeout_exact()) return SysResult(0);
+  begin_timed_wait(to_nanoseconds(*timeout));
   bool is_ready = false;
-  while (FaultKernel::now() < deadline && !is_ready) {
+  do {
     is_ready = alarm.wait(std::vector<pollfd>(fds, fds + count));
-  }
+  } while (!is_ready && FaultKernel::now() < deadline);
   const SysResult result = FaultKernel::ppoll(fds, count, &at_once);
   return is_ready && result.value() == 0 ? SysResult::from_errno(EINTR) : result;
 }
@@ -126,6 +128,7 @@ SysResult ClockKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_
   if (timeout_ns < 0) return FaultKernel::park(word, expected, timeout_ns);
   absl::MutexLock lock(&mutex_);
   if (!is_timeout_exact_locked()) return SysResult::from_errno(EINTR);
+  begin_timed_wait(timeout_ns);
   const std::uint64_t advances = advances_;
   const std::uint64_t unparks = unparks_;
   // Early ends are allowed, and the caller looks at the clock again.

@@ -38,6 +38,11 @@ class ClockKernel : public FaultKernel {
                  std::int64_t timeout_ns) override;
   SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
 
+ protected:
+  // Called by a thread in a wait with a timeout: from here on an advance() ends it only at its
+  // deadline, if it is one for events; a park it always ends. Locks may be held.
+  virtual void begin_timed_wait(std::int64_t /*timeout_ns*/) {}
+
  private:
   class Alarm;
 

@@ -25,7 +25,7 @@ TEST(EdgesTest, AnEdgeMakesItsDirectionReadyUntilItIsUsedUp) {
   EXPECT_TRUE(edges.is_ready(Direction::write));
 }
 
-TEST(EdgesTest, AnEdgeAfterTheMarkIsNotUsedUp) {
+TEST(EdgesTest, F10AnEdgeAfterTheMarkIsNotUsedUp) {
   Edges edges;
   edges.add(Readiness::readable());
   const std::uint32_t mark = edges.mark(Direction::read);
@@ -34,13 +34,27 @@ TEST(EdgesTest, AnEdgeAfterTheMarkIsNotUsedUp) {
   EXPECT_TRUE(edges.is_ready(Direction::read));
 }
 
-TEST(EdgesTest, ManyEdgesInOneCallAreNotTakenForNone) {  // tokio#6133: eight bits came round
+TEST(EdgesTest, F10ManyEdgesInOneCallAreNotTakenForNone) {  // tokio#6133: eight bits came round
   Edges edges;
   for (int bits : {8, 16, 20}) {
     const std::uint32_t mark = edges.mark(Direction::write);
     for (int i = 0; i < 1 << bits; ++i) edges.add(Readiness::writable());
     edges.use_up(Direction::write, mark);
     EXPECT_TRUE(edges.is_ready(Direction::write)) << bits;
+  }
+}
+
+TEST(EdgesTest, F11AnEdgeOfOneDirectionDoesNotKeepTheOtherReady) {
+  const Direction directions[] = {Direction::read, Direction::write};
+  const Readiness told[] = {Readiness::readable(), Readiness::writable()};
+  for (int i = 0; i < 2; ++i) {
+    Edges edges;
+    edges.add(told[i]);
+    const std::uint32_t mark = edges.mark(directions[i]);
+    edges.add(told[1 - i]);  // between the call that says EAGAIN and the note of it
+    edges.use_up(directions[i], mark);
+    EXPECT_FALSE(edges.is_ready(directions[i]));
+    EXPECT_TRUE(edges.is_ready(directions[1 - i]));
   }
 }
 
@@ -124,13 +138,13 @@ Exploration explore_reading() {
   return explore_interleavings([] { return std::make_unique<ReadModel<Readinesses>>(); });
 }
 
-TEST(EdgesTest, NoInterleavingForgetsAnEdge) {
+TEST(EdgesTest, F10NoInterleavingForgetsAnEdge) {
   const Exploration found = explore_reading<Edges>();
   EXPECT_EQ(found.violation, "") << found.trace;
   EXPECT_GT(found.states, 100u);
 }
 
-TEST(EdgesTest, TheExplorerFindsTheEdgeThatABoolForgets) {
+TEST(EdgesTest, F10TheExplorerFindsTheEdgeThatABoolForgets) {
   EXPECT_EQ(explore_reading<PlainReadiness>().violation, "bytes lie unread");
 }
 

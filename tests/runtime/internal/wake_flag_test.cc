@@ -30,19 +30,29 @@ TEST(WakeFlagTest, AFailedWriteLeavesTheNextProducerToWrite) {
   EXPECT_TRUE(flag.claim());
 }
 
-// How the poll thread of a model goes to sleep, and what a producer does after a failed write.
+// How the poll thread of a model goes to sleep, what a producer does after a failed write, and
+// whether it looks at the flag before it writes to it.
 enum class Order { flag_first, queues_first };
 enum class AfterFailure { lower, leave };
+enum class FirstLook { none, after_push, before_push };
 
 // A poll thread and two producers, each with two pieces of work. The first write may fail.
 class WakeModel {
  public:
-  WakeModel(Order order, bool first_write_fails, AfterFailure after_failure)
-      : order_(order), write_fails_(first_write_fails), after_failure_(after_failure) {}
+  WakeModel(Order order, bool first_write_fails, AfterFailure after_failure, FirstLook first_look)
+      : order_(order),
+        write_fails_(first_write_fails),
+        after_failure_(after_failure),
+        first_look_(first_look) {}
 
   std::vector<ModelThread> threads() {
     std::vector<ModelThread> threads;
     threads.push_back(poll_thread());
+    if (first_look_ != FirstLook::none) {
+      threads.push_back(looking_producer());
+      threads.push_back(looking_producer());
+      return threads;
+    }
     threads.push_back(producer());
     // After a failed write only a later producer can help, so there it comes later.
     threads.push_back(write_fails_ ? later_producer() : producer());
@@ -116,6 +126,36 @@ class WakeModel {
     }
   }
 
+  // As Reactor::submit(): most of the time the load says that there is nothing to do.
+  ModelThread looking_producer() {
+    static constexpr const char* kNames[2][4] = {
+        {"look 1", "push 1", "claim 1", "write 1"},
+        {"look 2", "push 2", "claim 2", "write 2"},
+    };
+    static constexpr const char* kPushBlindly[2] = {"push 1, seen awake", "push 2, seen awake"};
+    for (int i = 0; i < 2; ++i) {
+      if (first_look_ == FirstLook::before_push) {
+        co_await step(kNames[i][0]);
+        if (real_.is_awake()) {
+          co_await step(kPushBlindly[i]);
+          ++queued_;
+          continue;
+        }
+      }
+      co_await step(kNames[i][1]);
+      ++queued_;
+      if (first_look_ == FirstLook::after_push) {
+        co_await step(kNames[i][0]);
+        if (real_.is_awake()) continue;
+      }
+      co_await step(kNames[i][2]);
+      if (claim()) {
+        co_await step(kNames[i][3]);
+        ++eventfd_;
+      }
+    }
+  }
+
   // The real flag, and its value for state().
   void allow() {
     flag_ = 0;
@@ -137,6 +177,7 @@ class WakeModel {
   const Order order_;
   bool write_fails_;
   const AfterFailure after_failure_;
+  const FirstLook first_look_;
   WakeFlag real_;
   int flag_ = 1;
   int queued_ = 0;
@@ -146,9 +187,15 @@ class WakeModel {
 };
 
 Exploration explore(Order order, bool first_write_fails = false,
-                    AfterFailure after_failure = AfterFailure::lower) {
-  return explore_interleavings(
-      [=] { return std::make_unique<WakeModel>(order, first_write_fails, after_failure); });
+                    AfterFailure after_failure = AfterFailure::lower,
+                    FirstLook first_look = FirstLook::none) {
+  return explore_interleavings([=] {
+    return std::make_unique<WakeModel>(order, first_write_fails, after_failure, first_look);
+  });
+}
+
+Exploration explore(FirstLook first_look) {
+  return explore(Order::flag_first, /*first_write_fails=*/false, AfterFailure::lower, first_look);
 }
 
 TEST(WakeFlagTest, NoInterleavingLetsThePollThreadSleepWithWorkInTheQueue) {
@@ -169,6 +216,22 @@ TEST(WakeFlagTest, TheExplorerFindsTheLostWakeOfLookingBeforeLoweringTheFlag) {
 TEST(WakeFlagTest, F18TheExplorerFindsTheFlagThatAFailedWriteLeavesUp) {
   EXPECT_EQ(explore(Order::flag_first, /*first_write_fails=*/true, AfterFailure::leave).violation,
             "it sleeps with work in the queue");
+}
+
+TEST(WakeFlagTest, AProducerThatPushedAndSeesItAwakeNeedDoNothing) {
+  WakeFlag flag;
+  EXPECT_TRUE(flag.is_awake());
+  flag.allow();
+  EXPECT_FALSE(flag.is_awake());
+  EXPECT_TRUE(flag.claim());
+  EXPECT_TRUE(flag.is_awake());  // as somebody has claimed the write
+  const Exploration found = explore(FirstLook::after_push);
+  EXPECT_EQ(found.violation, "") << found.trace;
+  EXPECT_GT(found.states, 200u);
+}
+
+TEST(WakeFlagTest, TheExplorerFindsTheLostWakeOfLookingBeforePushing) {
+  EXPECT_EQ(explore(FirstLook::before_push).violation, "it sleeps with work in the queue");
 }
 
 }  // namespace

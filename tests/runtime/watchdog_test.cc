@@ -1,0 +1,249 @@
+// What the watchdog does about threads that are stuck, and that it sleeps otherwise; on a clock
+// that the test moves.
+
+#include <pthread.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <regex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "absl/log/log_sink.h"
+#include "absl/log/log_sink_registry.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "runtime/runtime.h"
+#include "tests/runtime/runtime_test_base.h"
+#include "tests/runtime/settle.h"
+#include "tests/support/idle_kernel.h"
+
+namespace epore {
+namespace {
+
+std::string thread_name() {
+  char name[16] = {};
+  ::pthread_getname_np(::pthread_self(), name, sizeof name);
+  return name;
+}
+
+class WatchdogTestBase : public testing::Test {
+ protected:
+  RuntimeOptions options(Dispatch dispatch, int workers = 2, int reactors = 1) {
+    RuntimeOptions options;
+    options.dispatch = dispatch;
+    options.workers = workers;
+    options.reactors = reactors;
+    options.kernel = &kernel_;
+    return options;
+  }
+
+  // A closure that is stuck until release().
+  void post_stuck(Runtime& runtime) {
+    ASSERT_TRUE(runtime
+                    .post([this] {
+                      absl::MutexLock lock(&mutex_);
+                      stuck_.insert(thread_name());
+                      mutex_.Await(absl::Condition(&is_released_));
+                    })
+                    .ok());
+  }
+
+  // Returns the names of the threads.
+  std::set<std::string> await_stuck(std::size_t count) {
+    absl::MutexLock lock(&mutex_);
+    const auto are_there = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return stuck_.size() >= count;
+    };
+    mutex_.Await(absl::Condition(&are_there));
+    return stuck_;
+  }
+
+  void release() {
+    absl::MutexLock lock(&mutex_);
+    is_released_ = true;
+  }
+
+  // Moves the clock by a millisecond, and returns when the watchdog, which must be awake, has
+  // looked at it.
+  void tick() {
+    const std::uint64_t sleeps = kernel_.sleeps("epore-watchdog");
+    kernel_.advance(absl::Milliseconds(1));
+    kernel_.await_sleeps("epore-watchdog", sleeps + 1);
+  }
+
+  IdleKernel kernel_;
+  absl::Mutex mutex_;
+  bool is_released_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<std::string> stuck_ ABSL_GUARDED_BY(mutex_);
+};
+
+class WatchdogTest : public WatchdogTestBase, public testing::WithParamInterface<Dispatch> {
+ protected:
+  RuntimeOptions options() { return WatchdogTestBase::options(GetParam()); }
+
+  // As many as make every thread stuck that runs closures before the watchdog does anything.
+  std::size_t threads_to_be_stuck() const { return GetParam() == Dispatch::workers ? 2 : 1; }
+
+  void post_as_many_stuck(Runtime& runtime) {
+    for (std::size_t i = 0; i < threads_to_be_stuck(); ++i) post_stuck(runtime);
+    await_stuck(threads_to_be_stuck());
+  }
+
+  // Runs a closure, and returns when all of the runtime's threads but the watchdog sleep.
+  void work(Runtime& runtime) {
+    if (GetParam() == Dispatch::adaptive) {
+      settle(kernel_, runtime);
+      return;
+    }
+    absl::Notification ran;
+    ASSERT_TRUE(runtime.post([&ran] { ran.Notify(); }).ok());
+    ran.WaitForNotification();
+    for (const char* worker : {"epore-worker0", "epore-worker1"}) {
+      while (!kernel_.is_parked_for_good(worker)) std::this_thread::yield();
+    }
+  }
+};
+
+TEST_P(WatchdogTest, AfterAFewTicksOfIdlenessItSleepsForGood) {
+  Runtime runtime(options());
+  work(runtime);
+  const int ticks = idle_watchdog(kernel_);
+  EXPECT_GE(ticks, 4);
+  EXPECT_LE(ticks, 10);
+  EXPECT_EQ(kernel_.timeout("epore-watchdog"), absl::InfiniteDuration());
+  const std::uint64_t clock = kernel_.calls(KernelCall::kClock);
+  const std::uint64_t sleeps = kernel_.sleeps("epore-watchdog");
+  for (int i = 0; i < 3600; ++i) kernel_.advance(absl::Seconds(1));
+  EXPECT_TRUE(kernel_.is_parked_for_good("epore-watchdog"));
+  EXPECT_EQ(kernel_.calls(KernelCall::kClock), clock) << "of any thread";
+  EXPECT_EQ(kernel_.sleeps("epore-watchdog"), sleeps);
+}
+
+TEST_P(WatchdogTest, ItIsAwakeBeforeTheFirstCallbackBegins) {
+  Runtime runtime(options());
+  for (int i = 0; i < 3; ++i) {
+    work(runtime);
+    (void)idle_watchdog(kernel_);
+    bool is_awake = false;
+    absl::Notification ran;
+    ASSERT_TRUE(runtime
+                    .post([&] {
+                      // A worker may have begun before the one who handed the work over has woken
+                      // it, which is the next that he does.
+                      while (GetParam() == Dispatch::workers &&
+                             kernel_.is_parked_for_good("epore-watchdog")) {
+                        std::this_thread::yield();
+                      }
+                      is_awake = !kernel_.is_parked_for_good("epore-watchdog");
+                      ran.Notify();
+                    })
+                    .ok());
+    ran.WaitForNotification();
+    EXPECT_TRUE(is_awake);
+  }
+}
+
+TEST_P(WatchdogTest, OthersAreServedThoughEveryThreadIsStuck) {
+  Runtime runtime(options());
+  work(runtime);
+  (void)idle_watchdog(kernel_);
+  post_as_many_stuck(runtime);
+  absl::Notification ran;
+  ASSERT_TRUE(runtime.post([&] { ran.Notify(); }).ok());
+  const std::uint64_t threads = kernel_.calls(KernelCall::kThreadStart);
+  const std::uint64_t unparks = kernel_.calls(KernelCall::kUnpark);
+  const auto has_acted = [&] {
+    return kernel_.calls(KernelCall::kThreadStart) > threads ||
+           kernel_.calls(KernelCall::kUnpark) > unparks;
+  };
+  int ticks = 0;
+  for (; !has_acted() && ticks < 1'000; ++ticks) tick();
+  if (GetParam() == Dispatch::adaptive) {
+    EXPECT_GE(ticks, 8);
+    EXPECT_LE(ticks, 17);
+  } else {
+    EXPECT_GE(ticks, 100);
+    EXPECT_LE(ticks, 117);
+  }
+  ran.WaitForNotification();
+  EXPECT_EQ(runtime.counters().reliefs, GetParam() == Dispatch::adaptive ? 1u : 0u);
+  release();
+}
+
+class Lines : public absl::LogSink {
+ public:
+  Lines() { absl::AddLogSink(this); }
+  ~Lines() override { absl::RemoveLogSink(this); }
+  void Send(const absl::LogEntry& entry) override {
+    absl::MutexLock lock(&mutex_);
+    text_ += std::string(entry.text_message()) + "\n";
+  }
+  bool match(const std::string& line) {
+    absl::MutexLock lock(&mutex_);
+    return std::regex_search(text_, std::regex(line));
+  }
+  void await(const std::string& line) {
+    absl::MutexLock lock(&mutex_);
+    const auto is_there = [this, pattern = std::regex(line)]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return std::regex_search(text_, pattern);
+    };
+    mutex_.Await(absl::Condition(&is_there));
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::string text_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_P(WatchdogTest, WhoBlocksIsNamedWithTheThreadAndForHowLong) {
+  Lines lines;
+  Runtime runtime(options());
+  work(runtime);
+  post_as_many_stuck(runtime);
+  const std::string thread = *await_stuck(1).begin();
+  EXPECT_EQ(thread.substr(0, 9), GetParam() == Dispatch::adaptive ? "epore-pol" : "epore-wor");
+  const std::string now = "a posted closure is holding " + thread + ", for [0-9.]+m?s by now; ";
+  const std::string afterwards = "a posted closure has held " + thread + " for [0-9.]+m?s; ";
+  for (int i = 0; i < 1'000 && !lines.match(now); ++i) tick();
+  EXPECT_TRUE(lines.match(now));
+  EXPECT_FALSE(lines.match(afterwards));
+  release();
+  lines.await(afterwards);
+}
+
+INSTANTIATE_TEST_SUITE_P(Dispatch, WatchdogTest,
+                         testing::Values(Dispatch::adaptive, Dispatch::workers),
+                         [](const testing::TestParamInfo<Dispatch>& info) {
+                           return std::string(dispatch_name(info.param));
+                         });
+
+// With a worker for each, and with one, so that the other relief is a spare.
+class TwoReactorsTest : public WatchdogTestBase, public testing::WithParamInterface<int> {};
+
+TEST_P(TwoReactorsTest, PollThreadsThatAreBothStuckAreBothRelieved) {
+  Runtime runtime(options(Dispatch::adaptive, /*workers=*/GetParam(), /*reactors=*/2));
+  kernel_.await_sleeps("epore-watchdog", 1);
+  post_stuck(runtime);
+  post_stuck(runtime);
+  EXPECT_EQ(await_stuck(2), (std::set<std::string>{"epore-poll0", "epore-poll1"}));
+  while (runtime.counters().reliefs < 2) tick();
+  absl::Notification ran[2];
+  for (absl::Notification& one : ran) {  // one for each: posts from outside go round
+    ASSERT_TRUE(runtime.post([&one] { one.Notify(); }).ok());
+  }
+  for (absl::Notification& one : ran) one.WaitForNotification();
+  EXPECT_EQ(runtime.counters().reliefs, 2u);
+  release();
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, TwoReactorsTest, testing::Values(2, 1));
+
+}  // namespace
+}  // namespace epore
