@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/tcp.h"
+#include "tests/support/sockets.h"
 
 namespace epore::bench {
 namespace {
@@ -171,11 +172,8 @@ TEST(LoadTest, AServerThatSwallowsIsDeadlineExceeded) {
 }
 
 TEST(LoadTest, NoServerIsAnError) {
-  Endpoint nobody;
-  {
-    const OwnedFd listener = listen_tcp(Endpoint::parse("127.0.0.1:0").value()).value();
-    nobody = local_endpoint(listener.get()).value();
-  }
+  const TcpPort refusing = refusing_port();
+  const Endpoint nobody = Endpoint::parse("127.0.0.1:" + std::to_string(refusing.port)).value();
   const absl::Status status = Load::connect(nobody, {}).status();
   EXPECT_EQ(status.message(),
             "connect to " + nobody.to_string() + ": ECONNREFUSED (Connection refused)");
