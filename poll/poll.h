@@ -60,8 +60,8 @@ class Poll {
   // for ever, zero and negative ones do not wait at all. A signal does not end the wait: it goes on
   // with the time that is left.
   //
-  // Errors: FailedPrecondition for a second thread, and if this was moved from; otherwise the wait's
-  // own errno, which is fatal for this Poll.
+  // Errors: FailedPrecondition for a second thread, and if this was moved from; otherwise the
+  // wait's own errno, which is fatal for this Poll.
   absl::Status poll(Events& events, absl::Duration timeout);
 
   // The shared face; copies of the pointer may go to any thread. Null if this was moved from.

@@ -67,7 +67,7 @@ TEST(DelayClient, GetsItsFiveAnswersASecondApartOnEveryEngine) {
   }
   const absl::Duration taken = absl::Now() - start;
   EXPECT_GE(taken, absl::Seconds(5));
-  EXPECT_LT(taken, absl::Seconds(6));
+  EXPECT_LT(taken, absl::Seconds(12));  // one after the other would be fifteen
 }
 
 TEST(DelayClient, GetsTwoHundredAnswersAfterRandomDelays) {

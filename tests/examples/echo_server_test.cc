@@ -1,4 +1,3 @@
-#include <csignal>
 #include <cstddef>
 #include <random>
 #include <string>
@@ -100,7 +99,7 @@ TEST_P(EchoServer, SigtermClosesGracefully) {
   Client client(server_.address);
   client.send("x");
   EXPECT_EQ(client.read_exactly(1), "x");
-  server_.process.signal(SIGTERM);
+  server_.ask_to_end();
   EXPECT_TRUE(client.is_at_end());
   EXPECT_FALSE(client.was_reset());
   client.half_close();

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
@@ -15,13 +16,25 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "examples/child_process.h"
+#include "tests/examples/client.h"
 
 namespace examples {
+namespace {
+
+#ifdef ABSL_HAVE_THREAD_SANITIZER
+constexpr bool kMayKeepSignals = true;
+#else
+constexpr bool kMayKeepSignals = false;
+#endif
+
+}  // namespace
 
 ChildProcess start_program(const std::string& name, const std::vector<std::string>& arguments) {
   const char* const runfiles = std::getenv("TEST_SRCDIR");
   const char* const workspace = std::getenv("TEST_WORKSPACE");
   CHECK(runfiles != nullptr && workspace != nullptr) << "to be run by `bazel test`";
+  static const int set = ::setenv("RES_OPTIONS", "timeout:1 attempts:1", 1);
+  CHECK_EQ(set, 0);
   std::vector<std::string> command = {absl::StrCat(runfiles, "/", workspace, "/examples/", name)};
   command.insert(command.end(), arguments.begin(), arguments.end());
   absl::StatusOr<ChildProcess> process =
@@ -40,8 +53,11 @@ Server::Server(const std::string& name, const std::vector<std::string>& argument
 }
 
 std::string Server::counters() {
-  process.signal(SIGUSR1);
-  return process.read_error_line().value_or("");
+  for (int i = 0; i < 4; ++i) {  // see ask_to_end()
+    process.signal(SIGUSR1);
+    if (std::optional<std::string> line = process.read_error_line(absl::Seconds(10))) return *line;
+  }
+  return "";
 }
 
 long long Server::counter(const std::string& name, long long expected) {
@@ -53,8 +69,20 @@ long long Server::counter(const std::string& name, long long expected) {
   return value;
 }
 
-int Server::terminate() {
+void Server::ask_to_end() {
+  const bool was_open = kMayKeepSignals && !is_refused(address);
   process.signal(SIGTERM);
+  if (!kMayKeepSignals) return;
+  const absl::Time deadline = absl::Now() + absl::Seconds(4);
+  while (!process.wait(absl::Milliseconds(20)).ok() && !(was_open && is_refused(address))) {
+    if (absl::Now() < deadline) continue;
+    process.signal(SIGTERM);
+    return;
+  }
+}
+
+int Server::terminate() {
+  ask_to_end();
   return process.wait().value_or(-1);
 }
 

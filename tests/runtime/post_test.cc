@@ -179,8 +179,10 @@ TEST_P(PostTest, F45OfPostsThatRaceTheShutdownThoseThatWereAcceptedRun) {
 }
 
 TEST_P(PostTest, PostsOfOneThreadToOneOtherRunInOrder) {
+  ClockKernel clock;  // whose watchdog never ticks and sends a second thread
   RuntimeOptions one = options();
   one.workers = 1;
+  one.kernel = &clock;
   Runtime runtime(one);
   std::vector<int> ran;
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(runtime.post([&ran, i] { ran.push_back(i); }).ok());

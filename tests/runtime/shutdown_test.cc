@@ -409,10 +409,14 @@ TEST_P(ShutdownTest, F45WhateverRacesItIsToldExactlyOnceAndLeavesNothing) {
     std::atomic<bool> is_enough{false};
     const auto repeat = [&](auto action) {
       return std::thread([&, action] {
-        for (int i = 0; !is_enough; ++i) {
-          if (i == 3) under_way.DecrementCount();
-          if (i >= 3 && i > 200) continue;  // enough of it, but not yet the end
+        for (int done = 0; !is_enough;) {
+          if (done > 200) {  // enough of it, but not yet the end
+            std::this_thread::yield();
+            continue;
+          }
+          if (done == 3) under_way.DecrementCount();
           action();
+          ++done;
         }
       });
     };

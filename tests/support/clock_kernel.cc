@@ -20,20 +20,26 @@ std::int64_t to_nanoseconds(const timespec& time) {
 
 }  // namespace
 
-// A descriptor that becomes readable with each advance().
+// A descriptor that becomes readable with each advance() from set() on.
 class ClockKernel::Alarm {
  public:
   explicit Alarm(ClockKernel& kernel) : kernel_(kernel), fd_(::eventfd(0, EFD_CLOEXEC)) {
     PCHECK(fd_ >= 0);
-    absl::MutexLock lock(&kernel_.mutex_);
-    kernel_.alarms_.push_back(fd_);
   }
   ~Alarm() {
     {
       absl::MutexLock lock(&kernel_.mutex_);
-      kernel_.alarms_.erase(std::find(kernel_.alarms_.begin(), kernel_.alarms_.end(), fd_));
+      std::erase(kernel_.alarms_, fd_);
     }
     ::close(fd_);
+  }
+
+  // False, and not set: the timeout is not exact.
+  bool set() {
+    absl::MutexLock lock(&kernel_.mutex_);
+    if (!kernel_.is_timeout_exact()) return false;
+    kernel_.alarms_.push_back(fd_);
+    return true;
   }
 
   // Waits until the clock has moved or one of `fds` is ready; true for the latter.
@@ -60,6 +66,12 @@ void ClockKernel::advance(absl::Duration by) {
   for (int fd : alarms_) PCHECK(::write(fd, &one, sizeof one) == sizeof one);
 }
 
+void ClockKernel::await_waiters(std::size_t count) {
+  absl::MutexLock lock(&mutex_);
+  const auto have = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return alarms_.size() >= count; };
+  mutex_.Await(absl::Condition(&have));
+}
+
 std::int64_t ClockKernel::now() {
   {
     absl::MutexLock lock(&mutex_);
@@ -69,11 +81,6 @@ std::int64_t ClockKernel::now() {
 }
 
 bool ClockKernel::is_timeout_exact() {
-  absl::MutexLock lock(&mutex_);
-  return is_timeout_exact_locked();
-}
-
-bool ClockKernel::is_timeout_exact_locked() {
   const auto seen = advances_seen_.extract(std::this_thread::get_id());
   return seen.empty() || seen.mapped() == advances_;
 }
@@ -95,7 +102,7 @@ SysResult ClockKernel::wait_for_queue(int epfd, epoll_event* events, int capacit
                                       std::int64_t timeout_ns) {
   Alarm alarm(*this);
   const std::int64_t deadline = FaultKernel::now() + timeout_ns;
-  if (!is_timeout_exact()) return SysResult(0);
+  if (!alarm.set()) return SysResult(0);
   begin_timed_wait(timeout_ns);
   bool is_ready = false;
   do {
@@ -113,7 +120,7 @@ SysResult ClockKernel::ppoll(pollfd* fds, std::size_t count, const timespec* tim
   Alarm alarm(*this);
   const std::int64_t deadline = FaultKernel::now() + to_nanoseconds(*timeout);
   const timespec at_once = {0, 0};
-  if (!is_timeout_exact()) return SysResult(0);
+  if (!alarm.set()) return SysResult(0);
   begin_timed_wait(to_nanoseconds(*timeout));
   bool is_ready = false;
   do {
@@ -127,7 +134,7 @@ SysResult ClockKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_
                             std::int64_t timeout_ns) {
   if (timeout_ns < 0) return FaultKernel::park(word, expected, timeout_ns);
   absl::MutexLock lock(&mutex_);
-  if (!is_timeout_exact_locked()) return SysResult::from_errno(EINTR);
+  if (!is_timeout_exact()) return SysResult::from_errno(EINTR);
   begin_timed_wait(timeout_ns);
   const std::uint64_t advances = advances_;
   const std::uint64_t unparks = unparks_;

@@ -2,6 +2,7 @@
 #define EPORE_TESTS_SUPPORT_CLOCK_KERNEL_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <thread>
@@ -29,6 +30,10 @@ class ClockKernel : public FaultKernel {
   // Moves the clock and ends the waits that are due. Any thread.
   void advance(absl::Duration by);
 
+  // Returns when `count` threads wait for events with a timeout, and for no timeout from before an
+  // advance().
+  void await_waiters(std::size_t count = 1);
+
   std::int64_t now() override;
   SysResult epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) override;
   SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
@@ -52,11 +57,10 @@ class ClockKernel : public FaultKernel {
   // since then, so that the timeout is over or too long, and the caller has to look again: the wait
   // ends as if it were over. (Were it ended by an event, Poll could go on to a deadline that it has
   // reckoned from the new time and the old timeout.)
-  bool is_timeout_exact() ABSL_LOCKS_EXCLUDED(mutex_);
-  bool is_timeout_exact_locked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool is_timeout_exact() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Mutex mutex_;
-  std::vector<int> alarms_ ABSL_GUARDED_BY(mutex_);  // eventfds of those that wait
+  std::vector<int> alarms_ ABSL_GUARDED_BY(mutex_);  // eventfds of the waits
   std::uint64_t unparks_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t advances_ ABSL_GUARDED_BY(mutex_) = 0;
   // At each thread's first now() since it last waited.

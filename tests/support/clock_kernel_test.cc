@@ -67,6 +67,26 @@ TEST(ClockKernelTest, APollMissesNoStepOfTheClock) {
   });
 }
 
+TEST(ClockKernelTest, AWaitThatHasBegunLastsThroughAllStepsBeforeItsEnd) {
+  ClockKernel kernel;
+  const OwnedFd queue(kernel.epoll_create(EPOLL_CLOEXEC).fd(), kernel);
+  int waits = 0;
+  std::thread waiter([&] {
+    const std::int64_t deadline = kernel.now() + 10 * kMillisecond;
+    for (std::int64_t left; (left = deadline - kernel.now()) > 0; ++waits) {
+      epoll_event event;
+      const timespec timeout = to_timespec(left);
+      EXPECT_EQ(kernel.epoll_pwait2(queue.get(), &event, 1, &timeout).value(), 0);
+    }
+  });
+  for (int i = 0; i < 10; ++i) {
+    kernel.await_waiters();
+    kernel.advance(absl::Milliseconds(1));
+  }
+  waiter.join();
+  EXPECT_EQ(waits, 1);
+}
+
 // The poll(2) engine interrupts itself when its table changes, and Poll goes on with the rest of
 // the time by a deadline of its own. That must not be one from before a step.
 TEST(ClockKernelTest, AnInterruptedPollMissesNoStepOfTheClock) {

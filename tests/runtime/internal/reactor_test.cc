@@ -95,13 +95,15 @@ TEST_F(ReactorTest, F01AnEventOfABatchDoesNotGoToTheNewOwnerOfItsNumber) {
 TEST_F(ReactorTest, F02AnEventThatWasTakenBeforeTheEndIsStale) {
   int ran = 0;
   bool is_destroyed = false;
+  Hold begin(kernel_, KernelCall::kEpollWait, Hold::before);
   Reactor& home = reactor();
-  fence();
+  begin.await();  // so that the first wait brings the event, and no wake alone
   Hold hold(kernel_, KernelCall::kEpollWait, Hold::after);
   {
     Tenant tenant(home, [&] { ++ran; });
     tenant.registration->when_destroyed = [&] { is_destroyed = true; };
     write_all(tenant.pair.b.get(), "x");
+    begin.release();
     hold.await();  // the poll thread has the event in its hands
     tenant.close();
   }

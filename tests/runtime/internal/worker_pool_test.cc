@@ -22,6 +22,7 @@ class WorkerPoolTest : public CoreTest {
  protected:
   // Starts `workers` and returns when all are about to sleep.
   Core& start(int workers) {
+    kernel_.use_manual_clock();  // the watchdog never ticks, so it is never idle and needs no wake
     absl::BlockingCounter asleep(workers);
     kernel_.before(KernelCall::kPark, [&](const FaultKernel::Call&) {
       if (this_thread.watched != nullptr) asleep.DecrementCount();  // not the watchdog's
