@@ -8,7 +8,7 @@ namespace epore::internal {
 
 // Decides who runs a Runnable: at most one thread at a time, at most one queue entry, no wake lost.
 //
-// One atomic word of two bits, PENDING (1) and RUNNING (2):
+// One atomic byte of two bits, PENDING (1) and RUNNING (2):
 //
 //   | value | name          | a queue entry | a thread in run() |
 //   |-------|---------------|---------------|-------------------|
@@ -61,7 +61,7 @@ class DispatchWord {
   // Asks for a run() on this thread. `run`: it is the caller's now, as after begin(). `queue`: the
   // caller must queue it, as after wake(). `none`: whoever has it will see to it.
   Claim claim() {
-    std::uint32_t expected = kIdle;
+    std::uint8_t expected = kIdle;
     if (word_.compare_exchange_strong(expected, kRunning, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
       return Claim::run;
@@ -74,7 +74,7 @@ class DispatchWord {
 
   // After run(). False: it was woken meanwhile, and the caller must queue it again.
   bool end() {
-    std::uint32_t expected = kRunning;
+    std::uint8_t expected = kRunning;
     if (word_.compare_exchange_strong(expected, kIdle, std::memory_order_release,
                                       std::memory_order_relaxed)) {
       return true;
@@ -84,11 +84,11 @@ class DispatchWord {
   }
 
  private:
-  static constexpr std::uint32_t kIdle = 0;
-  static constexpr std::uint32_t kPending = 1;
-  static constexpr std::uint32_t kRunning = 2;
+  static constexpr std::uint8_t kIdle = 0;
+  static constexpr std::uint8_t kPending = 1;
+  static constexpr std::uint8_t kRunning = 2;
 
-  std::atomic<std::uint32_t> word_{kIdle};
+  std::atomic<std::uint8_t> word_{kIdle};
 };
 
 }  // namespace epore::internal

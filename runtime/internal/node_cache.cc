@@ -28,9 +28,15 @@ struct Node {
   Node* next;
 };
 
+constexpr std::align_val_t kAlignment{NodeCache::kNodeSize};
+
+Node* new_node() { return static_cast<Node*>(::operator new(NodeCache::kNodeSize, kAlignment)); }
+
+void delete_node(void* node) { ::operator delete(node, NodeCache::kNodeSize, kAlignment); }
+
 void free_all(Node* chain) {
   while (chain != nullptr) {
-    ::operator delete(std::exchange(chain, chain->next), NodeCache::kNodeSize);
+    delete_node(std::exchange(chain, chain->next));
   }
 }
 
@@ -91,13 +97,13 @@ constinit thread_local bool Leaver::has_left = false;
 thread_local Leaver leaver;
 
 Node* allocate_slowly() {
-  if (Leaver::has_left) return static_cast<Node*>(::operator new(NodeCache::kNodeSize));
+  if (Leaver::has_left) return new_node();
   [[maybe_unused]] Leaver* const made = &leaver;
   Node* chain = std::exchange(magazines.full, nullptr);
   if (chain == nullptr) chain = Depot::get().take();
   if (chain == nullptr) {
     magazines.room = kMagazine;
-    return static_cast<Node*>(::operator new(NodeCache::kNodeSize));
+    return new_node();
   }
   // One that a thread has left when it ended may be shorter; it counts as whole until it is empty.
   magazines.current = chain->next;
@@ -106,7 +112,7 @@ Node* allocate_slowly() {
 }
 
 void free_slowly(Node* node) {
-  if (Leaver::has_left) return ::operator delete(node, NodeCache::kNodeSize);
+  if (Leaver::has_left) return delete_node(node);
   [[maybe_unused]] Leaver* const made = &leaver;
   if (magazines.current != nullptr) {
     Depot::get().give(std::exchange(magazines.full, magazines.current));
@@ -124,6 +130,7 @@ void* NodeCache::allocate(std::size_t size) {
   Node* const node = magazines.current;
   if (node == nullptr) return allocate_slowly();
   magazines.current = node->next;
+  __builtin_prefetch(node->next, 1);  // another processor may have it still
   ++magazines.room;
   return node;
 }

@@ -6,19 +6,20 @@
 namespace epore::internal {
 
 // Memory for what one thread makes and another soon destroys, a posted closure or mail, so that a
-// post costs no malloc() and no free().
+// post costs no malloc() and no free(). A node is a cache line: between two processors it is what
+// it costs to hand one over, and again when it comes back.
 //
 // Each thread has two magazines, chains of up to 64 free nodes. It takes nodes from the one and
 // puts freed ones into it; where one magazine is empty or full the other takes its place. What
 // still is too much goes to a depot as a whole magazine, from which threads that have none take
 // one: so nodes travel back from the thread that runs closures to the one that posts them, with one
-// lock for 64. The depot keeps 64 magazines, some 400 KB, and frees what is beyond. A thread that
+// lock for 64. The depot keeps 64 magazines, 256 KiB, and frees what is beyond. A thread that
 // ends leaves its nodes to the depot. (Bonwick and Adams, "Magazines and Vmem", USENIX 2001.)
 //
 // With AddressSanitizer there is no cache, which would hide what it is to find.
 class NodeCache {
  public:
-  static constexpr std::size_t kNodeSize = 96;
+  static constexpr std::size_t kNodeSize = 64;
 
   // Any size; what is larger than a node comes from operator new.
   static void* allocate(std::size_t size);

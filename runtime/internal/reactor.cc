@@ -29,10 +29,17 @@ constexpr std::uint32_t kRetiredBeforeWake = 64;
 // Work, in ns, that is worth waking a worker to share it. A wake costs some 5 us here and there.
 constexpr std::int64_t kWorthSharing = 100'000;
 
+// But runs as short as the way to a worker, two locks and a clock for each, are not, however many.
+constexpr std::int64_t kShortestShared = 2'000;
+
 // Submitted work that submits more goes on so long before the next poll, whose system call costs
 // more than a short closure: ns, and runs, for a clock may stand still.
 constexpr std::int64_t kBetweenPolls = 50'000;
 constexpr int kRunsBetweenPolls = 64;
+constexpr int kRunsBetweenClocks = 8;  // a clock costs half as much as a closure
+
+// So many timers that are due are woken before they run: while they are still in the cache.
+constexpr std::size_t kTimersAtOnce = 128;
 
 // A clock is read so often in a turn, for what its runs cost.
 constexpr std::int64_t kRunsBetweenEstimates = 16;
@@ -219,13 +226,17 @@ void Reactor::begin_turn() {
   next_event_ = 0;
   end_event_ = events_.size();
   core_.counters().add(Counter::polls);
-  if (cost_ * static_cast<std::int64_t>(end_event_) > kWorthSharing) share_out();
+  if (is_worth_sharing(end_event_)) share_out();
 }
 
 bool Reactor::finish_turn() {
   if (!run_ready()) return false;
-  timers_.expire(this_thread.now);
-  if (!run_submitted() || !run_shared() || !shut_down_live()) return false;
+  timers_.collect(this_thread.now);
+  do {
+    timers_.tell(kTimersAtOnce);
+    if (!run_submitted()) return false;
+  } while (timers_.has_collected());
+  if (!run_shared() || !shut_down_live()) return false;
   // Also of a single run, if it took sharing to make it one: what was too high must come down.
   if (helpers_ > 0 && turn_runs_ > (has_offered_ ? 0 : 1)) estimate_cost(core_.kernel().now());
   has_offered_ = false;
@@ -317,27 +328,28 @@ bool Reactor::after_run() {
   ++turn_runs_;
   if (helpers_ == 0 || turn_runs_ % kRunsBetweenEstimates != 0) return true;
   estimate_cost(core_.kernel().now());
-  const std::size_t left = end_event_ - next_event_ + local_.size();
-  if (cost_ * static_cast<std::int64_t>(left) > kWorthSharing) share_out();
+  if (is_worth_sharing(end_event_ - next_event_ + local_.size())) share_out();
   return true;
 }
 
 bool Reactor::run_submitted() {
   inbox_.take(local_);
   if (local_.empty()) return true;
-  if (cost_ * static_cast<std::int64_t>(local_.size()) > kWorthSharing) share_out();
+  if (is_worth_sharing(local_.size())) share_out();
   // What these submit in their turn comes after them, and from some time on after the next poll.
   const std::int64_t end = this_thread.now + kBetweenPolls;
-  int runs = 0;
-  do {
+  for (int runs = 0, clock_at = kRunsBetweenClocks;;) {
     for (std::size_t left = local_.size(); left > 0 && !local_.empty(); --left, ++runs) {
       const Ref<Runnable> runnable = local_.pop();
       runnable->begin();
       if (!run_claimed(*runnable)) return false;
     }
     inbox_.take(local_);
-  } while (!local_.empty() && runs < kRunsBetweenPolls && core_.kernel().now() < end);
-  return true;
+    if (local_.empty() || runs >= kRunsBetweenPolls) return true;
+    if (runs < clock_at) continue;
+    if (core_.kernel().now() >= end) return true;
+    clock_at = runs + kRunsBetweenClocks;
+  }
 }
 
 bool Reactor::run_shared() {
@@ -353,9 +365,14 @@ bool Reactor::run_shared() {
   return true;
 }
 
+bool Reactor::is_worth_sharing(std::size_t runs) const {
+  return cost_ >= kShortestShared && static_cast<std::int64_t>(runs) > kWorthSharing / cost_;
+}
+
 void Reactor::estimate_cost(std::int64_t now) {
+  // The lower of two, as a thread loses its processor now and then, which says nothing of its runs.
   const std::int64_t cost = (now - turn_began_) / turn_runs_;
-  cost_ = (cost_ + cost) / 2;
+  cost_ = std::min(cost, std::exchange(last_cost_, cost));
   this_thread.now = now;
 }
 

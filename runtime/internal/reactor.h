@@ -116,6 +116,7 @@ class Reactor {
   void await_kept(Lead::Ticket ticket);
   Registration* take_ready(const Event& event);
   void begin_turn();
+  bool is_worth_sharing(std::size_t runs) const;
   void estimate_cost(std::int64_t now);
   void share_out();
   bool is_shutdown_asked() const {
@@ -167,9 +168,10 @@ class Reactor {
   Runnable* exposed_ = nullptr;  // what it runs while its lead is exposed
   std::int64_t turn_began_ = 0;
   std::int64_t turn_runs_ = 0;
-  std::int64_t cost_ = 0;     // of a run, ns: a moving average
-  bool has_shared_ = false;   // some of it may still be there to be taken back
-  bool has_offered_ = false;  // in this turn
+  std::int64_t last_cost_ = 0;  // of a run, ns, as the last estimate has it
+  std::int64_t cost_ = 0;       // what is counted with
+  bool has_shared_ = false;     // some of it may still be there to be taken back
+  bool has_offered_ = false;    // in this turn
 
   // Shared.
   SlotTable slots_;

@@ -23,7 +23,7 @@ class Runnable : public RefCounted {
     pinned,   // runs no user code, and only on its reactor's leading thread
   };
 
-  Runnable(Reactor& home, Kind kind) : home_(home), kind_(kind) {}
+  Runnable(Reactor& home, Kind kind) : kind_(kind), home_(home) {}
 
   // Does what there is to do. Called with no lock held, never inside another run().
   virtual void run() = 0;
@@ -38,6 +38,16 @@ class Runnable : public RefCounted {
   Slowness& slowness() { return slowness_; }
   DispatchWord& word() { return word_; }
 
+  // As of all that is counted; but a closure nobody finds without a reference, so that the last one
+  // is dropped without a locked instruction.
+  void drop_ref() const {
+    if (kind_ == Kind::once && is_only_reference()) {
+      delete this;
+    } else {
+      RefCounted::drop_ref();
+    }
+  }
+
   // Around run(), by whoever took it from a queue. What runs once needs no word for that.
   void begin() {
     if (kind_ != Kind::once) word_.begin();
@@ -49,11 +59,12 @@ class Runnable : public RefCounted {
   friend class RunQueue;
   friend class Inbox;
 
-  Reactor& home_;
-  Runnable* next_ = nullptr;  // of the queue that it is in
+  // Small things first: they lie next to the count of references.
   DispatchWord word_;
   const Kind kind_;
   Slowness slowness_;
+  Reactor& home_;
+  Runnable* next_ = nullptr;  // of the queue that it is in
 };
 
 }  // namespace epore::internal

@@ -29,6 +29,10 @@ inline void Stream::leave(Mail* mail) {
     delete mail;  // a run that is ending discards what comes between this check and the push
     return;
   }
+  if (is_runner()) {
+    if (mailbox_.push_own(mail)) (void)word().wake();
+    return;
+  }
   mailbox_.push(mail);
   core_->wake(*this);
 }

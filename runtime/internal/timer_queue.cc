@@ -52,17 +52,26 @@ TimerQueue::State TimerQueue::state(const TimerNode& node) {
   return state_of(node);
 }
 
+void TimerQueue::collect(std::int64_t now) {
+  if (has_collected() || now < earliest()) return;
+  absl::MutexLock lock(&mutex_);
+  expired_.clear();
+  told_ = 0;
+  wheel_.advance(now, expired_);
+  for (TimerNode* node : expired_) node->is_due_ = true;
+  earliest_.store(wheel_.next_deadline(), std::memory_order_release);
+}
+
+void TimerQueue::tell(std::size_t at_most) {
+  const std::size_t end = told_ + std::min(at_most, expired_.size() - told_);
+  while (told_ < end) expired_[told_++]->expired();
+}
+
 std::size_t TimerQueue::expire(std::int64_t now) {
-  if (now < earliest()) return 0;
-  {
-    absl::MutexLock lock(&mutex_);
-    expired_.clear();
-    wheel_.advance(now, expired_);
-    for (TimerNode* node : expired_) node->is_due_ = true;
-    earliest_.store(wheel_.next_deadline(), std::memory_order_release);
-  }
-  for (TimerNode* node : expired_) node->expired();
-  return expired_.size();
+  collect(now);
+  const std::size_t count = expired_.size() - told_;
+  tell(count);
+  return count;
 }
 
 std::uint64_t TimerQueue::size() {

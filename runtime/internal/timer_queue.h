@@ -50,8 +50,14 @@ class TimerQueue {
 
   State state(const TimerNode& node);
 
-  // The poll thread: calls expired() on the nodes with deadlines up to `now`, earliest first. The
-  // nodes must live until then, cancelled or not. Returns how many there were.
+  // The leader: takes out the nodes with deadlines up to `now`, if it has told all that it took out
+  // before. They must live until they are told, cancelled or not.
+  void collect(std::int64_t now);
+  // Calls expired() on the next `at_most` of them, earliest first.
+  void tell(std::size_t at_most);
+  bool has_collected() const { return told_ < expired_.size(); }
+
+  // Both, for all. Returns how many there were.
   std::size_t expire(std::int64_t now);
 
   // At least as early as the earliest deadline. Read without the lock: whoever moves it forward
@@ -68,7 +74,8 @@ class TimerQueue {
   static State state_of(const TimerNode& node);
 
   std::atomic<std::int64_t> earliest_{kNever};  // written under mutex_
-  std::vector<TimerNode*> expired_;             // poll thread only
+  std::vector<TimerNode*> expired_;             // the leader only, as is
+  std::size_t told_ = 0;                        // the number of those that were told
 
   absl::Mutex mutex_;
   TimerWheel wheel_ ABSL_GUARDED_BY(mutex_);

@@ -47,6 +47,24 @@ TEST(MailboxTest, MailIsDeliveredInTheOrderOfThePushes) {
   EXPECT_EQ(delivered, (std::vector<int>{0, 1, 2, 3}));
 }
 
+TEST(MailboxTest, WhatTheRunnerLeavesForItselfComesInItsOrder) {
+  Mailbox mailbox;
+  std::vector<int> delivered;
+  const auto mail = [&](int number) { return new NumberMail(delivered, number); };
+  mailbox.push(mail(0));
+  EXPECT_TRUE(mailbox.fetch());
+  std::unique_ptr<Mail>(mailbox.pop_fetched())->deliver();
+  EXPECT_TRUE(mailbox.push_own(mail(1)));
+  EXPECT_FALSE(mailbox.push_own(mail(2)));
+  EXPECT_EQ(mailbox.pop_fetched(), nullptr) << "for the next run";
+  mailbox.push(mail(3));  // its run is over, and the same thread leaves more
+  EXPECT_FALSE(mailbox.empty());
+  EXPECT_EQ(deliver_all(mailbox), 3);
+  EXPECT_EQ(delivered, std::vector<int>({0, 1, 2, 3}));
+  EXPECT_TRUE(mailbox.push_own(mail(4)));
+  EXPECT_FALSE(mailbox.empty());  // and destroyed with the box
+}
+
 TEST(MailboxTest, MailThatIsNeverDeliveredIsDestroyedWithTheBox) {
   std::atomic<int> destroyed{0};
   std::vector<int> delivered;
