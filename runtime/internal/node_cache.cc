@@ -6,18 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/config.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "poll/sys/sanitizers.h"
 
 namespace epore::internal {
-
-#ifdef ABSL_HAVE_ADDRESS_SANITIZER
-
-void* NodeCache::allocate(std::size_t size) { return ::operator new(size); }
-void NodeCache::free(void* memory, std::size_t size) { ::operator delete(memory, size); }
-
-#else
 
 namespace {
 
@@ -125,7 +118,7 @@ void free_slowly(Node* node) {
 }  // namespace
 
 void* NodeCache::allocate(std::size_t size) {
-  if (size > kNodeSize) [[unlikely]]
+  if (kHasAddressSanitizer || size > kNodeSize) [[unlikely]]
     return ::operator new(size);
   Node* const node = magazines.current;
   if (node == nullptr) return allocate_slowly();
@@ -136,7 +129,7 @@ void* NodeCache::allocate(std::size_t size) {
 }
 
 void NodeCache::free(void* memory, std::size_t size) {
-  if (size > kNodeSize) [[unlikely]]
+  if (kHasAddressSanitizer || size > kNodeSize) [[unlikely]]
     return ::operator delete(memory, size);
   Node* const node = static_cast<Node*>(memory);
   if (magazines.room == 0) [[unlikely]]
@@ -145,7 +138,5 @@ void NodeCache::free(void* memory, std::size_t size) {
   magazines.current = node;
   --magazines.room;
 }
-
-#endif  // ABSL_HAVE_ADDRESS_SANITIZER
 
 }  // namespace epore::internal

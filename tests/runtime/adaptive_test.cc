@@ -2,7 +2,6 @@
 // in the log, and what happens when nothing does, is in watchdog_test.cc.
 
 #include <poll.h>
-#include <pthread.h>
 
 #include <atomic>
 #include <memory>
@@ -20,6 +19,7 @@
 #include "runtime/runtime.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
+#include "tests/support/thread_name.h"
 
 namespace epore {
 namespace {
@@ -222,9 +222,7 @@ TEST_F(AdaptiveTest, ARelievedCallbackMayCloseItsConnectionAndThoseOfOthers) {
 // The relief has the lead, but no reference yet to what ran under it, when that ends.
 TEST_F(AdaptiveTest, ACallbackThatEndsAsItsLeadIsTakenWaitsUntilItIsKept) {
   const auto is_thread = [](std::string_view begin) {
-    char name[16] = {};
-    ::pthread_getname_np(::pthread_self(), name, sizeof name);
-    return absl::StartsWith(name, begin);
+    return absl::StartsWith(thread_name(), begin);
   };
   absl::Notification go_on;
   absl::Notification came_back;

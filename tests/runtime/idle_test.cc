@@ -91,7 +91,7 @@ class IdleTest : public RuntimeTest {
   void advance_to(absl::Time time) { advance(time - now()); }
 
   // Every thread sleeps when this returns, the poll thread until `deadline`.
-  void expect_sleep_until(Runtime& runtime, absl::Time deadline) {
+  void expect_no_turn_until(Runtime& runtime, absl::Time deadline) {
     settle(idle_, runtime);
     EXPECT_EQ(now() + idle_.timeout("epore-poll0"), deadline);
     if (GetParam().dispatch == Dispatch::adaptive) (void)idle_watchdog(idle_);
@@ -156,11 +156,11 @@ TEST_P(IdleTest, ThousandsOfConnectionsThatWereAllPingedSinceCauseOneWakeupBefor
     advance(kTick);
   }
   // A timeout is not moved by what puts it off: all timers still stand at their first deadline.
-  expect_sleep_until(runtime, began + kIdle);
+  expect_no_turn_until(runtime, began + kIdle);
   expect_no_wakeup_until(runtime, began + kIdle - kAlmost);
   // There they are put off together, and from now on each is due when it ends.
   expect_one_turn_at(runtime, began + kIdle);
-  expect_sleep_until(runtime, first + kIdle);
+  expect_no_turn_until(runtime, first + kIdle);
   expect_no_wakeup_until(runtime, first + kIdle - kAlmost);
   EXPECT_EQ(runtime.counters().connections, count);
   advance(kAlmost);
@@ -186,10 +186,10 @@ TEST_P(IdleTest, AConnectionThatWasPingedSinceCausesOneWakeupAndThatAtItsFirstDe
   for (Peer& peer : peers) {
     for (int i = 0; i < 3; ++i) ping(peer);
   }
-  expect_sleep_until(runtime, deadlines.front());
+  expect_no_turn_until(runtime, deadlines.front());
   expect_no_wakeup_until(runtime, deadlines.front() - kAlmost);
   for (absl::Time deadline : deadlines) expect_one_turn_at(runtime, deadline);
-  expect_sleep_until(runtime, pinged + kIdle);
+  expect_no_turn_until(runtime, pinged + kIdle);
   expect_no_wakeup_until(runtime, pinged + kIdle - kAlmost);
   EXPECT_EQ(runtime.counters().connections, 0u + kConnections);
   advance(kAlmost);

@@ -1,12 +1,9 @@
 // Dispatch::adaptive: what a stuck leader must not keep from others, beyond adaptive_test.cc: a
 // shutdown, the lead itself; and what must not be taken for work worth sharing.
 
-#include <pthread.h>
-
 #include <atomic>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
@@ -15,15 +12,10 @@
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
 #include "tests/support/hold.h"
+#include "tests/support/thread_name.h"
 
 namespace epore {
 namespace {
-
-bool is_thread(std::string_view name) {
-  char own[16] = {};
-  (void)::pthread_getname_np(::pthread_self(), own, sizeof own);
-  return own == name;
-}
 
 RuntimeOptions adaptive(Kernel& kernel, int workers, int spare_workers) {
   RuntimeOptions options;
@@ -99,7 +91,7 @@ TEST(ReliefTest, APollThreadThatWaitsForItsLeadTakesItFromAReliefThatIsStuck) {
   relief.release();
   event.await();  // the relief has it in its hands
   kernel.before(KernelCall::kPark, [&](const FaultKernel::Call&) {
-    if (is_thread("epore-poll0") && !home_waits.HasBeenNotified()) home_waits.Notify();
+    if (thread_name() == "epore-poll0" && !home_waits.HasBeenNotified()) home_waits.Notify();
   });
   first_out.Notify();
   home_waits.WaitForNotification();
@@ -118,7 +110,7 @@ TEST(ReliefTest, WhatRunsInTheFirstTurnIsNotTakenForExpensive) {
   kernel.advance(absl::Hours(24));
   absl::Notification begin;
   kernel.before(KernelCall::kThreadId, [&](const FaultKernel::Call&) {
-    if (is_thread("epore-poll0")) begin.WaitForNotification();
+    if (thread_name() == "epore-poll0") begin.WaitForNotification();
   });
   Runtime runtime(adaptive(kernel, 2, 0));
   absl::Notification one, two;

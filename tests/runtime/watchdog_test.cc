@@ -1,8 +1,6 @@
 // What the watchdog does about threads that are stuck, and that it sleeps otherwise; on a clock
 // that the test moves.
 
-#include <pthread.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,15 +21,10 @@
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/runtime/settle.h"
 #include "tests/support/idle_kernel.h"
+#include "tests/support/thread_name.h"
 
 namespace epore {
 namespace {
-
-std::string thread_name() {
-  char name[16] = {};
-  ::pthread_getname_np(::pthread_self(), name, sizeof name);
-  return name;
-}
 
 class WatchdogTestBase : public testing::Test {
  protected:

@@ -1,23 +1,13 @@
 #include "tests/support/idle_kernel.h"
 
 #include <poll.h>
-#include <pthread.h>
 
 #include <cerrno>
 
 #include "absl/log/check.h"
+#include "tests/support/thread_name.h"
 
 namespace epore {
-namespace {
-
-std::string thread_name() {
-  char name[16] = {};
-  ::pthread_getname_np(::pthread_self(), name, sizeof name);
-  return name;
-}
-
-}  // namespace
-
 std::uint64_t IdleKernel::sleeps(const std::string& thread) const {
   absl::MutexLock lock(&sleeps_mutex_);
   const auto found = sleeps_.find(thread);
