@@ -87,6 +87,11 @@ class Kernel {
   // This thread, for the next one; see gettid(2).
   virtual int thread_id() = 0;
 
+  // From now on this thread takes no processor from another one when it wakes; it waits until that
+  // one sleeps, or its slice is over. See sched(7), SCHED_BATCH. Nothing happens if it has another
+  // than the default policy.
+  virtual SysResult set_batch_scheduling() = 0;
+
   // How long a thread of this process has waited for a processor while it could have run, all in
   // all. ENOENT where the system does not tell. The second number of /proc/PID/task/TID/schedstat,
   // see the kernel's Documentation/scheduler/sched-stats.

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 
 namespace epore {
@@ -38,6 +39,7 @@ enum class KernelCall : std::uint8_t {
   kUnpark,
   kProcessors,
   kThreadId,
+  kSetScheduler,
   kRunDelay,
   kThreadStart,
   kThreadJoin,
@@ -51,19 +53,44 @@ inline constexpr std::size_t kKernelCallKinds =
 
 // The name under which a kind is printed: that of the system call where there is one.
 constexpr std::string_view kernel_call_name(KernelCall call) {
-  constexpr std::array<std::string_view, kKernelCallKinds> kNames = {
-      "socket",      "bind",          "listen",
-      "accept4",     "connect",       "shutdown",
-      "close",       "recvfrom",      "sendto",
-      "sendmsg",     "getsockopt",    "setsockopt",
-      "getsockname", "getpeername",   "fcntl",
-      "fstat",       "read",          "write",
-      "eventfd2",    "epoll_create",  "epoll_ctl",
-      "epoll_wait",  "poll",          "clock",
-      "futex_wait",  "futex_wake",    "sched_getaffinity",
-      "gettid",      "schedstat",     "thread_start",
-      "thread_join", "thread_detach", "getaddrinfo",
-      "sigaction"};
+  constexpr std::string_view kNames[] = {
+      "socket",
+      "bind",
+      "listen",
+      "accept4",
+      "connect",
+      "shutdown",
+      "close",
+      "recvfrom",
+      "sendto",
+      "sendmsg",
+      "getsockopt",
+      "setsockopt",
+      "getsockname",
+      "getpeername",
+      "fcntl",
+      "fstat",
+      "read",
+      "write",
+      "eventfd2",
+      "epoll_create",
+      "epoll_ctl",
+      "epoll_wait",
+      "poll",
+      "clock",
+      "futex_wait",
+      "futex_wake",
+      "sched_getaffinity",
+      "gettid",
+      "sched_setscheduler",
+      "schedstat",
+      "thread_start",
+      "thread_join",
+      "thread_detach",
+      "getaddrinfo",
+      "sigaction",
+  };
+  static_assert(std::size(kNames) == kKernelCallKinds);
   return kNames[static_cast<std::size_t>(call)];
 }
 

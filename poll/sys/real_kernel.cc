@@ -208,6 +208,13 @@ int RealKernel::thread_id() {
   return static_cast<int>(::syscall(SYS_gettid));
 }
 
+SysResult RealKernel::set_batch_scheduling() {
+  count(KernelCall::kSetScheduler);
+  if (::sched_getscheduler(0) != SCHED_OTHER) return SysResult(0);
+  const sched_param none = {};
+  return result(::sched_setscheduler(0, SCHED_BATCH, &none));
+}
+
 SysResult RealKernel::run_delay(int thread, std::int64_t* nanoseconds) {
   count(KernelCall::kRunDelay);
   const std::string path = "/proc/self/task/" + std::to_string(thread) + "/schedstat";

@@ -41,6 +41,7 @@ class RealKernel : public Kernel {
   SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
   int processors() override;
   int thread_id() override;
+  SysResult set_batch_scheduling() override;
   SysResult run_delay(int thread, std::int64_t* nanoseconds) override;
   SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
   SysResult join_thread(std::uint64_t id) override;

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -179,6 +180,27 @@ TEST_F(RealKernelTest, AThreadHasItsNameCutAndTheSignalsBlocked) {
   sigset_t own;
   ::pthread_sigmask(SIG_BLOCK, nullptr, &own);
   EXPECT_EQ(::sigismember(&own, SIGTERM), 0);
+}
+
+TEST_F(RealKernelTest, BatchSchedulingIsForTheThreadThatAsks) {
+  if (::sched_getscheduler(0) != SCHED_OTHER) GTEST_SKIP() << "another policy is left as it is";
+  int policy[2] = {-1, -1};
+  std::uint64_t id = 0;
+  ASSERT_TRUE(kernel_
+                  .start_thread(
+                      "batch",
+                      [&] {
+                        EXPECT_TRUE(kernel_.set_batch_scheduling().ok());
+                        policy[0] = ::sched_getscheduler(0);
+                        EXPECT_TRUE(kernel_.set_batch_scheduling().ok());  // again
+                        policy[1] = ::sched_getscheduler(0);
+                      },
+                      &id)
+                  .ok());
+  ASSERT_TRUE(kernel_.join_thread(id).ok());
+  EXPECT_EQ(policy[0], SCHED_BATCH);
+  EXPECT_EQ(policy[1], SCHED_BATCH);
+  EXPECT_EQ(::sched_getscheduler(0), SCHED_OTHER);
 }
 
 TEST_F(RealKernelTest, TheBodyOfAThreadIsDestroyedBeforeJoinReturns) {

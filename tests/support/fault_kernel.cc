@@ -294,6 +294,16 @@ SysResult FaultKernel::unpark(const std::atomic<std::uint32_t>& word, int count)
   return pass(KernelCall::kUnpark, -1, [&] { return inner_.unpark(word, count); });
 }
 
+int FaultKernel::thread_id() {
+  Call call{.kind = KernelCall::kThreadId, .fd = -1};
+  (void)enter(call);
+  return inner_.thread_id();
+}
+
+SysResult FaultKernel::set_batch_scheduling() {
+  return pass(KernelCall::kSetScheduler, -1, [&] { return inner_.set_batch_scheduling(); });
+}
+
 SysResult FaultKernel::start_thread(const char* name, std::function<void()> body,
                                     std::uint64_t* id) {
   const auto begin = [this] {

@@ -116,7 +116,8 @@ class FaultKernel : public Kernel {
   SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
   // As many as the test wants, so that it does the same on every machine.
   int processors() override { return processors_ > 0 ? processors_ : inner_.processors(); }
-  int thread_id() override { return inner_.thread_id(); }
+  int thread_id() override;
+  SysResult set_batch_scheduling() override;
   // As a system that does not tell, so that only what a thread does decides.
   SysResult run_delay(int, std::int64_t*) override { return SysResult::from_errno(ENOENT); }
   void set_processors(int processors) { processors_ = processors; }

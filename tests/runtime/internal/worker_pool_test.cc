@@ -164,5 +164,26 @@ TEST_F(WorkerPoolTest, AWorkerThatCannotBeStartedIsAnErrorAndTheOthersEnd) {
   }
 }
 
+// With Dispatch::workers it would take the processor from those that it works for.
+TEST_F(WorkerPoolTest, APollThreadThatRunsNoCallbacksGivesWayToTheWorkers) {
+  kernel_.fail(KernelCall::kSetScheduler, EPERM);  // and does as well without
+  absl::Notification asked;
+  kernel_.before(KernelCall::kSetScheduler, [&](const FaultKernel::Call&) {
+    EXPECT_NE(this_thread.leads, nullptr);  // a poll thread
+    asked.Notify();
+  });
+  absl::Notification ran;
+  ASSERT_TRUE(core(Dispatch::workers).post([&] { ran.Notify(); }).ok());
+  asked.WaitForNotification();
+  ran.WaitForNotification();
+}
+
+TEST_F(WorkerPoolTest, APollThreadThatRunsCallbacksStaysAsItIs) {
+  absl::Notification ran;
+  ASSERT_TRUE(core(Dispatch::adaptive).post([&] { ran.Notify(); }).ok());
+  ran.WaitForNotification();
+  EXPECT_EQ(kernel_.calls(KernelCall::kSetScheduler), 0u);
+}
+
 }  // namespace
 }  // namespace epore::internal
