@@ -22,9 +22,9 @@ struct Participant {
   std::string_view contender;
   std::string_view name;
 };
-// Like beside like: one thread that does all, then threads that share.
+// epore as it is without flags, then threads that share, each beside its like.
 constexpr Participant kParticipants[] = {{"epoll", "epoll loop"},
-                                         {"epore:dispatch=poll_thread", "epore, poll_thread"},
+                                         {"epore", "epore"},
                                          {"asio", "Boost.Asio, 1 thread"},
                                          {"epore:dispatch=workers:workers=2", "epore, 2 workers"},
                                          {"asio:threads=2", "Boost.Asio, 2 threads"}};

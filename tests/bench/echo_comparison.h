@@ -20,7 +20,7 @@ struct EchoComparisonOptions {
 
 // Medians over the rounds of one server.
 struct EchoRow {
-  std::string name;     // "epoll loop", "epore, poll_thread", "Boost.Asio, 1 thread", ...
+  std::string name;     // "epoll loop", "epore", "Boost.Asio, 1 thread", ...
   std::string version;  // "1.38.2 (Boost 1.92.0)"
   std::string skipped;  // why there are no numbers ("built without Boost"); empty: there are
   double rate = 0;      // messages per second

@@ -21,7 +21,7 @@ TEST(EchoComparisonTest, HasARowForEachServerOrSaysWhyNot) {
   EXPECT_GE(comparison->rounds, 3);
   ASSERT_EQ(comparison->rows.size(), 5u);
   EXPECT_EQ(comparison->rows[0].name, "epoll loop");
-  EXPECT_EQ(comparison->rows[1].name, "epore, poll_thread");
+  EXPECT_EQ(comparison->rows[1].name, "epore");
   EXPECT_EQ(comparison->rows[2].name, "Boost.Asio, 1 thread");
   for (const EchoRow& row : comparison->rows) {
     if (!row.skipped.empty()) continue;
