@@ -43,8 +43,8 @@ class Output {
 // they send in it, so that an idle connection holds no buffer.
 struct IoBuffers {
   Output output;
-  // What is read at once is sent while it is in the cache, and before the peer's window has run out:
-  // with 64 KiB, 64 KiB messages one behind the other cost three times as much on loopback.
+  // What is read at once is sent while it is in the cache, and before the peer's window has run
+  // out: with 64 KiB, 64 KiB messages one behind the other cost three times as much on loopback.
   std::array<std::byte, 32 * 1024> read;
 };
 
