@@ -198,7 +198,7 @@ class AsioSide final : public MicroSide {
         const std::uint64_t deadline = due - scatter_.below(100'000);
         timer.expires_after(std::chrono::nanoseconds(deadline - now_ns()));
         timer.async_wait([&left, &done](const error_code&) {
-          if (left.one_less()) done.Notify();
+          if (left.one_less() == 0) done.Notify();
         });
       }
     });

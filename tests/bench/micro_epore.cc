@@ -112,7 +112,7 @@ class EporeSide final : public MicroSide {
     timers.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
       timers.push_back(runtime_.timer([&left, &done] {
-        if (left.one_less()) done.Notify();
+        if (left.one_less() == 0) done.Notify();
       }));
     }
     const std::uint64_t due = now_ns() + 20'000'000 + static_cast<std::uint64_t>(count) * 2'000;

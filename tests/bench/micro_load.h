@@ -2,6 +2,7 @@
 #define EPORE_TESTS_BENCH_MICRO_LOAD_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <latch>
 #include <thread>
@@ -26,13 +27,15 @@ class Scatter {
   std::uint32_t state_ = 1;
 };
 
+inline constexpr std::size_t kCacheLine = 64;
+
 // Counts closures that have run, on whatever threads.
 class Countdown {
  public:
   explicit Countdown(int count) : left_(count) {}
 
-  // True for the last one.
-  bool one_less() { return left_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+  // How many are left. 0: this was the last one.
+  int one_less() { return left_.fetch_sub(1, std::memory_order_acq_rel) - 1; }
   int left() const { return left_.load(std::memory_order_acquire); }
 
  private:
@@ -84,15 +87,22 @@ Stopwatch::Time run_burst_load(int count, int burst, Post post) {
 }
 
 // `threads` threads post `count` closures together, and give way while many are waiting, so that
-// the memory of a backlog is not what is measured.
+// the memory of a backlog is not what is measured. Nor is the counting: what those that post read
+// and what those that run write are cache lines of their own.
 template <typename Post>
 Stopwatch::Time run_thread_load(int threads, int count, Post post) {
-  constexpr int kBacklog = 4096;
-  constexpr int kBetweenLooks = 256;
+  static constexpr int kBacklog = 4096;
+  static constexpr int kBetweenLooks = 256;
   const int each = count / threads;
-  Countdown left(each * threads);
-  std::atomic<int> posted{0};
-  absl::Notification done;
+  struct Progress {
+    explicit Progress(int all) : left(all), blocks((all + kBetweenLooks - 1) / kBetweenLooks) {}
+
+    alignas(kCacheLine) Countdown left;
+    alignas(kCacheLine) Countdown blocks;  // of kBetweenLooks that have run, whichever they were
+    alignas(kCacheLine) std::atomic<int> posted{0};
+    alignas(kCacheLine) absl::Notification done;
+  } progress(each * threads);
+  const int blocks = progress.blocks.left();
   std::latch begin(threads + 1);
   std::vector<std::thread> all;
   for (int i = 0; i < threads; ++i) {
@@ -100,21 +110,20 @@ Stopwatch::Time run_thread_load(int threads, int count, Post post) {
       begin.arrive_and_wait();
       for (int j = 0; j < each; ++j) {
         if (j % kBetweenLooks == 0) {
-          posted.fetch_add(kBetweenLooks, std::memory_order_relaxed);
-          while (posted.load(std::memory_order_relaxed) - (each * threads - left.left()) >
-                 kBacklog) {
-            std::this_thread::yield();
-          }
+          const int posted = progress.posted.fetch_add(kBetweenLooks, std::memory_order_relaxed);
+          const auto run = [&] { return (blocks - progress.blocks.left()) * kBetweenLooks; };
+          while (posted - run() > kBacklog) std::this_thread::yield();
         }
-        post([&left, &done] {
-          if (left.one_less()) done.Notify();
+        post([&progress] {
+          if (progress.left.one_less() % kBetweenLooks != 0) return;
+          if (progress.blocks.one_less() == 0) progress.done.Notify();  // nobody uses it any more
         });
       }
     });
   }
   begin.arrive_and_wait();
   const Stopwatch watch;
-  done.WaitForNotification();
+  progress.done.WaitForNotification();
   const Stopwatch::Time time = watch.so_far();
   for (std::thread& thread : all) thread.join();
   return time;
