@@ -1,5 +1,6 @@
 #include "runtime/internal/node_cache.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -15,24 +16,31 @@ namespace epore::internal {
 namespace {
 
 constexpr std::uint32_t kMagazine = 64;  // nodes
-constexpr std::size_t kDepot = 64;       // magazines
+constexpr std::size_t kDepot = 64;       // magazines that are not empty, and as many that are
+constexpr std::uint32_t kAhead = 4;  // nodes: the way of a cache line takes as long as some posts
 
-struct Node {
-  Node* next;
+struct Magazine {
+  std::uint32_t used = 0;  // while it is not loaded
+  void* nodes[kMagazine];
 };
 
 constexpr std::align_val_t kAlignment{NodeCache::kNodeSize};
 
-Node* new_node() { return static_cast<Node*>(::operator new(NodeCache::kNodeSize, kAlignment)); }
+void* new_node() { return ::operator new(NodeCache::kNodeSize, kAlignment); }
 
 void delete_node(void* node) { ::operator delete(node, NodeCache::kNodeSize, kAlignment); }
 
-void free_all(Node* chain) {
-  while (chain != nullptr) {
-    delete_node(std::exchange(chain, chain->next));
-  }
+void empty(Magazine& magazine) {
+  while (magazine.used > 0) delete_node(magazine.nodes[--magazine.used]);
 }
 
+void delete_magazine(Magazine* magazine) {
+  if (magazine == nullptr) return;
+  empty(*magazine);
+  delete magazine;
+}
+
+// Magazines that no thread has: those with nodes, and as many empty ones at the most.
 class Depot {
  public:
   static Depot& get() {
@@ -40,48 +48,95 @@ class Depot {
     return depot;
   }
 
-  void give(Node* chain) {
-    if (chain == nullptr) return;
+  // Takes `given`, empty or null, for one that has nodes. Null, and not taken: there is none.
+  Magazine* take(Magazine* given) {
+    Magazine* taken = nullptr;
     {
       const absl::MutexLock lock(&mutex_);
-      if (chains_.size() < kDepot) {
-        chains_.push_back(chain);
-        return;
-      }
+      if (filled_.empty()) return nullptr;
+      taken = pop(filled_);
+      given = put(given);
     }
-    free_all(chain);
+    delete_magazine(given);
+    return taken;
   }
 
-  Node* take() {
-    const absl::MutexLock lock(&mutex_);
-    if (chains_.empty()) return nullptr;
-    Node* const chain = chains_.back();
-    chains_.pop_back();
-    return chain;
+  // Takes `given`, with nodes or null, for an empty one. Null, and taken: there is no memory.
+  Magazine* give(Magazine* given) {
+    {
+      const absl::MutexLock lock(&mutex_);
+      given = put(given);
+      if (given == nullptr && !empty_.empty()) return pop(empty_);
+    }
+    if (given == nullptr) return new (std::nothrow) Magazine;
+    empty(*given);
+    return given;
+  }
+
+  // Takes what a thread leaves.
+  void leave(Magazine* given) {
+    {
+      const absl::MutexLock lock(&mutex_);
+      given = put(given);
+    }
+    delete_magazine(given);
   }
 
  private:
-  Depot() { chains_.reserve(kDepot); }
+  using Magazines = std::vector<Magazine*>;
+
+  Depot() {
+    filled_.reserve(kDepot);
+    empty_.reserve(kDepot);
+  }
+
+  // What there is no room for is returned.
+  [[nodiscard]] Magazine* put(Magazine* given) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (given == nullptr) return nullptr;
+    Magazines& to = given->used != 0 ? filled_ : empty_;
+    if (to.size() == kDepot) return given;
+    to.push_back(given);
+    return nullptr;
+  }
+  static Magazine* pop(Magazines& from) {
+    Magazine* const last = from.back();
+    from.pop_back();
+    return last;
+  }
 
   absl::Mutex mutex_;
-  std::vector<Node*> chains_ ABSL_GUARDED_BY(mutex_);
+  Magazines filled_ ABSL_GUARDED_BY(mutex_);
+  Magazines empty_ ABSL_GUARDED_BY(mutex_);
 };
 
 // No constructor and no destructor, so that the fast path is an offset to a register. It begins as
-// if its magazine were full, so that the first call of either kind takes the slow path.
-struct Magazines {
-  Node* current;
-  std::uint32_t room;  // of `current`
-  Node* full;          // a whole one, or null
+// if its magazine were empty and full, so that the first call of either kind takes the slow path.
+struct Loaded {
+  void** nodes;        // of `magazine`
+  std::uint32_t used;  // of `magazine`
+  std::uint32_t room;
+  Magazine* magazine;  // or null
+  Magazine* spare;     // empty or full, or null
+
+  void load(Magazine* next) {
+    magazine = next;
+    nodes = next->nodes;
+    used = next->used;
+    room = kMagazine - used;
+  }
+  Magazine* unload() {
+    if (magazine != nullptr) magazine->used = used;
+    used = room = 0;
+    return std::exchange(magazine, nullptr);
+  }
 };
-constinit thread_local Magazines magazines = {};
+constinit thread_local Loaded loaded = {};
 
 // Made when a thread's first slow path names it; leaves the thread's nodes to others.
 struct Leaver {
   ~Leaver() {
-    Depot::get().give(std::exchange(magazines.current, nullptr));
-    Depot::get().give(std::exchange(magazines.full, nullptr));
-    magazines.room = 0;  // what is freed after this, by other destructors, takes the slow path
+    Depot::get().leave(loaded.unload());  // what is freed after this takes the slow path
+    Depot::get().leave(std::exchange(loaded.spare, nullptr));
     has_left = true;
   }
   static constinit thread_local bool has_left;
@@ -89,30 +144,35 @@ struct Leaver {
 constinit thread_local bool Leaver::has_left = false;
 thread_local Leaver leaver;
 
-Node* allocate_slowly() {
+bool is_empty(const Magazine* magazine) { return magazine == nullptr || magazine->used == 0; }
+
+void* allocate_slowly() {
   if (Leaver::has_left) return new_node();
   [[maybe_unused]] Leaver* const made = &leaver;
-  Node* chain = std::exchange(magazines.full, nullptr);
-  if (chain == nullptr) chain = Depot::get().take();
-  if (chain == nullptr) {
-    magazines.room = kMagazine;
-    return new_node();
+  if (is_empty(loaded.spare)) {
+    Magazine* const filled = Depot::get().take(loaded.spare);
+    if (filled == nullptr) return new_node();
+    loaded.spare = filled;
   }
-  // One that a thread has left when it ended may be shorter; it counts as whole until it is empty.
-  magazines.current = chain->next;
-  magazines.room = 1;
-  return chain;
+  Magazine* const emptied = loaded.unload();
+  loaded.load(loaded.spare);
+  loaded.spare = emptied;
+  ++loaded.room;
+  return loaded.nodes[--loaded.used];
 }
 
-void free_slowly(Node* node) {
+void free_slowly(void* node) {
   if (Leaver::has_left) return delete_node(node);
   [[maybe_unused]] Leaver* const made = &leaver;
-  if (magazines.current != nullptr) {
-    Depot::get().give(std::exchange(magazines.full, magazines.current));
+  if (loaded.spare == nullptr || loaded.spare->used != 0) {
+    loaded.spare = Depot::get().give(loaded.spare);
+    if (loaded.spare == nullptr) return delete_node(node);
   }
-  node->next = nullptr;
-  magazines.current = node;
-  magazines.room = kMagazine - 1;
+  Magazine* const filled = loaded.unload();
+  loaded.load(loaded.spare);
+  loaded.spare = filled;
+  --loaded.room;
+  loaded.nodes[loaded.used++] = node;
 }
 
 }  // namespace
@@ -120,23 +180,22 @@ void free_slowly(Node* node) {
 void* NodeCache::allocate(std::size_t size) {
   if (kHasAddressSanitizer || size > kNodeSize) [[unlikely]]
     return ::operator new(size);
-  Node* const node = magazines.current;
-  if (node == nullptr) return allocate_slowly();
-  magazines.current = node->next;
-  __builtin_prefetch(node->next, 1);  // another processor may have it still
-  ++magazines.room;
+  if (loaded.used == 0) [[unlikely]]
+    return allocate_slowly();
+  ++loaded.room;
+  void* const node = loaded.nodes[--loaded.used];
+  // Another processor may have it still.
+  __builtin_prefetch(loaded.nodes[std::max(loaded.used, kAhead) - kAhead], 1);
   return node;
 }
 
 void NodeCache::free(void* memory, std::size_t size) {
   if (kHasAddressSanitizer || size > kNodeSize) [[unlikely]]
     return ::operator delete(memory, size);
-  Node* const node = static_cast<Node*>(memory);
-  if (magazines.room == 0) [[unlikely]]
-    return free_slowly(node);
-  node->next = magazines.current;
-  magazines.current = node;
-  --magazines.room;
+  if (loaded.room == 0) [[unlikely]]
+    return free_slowly(memory);
+  --loaded.room;
+  loaded.nodes[loaded.used++] = memory;
 }
 
 }  // namespace epore::internal

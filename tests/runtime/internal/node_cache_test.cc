@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <latch>
 #include <set>
 #include <thread>
 #include <vector>
@@ -96,6 +97,36 @@ TEST_F(NodeCacheHeapTest, AThreadThatEndsLeavesItsNodesToOthers) {
   const ScopedHeapCount heap;
   for (int i = 0; i < 2000; ++i) std::thread(few).join();
   EXPECT_LT(heap.so_far().bytes, 100'000);
+}
+
+// A thread that ends may leave nodes to a depot that has no room for the magazine they are taken
+// for.
+TEST_F(NodeCacheHeapTest, TheMemoryOfMagazinesIsNotLost) {
+  constexpr std::size_t kThreads = 3;
+  constexpr std::size_t kEach = 3000;
+  const auto round = [] {
+    std::latch freed(kThreads);
+    std::latch end(1);
+    std::vector<std::thread> threads;
+    for (std::size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, nodes = allocate(kEach)] {
+        free(nodes);
+        freed.count_down();
+        end.wait();
+      });
+    }
+    freed.wait();
+    const std::vector<void*> those_of_the_depot = allocate(64 * 64);
+    end.count_down();
+    for (std::thread& thread : threads) thread.join();
+    const std::vector<void*> those_that_were_left = allocate(kThreads * 2 * 64);
+    free(those_of_the_depot);
+    free(those_that_were_left);
+  };
+  for (int i = 0; i < 3; ++i) round();
+  const ScopedHeapCount heap;
+  for (int i = 0; i < 50; ++i) round();
+  EXPECT_LT(heap.so_far().bytes, 50 * 500);
 }
 
 TEST(NodeCacheTest, ThreadsPassNodesAround) {
