@@ -13,9 +13,9 @@
 #include "runtime/internal/connector.h"
 #include "runtime/internal/core.h"
 #include "runtime/internal/listener_state.h"
+#include "runtime/internal/runtime_timer.h"
 #include "runtime/internal/signal_waiter.h"
 #include "runtime/internal/stream.h"
-#include "runtime/internal/timer_entry.h"
 
 namespace epore {
 
@@ -63,9 +63,8 @@ absl::Status Runtime::post(Closure closure) { return core_->post(std::move(closu
 
 Timer Runtime::timer(Closure callback) {
   if (core_->phase() >= Core::Phase::refusing) return Timer();
-  return Timer(Ref<internal::TimerEntry>::adopt(new internal::TimerEntry(
-      core_, core_->any_reactor(), Ref<internal::Stream>(),
-      [callback = std::move(callback)](Connection&) mutable { callback(); })));
+  return Timer(Ref<internal::TimerEntry>::adopt(
+      new internal::RuntimeTimer(core_, core_->any_reactor(), std::move(callback))));
 }
 
 Timer Runtime::post_after(absl::Duration delay, Closure closure) {

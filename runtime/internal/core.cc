@@ -63,10 +63,12 @@ absl::Status Core::start() {
   return absl::OkStatus();
 }
 
+bool Core::is_for_workers(const Slowness& slowness) const {
+  return options_.dispatch == Dispatch::workers || slowness.is_slow();
+}
+
 bool Core::offer(Ref<Runnable>& runnable) {
-  const bool is_for_workers = !runnable->is_pinned() && (options_.dispatch == Dispatch::workers ||
-                                                         slowness_of(*runnable).is_slow());
-  if (is_for_workers) {
+  if (!runnable->is_pinned() && is_for_workers(slowness_of(*runnable))) {
     RunQueue one;
     one.push(std::move(runnable));
     if (workers_.push(one)) return true;
@@ -75,6 +77,13 @@ bool Core::offer(Ref<Runnable>& runnable) {
   }
   Reactor& home = runnable->home();
   return home.submit(std::move(runnable));
+}
+
+bool Core::offer(std::unique_ptr<PostedClosure> closure) {
+  Reactor& home = any_reactor();
+  if (!is_for_workers(passing_)) return home.post(std::move(closure));
+  Ref<Runnable> run = Ref<Runnable>::adopt(new ClosureRun(home, std::move(closure)));
+  return offer(run);
 }
 
 void Core::schedule(Ref<Runnable> runnable) {
@@ -101,9 +110,8 @@ void Core::execute_claimed(Runnable& runnable) {
 absl::Status Core::post(absl::AnyInvocable<void()>&& closure) {
   if (!status_.ok()) return status_;
   if (phase() < Phase::refusing) {
-    auto posted = Ref<Runnable>::adopt(new PostedClosure(any_reactor(), std::move(closure)));
     counters_.add(Counter::posts);
-    if (offer(posted)) return absl::OkStatus();
+    if (offer(std::make_unique<PostedClosure>(std::move(closure)))) return absl::OkStatus();
   }
   return absl::FailedPreconditionError("post: the runtime is shut down");
 }

@@ -27,6 +27,7 @@
 namespace epore::internal {
 
 class Acceptor;
+struct PostedClosure;
 
 // What all parts of a runtime share. Handles keep it, so that a late call finds a core that says
 // "stopped" and not freed memory; its threads end with shutdown().
@@ -49,6 +50,16 @@ class Core final : public RefCounted {
   // Has it run soon if it is not queued or running already, and once more if it is running.
   void wake(Runnable& runnable) {
     if (runnable.word().wake()) schedule(Ref<Runnable>::share(&runnable));
+  }
+
+  // wake() with a reference that the caller gives away.
+  void wake(Ref<Runnable> runnable) {
+    if (runnable->word().wake()) schedule(std::move(runnable));
+  }
+
+  // wake() after a push to where its run looks, see DispatchWord.
+  void wake_pushed(Runnable& runnable) {
+    if (runnable.word().wake_pushed()) schedule(Ref<Runnable>::share(&runnable));
   }
 
   // Queues what a wake() of its word has claimed. At the very end, when the threads have gone, it
@@ -139,8 +150,11 @@ class Core final : public RefCounted {
   absl::Status start();
   void stop_threads();
 
-  // Hands it to those that run it. False, and not taken: they have gone.
+  // Hands it to those that run it. False: they have gone; the Runnable is not taken then, but the
+  // closure is destroyed.
   bool offer(Ref<Runnable>& runnable);
+  bool offer(std::unique_ptr<PostedClosure> closure);
+  bool is_for_workers(const Slowness& slowness) const;
   void report_exception(const absl::Status& thrown);
 
   // Constant after construction.

@@ -27,7 +27,7 @@ namespace epore::internal {
 //
 //   (1), (3) wake(): fetch_or(PENDING), acq_rel. The caller that turned 0 into 1, and nobody else,
 //            must put the Runnable into a queue.
-//   (2)      begin(): exchange(RUNNING), acq_rel, by the thread that took the queue entry.
+//   (2)      begin(): exchange(RUNNING), seq_cst, by the thread that took the queue entry.
 //   (6)      claim(): compare-exchange 0 -> RUNNING, acq_rel: wake() and begin() in one, for a
 //   thread
 //            that would run it at once anyway. Where it fails, the word is not idle and it is a
@@ -40,6 +40,11 @@ namespace epore::internal {
 // acquire; so begin() reads from that wake() or a later one in the same modification order (a
 // release sequence of read-modify-writes), and synchronises with it. end() releases and the next
 // begin() acquires: one run() sees all that the one before did, on whatever thread.
+//
+// wake_pushed() that finds PENDING changes nothing, so nothing of it is in the release sequence.
+// But only begin() clears PENDING, and its push, its load, begin() and run()'s look are
+// sequentially consistent, and the load reads what was there before begin(): push, load, begin(),
+// look is their order, so the look finds what was pushed.
 //
 // The race it was designed for, with a plain "is running" flag instead:
 //
@@ -56,6 +61,14 @@ class DispatchWord {
   // Asks for a run(). True: the caller must queue the Runnable.
   bool wake() { return word_.fetch_or(kPending, std::memory_order_acq_rel) == kIdle; }
 
+  // The same, after what there is to do was pushed in a sequentially consistent operation to where
+  // run() looks in another. Where a run() is to come anyway this only reads: the word stays in the
+  // caches of all who push meanwhile.
+  bool wake_pushed() { return !is_pending() && wake(); }
+
+  // Whether a run() is to begin that nobody has begun yet.
+  bool is_pending() const { return (word_.load(std::memory_order_seq_cst) & kPending) != 0; }
+
   enum class Claim { run, queue, none };
 
   // Asks for a run() on this thread. `run`: it is the caller's now, as after begin(). `queue`: the
@@ -70,7 +83,7 @@ class DispatchWord {
   }
 
   // Before run().
-  void begin() { word_.exchange(kRunning, std::memory_order_acq_rel); }
+  void begin() { word_.exchange(kRunning, std::memory_order_seq_cst); }
 
   // After run(). False: it was woken meanwhile, and the caller must queue it again.
   bool end() {

@@ -16,6 +16,7 @@
 #include "poll/sys/errno_status.h"
 #include "poll/sys/kernel.h"
 #include "runtime/internal/core.h"
+#include "runtime/internal/posted_closure.h"
 #include "runtime/internal/thread_context.h"
 
 namespace epore::internal {
@@ -68,9 +69,16 @@ Reactor::Reactor(Core& core, int index, Poll poll, Waker waker)
       watched_(absl::StrCat("epore-poll", index)),
       poll_(std::move(poll)),
       events_(core.options().events_per_poll),
+      closure_run_(make_closure_run()),
       timers_(core.kernel().now()) {}
 
-Reactor::~Reactor() = default;
+Reactor::~Reactor() {
+  DCHECK(posted_.empty());  // nobody posts to one that did not start, and others close it first
+}
+
+Ref<ClosureRun> Reactor::make_closure_run() {
+  return Ref<ClosureRun>::adopt(new ClosureRun(*this));
+}
 
 absl::Status Reactor::start() {
   const SysResult started = core_.kernel().start_thread(
@@ -97,6 +105,17 @@ bool Reactor::submit(Ref<Runnable>&& runnable) {
     return true;
   }
   if (!inbox_.push(std::move(runnable))) return false;
+  if (!wake_flag_.is_awake()) notify();
+  return true;
+}
+
+bool Reactor::post(std::unique_ptr<PostedClosure> closure) {
+  if (this_thread.leads == this) {
+    closures_.push(std::move(closure));
+    return true;
+  }
+  if (!posted_.push(closure.get())) return false;
+  (void)closure.release();
   if (!wake_flag_.is_awake()) notify();
   return true;
 }
@@ -134,7 +153,7 @@ void Reactor::loop() {
   this_thread.buffers = buffers.get();
   this_thread.watched = &watched_;
   watched_.set_id(core_.kernel().thread_id());
-  turn_began_ = this_thread.now = core_.kernel().now();
+  window_began_ = this_thread.now = core_.kernel().now();
   // Each event would wake it, to take the processor from the worker that the event is for, and find
   // one event. So it comes when the workers have no work, and finds many: a third of the cost of an
   // echo, where there is one processor. It does as well without.
@@ -155,11 +174,12 @@ bool Reactor::take_over(Lead::Ticket ticket) {
   WatchedThread* const before = leader_.exchange(this_thread.watched, std::memory_order_relaxed);
   this_thread.reactor = this_thread.leads = this;
   this_thread.now = core_.kernel().now();
-  turn_began_ = this_thread.now;  // the turn before says nothing about what runs cost
-  turn_runs_ = 0;
+  window_began_ = this_thread.now;  // the other thread's says nothing about what runs cost
+  window_runs_ = 0;
   if (Runnable* stuck = std::exchange(exposed_, nullptr); stuck != nullptr) {
     // From now on its slot may be reclaimed under its runner, which drops this reference.
     stuck->add_ref();
+    if (stuck == closure_run_.get()) closure_run_ = make_closure_run();
     before->stuck(name_of(ticket), Ref<Runnable>::share(stuck), this_thread.now);
     kept_.store(ticket, std::memory_order_release);
     keeps_.fetch_add(1, std::memory_order_release);
@@ -205,7 +225,7 @@ Reactor::Left Reactor::lead(bool is_home) {
       return Left::gave_back;
     }
     const bool is_stopping = is_home && stop_requested_.load(std::memory_order_acquire);
-    if (is_stopping && local_.empty() && inbox_.close()) return Left::ended;
+    if (is_stopping && !has_submitted() && posted_.close() && inbox_.close()) return Left::ended;
     CHECK_OK(poll_.poll(events_, is_stopping ? absl::ZeroDuration() : sleep));
     begin_turn();
   }
@@ -214,7 +234,8 @@ Reactor::Left Reactor::lead(bool is_home) {
 absl::Duration Reactor::time_to_sleep(bool is_home) {
   // Cleared before the queues are looked at: see WakeFlag.
   wake_flag_.allow();
-  const bool has_work = !local_.empty() || !inbox_.empty() || is_shutdown_asked() ||
+  const bool has_work = has_submitted() || !inbox_.empty() || !posted_.empty() ||
+                        is_shutdown_asked() ||
                         (!is_home && home_waits_.load(std::memory_order_acquire) == 1);
   if (has_work) return absl::ZeroDuration();
   const std::int64_t earliest = timers_.earliest();
@@ -225,8 +246,8 @@ absl::Duration Reactor::time_to_sleep(bool is_home) {
 void Reactor::begin_turn() {
   wake_flag_.awake();
   if (dispatch_ == Dispatch::adaptive) core_.watchdog().poke();
-  turn_began_ = this_thread.now = core_.kernel().now();
-  turn_runs_ = 0;
+  window_began_ = this_thread.now = core_.kernel().now();
+  window_runs_ = 0;
   next_event_ = 0;
   end_event_ = events_.size();
   core_.counters().add(Counter::polls);
@@ -242,9 +263,9 @@ bool Reactor::finish_turn() {
   } while (timers_.has_collected());
   if (!run_shared() || !shut_down_live()) return false;
   // Also of a single run, if it took sharing to make it one: what was too high must come down.
-  if (helpers_ > 0 && turn_runs_ > (has_offered_ ? 0 : 1)) estimate_cost(core_.kernel().now());
+  if (helpers_ > 0 && window_runs_ > (has_offered_ ? 0 : 1)) estimate_cost(core_.kernel().now());
   has_offered_ = false;
-  turn_runs_ = 0;
+  window_runs_ = 0;
   reclaim();
   return true;
 }
@@ -329,27 +350,36 @@ void Reactor::await_kept(Lead::Ticket ticket) {
 }
 
 bool Reactor::after_run() {
-  ++turn_runs_;
-  if (helpers_ == 0 || turn_runs_ % kRunsBetweenEstimates != 0) return true;
+  ++window_runs_;
+  if (helpers_ == 0 || window_runs_ % kRunsBetweenEstimates != 0) return true;
   estimate_cost(core_.kernel().now());
-  if (is_worth_sharing(end_event_ - next_event_ + local_.size())) share_out();
+  if (is_worth_sharing(end_event_ - next_event_ + local_.size() + closures_.size())) share_out();
   return true;
 }
 
-bool Reactor::run_submitted() {
+// True: there is something to run.
+bool Reactor::take_submitted() {
   inbox_.take(local_);
-  if (local_.empty()) return true;
-  if (is_worth_sharing(local_.size())) share_out();
+  closures_.append(posted_.take());
+  return has_submitted();
+}
+
+bool Reactor::run_submitted() {
+  if (!take_submitted()) return true;
+  if (is_worth_sharing(local_.size() + closures_.size())) share_out();
   // What these submit in their turn comes after them, and from some time on after the next poll.
   const std::int64_t end = this_thread.now + kBetweenPolls;
   for (int runs = 0, clock_at = kRunsBetweenClocks;;) {
+    for (std::size_t left = closures_.size(); left > 0 && !closures_.empty(); --left, ++runs) {
+      closure_run_->load(closures_.pop());
+      if (!run_claimed(*closure_run_)) return false;
+    }
     for (std::size_t left = local_.size(); left > 0 && !local_.empty(); --left, ++runs) {
       const Ref<Runnable> runnable = local_.pop();
       runnable->begin();
       if (!run_claimed(*runnable)) return false;
     }
-    inbox_.take(local_);
-    if (local_.empty() || runs >= kRunsBetweenPolls) return true;
+    if (!take_submitted() || runs >= kRunsBetweenPolls) return true;
     if (runs < clock_at) continue;
     if (core_.kernel().now() >= end) return true;
     clock_at = runs + kRunsBetweenClocks;
@@ -375,9 +405,10 @@ bool Reactor::is_worth_sharing(std::size_t runs) const {
 
 void Reactor::estimate_cost(std::int64_t now) {
   // The lower of two, as a thread loses its processor now and then, which says nothing of its runs.
-  const std::int64_t cost = (now - turn_began_) / turn_runs_;
+  const std::int64_t cost = (now - window_began_) / window_runs_;
   cost_ = std::min(cost, std::exchange(last_cost_, cost));
-  this_thread.now = now;
+  window_began_ = this_thread.now = now;
+  window_runs_ = 0;
 }
 
 // Leaves this thread its share of what is left of the turn, and gives the rest to the workers.
@@ -404,6 +435,9 @@ void Reactor::share_out() {
   for (std::size_t left = part(local_.size()); left > 0; --left) {
     Ref<Runnable> runnable = local_.pop();
     (runnable->is_pinned() ? local_ : batch_).push(std::move(runnable));
+  }
+  for (std::size_t left = part(closures_.size()); left > 0; --left) {
+    batch_.push(Ref<Runnable>::adopt(new ClosureRun(*this, closures_.pop())));
   }
   if (batch_.empty()) return;
   core_.counters().add(Counter::shared, batch_.size());

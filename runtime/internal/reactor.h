@@ -11,6 +11,7 @@
 #include "poll/events.h"
 #include "poll/poll.h"
 #include "poll/waker.h"
+#include "runtime/internal/handoff.h"
 #include "runtime/internal/lead.h"
 #include "runtime/internal/registration.h"
 #include "runtime/internal/retired_list.h"
@@ -23,7 +24,9 @@
 
 namespace epore::internal {
 
+class ClosureRun;
 class Core;
+struct PostedClosure;
 
 // A Poll, the thread that blocks in it, and the registrations and timers that it serves.
 //
@@ -48,6 +51,9 @@ class Reactor {
 
   // Any thread: has it run by the leader. False, and not taken: the poll thread has gone.
   [[nodiscard]] bool submit(Ref<Runnable>&& runnable);
+
+  // Any thread: the same for a closure. False, and destroyed: the poll thread has gone.
+  [[nodiscard]] bool post(std::unique_ptr<PostedClosure> closure);
 
   // Any thread: makes the leader look at its queues and timers.
   void notify();
@@ -100,6 +106,7 @@ class Reactor {
   std::uint64_t name_of(Lead::Ticket ticket) const {
     return ticket | (static_cast<std::uint64_t>(index_) + 1) << 48;
   }
+  Ref<ClosureRun> make_closure_run();
   void take_back();
   void give_back();
   absl::Duration time_to_sleep(bool is_home);
@@ -108,6 +115,8 @@ class Reactor {
   [[nodiscard]] bool finish_turn();
   [[nodiscard]] bool run_ready();
   [[nodiscard]] bool run_now(Registration& registration);
+  bool take_submitted();
+  bool has_submitted() const { return !local_.empty() || !closures_.empty(); }
   [[nodiscard]] bool run_submitted();
   [[nodiscard]] bool run_shared();
   [[nodiscard]] bool run_claimed(Runnable& runnable);
@@ -161,13 +170,15 @@ class Reactor {
   // The leader only.
   Poll poll_;
   Events events_;
-  std::size_t next_event_ = 0;   // of the turn; those before have been seen to
-  std::size_t end_event_ = 0;    // and those behind have been shared
-  RunQueue local_;               // submitted, or with budget left over
-  RunQueue batch_;               // for the workers
-  Runnable* exposed_ = nullptr;  // what it runs while its lead is exposed
-  std::int64_t turn_began_ = 0;
-  std::int64_t turn_runs_ = 0;
+  std::size_t next_event_ = 0;  // of the turn; those before have been seen to
+  std::size_t end_event_ = 0;   // and those behind have been shared
+  RunQueue local_;              // submitted, or with budget left over
+  HandoffList<PostedClosure> closures_;
+  Ref<ClosureRun> closure_run_;    // nobody else's; one that is stuck stays with its thread
+  RunQueue batch_;                 // for the workers
+  Runnable* exposed_ = nullptr;    // what it runs while its lead is exposed
+  std::int64_t window_began_ = 0;  // since the last estimate, or the turn's beginning
+  std::int64_t window_runs_ = 0;
   std::int64_t last_cost_ = 0;  // of a run, ns, as the last estimate has it
   std::int64_t cost_ = 0;       // what is counted with
   bool has_shared_ = false;     // some of it may still be there to be taken back
@@ -178,6 +189,7 @@ class Reactor {
   TimerQueue timers_;
   RetiredList retired_;
   Inbox inbox_;
+  Handoff<PostedClosure> posted_;
   WakeFlag wake_flag_;
 
   // Stored before a notify(), as what is pushed; loaded by the leader, after it allowed to be

@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_INTERNAL_REF_H_
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
 #include <utility>
 
@@ -54,6 +55,9 @@ class Ref {
     if (object_ != nullptr) object_->add_ref();
   }
   Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  template <typename Derived>
+  Ref(Ref<Derived>&& other) noexcept requires std::convertible_to<Derived*, T*>
+      : object_(other.release()) {}
   Ref& operator=(Ref other) noexcept {
     std::swap(object_, other.object_);
     return *this;

@@ -1,11 +1,9 @@
 #ifndef EPORE_RUNTIME_INTERNAL_RUN_QUEUE_H_
 #define EPORE_RUNTIME_INTERNAL_RUN_QUEUE_H_
 
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
-#include <utility>
 
+#include "runtime/internal/handoff.h"
 #include "runtime/internal/ref.h"
 #include "runtime/internal/runnable.h"
 
@@ -32,12 +30,17 @@ class RunQueue {
 
   // Moves all of `other` to the end.
   void append(RunQueue& other) {
-    if (other.empty()) return;
-    (tail_ != nullptr ? tail_->next_ : head_) = other.head_;
-    tail_ = other.tail_;
-    size_ += other.size_;
+    append({.first = other.head_, .last = other.tail_, .size = other.size_});
     other.head_ = other.tail_ = nullptr;
     other.size_ = 0;
+  }
+
+  // The same, from Handoff::take().
+  void append(Handoff<Runnable>::Chain chain) {
+    if (chain.size == 0) return;
+    (tail_ != nullptr ? tail_->next_ : head_) = chain.first;
+    tail_ = chain.last;
+    size_ += chain.size;
   }
 
   Ref<Runnable> pop() {
@@ -57,9 +60,7 @@ class RunQueue {
   std::size_t size_ = 0;
 };
 
-// What other threads hand to a poll thread: pushed by any, taken all at once by one, in the order
-// of the pushes. A Treiber stack that the taker reverses; as nothing is popped singly there is no
-// ABA. The taker closes it when it goes, so that nothing can lie there for ever.
+// What other threads hand to a poll thread.
 class Inbox {
  public:
   ~Inbox() {
@@ -68,55 +69,22 @@ class Inbox {
   }
 
   // False, and not taken: it is closed.
-  //
-  // Every push is in one release sequence, so that take() sees all of their writes. Sequentially
-  // consistent for the sake of WakeFlag::is_awake().
   [[nodiscard]] bool push(Ref<Runnable>&& runnable) {
-    Runnable* added = runnable.get();
-    Runnable* head = head_.load(std::memory_order_relaxed);
-    do {
-      if (head == closed()) return false;
-      added->next_ = head;
-    } while (!head_.compare_exchange_weak(head, added, std::memory_order_seq_cst,
-                                          std::memory_order_relaxed));
+    if (!pushed_.push(runnable.get())) return false;
     (void)runnable.release();
     return true;
   }
 
+  bool empty() const { return pushed_.empty(); }
+
+  // The taker: moves all to the end of `queue`.
+  void take(RunQueue& queue) { queue.append(pushed_.take()); }
+
   // The taker. False: there is something to take first.
-  bool close() {
-    Runnable* head = nullptr;
-    return head_.compare_exchange_strong(head, closed(), std::memory_order_acq_rel) ||
-           head == closed();
-  }
-
-  bool empty() const {
-    const Runnable* head = head_.load(std::memory_order_seq_cst);
-    return head == nullptr || head == closed();
-  }
-
-  // Moves all to the end of `queue`.
-  void take(RunQueue& queue) {
-    if (empty()) return;
-    Runnable* stack = head_.exchange(nullptr, std::memory_order_acq_rel);
-    Runnable* first = nullptr;
-    while (stack != nullptr) {
-      Runnable* next = stack->next_;
-      stack->next_ = first;
-      first = stack;
-      stack = next;
-    }
-    while (first != nullptr) {
-      Runnable* next = first->next_;
-      queue.push(Ref<Runnable>::adopt(first));
-      first = next;
-    }
-  }
+  bool close() { return pushed_.close(); }
 
  private:
-  static Runnable* closed() { return reinterpret_cast<Runnable*>(std::uintptr_t{1}); }
-
-  std::atomic<Runnable*> head_{nullptr};
+  Handoff<Runnable> pushed_;
 };
 
 }  // namespace epore::internal

@@ -19,7 +19,7 @@ class Runnable : public RefCounted {
   enum class Kind : std::uint8_t {
     lasting,  // a connection: how long it takes is known from the runs before
     passing,  // a timer's callback: known only from its like
-    once,     // a closure, the same, and nobody wakes it: it is queued when made, and runs once
+    closure,  // the same, and nobody wakes it or finds it without a reference
     pinned,   // runs no user code, and only on its reactor's leading thread
   };
 
@@ -34,30 +34,31 @@ class Runnable : public RefCounted {
   Reactor& home() const { return home_; }
   Kind kind() const { return kind_; }
   bool is_pinned() const { return kind_ == Kind::pinned; }
-  bool is_passing() const { return kind_ == Kind::passing || kind_ == Kind::once; }
+  bool is_passing() const { return kind_ == Kind::passing || kind_ == Kind::closure; }
   Slowness& slowness() { return slowness_; }
   DispatchWord& word() { return word_; }
 
   // As of all that is counted; but a closure nobody finds without a reference, so that the last one
   // is dropped without a locked instruction.
   void drop_ref() const {
-    if (kind_ == Kind::once && is_only_reference()) {
+    if (kind_ == Kind::closure && is_only_reference()) {
       delete this;
     } else {
       RefCounted::drop_ref();
     }
   }
 
-  // Around run(), by whoever took it from a queue. What runs once needs no word for that.
+  // Around run(), by whoever took it from a queue. A closure needs no word for that.
   void begin() {
-    if (kind_ != Kind::once) word_.begin();
+    if (kind_ != Kind::closure) word_.begin();
   }
   // False: it was woken meanwhile, and the caller must queue it again.
-  [[nodiscard]] bool end() { return kind_ == Kind::once || word_.end(); }
+  [[nodiscard]] bool end() { return kind_ == Kind::closure || word_.end(); }
 
  private:
   friend class RunQueue;
-  friend class Inbox;
+  template <typename>
+  friend class Handoff;
 
   // Small things first: they lie next to the count of references.
   DispatchWord word_;

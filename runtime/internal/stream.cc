@@ -33,14 +33,15 @@ Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
                std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
                const SocketAddress& peer)
     : Registration(home, Kind::lasting),
-      core_(std::move(core)),
-      limits_(std::move(limits)),
       id_(last_id.fetch_add(1, std::memory_order_relaxed) + 1),
       local_(local),
       peer_(peer),
+      limits_(std::move(limits)),
+      core_(std::move(core)),
       fd_(std::move(fd)) {}
 
-Stream::~Stream() = default;
+// What is left, if it never began, may still use any member.
+Stream::~Stream() { discard_mail(); }
 
 bool Stream::start(Connection::Callback first, bool is_registered) {
   is_in_queue_already_ = is_registered;
@@ -49,7 +50,7 @@ bool Stream::start(Connection::Callback first, bool is_registered) {
   // Before anybody can find it, so that it is the first whatever comes, a shutdown included.
   self_ = Connection(Ref<Stream>::share(this));
   auto call_first = [first = std::move(first)](Stream& stream) mutable { stream.call(first); };
-  mailbox_.push(new ActionMail<decltype(call_first)>(*this, std::move(call_first)));
+  mailbox_.push(std::make_unique<ActionMail<decltype(call_first)>>(*this, std::move(call_first)));
   if (!home().slots().acquire(*this)) {
     self_ = Connection();
     core_->end_activity();
@@ -121,21 +122,23 @@ absl::Status Stream::post(Connection::Callback closure) {
     return absl::FailedPreconditionError("Connection::post: the connection has ended");
   }
   core_->counters().add(Counter::posts);
-  mail([closure = std::move(closure)](Stream& stream) mutable { stream.call(closure); });
+  auto call = [closure = std::move(closure)](Stream& stream) mutable { stream.call(closure); };
+  static_assert(sizeof(ActionMail<decltype(call)>) <= NodeCache::kNodeSize, "it would allocate");
+  mail(std::move(call));
   return absl::OkStatus();
 }
 
 Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
   return Ref<TimerEntry>::adopt(
-      new TimerEntry(core_, home(), Ref<Stream>::share(this), std::move(callback)));
+      new ConnectionTimer(home(), Ref<Stream>::share(this), std::move(callback)));
 }
 
 std::string Stream::describe() const {
   return absl::StrCat("connection ", id_, " (peer ", peer_.get().to_string(), ")");
 }
 
-void Stream::timer_due(TimerEntry& entry) {
-  mail([timer = Ref<TimerEntry>::share(&entry)](Stream&) { timer->fire(); });
+void Stream::timer_due(Ref<ConnectionTimer> timer) {
+  mail([timer = std::move(timer)](Stream&) { timer->fire(); });
 }
 
 void Stream::shut_down(ShutdownStep step) {

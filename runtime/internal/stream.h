@@ -15,11 +15,11 @@
 #include "runtime/address.h"
 #include "runtime/connection.h"
 #include "runtime/internal/compact_address.h"
+#include "runtime/internal/connection_timer.h"
 #include "runtime/internal/core.h"
 #include "runtime/internal/guarded_call.h"
 #include "runtime/internal/mail.h"
 #include "runtime/internal/registration.h"
-#include "runtime/internal/timer_entry.h"
 #include "runtime/internal/timer_wheel.h"
 #include "runtime/internal/write_queue.h"
 #include "runtime/options.h"
@@ -81,7 +81,7 @@ class Stream final : public Registration, private TimerNode {
   SocketAddress peer_address() const { return peer_.get(); }
 
   // -- The poll thread. --
-  void timer_due(TimerEntry& entry);
+  void timer_due(Ref<ConnectionTimer> timer);
   void shut_down(ShutdownStep step) override;
 
   // -- The runner. --
@@ -100,7 +100,7 @@ class Stream final : public Registration, private TimerNode {
     absl::Status result = guarded_call(function, self_, std::forward<Arguments>(arguments)...);
     call_ = nullptr;
     if (!call.replacements.empty()) [[unlikely]]
-      deliver_all(call.replacements);
+      deliver(std::move(call.replacements));
     if (!result.ok()) [[unlikely]]
       exception(std::move(result));
   }
@@ -111,7 +111,7 @@ class Stream final : public Registration, private TimerNode {
   // A callback that is being called, and what replaces it when it returns.
   struct Call {
     const void* callback;
-    Mailbox replacements;
+    MailList replacements;
   };
 
   template <typename Action>
@@ -119,7 +119,7 @@ class Stream final : public Registration, private TimerNode {
   class BytesMail;
 
   bool is_runner() const;
-  void leave(Mail* mail);
+  void leave(std::unique_ptr<Mail> mail);
 
   // Calls action(Stream&) in order, by mail.
   template <typename Action>
@@ -154,7 +154,7 @@ class Stream final : public Registration, private TimerNode {
   // stream_run.cc
   void shut_down_now();
   void deliver_mail();
-  static void deliver_all(Mailbox& mailbox);
+  static void deliver(MailList list);
   void discard_mail();
   void register_fd();
   void read();
@@ -181,16 +181,14 @@ class Stream final : public Registration, private TimerNode {
   void arm_timeouts();
   void expired() override;  // TimerNode
 
-  // Constant after construction.
-  const Ref<Core> core_;
-  const std::shared_ptr<const StreamLimits> limits_;
-  const std::uint64_t id_;
+  // What other threads write lies apart from what a run needs for each closure: they take its cache
+  // line from the runner at every post.
+  Mailbox mailbox_;
+  std::atomic<std::size_t> queued_{0};  // in mail and in the queue
+  const std::uint64_t id_;              // what is const is read by any thread
   const CompactAddress local_;
   const CompactAddress peer_;
-
-  // Any thread.
-  std::atomic<std::size_t> queued_{0};  // in mail and in the queue
-  Mailbox mailbox_;
+  const std::shared_ptr<const StreamLimits> limits_;
   TimerList timers_;  // guarded by home().timer_lists()
   std::atomic<bool> is_open_{true};
   std::atomic<bool> can_send_{true};
@@ -212,6 +210,7 @@ class Stream final : public Registration, private TimerNode {
   bool wants_reset_ : 1 = false;
   bool is_write_blocked_ : 1 = false;  // until the next edge for writing
   std::uint8_t armed_directions_ = 0;  // engines without edges: what was asked for last
+  const Ref<Core> core_;
   Connection self_;  // what callbacks get; a reference to itself from start() to finish()
   std::uint64_t lingered_bytes_ = 0;
   std::int64_t last_activity_ = 0;

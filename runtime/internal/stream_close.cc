@@ -90,7 +90,7 @@ void Stream::finish() {
   phase_ = Phase::closed;
   has_ended_.store(true, std::memory_order_release);
   home().timers().cancel(*this);
-  const std::vector<Ref<TimerEntry>> timers = timers_.close(home().timer_lists());
+  const std::vector<Ref<ConnectionTimer>> timers = timers_.close(home().timer_lists());
   if (wants_reset_) {
     const linger reset = {1, 0};
     (void)core_->kernel().setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
@@ -110,7 +110,7 @@ void Stream::finish() {
   // What they captured may call this connection while it is destroyed.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
   if (auto closed = take(on_closed_)) call(*closed, end_);
-  for (const Ref<TimerEntry>& timer : timers) timer->drop_callback();
+  for (const Ref<ConnectionTimer>& timer : timers) timer->drop_callback();
   (void)take(on_data_);
   (void)take(on_read_closed_);
   (void)take(on_writable_);

@@ -24,22 +24,20 @@ class Stream::ActionMail final : public Mail {
 
 inline bool Stream::is_runner() const { return this_thread.current == this; }
 
-inline void Stream::leave(Mail* mail) {
-  if (has_ended_.load(std::memory_order_acquire)) {
-    delete mail;  // a run that is ending discards what comes between this check and the push
-    return;
-  }
+inline void Stream::leave(std::unique_ptr<Mail> mail) {
+  // A run that is ending discards what comes between this check and the push.
+  if (has_ended_.load(std::memory_order_acquire)) return;
   if (is_runner()) {
-    if (mailbox_.push_own(mail)) (void)word().wake();
+    if (mailbox_.push_own(std::move(mail))) (void)word().wake();
     return;
   }
-  mailbox_.push(mail);
-  core_->wake(*this);
+  mailbox_.push(std::move(mail));
+  core_->wake_pushed(*this);
 }
 
 template <typename Action>
 void Stream::mail(Action action) {
-  leave(new ActionMail<Action>(*this, std::move(action)));
+  leave(std::make_unique<ActionMail<Action>>(*this, std::move(action)));
 }
 
 template <typename Action>
@@ -74,7 +72,7 @@ void Stream::replace(Member Stream::*member, Member with, Target target) {
   if (!is_runner()) {
     mail(std::move(swap));
   } else if (call_ != nullptr && call_->callback == target(this->*member)) {
-    call_->replacements.push(new ActionMail<decltype(swap)>(*this, std::move(swap)));
+    call_->replacements.push(std::make_unique<ActionMail<decltype(swap)>>(*this, std::move(swap)));
   } else if (!has_ended_.load(std::memory_order_relaxed)) {
     swap(*this);
   }

@@ -60,23 +60,14 @@ void Stream::shut_down_now() {
 
 // All that is there, as a callback would overtake what its thread left before; but no more, for
 // those who go on leaving mail would keep everything else from its turn.
-void Stream::deliver_mail() {
-  (void)mailbox_.fetch();
-  while (Mail* const next = mailbox_.pop_fetched()) {
-    const std::unique_ptr<Mail> mail(next);
-    mail->deliver();
-  }
-}
+void Stream::deliver_mail() { deliver(mailbox_.take()); }
 
-void Stream::deliver_all(Mailbox& mailbox) {
-  while (Mail* mail = mailbox.pop()) {
-    mail->deliver();
-    delete mail;
-  }
+void Stream::deliver(MailList list) {
+  while (!list.empty()) list.pop()->deliver();
 }
 
 void Stream::discard_mail() {
-  while (Mail* mail = mailbox_.pop()) delete mail;
+  while (!mailbox_.empty()) (void)mailbox_.take();
 }
 
 void Stream::register_fd() {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -34,22 +35,21 @@ std::span<const std::byte> as_span(const std::string& text) {
 class Stream::BytesMail final : public Mail {
  public:
   BytesMail(Stream& stream, std::span<const std::byte> bytes)
-      : stream_(stream), bytes_(reinterpret_cast<const char*>(bytes.data()), bytes.size()) {}
+      : stream_(&stream), bytes_(reinterpret_cast<const char*>(bytes.data()), bytes.size()) {}
   ~BytesMail() override {
-    if (!is_delivered_) stream_.uncount(bytes_.size());
+    if (stream_ != nullptr) stream_->uncount(bytes_.size());
   }
   void deliver() override {
-    if (stream_.is_ending() || stream_.write_shut_) return;
-    is_delivered_ = true;
-    stream_.counted_ += bytes_.size();
-    stream_.put(as_span(bytes_));
-    stream_.recount();
+    if (stream_->is_ending() || stream_->write_shut_) return;
+    Stream& stream = *std::exchange(stream_, nullptr);
+    stream.counted_ += bytes_.size();
+    stream.put(as_span(bytes_));
+    stream.recount();
   }
 
  private:
-  Stream& stream_;
+  Stream* stream_;  // null: delivered
   const std::string bytes_;
-  bool is_delivered_ = false;
 };
 
 SendResult Stream::send(std::span<const std::byte> bytes) {
@@ -72,7 +72,8 @@ SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
     return over_cap(queued);
   }
   const SendResult result = mark(queued);  // before the mail, so that its run sees the mark
-  leave(new BytesMail(*this, bytes));
+  static_assert(sizeof(BytesMail) <= NodeCache::kNodeSize, "a send of few bytes would allocate");
+  leave(std::make_unique<BytesMail>(*this, bytes));
   return result;
 }
 

@@ -9,10 +9,22 @@
 
 namespace epore::internal {
 
+namespace {
+
+// Nodes are seldom in the cache when they are due, and nobody knows better than the queue which one
+// comes next: so many before, it is prefetched, with what a RuntimeTimer has around it.
+constexpr std::size_t kAhead = 8;
+
+void prefetch_around(const TimerNode* node) {
+  const char* const at = reinterpret_cast<const char*>(node);
+  for (const std::ptrdiff_t offset : {-32, 32, 95}) __builtin_prefetch(at + offset, 1);
+}
+
+}  // namespace
+
 TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
   absl::MutexLock lock(&mutex_);
   const State before = state_of(node);
-  node.is_due_ = false;
   node.interval_ = interval;
   if (deadline == kNever || is_closed_) {
     wheel_.remove(node);
@@ -27,14 +39,13 @@ TimerQueue::State TimerQueue::cancel(TimerNode& node) {
   absl::MutexLock lock(&mutex_);
   const State before = state_of(node);
   wheel_.remove(node);
-  node.is_due_ = false;
   return before;
 }
 
 TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
   absl::MutexLock lock(&mutex_);
-  if (!node.is_due_) return {false, false, false};
-  node.is_due_ = false;
+  if (state_of(node) != State::due) return {false, false, false};
+  wheel_.remove(node);
   if (node.interval_ == 0) return {true, false, false};
   // On the grid of the first deadline, leaving out the periods that have passed.
   const std::int64_t late = std::max<std::int64_t>(now - node.deadline_, 0);
@@ -58,13 +69,15 @@ void TimerQueue::collect(std::int64_t now) {
   expired_.clear();
   told_ = 0;
   wheel_.advance(now, expired_);
-  for (TimerNode* node : expired_) node->is_due_ = true;
   earliest_.store(wheel_.next_deadline(), std::memory_order_release);
 }
 
 void TimerQueue::tell(std::size_t at_most) {
   const std::size_t end = told_ + std::min(at_most, expired_.size() - told_);
-  while (told_ < end) expired_[told_++]->expired();
+  while (told_ < end) {
+    if (told_ + kAhead < expired_.size()) prefetch_around(expired_[told_ + kAhead]);
+    expired_[told_++]->expired();
+  }
 }
 
 std::size_t TimerQueue::expire(std::int64_t now) {
@@ -86,6 +99,7 @@ void TimerQueue::close() {
     is_closed_ = true;
     wheel_.advance(kNever - 1, dropped);
     earliest_.store(kNever, std::memory_order_release);
+    for (TimerNode* node : dropped) wheel_.remove(*node);
   }
   for (TimerNode* node : dropped) node->expired();
 }
@@ -99,7 +113,7 @@ bool TimerQueue::insert(TimerNode& node, std::int64_t deadline) {
 
 TimerQueue::State TimerQueue::state_of(const TimerNode& node) {
   if (node.slot_ >= 0) return State::armed;
-  return node.is_due_ ? State::due : State::idle;
+  return node.slot_ == TimerNode::kDue ? State::due : State::idle;
 }
 
 }  // namespace epore::internal

@@ -1,9 +1,12 @@
 #include "runtime/internal/timer_wheel.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 namespace epore::internal {
@@ -52,52 +55,83 @@ void TimerWheel::unlink(TimerNode& node) {
   (node.previous_ != nullptr ? node.previous_->next_ : slot.first) = node.next_;
   if (node.next_ != nullptr) node.next_->previous_ = node.previous_;
   if (slot.first == nullptr) {
-    slot = Slot();
-    occupied_[static_cast<std::size_t>(node.slot_ / kDigits)] &=
-        ~(std::uint64_t{1} << (node.slot_ % kDigits));
+    clear(node.slot_);
   } else if (node.deadline_ == slot.earliest) {
     slot.is_stale = true;
   }
 }
 
 bool TimerWheel::remove(TimerNode& node) {
-  if (node.slot_ < 0) return false;
+  if (node.slot_ < 0) {
+    node.slot_ = TimerNode::kOut;
+    return false;
+  }
   unlink(node);
-  node.slot_ = -1;
+  node.slot_ = TimerNode::kOut;
   --size_;
   return true;
 }
 
+void TimerWheel::clear(int index) {
+  slots_[static_cast<std::size_t>(index)] = Slot();
+  occupied_[static_cast<std::size_t>(index / kDigits)] &= ~(std::uint64_t{1} << (index % kDigits));
+}
+
 void TimerWheel::advance(std::int64_t now, std::vector<TimerNode*>& due) {
   const std::int64_t target = std::max(to_tick(now), tick_);
-  sorted_.clear();
-  later_.clear();
+  // First the slots, then the time, then the nodes: each is looked at once, and is due or finds its
+  // new slot.
+  opened_.clear();
   for (int index = first_slot(); index >= 0 && slot_start(index) <= target; index = first_slot()) {
+    opened_.push_back(slots_[static_cast<std::size_t>(index)].first);
+    clear(index);
+  }
+  tick_ = target;
+  sorted_.clear();
+  for (TimerNode* node : opened_) {
     const auto from = static_cast<std::ptrdiff_t>(sorted_.size());
-    Slot& slot = slots_[static_cast<std::size_t>(index)];
-    for (TimerNode* node = slot.first; node != nullptr;) {
-      TimerNode* next = node->next_;
-      node->slot_ = -1;
+    while (node != nullptr) {
+      TimerNode* const next = node->next_;
       if (node->deadline_ <= now) {
+        node->slot_ = TimerNode::kDue;
         sorted_.push_back({node->deadline_, node});
       } else {
-        later_.push_back(node);
+        link(*node);
       }
       node = next;
     }
-    slot = Slot();
-    occupied_[static_cast<std::size_t>(index / kDigits)] &=
-        ~(std::uint64_t{1} << (index % kDigits));
     std::reverse(sorted_.begin() + from, sorted_.end());  // a slot hangs the newest first
   }
-  const auto earlier = [](const Due& a, const Due& b) { return a.deadline < b.deadline; };
-  if (!std::is_sorted(sorted_.begin(), sorted_.end(), earlier)) {
-    std::sort(sorted_.begin(), sorted_.end(), earlier);
-  }
-  for (const Due& one : sorted_) due.push_back(one.node);
   size_ -= sorted_.size();
-  tick_ = target;
-  for (TimerNode* node : later_) link(*node);
+  sort_due();
+  for (const Due& one : sorted_) due.push_back(one.node);
+}
+
+// Where many are due they are due at about the same time, and are sorted by the digits of that.
+void TimerWheel::sort_due() {
+  constexpr std::size_t kMany = 256;
+  constexpr int kDigitBits = 11;
+  constexpr std::uint64_t kDigitEnd = std::uint64_t{1} << kDigitBits;
+  const auto earlier = [](const Due& a, const Due& b) { return a.deadline < b.deadline; };
+  if (std::is_sorted(sorted_.begin(), sorted_.end(), earlier)) return;
+  const auto [first, last] = std::minmax_element(sorted_.begin(), sorted_.end(), earlier);
+  const std::uint64_t base = static_cast<std::uint64_t>(first->deadline);
+  const std::uint64_t range = static_cast<std::uint64_t>(last->deadline) - base;
+  if (sorted_.size() < kMany || range >= kDigitEnd * kDigitEnd) {
+    std::sort(sorted_.begin(), sorted_.end(), earlier);
+    return;
+  }
+  scratch_.resize(sorted_.size());
+  for (int shift = 0; shift < 2 * kDigitBits; shift += kDigitBits) {
+    const auto digit = [&](const Due& due) {
+      return (static_cast<std::uint64_t>(due.deadline) - base) >> shift & (kDigitEnd - 1);
+    };
+    std::array<std::uint32_t, kDigitEnd> begin = {};
+    for (const Due& one : sorted_) ++begin[digit(one)];
+    std::exclusive_scan(begin.begin(), begin.end(), begin.begin(), std::uint32_t{0});
+    for (const Due& one : sorted_) scratch_[begin[digit(one)]++] = one;
+    sorted_.swap(scratch_);
+  }
 }
 
 std::int64_t TimerWheel::next_deadline() {

@@ -42,8 +42,10 @@ class TimerNode {
   TimerNode* next_ = nullptr;
   std::int64_t deadline_ = kNever;
   std::int64_t interval_ = 0;  // TimerQueue's: of a periodic one
-  std::int16_t slot_ = -1;     // in the wheel: level * 64 + digit
-  bool is_due_ = false;        // TimerQueue's: out of the wheel, its expiry not claimed yet
+  std::int16_t slot_ = kOut;   // in the wheel: level * 64 + digit
+
+  static constexpr std::int16_t kOut = -1;
+  static constexpr std::int16_t kDue = -2;  // taken out as due
 };
 
 // Timers by deadline: arming and cancelling cost the same however many there are, and deadlines
@@ -69,11 +71,11 @@ class TimerWheel {
   // until its old deadline is near: a timeout that every message puts off costs no more than this.
   void move(TimerNode& node, std::int64_t deadline);
 
-  // Takes it out; false if it was not in.
+  // Takes it out; false if it was not in, but then it is not kDue any more.
   bool remove(TimerNode& node);
 
   // Moves on to `now` (not before any earlier one) and appends the nodes with deadlines up to then
-  // to `due`, earliest first, equal ones in no particular order.
+  // to `due`, earliest first, equal ones in no particular order. They are out, and kDue.
   void advance(std::int64_t now, std::vector<TimerNode*>& due);
 
   // The earliest deadline, or kNever.
@@ -96,6 +98,8 @@ class TimerWheel {
   void link(TimerNode& node);
   void unlink(TimerNode& node);
   void refresh(int index);
+  void clear(int index);
+  void sort_due();
   int first_slot() const;                   // of the earliest non-empty slot, or -1
   std::int64_t slot_start(int slot) const;  // the first tick of a slot
 
@@ -111,7 +115,8 @@ class TimerWheel {
     TimerNode* node;
   };
   std::vector<Due> sorted_;
-  std::vector<TimerNode*> later_;
+  std::vector<Due> scratch_;
+  std::vector<TimerNode*> opened_;
 };
 
 }  // namespace epore::internal

@@ -31,7 +31,7 @@ namespace epore::internal {
 // - (b) is before it in the modification order, and (1) synchronises with it;
 // - (a') has read a 1 that was written before it, and so is before it in the order of all
 //   sequentially consistent operations, and so is (a), and (2) is after it. For that (a) must be a
-//   sequentially consistent read-modify-write, as a push to the inbox is. Other producers go to (b)
+//   sequentially consistent read-modify-write, as Handoff::push() is. Other producers go to (b)
 //   at once; (a') only saves them a write to a line that they all share.
 //
 // And there is such a (1), by what the producer has read:

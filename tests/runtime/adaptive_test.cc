@@ -274,6 +274,21 @@ TEST_F(AdaptiveTest, ClosuresThatBlockGoToWorkersFromThenOn) {
   done.Wait();
 }
 
+TEST_F(AdaptiveTest, AClosureThatIsStuckKeepsWhatItCapturedWhileOthersRunInItsReactor) {
+  Runtime runtime(options());
+  absl::Notification go_on, other_ran, destroyed;
+  std::shared_ptr<void> captured(nullptr, [&](void*) {
+    EXPECT_TRUE(go_on.HasBeenNotified());
+    destroyed.Notify();
+  });
+  ASSERT_TRUE(
+      runtime.post([&, captured = std::move(captured)] { go_on.WaitForNotification(); }).ok());
+  ASSERT_TRUE(runtime.post([&] { other_ran.Notify(); }).ok());
+  pass_time_until([&] { return other_ran.HasBeenNotified(); });
+  go_on.Notify();
+  destroyed.WaitForNotification();
+}
+
 // What holds for Dispatch::workers as well: there it is workers that are stuck.
 class SpareWorkersTest : public AdaptiveTest, public testing::WithParamInterface<Dispatch> {
  protected:

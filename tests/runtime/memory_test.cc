@@ -1,7 +1,9 @@
 // What a connection takes of memory, and what a message does not.
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -160,6 +162,33 @@ TEST_P(MemoryTest, NorDoesOneInAConnectionsOrder) {
                   ASSERT_TRUE(connection.post([closure](Connection&) mutable { closure(); }).ok());
                 }),
             0u);
+}
+
+TEST_P(MemoryTest, NorDoesASendOfAFewBytesFromAnotherThread) {
+  Runtime runtime(options());
+  absl::Notification connected;
+  Connection connection;
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
+    connection = c;
+    connected.Notify();
+  });
+  const Peer peer(listener.address());
+  connected.WaitForNotification();
+  const std::array<std::byte, 8> bytes = {};
+  const auto send_some = [&] {
+    constexpr int kSends = 100;
+    for (int i = 0; i < kSends; ++i) EXPECT_TRUE(connection.send(bytes).ok());
+    absl::Notification sent;
+    EXPECT_TRUE(connection.post([&](Connection&) { sent.Notify(); }).ok());
+    sent.WaitForNotification();
+  };
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+  for (int time = 0; time < kTimes; ++time) {
+    const ScopedHeapCount heap;
+    send_some();
+    least = std::min(least, heap.so_far().allocations);
+  }
+  EXPECT_EQ(least, 0u);
 }
 
 TEST_P(MemoryTest, AnEchoAllocatesNothing) {

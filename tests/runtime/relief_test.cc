@@ -138,5 +138,27 @@ TEST(ReliefTest, ATurnThatTookLongDoesNotMakeEveryLaterOneWorthSharing) {
   EXPECT_EQ(runtime.counters().shared, shared);
 }
 
+// Nor is the rest of that turn: what its first runs took says nothing about those that follow.
+TEST(ReliefTest, ARunThatTookLongDoesNotMakeTheRestOfItsTurnWorthSharing) {
+  ClockKernel kernel;
+  kernel.set_processors(2);
+  Runtime runtime(adaptive(kernel, 2, 0));
+  fence(runtime);
+  absl::Notification begun, posted, done;
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    begun.Notify();
+                    posted.WaitForNotification();
+                  })
+                  .ok());
+  begun.WaitForNotification();
+  ASSERT_TRUE(runtime.post([&] { kernel.advance(absl::Seconds(1)); }).ok());
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(runtime.post([] {}).ok());
+  ASSERT_TRUE(runtime.post([&] { done.Notify(); }).ok());
+  posted.Notify();
+  done.WaitForNotification();
+  EXPECT_EQ(runtime.counters().shared, 0u);
+}
+
 }  // namespace
 }  // namespace epore

@@ -355,6 +355,30 @@ TEST_P(TimerTest, F45ATimerMayOutliveItsRuntime) {
   EXPECT_TRUE(watched.expired());
 }
 
+TEST(TimerShutdownTest, ATimerThatIsDueWhenTheRuntimeEndsIsNotArmedAfterwards) {
+  ClockKernel clock;
+  RuntimeOptions options;
+  options.dispatch = Dispatch::poll_thread;
+  options.kernel = &clock;
+  Runtime runtime(options);
+  absl::Notification begun, goes_on;
+  Timer first = runtime.timer([&] {
+    begun.Notify();
+    goes_on.WaitForNotification();
+  });
+  Timer second = runtime.timer([] { ADD_FAILURE(); });
+  first.arm(absl::Seconds(1));
+  second.arm(absl::Seconds(1) + absl::Nanoseconds(1));
+  clock.advance(absl::Seconds(2));
+  begun.WaitForNotification();
+  EXPECT_TRUE(second.is_armed());
+  std::thread ends([&] { EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok()); });
+  while (runtime.post([] {}).ok()) std::this_thread::yield();  // until it refuses
+  goes_on.Notify();
+  ends.join();
+  EXPECT_FALSE(second.is_armed());
+}
+
 TEST_P(TimerTest, AfterTheShutdownTimersAreMadeThatDoNothing) {
   Runtime runtime(options());
   EXPECT_TRUE(runtime.shutdown().ok());

@@ -44,15 +44,30 @@ TEST(DispatchWordTest, AWakeDuringARunQueuesItOnceMore) {
   EXPECT_TRUE(word.end());
 }
 
-// A thread that brings work and wakes, one that brings some and runs it itself if nobody else has
-// it (a poll thread), and two that run what is queued. Each method of a word is one step: of
-// the two instructions of a failing end() the second is in a state that only end() leaves.
+TEST(DispatchWordTest, AWakeForWhatWasPushedIsOneUnlessARunIsToComeAnyway) {
+  DispatchWord word;
+  EXPECT_TRUE(word.wake_pushed());
+  EXPECT_TRUE(word.is_pending());
+  EXPECT_FALSE(word.wake_pushed());  // queued
+  word.begin();
+  EXPECT_FALSE(word.is_pending());
+  EXPECT_FALSE(word.wake_pushed());  // running: once more
+  EXPECT_TRUE(word.is_pending());
+  EXPECT_FALSE(word.wake_pushed());
+  EXPECT_FALSE(word.end());
+}
+
+// A thread that brings work and wakes; one that does so with wake_pushed(), in its two steps; one
+// that brings some and runs it itself if nobody else has it (a poll thread); and two that run what
+// is queued. Each method of a word is one step: of the two instructions of a failing end() the
+// second is in a state that only end() leaves.
 template <typename Word>
 class DispatchModel {
  public:
   std::vector<ModelThread> threads() {
     std::vector<ModelThread> threads;
     threads.push_back(waker());
+    threads.push_back(pusher());
     threads.push_back(poll_thread());
     threads.push_back(runner());
     threads.push_back(runner());
@@ -84,6 +99,18 @@ class DispatchModel {
     co_await step("wake again");
     if (word_.wake()) {
       co_await step("queue the other");
+      ++queued_;
+    }
+  }
+
+  ModelThread pusher() {
+    co_await step("push");
+    ++brought_;
+    co_await step("look whether a run is to come");
+    if (word_.is_pending()) co_return;
+    co_await step("wake for it");
+    if (word_.wake()) {
+      co_await step("queue what was pushed");
       ++queued_;
     }
   }
@@ -162,12 +189,19 @@ class RealWord {
     again_ = false;
     return is_idle;
   }
+  bool is_pending() const { return word_.is_pending(); }
+  bool is_busy() const { return is_busy_; }
   std::int64_t raw() const { return (is_busy_ ? 1 : 0) + (again_ ? 2 : 0); }
 
  private:
   bool is_busy_ = false;
   bool again_ = false;
   DispatchWord word_;
+};
+
+class WhereRunningIsPending : public RealWord {  // "it is running, and looks when it looks"
+ public:
+  bool is_pending() const { return is_busy(); }
 };
 
 // Mutants: what reactors without the fourth state do.
@@ -188,6 +222,7 @@ class WithoutRunningAgain {  // "it is running, so it will see"
     is_busy_ = false;
     return true;
   }
+  bool is_pending() const { return false; }
   std::int64_t raw() const { return is_busy_; }
 
  private:
@@ -200,6 +235,7 @@ class WithoutRunning {  // "it is not in the queue, so queue it"
   DispatchWord::Claim claim() { return wake_and_begin(*this, !is_queued_); }
   void begin() { is_queued_ = false; }
   bool end() { return true; }
+  bool is_pending() const { return false; }
   std::int64_t raw() const { return is_queued_; }
 
  private:
@@ -218,6 +254,7 @@ class WithoutQueued {  // every wake of one that does not run queues it
     is_running_ = false;
     return !std::exchange(again_, false);
   }
+  bool is_pending() const { return false; }
   std::int64_t raw() const { return (is_running_ ? 1 : 0) + (again_ ? 2 : 0); }
 
  private:
@@ -238,6 +275,10 @@ TEST(DispatchWordTest, NoInterleavingLosesAWakeOrRunsOrQueuesItTwice) {
 
 TEST(DispatchWordTest, TheExplorerFindsTheWakeThatAPlainFlagLoses) {
   EXPECT_EQ(explore<WithoutRunningAgain>().violation, "a wake was lost");
+}
+
+TEST(DispatchWordTest, TheExplorerFindsThePushThatARunHasOverlooked) {
+  EXPECT_EQ(explore<WhereRunningIsPending>().violation, "a wake was lost");
 }
 
 TEST(DispatchWordTest, TheExplorerFindsTheDoubleRunOfAWordThatForgetsWhoRuns) {

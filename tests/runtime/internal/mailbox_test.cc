@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "runtime/connection.h"
 #include "runtime/internal/mail.h"
 
 namespace epore::internal {
@@ -26,37 +25,37 @@ class NumberMail : public Mail {
 };
 
 int deliver_all(Mailbox& mailbox) {
-  Connection none;
   int count = 0;
-  while (const auto mail = std::unique_ptr<Mail>(mailbox.pop())) {
-    mail->deliver();
-    ++count;
-  }
+  for (MailList list = mailbox.take(); !list.empty(); ++count) list.pop()->deliver();
   return count;
 }
 
 TEST(MailboxTest, MailIsDeliveredInTheOrderOfThePushes) {
   Mailbox mailbox;
   std::vector<int> delivered;
-  EXPECT_EQ(mailbox.pop(), nullptr);
-  for (int i = 0; i < 3; ++i) mailbox.push(new NumberMail(delivered, i));
-  Connection none;
-  std::unique_ptr<Mail>(mailbox.pop())->deliver();
-  mailbox.push(new NumberMail(delivered, 3));  // behind those that were taken with the first
-  EXPECT_EQ(deliver_all(mailbox), 3);
+  const auto mail = [&](int number) { return std::make_unique<NumberMail>(delivered, number); };
+  EXPECT_TRUE(mailbox.take().empty());
+  for (int i = 0; i < 3; ++i) mailbox.push(mail(i));
+  MailList list = mailbox.take();
+  EXPECT_EQ(list.size(), 3u);
+  list.pop()->deliver();
+  mailbox.push(mail(3));  // behind those that were taken already
+  while (!list.empty()) list.pop()->deliver();
+  EXPECT_EQ(delivered, (std::vector<int>{0, 1, 2}));
+  EXPECT_EQ(deliver_all(mailbox), 1);
   EXPECT_EQ(delivered, (std::vector<int>{0, 1, 2, 3}));
 }
 
 TEST(MailboxTest, WhatTheRunnerLeavesForItselfComesInItsOrder) {
   Mailbox mailbox;
   std::vector<int> delivered;
-  const auto mail = [&](int number) { return new NumberMail(delivered, number); };
+  const auto mail = [&](int number) { return std::make_unique<NumberMail>(delivered, number); };
   mailbox.push(mail(0));
-  EXPECT_TRUE(mailbox.fetch());
-  std::unique_ptr<Mail>(mailbox.pop_fetched())->deliver();
+  MailList list = mailbox.take();
+  list.pop()->deliver();
   EXPECT_TRUE(mailbox.push_own(mail(1)));
   EXPECT_FALSE(mailbox.push_own(mail(2)));
-  EXPECT_EQ(mailbox.pop_fetched(), nullptr) << "for the next run";
+  EXPECT_TRUE(list.empty()) << "for the next run";
   mailbox.push(mail(3));  // its run is over, and the same thread leaves more
   EXPECT_FALSE(mailbox.empty());
   EXPECT_EQ(deliver_all(mailbox), 3);
@@ -65,16 +64,21 @@ TEST(MailboxTest, WhatTheRunnerLeavesForItselfComesInItsOrder) {
   EXPECT_FALSE(mailbox.empty());  // and destroyed with the box
 }
 
-TEST(MailboxTest, MailThatIsNeverDeliveredIsDestroyedWithTheBox) {
+TEST(MailboxTest, MailThatIsNeverDeliveredIsDestroyedWithWhatHoldsIt) {
   std::atomic<int> destroyed{0};
   std::vector<int> delivered;
+  const auto mail = [&](int number) {
+    return std::make_unique<NumberMail>(delivered, number, &destroyed);
+  };
   {
     Mailbox mailbox;
-    for (int i = 0; i < 3; ++i) mailbox.push(new NumberMail(delivered, i, &destroyed));
-    delete mailbox.pop();  // the others are in the runner's list now,
-    mailbox.push(new NumberMail(delivered, 3, &destroyed));  // and this one is not
+    for (int i = 0; i < 3; ++i) mailbox.push(mail(i));
+    { const MailList list = mailbox.take(); }
+    EXPECT_EQ(destroyed.load(), 3);
+    mailbox.push(mail(3));
+    (void)mailbox.push_own(mail(4));
   }
-  EXPECT_EQ(destroyed.load(), 4);
+  EXPECT_EQ(destroyed.load(), 5);
   EXPECT_TRUE(delivered.empty());
 }
 
@@ -87,7 +91,7 @@ TEST(MailboxTest, MailOfEachThreadIsDeliveredInItsOrder) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kEach; ++i) {
-        mailbox.push(new NumberMail(delivered[static_cast<std::size_t>(t)], i));
+        mailbox.push(std::make_unique<NumberMail>(delivered[static_cast<std::size_t>(t)], i));
       }
     });
   }

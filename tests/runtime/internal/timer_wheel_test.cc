@@ -78,6 +78,34 @@ TEST(TimerWheelTest, AClockThatStandsStillOrStepsBackDoesNoHarm) {
   EXPECT_EQ(advance(wheel, 1001 * kTick), (std::vector<TimerNode*>{&node}));
 }
 
+// Many are sorted in another way than a few, if they are not too far apart.
+TEST(TimerWheelTest, ManyThatAreDueTogetherComeEarliestFirst) {
+  constexpr std::size_t kNodes = 2000;
+  constexpr std::int64_t kNow = 5000 * kTick;
+  std::mt19937_64 random(1);
+  for (const std::int64_t range : {std::int64_t{3}, std::int64_t{2000}, (std::int64_t{1} << 22) - 1,
+                                   std::int64_t{1} << 22, 4000 * kTick}) {
+    for (const std::int64_t from : {std::int64_t{-1000}, std::int64_t{0}, kNow - range}) {
+      TimerWheel wheel(kNow);
+      std::vector<TestNode> nodes(kNodes);
+      std::vector<std::int64_t> deadlines = {from + range, from};  // the ends are there
+      while (deadlines.size() < kNodes) {
+        deadlines.push_back(
+            from + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(range + 1)));
+      }
+      std::map<TimerNode*, std::int64_t> deadline_of;
+      for (std::size_t i = 0; i < kNodes; ++i) {
+        wheel.insert(nodes[i], deadlines[i]);
+        deadline_of[&nodes[i]] = deadlines[i];
+      }
+      std::vector<std::int64_t> came;
+      for (TimerNode* node : advance(wheel, kNow)) came.push_back(deadline_of[node]);
+      std::sort(deadlines.begin(), deadlines.end());
+      EXPECT_EQ(came, deadlines) << range << " from " << from;
+    }
+  }
+}
+
 // F24: the wheel against the simplest thing that is right.
 class Comparison {
  public:
