@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "runtime/internal/listener_state.h"
 
 namespace epore {
@@ -18,6 +19,13 @@ std::vector<SocketAddress> Listener::addresses() const {
 
 SocketAddress Listener::address() const {
   return state_ != nullptr ? state_->addresses().front() : SocketAddress();
+}
+
+absl::Status Listener::status() const {
+  if (state_ == nullptr) {
+    return absl::FailedPreconditionError("Listener::status: this names no listener");
+  }
+  return state_->status();
 }
 
 void Listener::close() {

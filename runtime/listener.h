@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "runtime/address.h"
 
 namespace epore {
@@ -23,7 +24,7 @@ class ListenerState;
 //
 // When descriptors or memory run out it pauses, leaves clients in the backlog, and goes on when one
 // of the runtime's connections ends, at the latest after a backoff of 10 to 500 ms. Any other error
-// of accept(2) that is not a single connection's ends that socket, with a line in the log.
+// of accept(2) that is not a single connection's ends that socket: a line in the log, and status().
 //
 // Threads: every method from any.
 class Listener {
@@ -34,6 +35,11 @@ class Listener {
   // and an empty one if this names no listener.
   std::vector<SocketAddress> addresses() const;
   SocketAddress address() const;
+
+  // Ok, also while it pauses and after close(); FailedPrecondition if this names no listener. If
+  // one of its sockets has ended by itself, why: the others go on, and it takes close() and another
+  // Runtime::listen() to have that one back.
+  absl::Status status() const;
 
   // Accepts no more and closes the sockets, soon. Connections stay. Again: nothing.
   void close();

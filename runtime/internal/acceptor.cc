@@ -89,6 +89,12 @@ absl::Status Acceptor::begin() {
   return registered;
 }
 
+absl::Status Acceptor::status() const {
+  const int error = fatal_error_.load(std::memory_order_acquire);
+  if (error == 0) return absl::OkStatus();
+  return errno_status(error, absl::StrCat(describe(), " has ended: accept4"));
+}
+
 void Acceptor::close() {
   close_asked_.store(true, std::memory_order_release);
   core_->wake(*this);
@@ -143,8 +149,8 @@ void Acceptor::accept_ready() {
       pause(errno_status(result.error(), "accept4"));
       return;
     }
-    LOG(ERROR) << "epore: the listener on " << address_.to_string()
-               << " ends: " << errno_status(result.error(), "accept4").message();
+    fatal_error_.store(result.error(), std::memory_order_release);
+    LOG(ERROR) << "epore: " << status().message();
     end();
     return;
   }

@@ -51,6 +51,7 @@ class Acceptor final : public Registration, private TimerNode {
   absl::Status start();
 
   // Any thread.
+  absl::Status status() const;  // why it has ended, if it was not told to
   void close();
   void resume();
 
@@ -79,6 +80,7 @@ class Acceptor final : public Registration, private TimerNode {
   // Any thread, with release and before a wake(), which has them looked at once more.
   std::atomic<bool> close_asked_{false};
   std::atomic<bool> resume_asked_{false};
+  std::atomic<int> fatal_error_{0};  // the errno that ended it; release, acquire
 
   // The runner only.
   OwnedFd fd_;

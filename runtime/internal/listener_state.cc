@@ -141,6 +141,13 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   return state;
 }
 
+absl::Status ListenerState::status() const {
+  for (const Ref<Acceptor>& acceptor : acceptors_) {
+    if (absl::Status status = acceptor->status(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 void ListenerState::close() {
   for (const Ref<Acceptor>& acceptor : acceptors_) acceptor->close();
 }

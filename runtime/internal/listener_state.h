@@ -23,6 +23,7 @@ class ListenerState {
       const ListenOptions& options);
 
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
+  absl::Status status() const;
   void close();
 
  private:

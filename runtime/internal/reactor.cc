@@ -180,7 +180,7 @@ bool Reactor::take_over(Lead::Ticket ticket) {
     // From now on its slot may be reclaimed under its runner, which drops this reference.
     stuck->add_ref();
     if (stuck == closure_run_.get()) closure_run_ = make_closure_run();
-    before->stuck(name_of(ticket), Ref<Runnable>::share(stuck), this_thread.now);
+    before->stuck(name_of(ticket), stuck->describe(), this_thread.now);
     kept_.store(ticket, std::memory_order_release);
     keeps_.fetch_add(1, std::memory_order_release);
     (void)core_.kernel().unpark(keeps_, INT_MAX);

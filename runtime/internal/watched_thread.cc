@@ -19,43 +19,43 @@ std::string duration(std::int64_t nanoseconds) {
 
 }  // namespace
 
-void WatchedThread::stuck(std::uint64_t number, Ref<Runnable> runnable, std::int64_t since) {
+void WatchedThread::stuck(std::uint64_t number, std::string what, std::int64_t since) {
   absl::MutexLock lock(&mutex_);
   if (over_ == number || number_ == number) return;
   number_ = number;
-  std::swap(runnable_, runnable);  // no run is left there: over() took it
+  what_ = std::move(what);
   since_ = since;
   is_reported_ = false;
 }
 
 void WatchedThread::over(std::uint64_t number, std::int64_t now) {
-  Ref<Runnable> ended;
+  std::string ended;
   std::int64_t since = 0;
   {
     absl::MutexLock lock(&mutex_);
     over_ = number;
-    if (!runnable_ || number_ != number) return;
-    std::swap(ended, runnable_);
+    if (what_.empty() || number_ != number) return;
+    std::swap(ended, what_);
     since = since_;
     if (now - since < kBlocked || !(is_reported_ || may_log(now))) return;
   }
-  LOG(WARNING) << "epore: " << ended->describe() << " has held " << name_ << " for "
-               << duration(now - since) << "; callbacks must not block";
+  LOG(WARNING) << "epore: " << ended << " has held " << name_ << " for " << duration(now - since)
+               << "; callbacks must not block";
 }
 
 bool WatchedThread::report(std::int64_t now) {
-  Ref<Runnable> runnable;
+  std::string what;
   std::int64_t since = 0;
   {
     absl::MutexLock lock(&mutex_);
-    if (!runnable_ || is_reported_) return false;
+    if (what_.empty() || is_reported_) return false;
     if (now - since_ < kBlocked || !may_log(now)) return true;
     is_reported_ = true;
-    runnable = runnable_;
+    what = what_;
     since = since_;
   }
-  LOG(WARNING) << "epore: " << runnable->describe() << " is holding " << name_ << ", for "
-               << duration(now - since) << " by now; callbacks must not block";
+  LOG(WARNING) << "epore: " << what << " is holding " << name_ << ", for " << duration(now - since)
+               << " by now; callbacks must not block";
   return false;
 }
 

@@ -8,8 +8,6 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "runtime/internal/ref.h"
-#include "runtime/internal/runnable.h"
 
 namespace epore::internal {
 
@@ -32,8 +30,8 @@ class WatchedThread {
   void set_id(int id) { id_.store(id, std::memory_order_relaxed); }
   int id() const { return id_.load(std::memory_order_relaxed); }
 
-  // Another thread: this one has been in run `number` since `since`.
-  void stuck(std::uint64_t number, Ref<Runnable> runnable, std::int64_t since);
+  // Another thread: this one has been in run `number`, of `what`, since `since`.
+  void stuck(std::uint64_t number, std::string what, std::int64_t since);
 
   // This thread: the run is over.
   void over(std::uint64_t number, std::int64_t now);
@@ -50,7 +48,7 @@ class WatchedThread {
   absl::Mutex mutex_;
   std::uint64_t over_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t number_ ABSL_GUARDED_BY(mutex_) = 0;
-  Ref<Runnable> runnable_ ABSL_GUARDED_BY(mutex_);
+  std::string what_ ABSL_GUARDED_BY(mutex_);  // empty: it is not stuck, or is over
   std::int64_t since_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_reported_ ABSL_GUARDED_BY(mutex_) = false;
   std::int64_t last_log_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: never

@@ -185,8 +185,7 @@ bool WorkerPool::watch(std::int64_t now) {
         worker->seen_since = now;
       } else if (worker->is_busy && now - worker->seen_since >= WatchedThread::kBlocked) {
         set_busy(*worker, false);
-        worker->watched.stuck(worker->run, Ref<Runnable>::share(worker->running),
-                              worker->seen_since);
+        worker->watched.stuck(worker->run, worker->running->describe(), worker->seen_since);
       }
     }
     if (!reliefs_.empty() && !sleeping_.empty()) {

@@ -284,6 +284,11 @@ TEST_P(AcceptTest, AnErrorOfTheListenerItselfEndsIt) {
   clock_.fail(KernelCall::kAccept, EINVAL);
   Peer refused(bad.address());
   EXPECT_EQ(refused.end(), ECONNRESET) << "as its listening socket is closed";
+  const absl::Status why = bad.status();
+  EXPECT_TRUE(absl::StrContains(why.message(), bad.address().to_string())) << why;
+  EXPECT_TRUE(absl::StrContains(why.message(), "accept4: EINVAL")) << why;
+  EXPECT_TRUE(good.status().ok()) << good.status();
+  EXPECT_EQ(Listener().status().code(), absl::StatusCode::kFailedPrecondition);
   Peer peer(good.address());
   accepted.await(1);
   expect_served(peer);
