@@ -4,15 +4,20 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/hold.h"
 
 namespace epore {
 namespace {
@@ -503,6 +508,48 @@ TEST_P(CloseTest, NoSendRaisesSigpipe) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, CloseTest, testing::ValuesIn(all_modes()), mode_name);
+
+// What ended is freed by the poll thread, which is woken for so many.
+TEST(ReclaimTest, ConnectionsThatEndWhileThePollThreadSleepsWakeItOnceForSixtyFour) {
+  constexpr std::size_t kConnections = 64;
+  FaultKernel kernel;
+  RuntimeOptions options;
+  options.dispatch = Dispatch::workers;
+  options.kernel = &kernel;
+  Runtime runtime(options);
+  absl::Mutex mutex;
+  std::vector<Connection> connections;
+  std::size_t closed = 0;
+  const auto await = [&](auto is_so) {
+    absl::MutexLock lock(&mutex);
+    mutex.Await(absl::Condition(&is_so));
+  };
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
+    c.on_closed([&](Connection&, const absl::Status&) {
+      absl::MutexLock lock(&mutex);
+      ++closed;
+    });
+    absl::MutexLock lock(&mutex);
+    connections.push_back(c);
+  });
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (std::size_t i = 0; i < kConnections - 1; ++i) {
+    peers.push_back(std::make_unique<Peer>(listener.address()));
+  }
+  await([&] { return connections.size() == kConnections - 1; });
+  Hold asleep(kernel, KernelCall::kEpollWait, Hold::before);
+  peers.push_back(std::make_unique<Peer>(listener.address()));
+  await([&] { return connections.size() == kConnections; });
+  asleep.await();
+  const std::uint64_t wakes = runtime.counters().wakes;
+  for (std::size_t i = 0; i < kConnections; ++i) {
+    EXPECT_EQ(runtime.counters().wakes, wakes) << i;
+    connections[i].abort();
+    await([&] { return closed == i + 1; });
+  }
+  EXPECT_EQ(runtime.counters().wakes, wakes + 1);
+  asleep.release();
+}
 
 }  // namespace
 }  // namespace epore

@@ -259,5 +259,19 @@ TEST(PostWithoutRuntimeTest, ARuntimeThatCouldNotBeMadeSaysSo) {
   EXPECT_EQ(runtime.post([] { ADD_FAILURE(); }), runtime.status());
 }
 
+TEST(PostWithoutRuntimeTest, ACallbackThatThrowsWhereNoRuntimeIsHarmsNobody) {
+  RuntimeOptions options;
+  options.reactors = -1;
+  Runtime runtime(options);
+  int called = 0;
+  runtime.connect("127.0.0.1:1", [&](const absl::StatusOr<Connection>& connection) {
+    EXPECT_EQ(connection.status(), runtime.status());
+    ++called;
+    throw std::runtime_error("not connected");
+  });
+  EXPECT_EQ(called, 1);
+  EXPECT_EQ(runtime.counters().callback_exceptions, 1u);
+}
+
 }  // namespace
 }  // namespace epore
