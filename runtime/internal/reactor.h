@@ -96,6 +96,8 @@ class Reactor {
  private:
   Reactor(Core& core, int index, Poll poll, Waker waker);
 
+  static constexpr Token kWakeToken{~std::uint64_t{0}};  // the waker's
+
   enum class Left : std::uint8_t { relieved, gave_back, ended };
 
   void loop();

@@ -147,39 +147,28 @@ TEST_P(MemoryTest, APostOfASmallClosureAllocatesNothing) {
 }
 
 TEST_P(MemoryTest, NorDoesOneInAConnectionsOrder) {
+  Observer observer;
   Runtime runtime(options());
-  absl::Notification connected;
-  Connection connection;
-  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
-    connection = c;
-    connected.Notify();
-  });
-  const Peer peer(listener.address());
-  connected.WaitForNotification();
-  EXPECT_EQ(allocations_of_posts(
-                runtime,
-                [&](auto closure) {
-                  ASSERT_TRUE(connection.post([closure](Connection&) mutable { closure(); }).ok());
-                }),
-            0u);
+  Link link = open_link(runtime, observer);
+  EXPECT_EQ(
+      allocations_of_posts(
+          runtime,
+          [&](auto closure) {
+            ASSERT_TRUE(link.connection.post([closure](Connection&) mutable { closure(); }).ok());
+          }),
+      0u);
 }
 
 TEST_P(MemoryTest, NorDoesASendOfAFewBytesFromAnotherThread) {
+  Observer observer;
   Runtime runtime(options());
-  absl::Notification connected;
-  Connection connection;
-  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
-    connection = c;
-    connected.Notify();
-  });
-  const Peer peer(listener.address());
-  connected.WaitForNotification();
+  Link link = open_link(runtime, observer);
   const std::array<std::byte, 8> bytes = {};
   const auto send_some = [&] {
     constexpr int kSends = 100;
-    for (int i = 0; i < kSends; ++i) EXPECT_TRUE(connection.send(bytes).ok());
+    for (int i = 0; i < kSends; ++i) EXPECT_TRUE(link.connection.send(bytes).ok());
     absl::Notification sent;
-    EXPECT_TRUE(connection.post([&](Connection&) { sent.Notify(); }).ok());
+    EXPECT_TRUE(link.connection.post([&](Connection&) { sent.Notify(); }).ok());
     sent.WaitForNotification();
   };
   std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
@@ -271,18 +260,12 @@ class AllocationsOfCalls {
 };
 
 TEST_P(MemoryTest, NorDoesATimerOfAConnectionThatItsCallbackArmsAnew) {
+  Observer observer;
   Runtime runtime(options());
-  absl::Notification connected;
-  Connection connection;
-  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
-    connection = c;
-    connected.Notify();
-  });
-  const Peer peer(listener.address());
-  connected.WaitForNotification();
+  Link link = open_link(runtime, observer);
   AllocationsOfCalls allocations;
   Timer timer;
-  timer = connection.timer([&](Connection&) {
+  timer = link.connection.timer([&](Connection&) {
     if (allocations.next()) timer.arm(absl::ZeroDuration());
   });
   timer.arm(absl::ZeroDuration());
