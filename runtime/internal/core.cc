@@ -79,11 +79,13 @@ bool Core::offer(Ref<Runnable>& runnable) {
   return home.submit(std::move(runnable));
 }
 
-bool Core::offer(std::unique_ptr<PostedClosure> closure) {
+bool Core::offer(absl::AnyInvocable<void()>&& closure) {
   Reactor& home = any_reactor();
-  if (!is_for_workers(passing_)) return home.post(std::move(closure));
-  Ref<Runnable> run = Ref<Runnable>::adopt(new ClosureRun(home, std::move(closure)));
-  return offer(run);
+  if (!is_for_workers(passing_)) {
+    return home.post(std::make_unique<PostedClosure>(std::move(closure)));
+  }
+  Ref<Runnable> queued = Ref<Runnable>::adopt(new QueuedClosure(home, std::move(closure)));
+  return offer(queued);
 }
 
 void Core::schedule(Ref<Runnable> runnable) {
@@ -111,7 +113,7 @@ absl::Status Core::post(absl::AnyInvocable<void()>&& closure) {
   if (!status_.ok()) return status_;
   if (phase() < Phase::refusing) {
     counters_.add(Counter::posts);
-    if (offer(std::make_unique<PostedClosure>(std::move(closure)))) return absl::OkStatus();
+    if (offer(std::move(closure))) return absl::OkStatus();
   }
   return absl::FailedPreconditionError("post: the runtime is shut down");
 }

@@ -27,7 +27,6 @@
 namespace epore::internal {
 
 class Acceptor;
-struct PostedClosure;
 
 // What all parts of a runtime share. Handles keep it, so that a late call finds a core that says
 // "stopped" and not freed memory; its threads end with shutdown().
@@ -153,7 +152,7 @@ class Core final : public RefCounted {
   // Hands it to those that run it. False: they have gone; the Runnable is not taken then, but the
   // closure is destroyed.
   bool offer(Ref<Runnable>& runnable);
-  bool offer(std::unique_ptr<PostedClosure> closure);
+  bool offer(absl::AnyInvocable<void()>&& closure);
   bool is_for_workers(const Slowness& slowness) const;
   void report_exception(const absl::Status& thrown);
 

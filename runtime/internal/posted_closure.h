@@ -13,21 +13,17 @@
 
 namespace epore::internal {
 
-// A closure that is to run once, on its way.
+// A closure that was posted to a reactor's leader, on its way.
 struct PostedClosure final : HandoffNode<PostedClosure>, InNodeCache {
   explicit PostedClosure(absl::AnyInvocable<void()>&& c) : closure(std::move(c)) {}
 
   absl::AnyInvocable<void()> closure;
 };
 
-static_assert(sizeof(PostedClosure) <= NodeCache::kNodeSize, "a post would allocate");
-
-// Runs one. A leader has a single ClosureRun for all that it runs itself; what is handed over or
-// shared gets one each.
-class ClosureRun final : public Runnable, public InNodeCache {
+// Runs those, one after the other: a leader has a single one.
+class ClosureRun final : public Runnable {
  public:
-  explicit ClosureRun(Reactor& home, std::unique_ptr<PostedClosure> posted = nullptr)
-      : Runnable(home, Kind::closure), posted_(std::move(posted)) {}
+  explicit ClosureRun(Reactor& home) : Runnable(home, Kind::closure) {}
 
   void load(std::unique_ptr<PostedClosure> posted) { posted_ = std::move(posted); }
 
@@ -40,6 +36,25 @@ class ClosureRun final : public Runnable, public InNodeCache {
  private:
   std::unique_ptr<PostedClosure> posted_;
 };
+
+// A closure in the workers' queues: handed over, or shared by a leader.
+class QueuedClosure final : public Runnable, public InNodeCache {
+ public:
+  QueuedClosure(Reactor& home, absl::AnyInvocable<void()>&& closure)
+      : Runnable(home, Kind::closure), closure_(std::move(closure)) {}
+
+  void run() override {
+    home().core().call(closure_);
+    closure_ = nullptr;
+  }
+  std::string describe() const override { return "a posted closure"; }
+
+ private:
+  absl::AnyInvocable<void()> closure_;
+};
+
+static_assert(sizeof(PostedClosure) <= NodeCache::kNodeSize, "a post would allocate");
+static_assert(sizeof(QueuedClosure) <= NodeCache::kNodeSize, "a post would allocate");
 
 }  // namespace epore::internal
 

@@ -228,7 +228,8 @@ void Reactor::share_out() {
     (runnable->is_pinned() ? local_ : batch_).push(std::move(runnable));
   }
   for (std::size_t left = part(closures_.size()); left > 0; --left) {
-    batch_.push(Ref<Runnable>::adopt(new ClosureRun(*this, closures_.pop())));
+    batch_.push(
+        Ref<Runnable>::adopt(new QueuedClosure(*this, std::move(closures_.pop()->closure))));
   }
   if (batch_.empty()) return;
   core_.counters().add(Counter::shared, batch_.size());
