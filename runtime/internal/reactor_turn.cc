@@ -66,6 +66,8 @@ bool Reactor::run_ready() {
   bool is_leading = true;
   while (is_leading && next_event_ < end_event_) {
     const Event event = events_[next_event_++];
+    if (next_event_ + 1 < end_event_) slots_.prefetch_slot(events_[next_event_ + 1].token);
+    if (next_event_ < end_event_) slots_.prefetch_registration(events_[next_event_].token);
     if (event.token == kWakeToken) continue;
     ++count;
     Registration* registration = take_ready(event);

@@ -49,14 +49,23 @@ class SlotTable {
 
   // Poll thread only.
   Registration* find(Token token) const {
-    const auto slot = static_cast<std::uint32_t>(token.value >> 32);
     const auto generation = static_cast<std::uint32_t>(token.value);
-    if (slot >= kMaxSlots) return nullptr;
-    const Chunk* chunk = chunks_[slot / kChunk].load(std::memory_order_acquire);
-    if (chunk == nullptr) return nullptr;
-    const Slot& found = (*chunk)[slot % kChunk];
-    if (found.generation.load(std::memory_order_acquire) != generation) return nullptr;
-    return found.registration;
+    const Slot* found = slot_of(token);
+    if (found == nullptr) return nullptr;
+    if (found->generation.load(std::memory_order_acquire) != generation) return nullptr;
+    return found->registration;
+  }
+
+  // Poll thread only: for a find() that is to come, has its slot on the way to the cache, and when
+  // that is there, what is in it. Where there are many connections, and the kernel has its own part
+  // of each, neither is there otherwise.
+  void prefetch_slot(Token token) const {
+    if (const Slot* found = slot_of(token); found != nullptr) __builtin_prefetch(found);
+  }
+  void prefetch_registration(Token token) const {
+    const char* const begin = reinterpret_cast<const char*>(find(token));
+    if (begin == nullptr) return;
+    for (std::size_t i = 0; i < kPrefetched; i += 64) __builtin_prefetch(begin + i, 1);
   }
 
   // Poll thread only.
@@ -66,6 +75,7 @@ class SlotTable {
   std::vector<Ref<Registration>> live();
 
  private:
+  static constexpr std::size_t kPrefetched = 384;  // bytes: a connection
   static constexpr std::uint32_t kChunk = 1024;
   static constexpr std::uint32_t kMaxSlots = 4096 * kChunk;
 
@@ -75,6 +85,14 @@ class SlotTable {
     Registration* registration = nullptr;
   };
   using Chunk = std::array<Slot, kChunk>;
+
+  // Of a token that may be none of this table's: then null.
+  const Slot* slot_of(Token token) const {
+    const std::uint32_t index = index_of(token);
+    if (index >= kMaxSlots) return nullptr;
+    const Chunk* chunk = chunks_[index / kChunk].load(std::memory_order_acquire);
+    return chunk != nullptr ? &(*chunk)[index % kChunk] : nullptr;
+  }
 
   Slot& slot(std::uint32_t index) const {
     return (*chunks_[index / kChunk].load(std::memory_order_acquire))[index % kChunk];
