@@ -20,8 +20,8 @@ class Reactor;
 // - a worker that has been in one run for too long is blocked: it is named in the log, and a spare
 //   worker takes its place.
 //
-// It ticks slowly as long as no leader is ever stuck, and fast for a while after one was: where
-// there is one slow callback there are more.
+// It ticks slowly as long as no leader is ever stuck, slowest while none sleeps, and fast for a
+// while after one was stuck: where there is one slow callback there are more.
 //
 // Off when idle: after some ticks in which nothing ran it sleeps, until somebody who begins to work
 // pokes it. Whether a poke is needed is one load of a word that hardly ever changes:
@@ -69,6 +69,7 @@ class Watchdog {
   std::vector<Seen> seen_;  // of each reactor
   std::int64_t last_tick_ = 0;
   std::int64_t alert_until_ = 0;
+  bool naps_ = false;  // at the last tick: something has run since, and a poll thread sleeps
 
   std::uint64_t thread_ = 0;
   bool is_started_ = false;
