@@ -196,6 +196,31 @@ TEST_P(IdleTest, AConnectionThatWasPingedSinceCausesOneWakeupAndThatAtItsFirstDe
   for (Peer& peer : peers) EXPECT_EQ(peer.end(), 0);
 }
 
+// It looks more often where something runs now and then than where nothing does.
+TEST(WatchdogTickTest, ItIsShorterWhilePollThreadsSleepBetweenRuns) {
+  IdleKernel kernel;
+  RuntimeOptions options;
+  options.dispatch = Dispatch::adaptive;
+  options.workers = 2;
+  options.kernel = &kernel;
+  Runtime runtime(options);
+  (void)idle_watchdog(kernel);
+  const std::uint64_t sleeps = kernel.sleeps("epore-watchdog");
+  settle(kernel, runtime);  // which wakes it
+  kernel.await_sleeps("epore-watchdog", sleeps + 1);
+  const auto tick = [&] {
+    const std::uint64_t before = kernel.sleeps("epore-watchdog");
+    kernel.advance(kernel.timeout("epore-watchdog"));
+    kernel.await_sleeps("epore-watchdog", before + 1);
+    return kernel.timeout("epore-watchdog");
+  };
+  EXPECT_EQ(kernel.timeout("epore-watchdog"), absl::Milliseconds(8));
+  EXPECT_EQ(tick(), absl::Milliseconds(3)) << "closures have run, and the poll thread sleeps";
+  EXPECT_EQ(tick(), absl::Milliseconds(8)) << "nothing has run since";
+  settle(kernel, runtime);
+  EXPECT_EQ(tick(), absl::Milliseconds(3));
+}
+
 INSTANTIATE_TEST_SUITE_P(Epoll, IdleTest,
                          testing::Values(Mode{Dispatch::adaptive, "epoll"},
                                          Mode{Dispatch::poll_thread, "epoll"}),
