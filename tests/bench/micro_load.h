@@ -91,7 +91,7 @@ Stopwatch::Time run_burst_load(int count, int burst, Post post) {
 // and what those that run write are cache lines of their own.
 template <typename Post>
 Stopwatch::Time run_thread_load(int threads, int count, Post post) {
-  static constexpr int kBacklog = 4096;
+  static constexpr int kBacklog = 2048;
   static constexpr int kBetweenLooks = 256;
   const int each = count / threads;
   struct Progress {
