@@ -16,20 +16,18 @@
 namespace epore::internal {
 namespace {
 
-// A leader is suspect after one to two ticks, and stuck one alert tick later. Each costs a timer's
-// interrupt and two switches of threads, 5 to 20 us on a virtual machine.
-constexpr std::int64_t kCalmTick = 8'000'000;  // ns
-constexpr std::int64_t kNapTick =
-    3'000'000;  // ns, while poll threads sleep now and then: see below
-constexpr std::int64_t kAlertTick = 1'000'000;  // ns
-constexpr std::int64_t kAlert = 1'000'000'000;  // ns
+// In ns. A leader is suspect after one to two ticks, and stuck one alert tick later. Each costs a
+// timer's interrupt and two switches of threads, 5 to 20 us on a virtual machine.
+constexpr std::int64_t kCalmTick = 8'000'000;
+constexpr std::int64_t kAlertTick = 1'000'000;
+constexpr std::int64_t kAlert = 1'000'000'000;
 
-// A processor that has nothing to do stops its tick, unless a timer is due within a period of it (4
-// ms with CONFIG_HZ=250, see Documentation/timers/no_hz.rst), and starts it when there is something
-// to do. On a virtual machine each is an exit to its host: with a timer every 3 ms a message that
-// comes alone costs a quarter less. Where nobody sleeps there is nothing to gain, and the tick
-// costs more.
-static_assert(kNapTick < 4'000'000);
+// While poll threads sleep now and then. A processor that has nothing to do stops its own tick,
+// unless a timer is due within a period of it (4 ms with CONFIG_HZ=250, see
+// Documentation/timers/no_hz.rst), and starts it when there is something to do. On a virtual
+// machine each is an exit to its host: with a timer every 3 ms a message that comes alone costs a
+// quarter less. Where nobody sleeps there is nothing to gain, and the tick costs more.
+constexpr std::int64_t kNapTick = 3'000'000;
 
 // Then it is worth a wake to begin anew.
 constexpr int kIdleTicks = 4;
