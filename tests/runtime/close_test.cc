@@ -516,7 +516,6 @@ TEST(ReclaimTest, ConnectionsThatEndWhileThePollThreadSleepsWakeItOnceForSixtyFo
   RuntimeOptions options;
   options.dispatch = Dispatch::workers;
   options.kernel = &kernel;
-  Runtime runtime(options);
   absl::Mutex mutex;
   std::vector<Connection> connections;
   std::size_t closed = 0;
@@ -524,6 +523,7 @@ TEST(ReclaimTest, ConnectionsThatEndWhileThePollThreadSleepsWakeItOnceForSixtyFo
     absl::MutexLock lock(&mutex);
     mutex.Await(absl::Condition(&is_so));
   };
+  Runtime runtime(options);  // after what its callbacks use until it has ended
   const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
     c.on_closed([&](Connection&, const absl::Status&) {
       absl::MutexLock lock(&mutex);
@@ -533,18 +533,18 @@ TEST(ReclaimTest, ConnectionsThatEndWhileThePollThreadSleepsWakeItOnceForSixtyFo
     connections.push_back(c);
   });
   std::vector<std::unique_ptr<Peer>> peers;
-  for (std::size_t i = 0; i < kConnections - 1; ++i) {
+  for (std::size_t i = 0; i < kConnections; ++i) {
     peers.push_back(std::make_unique<Peer>(listener.address()));
   }
-  await([&] { return connections.size() == kConnections - 1; });
+  await([&] { return connections.size() == kConnections; });
+  const std::vector<Connection> aborted = connections;  // as one more is to come, now or at the end
   Hold asleep(kernel, KernelCall::kEpollWait, Hold::before);
   peers.push_back(std::make_unique<Peer>(listener.address()));
-  await([&] { return connections.size() == kConnections; });
   asleep.await();
   const std::uint64_t wakes = runtime.counters().wakes;
   for (std::size_t i = 0; i < kConnections; ++i) {
     EXPECT_EQ(runtime.counters().wakes, wakes) << i;
-    connections[i].abort();
+    Connection(aborted[i]).abort();
     await([&] { return closed == i + 1; });
   }
   EXPECT_EQ(runtime.counters().wakes, wakes + 1);
