@@ -105,7 +105,10 @@ void Acceptor::resume() {
   core_->wake(*this);
 }
 
-void Acceptor::expired() { resume(); }
+Ref<Runnable> Acceptor::expired() {
+  resume();
+  return {};
+}
 
 void Acceptor::run() {
   if (state_ == State::closed) return;

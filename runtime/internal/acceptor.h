@@ -14,7 +14,7 @@
 #include "runtime/connection.h"
 #include "runtime/internal/core.h"
 #include "runtime/internal/registration.h"
-#include "runtime/internal/timer_wheel.h"
+#include "runtime/internal/timer_node.h"
 
 namespace epore::internal {
 
@@ -69,7 +69,7 @@ class Acceptor final : public Registration, private TimerNode {
   void pause(const absl::Status& why);
   void go_on();
   void end();
-  void expired() override;  // TimerNode
+  Ref<Runnable> expired() override;  // TimerNode
 
   // Constant after construction.
   const Ref<Core> core_;

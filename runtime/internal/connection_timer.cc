@@ -6,6 +6,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "runtime/connection.h"
+#include "runtime/internal/core.h"
 #include "runtime/internal/stream.h"
 
 namespace epore::internal {
@@ -19,8 +20,14 @@ ConnectionTimer::ConnectionTimer(Reactor& home, Ref<Stream> stream, Callback cal
 
 ConnectionTimer::~ConnectionTimer() { stream_->timers().remove(*this, home().timer_lists()); }
 
-void ConnectionTimer::due(Ref<TimerEntry> self) {
-  stream_->timer_due(Ref<ConnectionTimer>::adopt(static_cast<ConnectionTimer*>(self.release())));
+Ref<Runnable> ConnectionTimer::expired() {
+  Ref<ConnectionTimer> self = Ref<ConnectionTimer>::adopt(this);  // the wheel's
+  if (home().core().phase() < Core::Phase::refusing) {
+    stream_->timer_due(std::move(self));
+  } else {
+    cancel();
+  }
+  return {};
 }
 
 void ConnectionTimer::fire() {

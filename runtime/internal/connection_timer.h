@@ -38,7 +38,7 @@ class ConnectionTimer final : public TimerEntry {
  private:
   friend class TimerList;
 
-  void due(Ref<TimerEntry> self) override;
+  Ref<Runnable> expired() override;
 
   const Ref<Stream> stream_;
   Callback callback_;

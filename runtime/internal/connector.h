@@ -19,7 +19,7 @@
 #include "runtime/connection.h"
 #include "runtime/internal/core.h"
 #include "runtime/internal/registration.h"
-#include "runtime/internal/timer_wheel.h"
+#include "runtime/internal/timer_node.h"
 #include "runtime/options.h"
 
 namespace epore::internal {
@@ -60,7 +60,7 @@ class Connector final : public Registration, private TimerNode {
   void drop_socket();
   void succeed();
   void finish(absl::Status error);
-  void expired() override;  // TimerNode
+  Ref<Runnable> expired() override;  // TimerNode
 
   // Constant after construction.
   const Ref<Core> core_;

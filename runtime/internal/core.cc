@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "poll/sys/real_kernel.h"
 #include "runtime/internal/acceptor.h"
+#include "runtime/internal/caught_exception.h"
 #include "runtime/internal/posted_closure.h"
 #include "runtime/internal/thread_context.h"
 
@@ -95,18 +96,6 @@ void Core::schedule(Ref<Runnable> runnable) {
 void Core::schedule(RunQueue& batch) {
   if (workers_.push(batch)) return;
   while (!batch.empty()) execute(*batch.pop());
-}
-
-void Core::execute(Runnable& runnable) {
-  runnable.begin();
-  execute_claimed(runnable);
-}
-
-void Core::execute_claimed(Runnable& runnable) {
-  Runnable* const before = std::exchange(this_thread.current, &runnable);
-  runnable.run();
-  this_thread.current = before;
-  if (!runnable.end()) schedule(Ref<Runnable>::share(&runnable));
 }
 
 absl::Status Core::post(absl::AnyInvocable<void()>&& closure) {
@@ -270,9 +259,9 @@ Counters Core::snapshot() {
   return counters;
 }
 
-void Core::report_exception(const absl::Status& thrown) {
+void Core::report_exception() {
   counters_.add(Counter::callback_exceptions);
-  LOG(ERROR) << "epore: " << thrown.message();
+  LOG(ERROR) << "epore: " << caught_exception().message();
 }
 
 }  // namespace epore::internal

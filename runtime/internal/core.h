@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -20,6 +21,7 @@
 #include "runtime/internal/resolver.h"
 #include "runtime/internal/run_queue.h"
 #include "runtime/internal/slowness.h"
+#include "runtime/internal/thread_context.h"
 #include "runtime/internal/watchdog.h"
 #include "runtime/internal/worker_pool.h"
 #include "runtime/options.h"
@@ -76,8 +78,24 @@ class Core final : public RefCounted {
   }
 
   // Runs what was queued, or claimed, on this thread; the caller keeps it alive.
-  void execute(Runnable& runnable);
-  void execute_claimed(Runnable& runnable);
+  void execute(Runnable& runnable) {
+    runnable.begin();
+    execute_claimed(runnable);
+  }
+  void execute_claimed(Runnable& runnable) {
+    run(runnable);
+    end(runnable);
+  }
+
+  // Its two steps.
+  void run(Runnable& runnable) {
+    Runnable* const before = std::exchange(this_thread.current, &runnable);
+    runnable.run();
+    this_thread.current = before;
+  }
+  void end(Runnable& runnable) {
+    if (!runnable.end()) schedule(Ref<Runnable>::share(&runnable));
+  }
 
   // What is known of how long it takes.
   Slowness& slowness_of(Runnable& runnable) {
@@ -154,7 +172,7 @@ class Core final : public RefCounted {
   bool offer(Ref<Runnable>& runnable);
   bool offer(absl::AnyInvocable<void()>&& closure);
   bool is_for_workers(const Slowness& slowness) const;
-  void report_exception(const absl::Status& thrown);
+  void report_exception();
 
   // Constant after construction.
   const RuntimeOptions options_;
@@ -185,17 +203,14 @@ class Core final : public RefCounted {
   std::vector<Ref<Acceptor>> paused_ ABSL_GUARDED_BY(paused_mutex_);
 };
 
-}  // namespace epore::internal
-
-#include "runtime/internal/guarded_call.h"
-
-namespace epore::internal {
-
 template <typename Function, typename... Arguments>
 void Core::call(Function& function, Arguments&&... arguments) {
   counters_.add(Counter::callbacks);
-  const absl::Status result = guarded_call(function, std::forward<Arguments>(arguments)...);
-  if (!result.ok()) report_exception(result);
+  try {
+    function(std::forward<Arguments>(arguments)...);
+  } catch (...) {
+    report_exception();
+  }
 }
 
 }  // namespace epore::internal

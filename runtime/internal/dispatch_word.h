@@ -32,6 +32,10 @@ namespace epore::internal {
 //   thread
 //            that would run it at once anyway. Where it fails, the word is not idle and it is a
 //            wake.
+//            claim_led() and end_led(), load and store, are the same for a timer, which only the
+//            thread that leads its reactor ever wakes: while that has it idle, or runs it itself
+//            and has not been relieved, nobody else writes the word. The lead orders what one
+//            leader did before the next (see Lead).
 //   (4), (5) end(): compare-exchange RUNNING -> 0, release; if that fails the word is
 //            running-again, becomes PENDING, and the caller must queue it again.
 //
@@ -81,6 +85,18 @@ class DispatchWord {
     }
     return wake() ? Claim::queue : Claim::none;
   }
+
+  // The same where none but the leader of its reactor ever wakes it, and calls this: true is `run`.
+  // While the word is idle nobody else changes it, so it needs no locked instruction.
+  [[nodiscard]] bool claim_led() {
+    if (word_.load(std::memory_order_acquire) != kIdle) return false;
+    word_.store(kRunning, std::memory_order_relaxed);
+    return true;
+  }
+
+  // After that run(), where it was the leader all along: nobody has woken it. (One that was
+  // relieved calls end().)
+  void end_led() { word_.store(kIdle, std::memory_order_release); }
 
   // Before run().
   void begin() { word_.exchange(kRunning, std::memory_order_seq_cst); }

@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "poll/sys/kernel.h"
-#include "runtime/internal/timer_wheel.h"
+#include "runtime/internal/timer_node.h"
 
 namespace epore::internal {
 

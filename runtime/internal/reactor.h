@@ -97,6 +97,7 @@ class Reactor {
   Reactor(Core& core, int index, Poll poll, Waker waker);
 
   static constexpr Token kWakeToken{~std::uint64_t{0}};  // the waker's
+  static constexpr Lead::Ticket kNoTicket = 0;           // tickets are odd
 
   enum class Left : std::uint8_t { relieved, gave_back, ended };
 
@@ -117,6 +118,10 @@ class Reactor {
   [[nodiscard]] bool finish_turn();
   [[nodiscard]] bool run_ready();
   [[nodiscard]] bool run_now(Registration& registration);
+  [[nodiscard]] bool run_due();
+  Lead::Ticket expose(Runnable& runnable);
+  [[nodiscard]] bool resume(Lead::Ticket ticket);
+  [[nodiscard]] bool run_timer(Runnable& timer, std::size_t count);
   bool take_submitted();
   bool has_submitted() const { return !local_.empty() || !closures_.empty(); }
   [[nodiscard]] bool run_submitted();

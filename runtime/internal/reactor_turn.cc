@@ -26,7 +26,7 @@ constexpr std::int64_t kBetweenPolls = 50'000;
 constexpr int kRunsBetweenPolls = 64;
 constexpr int kRunsBetweenClocks = 8;  // a clock costs half as much as a closure
 
-// So many timers that are due are woken before they run: while they are still in the cache.
+// After so many timers that are due, what was submitted has its turn.
 constexpr std::size_t kTimersAtOnce = 128;
 
 // A clock is read so often in a turn, for what its runs cost.
@@ -46,12 +46,7 @@ void Reactor::begin_turn() {
 }
 
 bool Reactor::finish_turn() {
-  if (!run_ready()) return false;
-  timers_.collect(this_thread.now);
-  do {
-    timers_.tell(kTimersAtOnce);
-    if (!run_submitted()) return false;
-  } while (timers_.has_collected());
+  if (!run_ready() || !run_due() || !run_submitted()) return false;
   if (!run_shared() || !shut_down_live()) return false;
   // Also of a single run, if it took sharing to make it one: what was too high must come down.
   if (helpers_ > 0 && window_runs_ > (has_offered_ ? 0 : 1)) estimate_cost(core_.kernel().now());
@@ -108,19 +103,63 @@ bool Reactor::run_now(Registration& registration) {
   return true;
 }
 
+bool Reactor::run_due() {
+  timers_.collect(this_thread.now);
+  for (std::size_t left = kTimersAtOnce; TimerNode* const node = timers_.pop();) {
+    const Ref<Runnable> timer = node->expired();
+    if (timer && !run_timer(*timer, std::min(left, timers_.collected() + 1))) return false;
+    if (--left > 0) continue;
+    if (!run_submitted()) return false;
+    left = kTimersAtOnce;
+  }
+  return true;
+}
+
+// Where the lead is never exposed, no ticket; else this thread leads no more until it resumes.
+inline Lead::Ticket Reactor::expose(Runnable& runnable) {
+  if (dispatch_ != Dispatch::adaptive) return kNoTicket;
+  exposed_ = &runnable;
+  this_thread.leads = nullptr;
+  return lead_.expose();
+}
+
+// False: it was relieved.
+inline bool Reactor::resume(Lead::Ticket ticket) {
+  if (ticket == kNoTicket) return true;
+  if (!lead_.take(ticket)) [[unlikely]]
+    return false;
+  this_thread.leads = this;
+  return true;
+}
+
+// One of `count` that are due. Not at once if others come before it, or it is for the workers, or
+// all are to be shared; or if it still runs.
+bool Reactor::run_timer(Runnable& timer, std::size_t count) {
+  if (!local_.empty() || dispatch_ == Dispatch::workers || core_.slowness_of(timer).is_slow() ||
+      is_worth_sharing(count) || !timer.word().claim_led()) {
+    core_.wake(timer);
+    return true;
+  }
+  const Lead::Ticket ticket = expose(timer);
+  core_.run(timer);
+  if (resume(ticket)) [[likely]] {
+    timer.word().end_led();
+    return after_run();
+  }
+  core_.end(timer);
+  was_relieved(timer, ticket);
+  return false;
+}
+
 bool Reactor::run_claimed(Runnable& runnable) {
-  if (dispatch_ != Dispatch::adaptive || runnable.is_pinned()) {
+  if (runnable.is_pinned()) {
     core_.execute_claimed(runnable);
     return true;
   }
-  exposed_ = &runnable;
-  this_thread.leads = nullptr;
-  const Lead::Ticket ticket = lead_.expose();
+  const Lead::Ticket ticket = expose(runnable);
   core_.execute_claimed(runnable);
-  if (lead_.take(ticket)) [[likely]] {
-    this_thread.leads = this;
+  if (resume(ticket)) [[likely]]
     return after_run();
-  }
   was_relieved(runnable, ticket);
   return false;
 }

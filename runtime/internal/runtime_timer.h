@@ -11,28 +11,36 @@
 namespace epore::internal {
 
 // A timer of no connection: runs as a Runnable of its own.
+//
+// Its reference to the core has no member, as home() leads there: a hundred thousand timers that
+// expire are as many pages of memory as they fill.
 class RuntimeTimer final : public TimerEntry {
  public:
   RuntimeTimer(Ref<Core> core, Reactor& home, absl::AnyInvocable<void()> callback)
-      : TimerEntry(home), core_(std::move(core)), callback_(std::move(callback)) {}
+      : TimerEntry(home), callback_(std::move(callback)) {
+    (void)core.release();
+  }
+  ~RuntimeTimer() override {
+    callback_ = nullptr;  // first, as it may still use the core
+    home().core().drop_ref();
+  }
 
   void run() override {
     // What expired before the shutdown may come to its run after it.
-    if (core_->phase() >= Core::Phase::refusing) {
+    if (home().core().phase() >= Core::Phase::refusing) {
       cancel();
       return;
     }
     if (!claim()) return;
-    core_->call(callback_);
+    home().core().call(callback_);
     // Nobody is left who could arm it again: what it captured is destroyed here, where a relief
     // comes if that takes long.
     if (is_only_reference()) callback_ = nullptr;
   }
 
  private:
-  void due(Ref<TimerEntry> self) override { core_->wake(std::move(self)); }
+  Ref<Runnable> expired() override { return Ref<RuntimeTimer>::adopt(this); }  // the wheel's
 
-  const Ref<Core> core_;
   absl::AnyInvocable<void()> callback_;
 };
 

@@ -14,13 +14,13 @@
 #include "poll/owned_fd.h"
 #include "runtime/address.h"
 #include "runtime/connection.h"
+#include "runtime/internal/caught_exception.h"
 #include "runtime/internal/compact_address.h"
 #include "runtime/internal/connection_timer.h"
 #include "runtime/internal/core.h"
-#include "runtime/internal/guarded_call.h"
 #include "runtime/internal/mail.h"
 #include "runtime/internal/registration.h"
-#include "runtime/internal/timer_wheel.h"
+#include "runtime/internal/timer_node.h"
 #include "runtime/internal/write_queue.h"
 #include "runtime/options.h"
 
@@ -97,12 +97,17 @@ class Stream final : public Registration, private TimerNode {
     core_->counters().add(Counter::callbacks);
     Call call{.callback = &function, .replacements = {}};
     call_ = &call;
-    absl::Status result = guarded_call(function, self_, std::forward<Arguments>(arguments)...);
+    absl::Status thrown;
+    try {
+      function(self_, std::forward<Arguments>(arguments)...);
+    } catch (...) {
+      thrown = caught_exception();
+    }
     call_ = nullptr;
     if (!call.replacements.empty()) [[unlikely]]
       deliver(std::move(call.replacements));
-    if (!result.ok()) [[unlikely]]
-      exception(std::move(result));
+    if (!thrown.ok()) [[unlikely]]
+      exception(std::move(thrown));
   }
 
  private:
@@ -179,7 +184,7 @@ class Stream final : public Registration, private TimerNode {
   void check_timeouts();
   std::int64_t next_timeout() const;
   void arm_timeouts();
-  void expired() override;  // TimerNode
+  Ref<Runnable> expired() override;  // TimerNode
 
   // What other threads write lies apart from what a run needs for each closure: they take its cache
   // line from the runner at every post.

@@ -120,9 +120,10 @@ void Stream::finish() {
   core_->end_activity();
 }
 
-void Stream::expired() {
+Ref<Runnable> Stream::expired() {
   timeout_expired_.store(true, std::memory_order_release);
   core_->wake(*this);
+  return {};
 }
 
 std::int64_t Stream::next_timeout() const {

@@ -36,24 +36,17 @@ bool TimerEntry::cancel() {
 
 bool TimerEntry::is_armed() { return home().timers().state(*this) != TimerQueue::State::idle; }
 
-void TimerEntry::expired() {
-  Ref<TimerEntry> self = Ref<TimerEntry>::adopt(this);  // the wheel's
-  if (home().core().phase() < Core::Phase::refusing) {
-    due(std::move(self));
-  } else {
-    cancel();
-  }
+bool TimerEntry::claim() {
+  // (If it is just getting a period or losing it, it is armed anew right after this anyway.)
+  const bool is_periodic = is_periodic_.load(std::memory_order_relaxed);
+  if (!(is_periodic ? claim_period() : home().timers().claim_once(*this))) return false;
+  home().core().counters().add(Counter::timers_fired);
+  return true;
 }
 
-bool TimerEntry::claim() {
-  Core& core = home().core();
-  // Without a period nobody asks for the time. (If it is just getting one or losing it, it is armed
-  // anew right after this anyway.)
-  const std::int64_t now =
-      is_periodic_.load(std::memory_order_relaxed) ? core.kernel().now() : this_thread.now;
-  const TimerQueue::Claimed claimed = home().timers().claim(*this, now);
+bool TimerEntry::claim_period() {
+  const TimerQueue::Claimed claimed = home().timers().claim(*this, home().core().kernel().now());
   if (claimed.is_earliest) home().notify();
-  if (claimed.was_due) core.counters().add(Counter::timers_fired);
   return claimed.was_due;
 }
 

@@ -7,7 +7,7 @@
 
 #include "runtime/internal/ref.h"
 #include "runtime/internal/runnable.h"
-#include "runtime/internal/timer_wheel.h"
+#include "runtime/internal/timer_node.h"
 
 namespace epore::internal {
 
@@ -24,9 +24,6 @@ class TimerEntry : public Runnable, private TimerNode {
  protected:
   explicit TimerEntry(Reactor& home) : Runnable(home, Kind::passing) {}
 
-  // Has the callback called where it belongs. On the poll thread.
-  virtual void due(Ref<TimerEntry> self) = 0;
-
   // Right before the callback is called: whether it is still due.
   bool claim();
 
@@ -35,8 +32,8 @@ class TimerEntry : public Runnable, private TimerNode {
   bool is_dead() const { return is_dead_.load(std::memory_order_acquire); }
 
  private:
-  void expired() override;
   void entered() override { add_ref(); }
+  bool claim_period();
   void set(std::int64_t deadline, std::int64_t interval);
 
   std::atomic<bool> is_dead_{false};

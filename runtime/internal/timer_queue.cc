@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "runtime/internal/runnable.h"
 
 namespace epore::internal {
 
@@ -17,19 +18,16 @@ constexpr std::size_t kAhead = 8;
 
 void prefetch_around(const TimerNode* node) {
   const char* const at = reinterpret_cast<const char*>(node);
-  for (const std::ptrdiff_t offset : {-32, 32, 95}) __builtin_prefetch(at + offset, 1);
+  for (const std::ptrdiff_t offset : {-32, 32, 79}) __builtin_prefetch(at + offset, 1);
 }
 
 }  // namespace
 
 TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
   absl::MutexLock lock(&mutex_);
-  const State before = state_of(node);
   node.interval_ = interval;
-  if (deadline == kNever || is_closed_) {
-    wheel_.remove(node);
-    return {before, false, false};
-  }
+  if (deadline == kNever || is_closed_) return {take_out(node), false, false};
+  const State before = state(node);
   if (before != State::armed) node.entered();
   const bool is_earliest = insert(node, deadline);
   return {before, true, is_earliest};
@@ -37,15 +35,12 @@ TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::i
 
 TimerQueue::State TimerQueue::cancel(TimerNode& node) {
   absl::MutexLock lock(&mutex_);
-  const State before = state_of(node);
-  wheel_.remove(node);
-  return before;
+  return take_out(node);
 }
 
 TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
   absl::MutexLock lock(&mutex_);
-  if (state_of(node) != State::due) return {false, false, false};
-  wheel_.remove(node);
+  if (!claim_once(node)) return {false, false, false};
   if (node.interval_ == 0) return {true, false, false};
   // On the grid of the first deadline, leaving out the periods that have passed.
   const std::int64_t late = std::max<std::int64_t>(now - node.deadline_, 0);
@@ -58,33 +53,25 @@ TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
   return {true, true, insert(node, next)};
 }
 
-TimerQueue::State TimerQueue::state(const TimerNode& node) {
-  absl::MutexLock lock(&mutex_);
-  return state_of(node);
+TimerQueue::State TimerQueue::state(const TimerNode& node) const {
+  const std::int16_t slot = node.slot_.load(std::memory_order_acquire);
+  if (slot >= 0) return State::armed;
+  return slot == TimerNode::kDue ? State::due : State::idle;
 }
 
 void TimerQueue::collect(std::int64_t now) {
-  if (has_collected() || now < earliest()) return;
+  if (collected() > 0 || now < earliest()) return;
   absl::MutexLock lock(&mutex_);
   expired_.clear();
-  told_ = 0;
+  popped_ = 0;
   wheel_.advance(now, expired_);
   earliest_.store(wheel_.next_deadline(), std::memory_order_release);
 }
 
-void TimerQueue::tell(std::size_t at_most) {
-  const std::size_t end = told_ + std::min(at_most, expired_.size() - told_);
-  while (told_ < end) {
-    if (told_ + kAhead < expired_.size()) prefetch_around(expired_[told_ + kAhead]);
-    expired_[told_++]->expired();
-  }
-}
-
-std::size_t TimerQueue::expire(std::int64_t now) {
-  collect(now);
-  const std::size_t count = expired_.size() - told_;
-  tell(count);
-  return count;
+TimerNode* TimerQueue::pop() {
+  if (collected() == 0) return nullptr;
+  if (collected() > kAhead) prefetch_around(expired_[popped_ + kAhead]);
+  return expired_[popped_++];
 }
 
 std::uint64_t TimerQueue::size() {
@@ -97,11 +84,10 @@ void TimerQueue::close() {
   {
     absl::MutexLock lock(&mutex_);
     is_closed_ = true;
-    wheel_.advance(kNever - 1, dropped);
+    wheel_.take_all(dropped);
     earliest_.store(kNever, std::memory_order_release);
-    for (TimerNode* node : dropped) wheel_.remove(*node);
   }
-  for (TimerNode* node : dropped) node->expired();
+  for (TimerNode* node : dropped) (void)node->expired();
 }
 
 bool TimerQueue::insert(TimerNode& node, std::int64_t deadline) {
@@ -111,9 +97,9 @@ bool TimerQueue::insert(TimerNode& node, std::int64_t deadline) {
   return true;
 }
 
-TimerQueue::State TimerQueue::state_of(const TimerNode& node) {
-  if (node.slot_ >= 0) return State::armed;
-  return node.slot_ == TimerNode::kDue ? State::due : State::idle;
+TimerQueue::State TimerQueue::take_out(TimerNode& node) {
+  if (wheel_.remove(node)) return State::armed;
+  return claim_once(node) ? State::due : State::idle;
 }
 
 }  // namespace epore::internal

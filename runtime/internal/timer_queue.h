@@ -22,6 +22,11 @@ namespace epore::internal {
 // decides the race between a callback that is about to start and a cancel: whoever has the lock
 // first wins. A periodic node is armed anew in the claim itself, so that a cancel during its
 // callback finds it armed.
+//
+// claim_once() has no lock, for it is called once for each timer that expires. All other changes
+// are made under it, so the only race is over a node that is due: claim_once() and cancel() change
+// it by a compare-exchange, and one of them fails. arm() just stores: either before the claim,
+// which finds it armed then, or after it, as if it had been called then.
 class TimerQueue {
  public:
   enum class State : std::uint8_t { idle, armed, due };
@@ -48,17 +53,21 @@ class TimerQueue {
   // Turns due into idle, or into armed for the first period that ends after `now`.
   [[nodiscard]] Claimed claim(TimerNode& node, std::int64_t now);
 
-  State state(const TimerNode& node);
+  // The same for a node without a period, without the lock. False: it was not due.
+  [[nodiscard]] bool claim_once(TimerNode& node) {
+    std::int16_t due = TimerNode::kDue;
+    return node.slot_.compare_exchange_strong(due, TimerNode::kOut, std::memory_order_acq_rel,
+                                              std::memory_order_acquire);
+  }
 
-  // The leader: takes out the nodes with deadlines up to `now`, if it has told all that it took out
-  // before. They must live until they are told, cancelled or not.
+  State state(const TimerNode& node) const;
+
+  // The leader: takes out the nodes with deadlines up to `now`, if it has popped all that it took
+  // out before. They must live until they are popped and told, cancelled or not.
   void collect(std::int64_t now);
-  // Calls expired() on the next `at_most` of them, earliest first.
-  void tell(std::size_t at_most);
-  bool has_collected() const { return told_ < expired_.size(); }
-
-  // Both, for all. Returns how many there were.
-  std::size_t expire(std::int64_t now);
+  // The next of them, earliest first, or null: the caller calls its expired().
+  TimerNode* pop();
+  std::size_t collected() const { return expired_.size() - popped_; }
 
   // At least as early as the earliest deadline. Read without the lock: whoever moves it forward
   // wakes the poll thread afterwards.
@@ -66,16 +75,17 @@ class TimerQueue {
 
   std::uint64_t size();
 
-  // For the end: takes all out, idle, calls expired() on them, and stays empty from now on.
+  // For the end: takes all out, idle, calls expired() on them, which returns nothing to run by
+  // then, and stays empty from now on.
   void close();
 
  private:
   bool insert(TimerNode& node, std::int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  static State state_of(const TimerNode& node);
+  State take_out(TimerNode& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<std::int64_t> earliest_{kNever};  // written under mutex_
   std::vector<TimerNode*> expired_;             // the leader only, as is
-  std::size_t told_ = 0;                        // the number of those that were told
+  std::size_t popped_ = 0;                      // the number of those that were popped
 
   absl::Mutex mutex_;
   TimerWheel wheel_ ABSL_GUARDED_BY(mutex_);

@@ -10,6 +10,29 @@
 #include <vector>
 
 namespace epore::internal {
+namespace {
+
+// So many nodes before it is looked at, one is prefetched.
+constexpr std::size_t kAhead = 8;
+
+// What is sorted, unless a deadline is older than this span, some seconds: a node's index, below
+// the ns from the span's beginning to its deadline. To look the deadlines up in the nodes would
+// cost a cache miss or two for each comparison.
+constexpr int kIndexBits = 32;
+constexpr std::int64_t kSpan = (std::int64_t{1} << 32) - 1;
+
+std::uint64_t key_of(std::int64_t deadline, std::int64_t oldest, std::size_t index) {
+  return (static_cast<std::uint64_t>(deadline) - static_cast<std::uint64_t>(oldest)) << kIndexBits |
+         index;
+}
+std::size_t index_of(std::uint64_t key) { return key & ((std::uint64_t{1} << kIndexBits) - 1); }
+
+// Of so many keys sorting by digits is faster.
+constexpr std::size_t kMany = 256;
+constexpr int kDigitBits = 11;
+constexpr std::uint64_t kDigitEnd = std::uint64_t{1} << kDigitBits;
+
+}  // namespace
 
 void TimerWheel::insert(TimerNode& node, std::int64_t deadline) {
   node.deadline_ = deadline;
@@ -18,14 +41,14 @@ void TimerWheel::insert(TimerNode& node, std::int64_t deadline) {
 }
 
 void TimerWheel::move(TimerNode& node, std::int64_t deadline) {
-  if (node.slot_ < 0) {
+  if (!node.is_in()) {
     insert(node, deadline);
   } else if (deadline < node.deadline_) {
     unlink(node);
     node.deadline_ = deadline;
     link(node);
   } else {
-    Slot& slot = slots_[static_cast<std::size_t>(node.slot_)];
+    Slot& slot = slots_[static_cast<std::size_t>(node.slot())];
     slot.is_stale |= node.deadline_ == slot.earliest;
     node.deadline_ = deadline;
   }
@@ -41,38 +64,32 @@ int TimerWheel::slot_of(std::int64_t deadline) const {
 void TimerWheel::link(TimerNode& node) {
   const int index = slot_of(node.deadline_);
   Slot& slot = slots_[static_cast<std::size_t>(index)];
-  node.slot_ = static_cast<std::int16_t>(index);
-  node.previous_ = nullptr;
-  node.next_ = slot.first;
-  if (slot.first != nullptr) slot.first->previous_ = &node;
-  slot.first = &node;
+  node.set_slot(static_cast<std::int16_t>(index));
+  slot.nodes.add(node, pool_);
   slot.earliest = std::min(slot.earliest, node.deadline_);
   occupied_[static_cast<std::size_t>(index / kDigits)] |= std::uint64_t{1} << (index % kDigits);
 }
 
 void TimerWheel::unlink(TimerNode& node) {
-  Slot& slot = slots_[static_cast<std::size_t>(node.slot_)];
-  (node.previous_ != nullptr ? node.previous_->next_ : slot.first) = node.next_;
-  if (node.next_ != nullptr) node.next_->previous_ = node.previous_;
-  if (slot.first == nullptr) {
-    clear(node.slot_);
+  Slot& slot = slots_[static_cast<std::size_t>(node.slot())];
+  slot.nodes.remove(node, pool_);
+  if (slot.nodes.empty()) {
+    close(node.slot());
   } else if (node.deadline_ == slot.earliest) {
     slot.is_stale = true;
   }
 }
 
 bool TimerWheel::remove(TimerNode& node) {
-  if (node.slot_ < 0) {
-    node.slot_ = TimerNode::kOut;
-    return false;
-  }
+  if (!node.is_in()) return false;
   unlink(node);
-  node.slot_ = TimerNode::kOut;
+  node.set_slot(TimerNode::kOut);
   --size_;
   return true;
 }
 
-void TimerWheel::clear(int index) {
+// An empty one.
+void TimerWheel::close(int index) {
   slots_[static_cast<std::size_t>(index)] = Slot();
   occupied_[static_cast<std::size_t>(index / kDigits)] &= ~(std::uint64_t{1} << (index % kDigits));
 }
@@ -81,64 +98,88 @@ void TimerWheel::advance(std::int64_t now, std::vector<TimerNode*>& due) {
   const std::int64_t target = std::max(to_tick(now), tick_);
   // First the slots, then the time, then the nodes: each is looked at once, and is due or finds its
   // new slot.
-  opened_.clear();
+  nodes_.clear();
   for (int index = first_slot(); index >= 0 && slot_start(index) <= target; index = first_slot()) {
-    opened_.push_back(slots_[static_cast<std::size_t>(index)].first);
-    clear(index);
+    const auto from = static_cast<std::ptrdiff_t>(nodes_.size());
+    slots_[static_cast<std::size_t>(index)].nodes.take(nodes_, pool_);
+    std::reverse(nodes_.begin() + from, nodes_.end());
+    close(index);
   }
   tick_ = target;
-  sorted_.clear();
-  for (TimerNode* node : opened_) {
-    const auto from = static_cast<std::ptrdiff_t>(sorted_.size());
-    while (node != nullptr) {
-      TimerNode* const next = node->next_;
-      if (node->deadline_ <= now) {
-        node->slot_ = TimerNode::kDue;
-        sorted_.push_back({node->deadline_, node});
-      } else {
-        link(*node);
-      }
-      node = next;
+  keys_.clear();
+  const std::int64_t oldest = now - kSpan;
+  bool has_older = false;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    prefetch(i + kAhead);
+    TimerNode& node = *nodes_[i];
+    if (node.deadline_ > now) {
+      link(node);
+      continue;
     }
-    std::reverse(sorted_.begin() + from, sorted_.end());  // a slot hangs the newest first
+    node.set_slot(TimerNode::kDue);
+    has_older |= node.deadline_ < oldest;
+    nodes_[keys_.size()] = &node;
+    keys_.push_back(key_of(node.deadline_, oldest, keys_.size()));
   }
-  size_ -= sorted_.size();
-  sort_due();
-  for (const Due& one : sorted_) due.push_back(one.node);
-}
-
-// Where many are due they are due at about the same time, and are sorted by the digits of that.
-void TimerWheel::sort_due() {
-  constexpr std::size_t kMany = 256;
-  constexpr int kDigitBits = 11;
-  constexpr std::uint64_t kDigitEnd = std::uint64_t{1} << kDigitBits;
-  const auto earlier = [](const Due& a, const Due& b) { return a.deadline < b.deadline; };
-  if (std::is_sorted(sorted_.begin(), sorted_.end(), earlier)) return;
-  const auto [first, last] = std::minmax_element(sorted_.begin(), sorted_.end(), earlier);
-  const std::uint64_t base = static_cast<std::uint64_t>(first->deadline);
-  const std::uint64_t range = static_cast<std::uint64_t>(last->deadline) - base;
-  if (sorted_.size() < kMany || range >= kDigitEnd * kDigitEnd) {
-    std::sort(sorted_.begin(), sorted_.end(), earlier);
+  nodes_.resize(keys_.size());
+  size_ -= nodes_.size();
+  if (has_older) {
+    std::sort(nodes_.begin(), nodes_.end(),
+              [](const TimerNode* a, const TimerNode* b) { return a->deadline_ < b->deadline_; });
+    due.insert(due.end(), nodes_.begin(), nodes_.end());
     return;
   }
-  scratch_.resize(sorted_.size());
-  for (int shift = 0; shift < 2 * kDigitBits; shift += kDigitBits) {
-    const auto digit = [&](const Due& due) {
-      return (static_cast<std::uint64_t>(due.deadline) - base) >> shift & (kDigitEnd - 1);
-    };
-    std::array<std::uint32_t, kDigitEnd> begin = {};
-    for (const Due& one : sorted_) ++begin[digit(one)];
-    std::exclusive_scan(begin.begin(), begin.end(), begin.begin(), std::uint32_t{0});
-    for (const Due& one : sorted_) scratch_[begin[digit(one)]++] = one;
-    sorted_.swap(scratch_);
+  sort_keys();
+  for (std::uint64_t key : keys_) due.push_back(nodes_[index_of(key)]);
+}
+
+void TimerWheel::take_all(std::vector<TimerNode*>& nodes) {
+  for (int index = first_slot(); index >= 0; index = first_slot()) {
+    slots_[static_cast<std::size_t>(index)].nodes.take(nodes, pool_);
+    close(index);
   }
+  for (TimerNode* node : nodes) node->set_slot(TimerNode::kOut);
+  size_ = 0;
+}
+
+void TimerWheel::prefetch(std::size_t index) const {
+  if (index < nodes_.size()) __builtin_prefetch(&nodes_[index]->deadline_, 1);
+}
+
+// Where many are due they are due at about the same time, and are sorted by the two digits of that.
+void TimerWheel::sort_keys() {
+  if (std::is_sorted(keys_.begin(), keys_.end())) return;
+  const auto [least, greatest] = std::minmax_element(keys_.begin(), keys_.end());
+  const std::uint64_t base = *least >> kIndexBits;
+  if (keys_.size() < kMany || (*greatest >> kIndexBits) - base >= kDigitEnd * kDigitEnd) {
+    std::sort(keys_.begin(), keys_.end());
+    return;
+  }
+  const auto low = [base](std::uint64_t key) {
+    return ((key >> kIndexBits) - base) & (kDigitEnd - 1);
+  };
+  const auto high = [base](std::uint64_t key) {
+    return ((key >> kIndexBits) - base) >> kDigitBits;
+  };
+  sort_by(low);
+  sort_by(high);
+}
+
+template <typename Digit>
+void TimerWheel::sort_by(Digit digit) {
+  std::array<std::uint32_t, kDigitEnd> begin = {};
+  for (std::uint64_t key : keys_) ++begin[digit(key)];
+  std::exclusive_scan(begin.begin(), begin.end(), begin.begin(), std::uint32_t{0});
+  scratch_.resize(keys_.size());
+  for (std::uint64_t key : keys_) scratch_[begin[digit(key)]++] = key;
+  keys_.swap(scratch_);
 }
 
 std::int64_t TimerWheel::next_deadline() {
   for (int index = first_slot(); index >= 0; index = first_slot()) {
     const Slot& slot = slots_[static_cast<std::size_t>(index)];
     if (slot.is_stale) refresh(index);
-    if (slot.first != nullptr) return slot.earliest;
+    if (!slot.nodes.empty()) return slot.earliest;
   }
   return kNever;
 }
@@ -146,18 +187,20 @@ std::int64_t TimerWheel::next_deadline() {
 // Moves what was put off to where it belongs, and looks for the earliest of the rest.
 void TimerWheel::refresh(int index) {
   Slot& slot = slots_[static_cast<std::size_t>(index)];
+  nodes_.clear();
+  slot.nodes.list(nodes_);
   std::int64_t earliest = kNever;
-  for (TimerNode* node = slot.first; node != nullptr;) {
-    TimerNode* const next = node->next_;
-    if (slot_of(node->deadline_) != index) {
-      unlink(*node);
-      link(*node);
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    prefetch(i + kAhead);
+    TimerNode& node = *nodes_[i];
+    if (slot_of(node.deadline_) != index) {
+      unlink(node);
+      link(node);
     } else {
-      earliest = std::min(earliest, node->deadline_);
+      earliest = std::min(earliest, node.deadline_);
     }
-    node = next;
   }
-  if (slot.first == nullptr) return;
+  if (slot.nodes.empty()) return;
   slot.earliest = earliest;
   slot.is_stale = false;
 }

@@ -3,50 +3,12 @@
 
 #include <array>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
+#include "runtime/internal/timer_node.h"
+#include "runtime/internal/timer_slot.h"
+
 namespace epore::internal {
-
-inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
-
-// a + b for a >= 0, stopping at the ends instead of overflowing.
-constexpr std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
-  return b > kNever - a ? kNever : a + b;
-}
-
-// What a timer wheel holds; part of the object that waits. Everything is the wheel owner's.
-class TimerNode {
- public:
-  TimerNode() = default;
-  TimerNode(const TimerNode&) = delete;
-  TimerNode& operator=(const TimerNode&) = delete;
-
-  // Called after the deadline on the poll thread, without a lock. The node is out of the wheel
-  // then, unless somebody has armed it anew meanwhile.
-  virtual void expired() = 0;
-
-  // Called under TimerQueue's lock when the node comes into the wheel, not when it only moves in
-  // it: for a reference, which then is the wheel's until expired(), cancel() or arm() say that the
-  // node has left.
-  virtual void entered() {}
-
- protected:
-  ~TimerNode() = default;
-
- private:
-  friend class TimerWheel;
-  friend class TimerQueue;
-
-  TimerNode* previous_ = nullptr;
-  TimerNode* next_ = nullptr;
-  std::int64_t deadline_ = kNever;
-  std::int64_t interval_ = 0;  // TimerQueue's: of a periodic one
-  std::int16_t slot_ = kOut;   // in the wheel: level * 64 + digit
-
-  static constexpr std::int16_t kOut = -1;
-  static constexpr std::int16_t kDue = -2;  // taken out as due
-};
 
 // Timers by deadline: arming and cancelling cost the same however many there are, and deadlines
 // keep their nanoseconds. Told the time; never reads a clock.
@@ -71,12 +33,15 @@ class TimerWheel {
   // until its old deadline is near: a timeout that every message puts off costs no more than this.
   void move(TimerNode& node, std::int64_t deadline);
 
-  // Takes it out; false if it was not in, but then it is not kDue any more.
+  // Takes it out; false if it was not in.
   bool remove(TimerNode& node);
 
   // Moves on to `now` (not before any earlier one) and appends the nodes with deadlines up to then
   // to `due`, earliest first, equal ones in no particular order. They are out, and kDue.
   void advance(std::int64_t now, std::vector<TimerNode*>& due);
+
+  // Takes out all, in no particular order. They are out, and not kDue.
+  void take_all(std::vector<TimerNode*>& nodes);
 
   // The earliest deadline, or kNever.
   std::int64_t next_deadline();
@@ -88,7 +53,7 @@ class TimerWheel {
   static constexpr int kDigits = 64;
 
   struct Slot {
-    TimerNode* first = nullptr;
+    TimerSlot nodes;
     std::int64_t earliest = kNever;  // a lower bound if is_stale
     bool is_stale = false;           // and some may belong into later slots
   };
@@ -98,25 +63,24 @@ class TimerWheel {
   void link(TimerNode& node);
   void unlink(TimerNode& node);
   void refresh(int index);
-  void clear(int index);
-  void sort_due();
+  void close(int index);
+  void prefetch(std::size_t index) const;
+  void sort_keys();
+  template <typename Digit>
+  void sort_by(Digit digit);
   int first_slot() const;                   // of the earliest non-empty slot, or -1
   std::int64_t slot_start(int slot) const;  // the first tick of a slot
 
   std::int64_t tick_;
   std::uint64_t size_ = 0;
   std::array<std::uint64_t, kLevels> occupied_ = {};  // a bit for each slot
+  TimerSlot::Pool pool_;
   std::array<Slot, kLevels* kDigits> slots_ = {};
 
-  // Of advance(), kept for their memory. Sorted are copies of the deadlines: to look them up in the
-  // nodes would cost a cache miss or two for each comparison.
-  struct Due {
-    std::int64_t deadline;
-    TimerNode* node;
-  };
-  std::vector<Due> sorted_;
-  std::vector<Due> scratch_;
-  std::vector<TimerNode*> opened_;
+  // Of advance() and refresh(), kept for their memory.
+  std::vector<TimerNode*> nodes_;
+  std::vector<std::uint64_t> keys_;
+  std::vector<std::uint64_t> scratch_;
 };
 
 }  // namespace epore::internal

@@ -289,6 +289,55 @@ TEST_F(AdaptiveTest, AClosureThatIsStuckKeepsWhatItCapturedWhileOthersRunInItsRe
   destroyed.WaitForNotification();
 }
 
+// A relief finds it due while it still runs.
+TEST_F(AdaptiveTest, ATimerThatIsStuckAndDueAgainRunsOnceMoreAfterwards) {
+  std::atomic<int> runs{0};
+  std::atomic<int> at_once{0};
+  absl::Notification go_on, ran_again;
+  absl::Notification other_ran;
+  Runtime runtime(options());
+  Timer timer = runtime.timer([&] {
+    EXPECT_EQ(at_once.fetch_add(1), 0);
+    const int run = runs.fetch_add(1);
+    if (run == 0) go_on.WaitForNotification();
+    at_once.fetch_sub(1);
+    if (run == 1) ran_again.Notify();
+  });
+  timer.arm_every(absl::Milliseconds(1));
+  pass_time_until([&] { return runs.load() == 1; });
+  pass_time_until_relieved(runtime);
+  Timer other = runtime.post_after(absl::Milliseconds(5), [&] { other_ran.Notify(); });
+  pass_time_until([&] { return other_ran.HasBeenNotified(); });  // so the periods before have ended
+  EXPECT_EQ(runs.load(), 1);
+  go_on.Notify();
+  pass_time_until([&] { return ran_again.HasBeenNotified(); });
+}
+
+TEST_F(AdaptiveTest, TimersThatAreDueTogetherRunEarliestFirstWhosesoeverTheyAre) {
+  absl::Mutex mutex;
+  std::string order;
+  absl::Notification done;
+  std::vector<Timer> timers;
+  Runtime runtime(options());
+  const auto add = [&](char c) {
+    absl::MutexLock lock(&mutex);
+    order += c;
+    if (order.size() == 3) done.Notify();
+  };
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) {
+    // All in one turn, as this one lasts until they are due.
+    timers.push_back(runtime.post_after(absl::Milliseconds(3), [&] { add('3'); }));
+    timers.push_back(c.timer([&](Connection&) { add('2'); }));
+    timers.back().arm(absl::Milliseconds(2));
+    timers.push_back(runtime.post_after(absl::Milliseconds(1), [&] { add('1'); }));
+    kernel_.advance(absl::Milliseconds(3));
+  });
+  Peer peer(listener.address());
+  done.WaitForNotification();
+  absl::MutexLock lock(&mutex);
+  EXPECT_EQ(order, "123");
+}
+
 // What holds for Dispatch::workers as well: there it is workers that are stuck.
 class SpareWorkersTest : public AdaptiveTest, public testing::WithParamInterface<Dispatch> {
  protected:
@@ -396,6 +445,34 @@ TEST(SharingTest, MoreWorkThanAWakeCostsIsShared) {
     go.Notify();
     ran.Wait();
   }
+  EXPECT_GT(runtime.counters().shared, 0u);
+}
+
+TEST(SharingTest, TimersThatAreDueTogetherAreShared) {
+  constexpr int kTimers = 300;  // more than run between two looks at what was submitted
+  absl::BlockingCounter ran(kTimers);
+  ClockKernel kernel;
+  kernel.set_processors(2);
+  RuntimeOptions options;
+  options.workers = 2;
+  options.kernel = &kernel;
+  std::vector<Timer> timers;
+  Runtime runtime(options);
+  absl::Notification armed;
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    for (int i = 0; i < kTimers; ++i) {
+                      timers.push_back(runtime.post_after(absl::Milliseconds(1), [&] {
+                        kernel.advance(absl::Microseconds(100));
+                        ran.DecrementCount();
+                      }));
+                    }
+                    armed.Notify();
+                  })
+                  .ok());
+  armed.WaitForNotification();
+  kernel.advance(absl::Milliseconds(1));
+  ran.Wait();
   EXPECT_GT(runtime.counters().shared, 0u);
 }
 

@@ -57,6 +57,21 @@ TEST(DispatchWordTest, AWakeForWhatWasPushedIsOneUnlessARunIsToComeAnyway) {
   EXPECT_FALSE(word.end());
 }
 
+TEST(DispatchWordTest, OneThatOnlyItsLeaderWakesIsClaimedIfNobodyHasIt) {
+  DispatchWord word;
+  EXPECT_TRUE(word.claim_led());
+  EXPECT_FALSE(word.claim_led());  // running
+  EXPECT_FALSE(word.wake());
+  EXPECT_FALSE(word.end());
+  EXPECT_FALSE(word.claim_led());  // queued
+  word.begin();
+  EXPECT_FALSE(word.claim_led());
+  EXPECT_TRUE(word.end());
+  EXPECT_TRUE(word.claim_led());
+  word.end_led();
+  EXPECT_TRUE(word.wake());
+}
+
 // A thread that brings work and wakes; one that does so with wake_pushed(), in its two steps; one
 // that brings some and runs it itself if nobody else has it (a poll thread); and two that run what
 // is queued. Each method of a word is one step: of the two instructions of a failing end() the
@@ -179,6 +194,15 @@ class RealWord {
     is_busy_ = true;
     return word_.claim();
   }
+  bool claim_led() {
+    is_busy_ = true;
+    return word_.claim_led();
+  }
+  void end_led() {
+    is_busy_ = false;
+    again_ = false;
+    word_.end_led();
+  }
   void begin() {
     again_ = false;
     word_.begin();
@@ -262,6 +286,111 @@ class WithoutQueued {  // every wake of one that does not run queues it
   bool again_ = false;
 };
 
+// A timer that is due four times: twice with a leader, which runs it at once if nobody has it, and,
+// if the leader is relieved in one of those runs, twice with its relief; and a worker for what they
+// queue.
+template <bool kKnowsThatItWasRelieved>
+class LedModel {
+ public:
+  std::vector<ModelThread> threads() {
+    std::vector<ModelThread> threads;
+    threads.push_back(leader());
+    threads.push_back(relief());
+    threads.push_back(worker());
+    return threads;
+  }
+
+  std::vector<std::int64_t> state() const {
+    return {brought_, done_, queued_, running_, is_exposed_, is_relieved_, word_.raw()};
+  }
+
+  std::string violation(bool is_over) const {
+    if (running_ > 1) return "two threads run it at once";
+    if (queued_ > 1) return "it is queued twice";
+    if (is_over && done_ != brought_) return "a wake was lost";
+    return "";
+  }
+
+ private:
+  static constexpr const char* kNames[2][5] = {
+      {"due 1", "queue 1", "run 1", "take the lead back 1", "end 1"},
+      {"due 2", "queue 2", "run 2", "take the lead back 2", "end 2"}};
+
+  ModelThread leader() {
+    for (const auto& names : kNames) {
+      co_await step(names[0]);
+      ++brought_;
+      if (!word_.claim_led()) {
+        co_await step(names[1]);
+        if (word_.wake()) ++queued_;
+        continue;
+      }
+      ++running_;
+      is_exposed_ = true;
+      co_await step(names[2]);
+      done_ = brought_;
+      co_await step(names[3]);
+      is_exposed_ = false;
+      co_await step(names[4]);
+      --running_;
+      if (!is_relieved_ || !kKnowsThatItWasRelieved) {
+        word_.end_led();
+      } else if (!word_.end()) {
+        co_await step("queue again");
+        ++queued_;
+      }
+      if (is_relieved_) co_return;
+    }
+  }
+
+  ModelThread relief() {
+    co_await step("take the lead", [this] { return is_exposed_; });
+    is_exposed_ = false;
+    is_relieved_ = true;
+    for (const auto& names : kNames) {
+      co_await step(names[0]);
+      ++brought_;
+      if (!word_.claim_led()) {
+        co_await step(names[1]);
+        if (word_.wake()) ++queued_;
+        continue;
+      }
+      ++running_;
+      co_await step(names[2]);
+      done_ = brought_;
+      co_await step(names[4]);
+      --running_;
+      word_.end_led();
+    }
+  }
+
+  ModelThread worker() {
+    for (;;) {
+      co_await step("take", [this] { return queued_ > 0; });
+      --queued_;
+      co_await step("begin");
+      word_.begin();
+      ++running_;
+      co_await step("run");
+      done_ = brought_;
+      co_await step("end");
+      --running_;
+      if (!word_.end()) {
+        co_await step("queue again");
+        ++queued_;
+      }
+    }
+  }
+
+  int brought_ = 0;
+  int done_ = 0;
+  int queued_ = 0;
+  int running_ = 0;
+  bool is_exposed_ = false;
+  bool is_relieved_ = false;
+  RealWord word_;
+};
+
 template <typename Word>
 Exploration explore() {
   return explore_interleavings([] { return std::make_unique<DispatchModel<Word>>(); });
@@ -287,6 +416,22 @@ TEST(DispatchWordTest, TheExplorerFindsTheDoubleRunOfAWordThatForgetsWhoRuns) {
 
 TEST(DispatchWordTest, TheExplorerFindsTheDoubleEntryOfAWordThatForgetsTheQueue) {
   EXPECT_EQ(explore<WithoutQueued>().violation, "it is queued twice");
+}
+
+template <bool kKnowsThatItWasRelieved>
+Exploration explore_led() {
+  return explore_interleavings(
+      [] { return std::make_unique<LedModel<kKnowsThatItWasRelieved>>(); });
+}
+
+TEST(DispatchWordTest, NoInterleavingOfALeaderAndItsReliefLosesAWakeOrRunsItTwice) {
+  const Exploration found = explore_led<true>();
+  EXPECT_EQ(found.violation, "") << found.trace;
+  EXPECT_GT(found.states, 50u);
+}
+
+TEST(DispatchWordTest, TheExplorerFindsTheWakeThatALeaderLosesThatDoesNotKnowItWasRelieved) {
+  EXPECT_NE(explore_led<false>().violation, "");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "runtime/internal/timer_queue.h"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <thread>
@@ -8,6 +9,7 @@
 
 #include "absl/synchronization/barrier.h"
 #include "gtest/gtest.h"
+#include "runtime/internal/runnable.h"
 
 namespace epore::internal {
 namespace {
@@ -18,11 +20,25 @@ class TestNode final : public TimerNode {
  public:
   explicit TestNode(std::function<void()> when_expired = [] {})
       : when_expired_(std::move(when_expired)) {}
-  void expired() override { when_expired_(); }
+  Ref<Runnable> expired() override {
+    when_expired_();
+    return {};
+  }
 
  private:
   const std::function<void()> when_expired_;
 };
+
+// As a leader does. Returns how many there were.
+std::size_t expire(TimerQueue& queue, std::int64_t now) {
+  std::size_t count = 0;
+  queue.collect(now);
+  while (TimerNode* const node = queue.pop()) {
+    (void)node->expired();
+    ++count;
+  }
+  return count;
+}
 
 TEST(TimerQueueTest, AnArmedNodeExpiresAtItsDeadlineAndIsDueUntilItIsClaimed) {
   TimerQueue queue(0);
@@ -34,8 +50,8 @@ TEST(TimerQueueTest, AnArmedNodeExpiresAtItsDeadlineAndIsDueUntilItIsClaimed) {
   EXPECT_TRUE(armed.is_armed);
   EXPECT_EQ(queue.state(node), State::armed);
   EXPECT_EQ(queue.earliest(), 1000);
-  EXPECT_EQ(queue.expire(999), 0u);
-  EXPECT_EQ(queue.expire(1000), 1u);
+  EXPECT_EQ(expire(queue, 999), 0u);
+  EXPECT_EQ(expire(queue, 1000), 1u);
   EXPECT_EQ(expired, 1);
   EXPECT_EQ(queue.state(node), State::due);
   EXPECT_EQ(queue.earliest(), kNever);
@@ -55,7 +71,7 @@ TEST(TimerQueueTest, F21OnlyWhatMovesTheEarliestDeadlineForwardAsksForAWake) {
   EXPECT_TRUE(queue.arm(second, 500).is_earliest);    // shortened to be the earliest
   EXPECT_FALSE(queue.arm(second, 3000).is_earliest);  // put off: the poll thread wakes for nothing
   EXPECT_FALSE(queue.arm(first, 600).is_earliest);    // earlier, but it wakes at 500 anyway
-  EXPECT_EQ(queue.expire(500), 0u);
+  EXPECT_EQ(expire(queue, 500), 0u);
   EXPECT_EQ(queue.earliest(), 600);  // and knows better then
   EXPECT_EQ(queue.cancel(first), State::armed);
   EXPECT_FALSE(queue.arm(first, 600).is_earliest);  // cancelled and armed again as it was
@@ -102,7 +118,7 @@ TEST(TimerQueueTest, AClaimOfAPeriodicNodeArmsTheFirstPeriodThatIsNotOver) {
     std::int64_t next;
   };
   for (const Step& step : {Step{100, 200}, Step{250, 300}, Step{1099, 1100}, Step{5000, 5100}}) {
-    EXPECT_EQ(queue.expire(step.claimed_at), 1u);
+    EXPECT_EQ(expire(queue, step.claimed_at), 1u);
     const TimerQueue::Claimed claimed = queue.claim(node, step.claimed_at);
     EXPECT_TRUE(claimed.was_due);
     EXPECT_TRUE(claimed.is_armed);
@@ -116,7 +132,7 @@ TEST(TimerQueueTest, APeriodThatEndsBeyondTheEndOfTimeIsNotArmed) {
   TimerQueue queue(0);
   TestNode node;
   EXPECT_TRUE(queue.arm(node, kNever - 10, /*interval=*/kNever / 2).is_armed);
-  EXPECT_EQ(queue.expire(kNever - 5), 1u);
+  EXPECT_EQ(expire(queue, kNever - 5), 1u);
   const TimerQueue::Claimed claimed = queue.claim(node, kNever - 5);
   EXPECT_TRUE(claimed.was_due);
   EXPECT_FALSE(claimed.is_armed);
@@ -130,7 +146,7 @@ TEST(TimerQueueTest, F26WhatASiblingOfTheBatchCancelsCannotBeClaimed) {
   TestNode first([&] { cancelled = queue.cancel(second); });
   (void)queue.arm(first, 100);
   (void)queue.arm(second, 101);
-  EXPECT_EQ(queue.expire(1000), 2u);
+  EXPECT_EQ(expire(queue, 1000), 2u);
   EXPECT_EQ(cancelled, State::due);  // in time
   EXPECT_FALSE(queue.claim(second, 1000).was_due);
   EXPECT_TRUE(queue.claim(first, 1000).was_due);
@@ -143,18 +159,55 @@ TEST(TimerQueueTest, WhatASiblingOfTheBatchPutsOffIsArmedAndNotDue) {
   TestNode first([&] { EXPECT_EQ(queue.arm(second, 5000).before, State::due); });
   (void)queue.arm(first, 100);
   (void)queue.arm(second, 101);
-  EXPECT_EQ(queue.expire(1000), 2u);
+  EXPECT_EQ(expire(queue, 1000), 2u);
   EXPECT_FALSE(queue.claim(second, 1000).was_due);
-  EXPECT_EQ(queue.expire(5000), 1u);
+  EXPECT_EQ(expire(queue, 5000), 1u);
   EXPECT_TRUE(queue.claim(second, 5000).was_due);
 }
 
+TEST(TimerQueueTest, OnlyWhatIsDueIsClaimedOnce) {
+  TimerQueue queue(0);
+  TestNode node;
+  EXPECT_FALSE(queue.claim_once(node));  // idle
+  (void)queue.arm(node, 100);
+  EXPECT_FALSE(queue.claim_once(node));  // armed
+  EXPECT_EQ(expire(queue, 100), 1u);
+  EXPECT_TRUE(queue.claim_once(node));
+  EXPECT_FALSE(queue.claim_once(node));
+  EXPECT_EQ(queue.state(node), State::idle);
+  // Due, and armed anew.
+  (void)queue.arm(node, 200);
+  EXPECT_EQ(expire(queue, 200), 1u);
+  EXPECT_EQ(queue.arm(node, 300).before, State::due);
+  EXPECT_FALSE(queue.claim_once(node));
+  EXPECT_EQ(queue.cancel(node), State::armed);
+}
+
+// Those that are to be popped live until they are: what comes meanwhile waits.
+TEST(TimerQueueTest, ACollectBeforeAllWerePoppedIsLeftForLater) {
+  TimerQueue queue(0);
+  TestNode first, second, third;
+  (void)queue.arm(first, 1);
+  (void)queue.arm(second, 2);
+  (void)queue.arm(third, 3);
+  queue.collect(2);
+  EXPECT_EQ(queue.collected(), 2u);
+  EXPECT_EQ(queue.pop(), &first);
+  queue.collect(3);
+  EXPECT_EQ(queue.collected(), 1u);
+  EXPECT_EQ(queue.pop(), &second);
+  EXPECT_EQ(queue.pop(), nullptr);
+  queue.collect(3);
+  EXPECT_EQ(queue.pop(), &third);
+}
+
 TEST(TimerQueueTest, F26OfACancelAndAClaimOnTwoThreadsExactlyOneWins) {
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 600; ++round) {
+    const bool with_lock = round % 2 == 0;
     TimerQueue queue(0);
     TestNode node;
     (void)queue.arm(node, 1);
-    queue.expire(1);
+    expire(queue, 1);
     absl::Barrier* const barrier = new absl::Barrier(2);
     bool was_cancelled = false;
     std::thread canceller([&] {
@@ -162,7 +215,7 @@ TEST(TimerQueueTest, F26OfACancelAndAClaimOnTwoThreadsExactlyOneWins) {
       was_cancelled = queue.cancel(node) == State::due;
     });
     if (barrier->Block()) delete barrier;
-    const bool was_claimed = queue.claim(node, 1).was_due;
+    const bool was_claimed = with_lock ? queue.claim(node, 1).was_due : queue.claim_once(node);
     canceller.join();
     EXPECT_NE(was_cancelled, was_claimed);
   }
@@ -184,7 +237,7 @@ TEST(TimerQueueTest, CloseExpiresAllAndNothingIsArmedAfterwards) {
   EXPECT_FALSE(armed.is_armed);
   EXPECT_FALSE(armed.is_earliest);
   EXPECT_EQ(queue.state(idle), State::idle);
-  EXPECT_EQ(queue.expire(kNever - 1), 0u);
+  EXPECT_EQ(expire(queue, kNever - 1), 0u);
 }
 
 TEST(TimerQueueTest, ArmingAndCancellingFromManyThreadsLosesNoNode) {
@@ -212,9 +265,9 @@ TEST(TimerQueueTest, ArmingAndCancellingFromManyThreadsLosesNoNode) {
     });
   }
   std::int64_t now = 0;
-  while (running.load() > 0) queue.expire(now += 100'000);
+  while (running.load() > 0) expire(queue, now += 100'000);
   for (std::thread& thread : threads) thread.join();
-  queue.expire(kNever - 1);
+  expire(queue, kNever - 1);
   EXPECT_EQ(expired.load() + cancelled.load(), kThreads * kEach);
   EXPECT_EQ(queue.size(), 0u);
 }

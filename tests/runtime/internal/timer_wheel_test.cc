@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "runtime/internal/runnable.h"
 
 namespace epore::internal {
 namespace {
@@ -19,7 +20,7 @@ constexpr std::int64_t kYear = std::int64_t{365} * 24 * 3600 * 1'000'000'000;
 
 class TestNode final : public TimerNode {
  public:
-  void expired() override {}
+  Ref<Runnable> expired() override { return {}; }
 };
 
 std::vector<TimerNode*> advance(TimerWheel& wheel, std::int64_t now) {
@@ -84,7 +85,7 @@ TEST(TimerWheelTest, ManyThatAreDueTogetherComeEarliestFirst) {
   constexpr std::int64_t kNow = 5000 * kTick;
   std::mt19937_64 random(1);
   for (const std::int64_t range : {std::int64_t{3}, std::int64_t{2000}, (std::int64_t{1} << 22) - 1,
-                                   std::int64_t{1} << 22, 4000 * kTick}) {
+                                   std::int64_t{1} << 22, 4000 * kTick, 4990 * kTick}) {
     for (const std::int64_t from : {std::int64_t{-1000}, std::int64_t{0}, kNow - range}) {
       TimerWheel wheel(kNow);
       std::vector<TestNode> nodes(kNodes);
@@ -104,6 +105,24 @@ TEST(TimerWheelTest, ManyThatAreDueTogetherComeEarliestFirst) {
       EXPECT_EQ(came, deadlines) << range << " from " << from;
     }
   }
+}
+
+TEST(TimerWheelTest, AllAreTakenOutWhereverTheyHang) {
+  TimerWheel wheel(kTick);
+  TestNode nodes[4];
+  wheel.insert(nodes[0], 0);
+  wheel.insert(nodes[1], kTick + 1);
+  wheel.insert(nodes[2], kTick + 2);
+  wheel.insert(nodes[3], 100 * kYear);
+  std::vector<TimerNode*> taken;
+  wheel.take_all(taken);
+  std::sort(taken.begin(), taken.end());
+  EXPECT_EQ(taken, (std::vector<TimerNode*>{&nodes[0], &nodes[1], &nodes[2], &nodes[3]}));
+  EXPECT_EQ(wheel.size(), 0u);
+  EXPECT_EQ(wheel.next_deadline(), kNever);
+  EXPECT_FALSE(wheel.remove(nodes[3]));
+  wheel.insert(nodes[3], 5 * kTick);
+  EXPECT_EQ(advance(wheel, 5 * kTick), (std::vector<TimerNode*>{&nodes[3]}));
 }
 
 // F24: the wheel against the simplest thing that is right.

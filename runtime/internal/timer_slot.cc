@@ -1,0 +1,52 @@
+#include "runtime/internal/timer_slot.h"
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace epore::internal {
+
+TimerSlot::Pool::~Pool() {
+  while (free_ != nullptr) delete std::exchange(free_, free_->next);
+}
+
+TimerSlot::Piece* TimerSlot::Pool::take() {
+  if (free_ == nullptr) return new Piece;
+  return std::exchange(free_, free_->next);
+}
+
+void TimerSlot::Pool::give(Piece* piece) { piece->next = std::exchange(free_, piece); }
+
+void TimerSlot::add(TimerNode& node, Pool& pool) {
+  if (empty() || filled_ == Piece::kCells) {
+    Piece* const piece = pool.take();
+    piece->next = std::exchange(newest_, piece);
+    filled_ = 0;
+  }
+  node.cell_ = &newest_->cells[filled_++];
+  *node.cell_ = &node;
+}
+
+void TimerSlot::remove(TimerNode& node, Pool& pool) {
+  TimerNode* const last = newest_->cells[--filled_];
+  last->cell_ = node.cell_;
+  *last->cell_ = last;
+  if (filled_ > 0) return;
+  pool.give(std::exchange(newest_, newest_->next));
+  filled_ = Piece::kCells;
+}
+
+void TimerSlot::list(std::vector<TimerNode*>& nodes) const {
+  std::uint8_t filled = filled_;
+  for (const Piece* piece = newest_; piece != nullptr; piece = piece->next) {
+    while (filled > 0) nodes.push_back(piece->cells[--filled]);
+    filled = Piece::kCells;
+  }
+}
+
+void TimerSlot::take(std::vector<TimerNode*>& nodes, Pool& pool) {
+  list(nodes);
+  while (!empty()) pool.give(std::exchange(newest_, newest_->next));
+}
+
+}  // namespace epore::internal
