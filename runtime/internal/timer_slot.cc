@@ -6,8 +6,8 @@
 
 namespace epore::internal {
 
-TimerSlot::Pool::~Pool() {
-  while (free_ != nullptr) delete std::exchange(free_, free_->next);
+void TimerSlot::free(Piece* first) {
+  while (first != nullptr) delete std::exchange(first, first->next);
 }
 
 TimerSlot::Piece* TimerSlot::Pool::take() {

@@ -14,7 +14,7 @@ namespace epore::internal {
 // while are in nobody's cache: in a list each is waited for before the address of the next one is
 // known, here the next ones are under way meanwhile.
 //
-// One thread at a time. Its owner gives it back to the pool, or lets both end together.
+// One thread at a time.
 class TimerSlot {
   struct Piece {
     static constexpr std::uint8_t kCells = 30;  // 248 bytes
@@ -22,6 +22,8 @@ class TimerSlot {
     Piece* next;
     TimerNode* cells[kCells];
   };
+
+  static void free(Piece* first);
 
  public:
   // The pieces that no slot needs. Keeps them all, so that arming allocates nothing that was not
@@ -31,7 +33,7 @@ class TimerSlot {
     Pool() = default;
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
-    ~Pool();
+    ~Pool() { free(free_); }
 
    private:
     friend class TimerSlot;
@@ -41,6 +43,11 @@ class TimerSlot {
 
     Piece* free_ = nullptr;
   };
+
+  TimerSlot() = default;
+  TimerSlot(const TimerSlot&) = delete;
+  TimerSlot& operator=(const TimerSlot&) = delete;
+  ~TimerSlot() { free(newest_); }
 
   bool empty() const { return newest_ == nullptr; }
 

@@ -90,7 +90,9 @@ bool TimerWheel::remove(TimerNode& node) {
 
 // An empty one.
 void TimerWheel::close(int index) {
-  slots_[static_cast<std::size_t>(index)] = Slot();
+  Slot& slot = slots_[static_cast<std::size_t>(index)];
+  slot.earliest = kNever;
+  slot.is_stale = false;
   occupied_[static_cast<std::size_t>(index / kDigits)] &= ~(std::uint64_t{1} << (index % kDigits));
 }
 
