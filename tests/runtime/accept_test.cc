@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
+#include "tests/support/thread_name.h"
 
 namespace epore {
 namespace {
@@ -355,6 +356,35 @@ TEST_P(AcceptTest, AtTheLimitOfConnectionsClientsWaitInTheBacklog) {
   peers[0].close();
   accepted.await(4);
   expect_served(peers[3]);
+}
+
+// It has found no permit for another connection, and is not yet among those that are told of one.
+TEST(PermitTest, APermitThatIsFreedAsTheListenerPausesIsNotMissed) {
+  absl::Notification pauses, may_pause, closed;
+  std::atomic<bool> was_held{false};
+  ClockKernel kernel;
+  Accepted accepted;
+  kernel.before(KernelCall::kEpollCtl, [&](const FaultKernel::Call&) {
+    if (thread_name() != "epore-poll0" || was_held.exchange(true)) return;
+    pauses.Notify();  // it is about to leave the event queue
+    may_pause.WaitForNotification();
+  });
+  RuntimeOptions one;
+  one.dispatch = Dispatch::workers;  // so that a connection ends while the poll thread is held
+  one.max_connections = 1;
+  one.kernel = &kernel;
+  Runtime runtime(one);
+  const Listener listener = listen_on_loopback(runtime, accepted.callback());
+  const Peer first(listener.address());
+  pauses.WaitForNotification();
+  accepted.await(1);
+  Connection connection = accepted.at(0);
+  connection.on_closed([&](Connection&, const absl::Status&) { closed.Notify(); });
+  connection.abort();
+  closed.WaitForNotification();
+  may_pause.Notify();
+  Peer second(listener.address());
+  expect_served(second);  // without a backoff, as time stands still
 }
 
 TEST_P(AcceptTest, AttemptsToConnectCountToTheLimitAndAreRefused) {
