@@ -105,6 +105,8 @@ bool Reactor::run_now(Registration& registration) {
 
 bool Reactor::run_due() {
   timers_.collect(this_thread.now);
+  if (timers_.collected() == 0) return true;
+  if (!run_submitted()) return false;
   for (std::size_t left = kTimersAtOnce; TimerNode* const node = timers_.pop();) {
     const Ref<Runnable> timer = node->expired();
     if (timer && !run_timer(*timer, std::min(left, timers_.collected() + 1))) return false;

@@ -31,11 +31,11 @@ class RuntimeTimer final : public TimerEntry {
       cancel();
       return;
     }
-    if (!claim()) return;
-    home().core().call(callback_);
+    if (claim()) home().core().call(callback_);
     // Nobody is left who could arm it again: what it captured is destroyed here, where a relief
-    // comes if that takes long.
-    if (is_only_reference()) callback_ = nullptr;
+    // comes if that takes long. (A periodic one that is due already, and runs once more after this,
+    // has no reference for that.)
+    if (is_only_reference() && !is_armed()) callback_ = nullptr;
   }
 
  private:

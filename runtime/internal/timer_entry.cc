@@ -20,7 +20,6 @@ void TimerEntry::arm_every(std::int64_t interval) {
 
 void TimerEntry::set(std::int64_t deadline, std::int64_t interval) {
   if (is_dead()) return;
-  is_periodic_.store(interval != 0, std::memory_order_relaxed);
   const TimerQueue::Armed armed = home().arm(*this, deadline, interval);
   if (armed.before == TimerQueue::State::armed && !armed.is_armed) drop_ref();  // the wheel's
   // Who lets it die marks it before it cancels, so either that finds it armed or this finds it
@@ -37,14 +36,13 @@ bool TimerEntry::cancel() {
 bool TimerEntry::is_armed() { return home().timers().state(*this) != TimerQueue::State::idle; }
 
 bool TimerEntry::claim() {
-  // (If it is just getting a period or losing it, it is armed anew right after this anyway.)
-  const bool is_periodic = is_periodic_.load(std::memory_order_relaxed);
-  if (!(is_periodic ? claim_period() : home().timers().claim_once(*this))) return false;
+  if (!home().timers().claim_once(*this) && !claim_period()) return false;
   home().core().counters().add(Counter::timers_fired);
   return true;
 }
 
 bool TimerEntry::claim_period() {
+  if (!is_armed()) return false;  // cancelled
   const TimerQueue::Claimed claimed = home().timers().claim(*this, home().core().kernel().now());
   if (claimed.is_earliest) home().notify();
   return claimed.was_due;

@@ -37,7 +37,6 @@ class TimerEntry : public Runnable, private TimerNode {
   void set(std::int64_t deadline, std::int64_t interval);
 
   std::atomic<bool> is_dead_{false};
-  std::atomic<bool> is_periodic_{false};  // a hint, as of the last set()
 };
 
 }  // namespace epore::internal

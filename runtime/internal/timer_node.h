@@ -45,11 +45,13 @@ class TimerNode {
   friend class TimerQueue;
 
   static constexpr std::int16_t kOut = -1;
-  static constexpr std::int16_t kDue = -2;  // taken out as due
+  static constexpr std::int16_t kDue = -2;       // taken out as due
+  static constexpr std::int16_t kDueAgain = -3;  // the same, of a periodic one
 
   bool is_in() const { return slot() >= 0; }
   std::int16_t slot() const { return slot_.load(std::memory_order_relaxed); }
   void set_slot(std::int16_t slot) { slot_.store(slot, std::memory_order_relaxed); }
+  void set_due() { slot_.store(interval_ == 0 ? kDue : kDueAgain, std::memory_order_release); }
 
   std::int64_t interval_ = 0;   // TimerQueue's: of a periodic one
   TimerNode** cell_ = nullptr;  // where its slot has it

@@ -28,8 +28,8 @@ TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::i
   node.interval_ = interval;
   if (deadline == kNever || is_closed_) return {take_out(node), false, false};
   const State before = state(node);
-  if (before != State::armed) node.entered();
   const bool is_earliest = insert(node, deadline);
+  if (before != State::armed) node.entered();
   return {before, true, is_earliest};
 }
 
@@ -40,23 +40,27 @@ TimerQueue::State TimerQueue::cancel(TimerNode& node) {
 
 TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
   absl::MutexLock lock(&mutex_);
-  if (!claim_once(node)) return {false, false, false};
-  if (node.interval_ == 0) return {true, false, false};
+  if (claim_once(node)) return {true, false, false};
+  if (node.slot() != TimerNode::kDueAgain) return {false, false, false};
   // On the grid of the first deadline, leaving out the periods that have passed.
   const std::int64_t late = std::max<std::int64_t>(now - node.deadline_, 0);
   const std::int64_t periods = late / node.interval_ + 1;
   const std::int64_t next = periods > kNever / node.interval_
                                 ? kNever
                                 : saturating_add(node.deadline_, periods * node.interval_);
-  if (next == kNever || is_closed_) return {true, false, false};
+  if (next == kNever || is_closed_) {
+    node.set_slot(TimerNode::kOut);
+    return {true, false, false};
+  }
+  const bool is_earliest = insert(node, next);
   node.entered();
-  return {true, true, insert(node, next)};
+  return {true, true, is_earliest};
 }
 
 TimerQueue::State TimerQueue::state(const TimerNode& node) const {
   const std::int16_t slot = node.slot_.load(std::memory_order_acquire);
   if (slot >= 0) return State::armed;
-  return slot == TimerNode::kDue ? State::due : State::idle;
+  return slot == TimerNode::kOut ? State::idle : State::due;
 }
 
 void TimerQueue::collect(std::int64_t now) {
@@ -99,7 +103,10 @@ bool TimerQueue::insert(TimerNode& node, std::int64_t deadline) {
 
 TimerQueue::State TimerQueue::take_out(TimerNode& node) {
   if (wheel_.remove(node)) return State::armed;
-  return claim_once(node) ? State::due : State::idle;
+  if (claim_once(node)) return State::due;
+  if (node.slot() == TimerNode::kOut) return State::idle;
+  node.set_slot(TimerNode::kOut);
+  return State::due;
 }
 
 }  // namespace epore::internal

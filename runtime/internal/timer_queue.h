@@ -18,15 +18,16 @@ namespace epore::internal {
 //     ^                 | cancel              | cancel
 //     +-----------------+---------------------+
 //
-// A due node is out of the wheel and its expired() has been or is about to be called. claim()
-// decides the race between a callback that is about to start and a cancel: whoever has the lock
-// first wins. A periodic node is armed anew in the claim itself, so that a cancel during its
-// callback finds it armed.
+// A due node is out of the wheel and its expired() has been or is about to be called. A claim
+// decides the race between a callback that is about to start and a cancel: whoever comes first
+// wins. A periodic node is armed anew in the claim itself, so that a cancel during its callback
+// finds it armed, and nobody ever finds it idle.
 //
-// claim_once() has no lock, for it is called once for each timer that expires. All other changes
-// are made under it, so the only race is over a node that is due: claim_once() and cancel() change
-// it by a compare-exchange, and one of them fails. arm() just stores: either before the claim,
-// which finds it armed then, or after it, as if it had been called then.
+// A periodic node changes under the lock only. One that is due once is claimed without it, for that
+// happens once for each timer that expires: claim_once() and cancel() change it by a
+// compare-exchange, and one of them fails. arm() just stores: either before the claim, which finds
+// it armed then, or after it, as if it had been called then. That a node is due is stored with
+// release, so that the claim sees what was done before the arm().
 class TimerQueue {
  public:
   enum class State : std::uint8_t { idle, armed, due };
@@ -53,7 +54,7 @@ class TimerQueue {
   // Turns due into idle, or into armed for the first period that ends after `now`.
   [[nodiscard]] Claimed claim(TimerNode& node, std::int64_t now);
 
-  // The same for a node without a period, without the lock. False: it was not due.
+  // The same for a node without a period. False: it has one, or was not due.
   [[nodiscard]] bool claim_once(TimerNode& node) {
     std::int16_t due = TimerNode::kDue;
     return node.slot_.compare_exchange_strong(due, TimerNode::kOut, std::memory_order_acq_rel,
@@ -75,8 +76,8 @@ class TimerQueue {
 
   std::uint64_t size();
 
-  // For the end: takes all out, idle, calls expired() on them, which returns nothing to run by
-  // then, and stays empty from now on.
+  // For the end: takes all out, idle, calls expired() on them, runs nothing for them, and stays
+  // empty from now on.
   void close();
 
  private:

@@ -11,7 +11,7 @@ void TimerSlot::free(Piece* first) {
 }
 
 TimerSlot::Piece* TimerSlot::Pool::take() {
-  if (free_ == nullptr) return new Piece;
+  reserve();
   return std::exchange(free_, free_->next);
 }
 

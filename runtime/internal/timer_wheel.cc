@@ -35,6 +35,7 @@ constexpr std::uint64_t kDigitEnd = std::uint64_t{1} << kDigitBits;
 }  // namespace
 
 void TimerWheel::insert(TimerNode& node, std::int64_t deadline) {
+  pool_.reserve();
   node.deadline_ = deadline;
   link(node);
   ++size_;
@@ -44,6 +45,7 @@ void TimerWheel::move(TimerNode& node, std::int64_t deadline) {
   if (!node.is_in()) {
     insert(node, deadline);
   } else if (deadline < node.deadline_) {
+    pool_.reserve();
     unlink(node);
     node.deadline_ = deadline;
     link(node);
@@ -118,7 +120,7 @@ void TimerWheel::advance(std::int64_t now, std::vector<TimerNode*>& due) {
       link(node);
       continue;
     }
-    node.set_slot(TimerNode::kDue);
+    node.set_due();
     has_older |= node.deadline_ < oldest;
     nodes_[keys_.size()] = &node;
     keys_.push_back(key_of(node.deadline_, oldest, keys_.size()));

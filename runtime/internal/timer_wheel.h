@@ -37,10 +37,10 @@ class TimerWheel {
   bool remove(TimerNode& node);
 
   // Moves on to `now` (not before any earlier one) and appends the nodes with deadlines up to then
-  // to `due`, earliest first, equal ones in no particular order. They are out, and kDue.
+  // to `due`, earliest first, equal ones in no particular order. They are out, and due.
   void advance(std::int64_t now, std::vector<TimerNode*>& due);
 
-  // Takes out all, in no particular order. They are out, and not kDue.
+  // Takes out all, in no particular order. They are not due.
   void take_all(std::vector<TimerNode*>& nodes);
 
   // The earliest deadline, or kNever.

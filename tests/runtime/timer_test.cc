@@ -321,6 +321,34 @@ TEST_P(TimerTest, TheCallbackGoesWithTheLastHandleOfATimerThatIsNotArmed) {
   EXPECT_TRUE(watched.expired());
 }
 
+// It is due again while it runs, and the wheel's reference has gone: the run that is to come is all
+// that knows of it.
+TEST_P(TimerTest, APeriodicTimerWithoutAHandleGoesOnThoughItRunsForLongerThanItsPeriod) {
+  absl::Notification runs, go_on, ran_again;
+  std::atomic<int> count{0};
+  RuntimeOptions workers = options();
+  workers.dispatch = Dispatch::workers;
+  workers.workers = 2;
+  Runtime runtime(workers);
+  runtime
+      .timer([&] {
+        const int run = count.fetch_add(1);
+        if (run == 0) {
+          runs.Notify();
+          go_on.WaitForNotification();
+        } else if (run == 1) {
+          ran_again.Notify();
+        }
+      })
+      .arm_every(absl::Milliseconds(1));
+  clock_.advance(absl::Milliseconds(1));
+  runs.WaitForNotification();
+  clock_.advance(absl::Milliseconds(1));
+  timer_fence(runtime);
+  go_on.Notify();
+  ran_again.WaitForNotification();
+}
+
 TEST_P(TimerTest, ATimerThatNamesNoneDoesNothing) {
   Timer none;
   none.arm(absl::Seconds(1));

@@ -183,6 +183,63 @@ TEST(TimerQueueTest, OnlyWhatIsDueIsClaimedOnce) {
   EXPECT_EQ(queue.cancel(node), State::armed);
 }
 
+TEST(TimerQueueTest, APeriodicNodeIsNotClaimedOnceAndNeverFoundIdle) {
+  TimerQueue queue(0);
+  TestNode node;
+  (void)queue.arm(node, 100, /*interval=*/100);
+  EXPECT_EQ(expire(queue, 100), 1u);
+  EXPECT_EQ(queue.state(node), State::due);
+  EXPECT_FALSE(queue.claim_once(node));
+  EXPECT_TRUE(queue.claim(node, 100).is_armed);
+  // What it is, is said by the arm() that made it due, and not by a later one.
+  (void)queue.arm(node, 200);
+  EXPECT_EQ(expire(queue, 200), 1u);
+  EXPECT_TRUE(queue.claim_once(node));
+  EXPECT_EQ(queue.cancel(node), State::idle);
+  (void)queue.arm(node, 300, /*interval=*/100);
+  EXPECT_EQ(expire(queue, 300), 1u);
+  EXPECT_EQ(queue.cancel(node), State::due);
+  EXPECT_FALSE(queue.claim(node, 300).was_due);
+}
+
+TEST(TimerQueueTest, APeriodicNodeIsNeverIdleForThoseThatLookMeanwhile) {
+  TimerQueue queue(0);
+  TestNode node;
+  (void)queue.arm(node, 1, /*interval=*/1);
+  std::atomic<bool> is_over{false};
+  std::int64_t idle = 0;
+  std::thread looks([&] {
+    while (!is_over.load()) idle += queue.state(node) == State::idle ? 1 : 0;
+  });
+  for (std::int64_t now = 1; now <= 100'000; ++now) {
+    EXPECT_EQ(expire(queue, now), 1u);
+    EXPECT_TRUE(queue.claim(node, now).is_armed);
+  }
+  is_over = true;
+  looks.join();
+  EXPECT_EQ(idle, 0);
+}
+
+// A claim without the lock sees what its arm() brought: for ThreadSanitizer.
+TEST(TimerQueueTest, AClaimSeesWhatWasDoneBeforeTheArm) {
+  for (int round = 0; round < 100; ++round) {
+    TimerQueue queue(0);
+    TestNode node;
+    int brought = 0;
+    std::thread claims([&] {
+      while (!queue.claim_once(node)) std::this_thread::yield();
+      EXPECT_EQ(brought, 1);
+    });
+    std::thread arms([&] {
+      brought = 1;
+      (void)queue.arm(node, 1);
+    });
+    while (expire(queue, 1) == 0) std::this_thread::yield();
+    claims.join();
+    arms.join();
+  }
+}
+
 // Those that are to be popped live until they are: what comes meanwhile waits.
 TEST(TimerQueueTest, ACollectBeforeAllWerePoppedIsLeftForLater) {
   TimerQueue queue(0);
