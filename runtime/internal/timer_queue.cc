@@ -18,7 +18,7 @@ constexpr std::size_t kAhead = 8;
 
 void prefetch_around(const TimerNode* node) {
   const char* const at = reinterpret_cast<const char*>(node);
-  for (const std::ptrdiff_t offset : {-32, 32, 79}) __builtin_prefetch(at + offset, 1);
+  for (const std::ptrdiff_t offset : {-32, 32, 71}) __builtin_prefetch(at + offset, 1);
 }
 
 }  // namespace
