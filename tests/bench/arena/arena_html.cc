@@ -27,7 +27,8 @@ h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 20px; margin: 36px 0 4p
 h3 { font-size: 15px; margin: 18px 0 6px; }
 p { margin: 4px 0 12px; max-width: 900px; } .soft { color: var(--soft); font-size: 13px; }
 .charts { display: flex; flex-wrap: wrap; gap: 14px; }
-.chart { background: var(--card); border-radius: 8px; padding: 10px; max-width: 100%; height: auto; }
+.chart { background: var(--card); border-radius: 8px; padding: 10px 2px 10px 18px; max-width: 100%; height: auto;
+  overflow: visible; }
 .chart text { font: 11px system-ui, sans-serif; fill: var(--ink); }
 .chart .title { font-weight: 600; font-size: 12px; } .chart .label { text-anchor: end; }
 .chart .tick { text-anchor: middle; fill: var(--soft); } .chart .value { fill: var(--soft); }
