@@ -40,6 +40,7 @@ class TimerNode {
   ~TimerNode() = default;
 
  private:
+  friend class DueList;
   friend class TimerSlot;
   friend class TimerWheel;
   friend class TimerQueue;

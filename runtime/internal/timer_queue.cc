@@ -10,19 +10,6 @@
 
 namespace epore::internal {
 
-namespace {
-
-// Nodes are seldom in the cache when they are due, and nobody knows better than the queue which one
-// comes next: so many before, it is prefetched, with what a RuntimeTimer has around it.
-constexpr std::size_t kAhead = 8;
-
-void prefetch_around(const TimerNode* node) {
-  const char* const at = reinterpret_cast<const char*>(node);
-  for (const std::ptrdiff_t offset : {-32, 32, 71}) __builtin_prefetch(at + offset, 1);
-}
-
-}  // namespace
-
 TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
   absl::MutexLock lock(&mutex_);
   node.interval_ = interval;
@@ -66,16 +53,8 @@ TimerQueue::State TimerQueue::state(const TimerNode& node) const {
 void TimerQueue::collect(std::int64_t now) {
   if (collected() > 0 || now < earliest()) return;
   absl::MutexLock lock(&mutex_);
-  expired_.clear();
-  popped_ = 0;
-  wheel_.advance(now, expired_);
+  wheel_.advance(now, due_);
   earliest_.store(wheel_.next_deadline(), std::memory_order_release);
-}
-
-TimerNode* TimerQueue::pop() {
-  if (collected() == 0) return nullptr;
-  if (collected() > kAhead) prefetch_around(expired_[popped_ + kAhead]);
-  return expired_[popped_++];
 }
 
 std::uint64_t TimerQueue::size() {

@@ -3,10 +3,10 @@
 
 #include <atomic>
 #include <cstdint>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "runtime/internal/due_list.h"
 #include "runtime/internal/timer_wheel.h"
 
 namespace epore::internal {
@@ -67,8 +67,8 @@ class TimerQueue {
   // out before. They must live until they are popped and told, cancelled or not.
   void collect(std::int64_t now);
   // The next of them, earliest first, or null: the caller calls its expired().
-  TimerNode* pop();
-  std::size_t collected() const { return expired_.size() - popped_; }
+  TimerNode* pop() { return due_.pop(); }
+  std::size_t collected() const { return due_.size(); }
 
   // At least as early as the earliest deadline. Read without the lock: whoever moves it forward
   // wakes the poll thread afterwards.
@@ -85,8 +85,7 @@ class TimerQueue {
   State take_out(TimerNode& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<std::int64_t> earliest_{kNever};  // written under mutex_
-  std::vector<TimerNode*> expired_;             // the leader only, as is
-  std::size_t popped_ = 0;                      // the number of those that were popped
+  DueList due_;                                 // the leader only
 
   absl::Mutex mutex_;
   TimerWheel wheel_ ABSL_GUARDED_BY(mutex_);

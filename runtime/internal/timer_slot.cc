@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <utility>
-#include <vector>
 
 namespace epore::internal {
 
@@ -34,19 +33,6 @@ void TimerSlot::remove(TimerNode& node, Pool& pool) {
   if (filled_ > 0) return;
   pool.give(std::exchange(newest_, newest_->next));
   filled_ = Piece::kCells;
-}
-
-void TimerSlot::list(std::vector<TimerNode*>& nodes) const {
-  std::uint8_t filled = filled_;
-  for (const Piece* piece = newest_; piece != nullptr; piece = piece->next) {
-    while (filled > 0) nodes.push_back(piece->cells[--filled]);
-    filled = Piece::kCells;
-  }
-}
-
-void TimerSlot::take(std::vector<TimerNode*>& nodes, Pool& pool) {
-  list(nodes);
-  while (!empty()) pool.give(std::exchange(newest_, newest_->next));
 }
 
 }  // namespace epore::internal

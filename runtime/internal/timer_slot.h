@@ -2,7 +2,7 @@
 #define EPORE_RUNTIME_INTERNAL_TIMER_SLOT_H_
 
 #include <cstdint>
-#include <vector>
+#include <utility>
 
 #include "runtime/internal/timer_node.h"
 
@@ -24,6 +24,7 @@ class TimerSlot {
   };
 
   static void free(Piece* first);
+  static void prefetch(const TimerNode* node) { __builtin_prefetch(&node->deadline_, 1); }
 
  public:
   // The pieces that no slot needs. Keeps them all, so that arming allocates nothing that was not
@@ -50,8 +51,9 @@ class TimerSlot {
   };
 
   TimerSlot() = default;
-  TimerSlot(const TimerSlot&) = delete;
-  TimerSlot& operator=(const TimerSlot&) = delete;
+  TimerSlot(TimerSlot&& other) noexcept
+      : newest_(std::exchange(other.newest_, nullptr)), filled_(other.filled_) {}
+  TimerSlot& operator=(TimerSlot&&) = delete;
   ~TimerSlot() { free(newest_); }
 
   bool empty() const { return newest_ == nullptr; }
@@ -59,16 +61,43 @@ class TimerSlot {
   void add(TimerNode& node, Pool& pool);
   void remove(TimerNode& node, Pool& pool);
 
-  // Appends all to `nodes`, those first that were added last, if none was removed meanwhile.
-  void list(std::vector<TimerNode*>& nodes) const;
-
-  // Removes all, and lists them.
-  void take(std::vector<TimerNode*>& nodes, Pool& pool);
+  // Removes all, and calls function(node) for each, in the order in which they were added, if none
+  // was removed meanwhile. It may add them to other slots.
+  template <typename Function>
+  void take(Pool& pool, Function function);
 
  private:
   Piece* newest_ = nullptr;  // the others are full
   std::uint8_t filled_ = 0;  // of the newest
 };
+
+template <typename Function>
+void TimerSlot::take(Pool& pool, Function function) {
+  constexpr int kAhead = 8;  // so many nodes before it is looked at, one is prefetched
+  Piece* oldest = nullptr;
+  while (newest_ != nullptr) {
+    Piece* const next = std::exchange(newest_, newest_->next);
+    next->next = std::exchange(oldest, next);
+  }
+  const auto filled = [this](const Piece& piece) {
+    return piece.next != nullptr ? Piece::kCells : int{filled_};
+  };
+  while (oldest != nullptr) {
+    const int count = filled(*oldest);
+    const Piece* const next = oldest->next;
+    const int count_of_next = next != nullptr ? filled(*next) : 0;
+    for (int i = 0; i < count; ++i) {
+      const int ahead = i + kAhead;
+      if (ahead < count) {
+        prefetch(oldest->cells[ahead]);
+      } else if (ahead - count < count_of_next) {
+        prefetch(next->cells[ahead - count]);
+      }
+      function(*oldest->cells[i]);
+    }
+    pool.give(std::exchange(oldest, oldest->next));
+  }
+}
 
 }  // namespace epore::internal
 

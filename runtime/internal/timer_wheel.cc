@@ -10,29 +10,6 @@
 #include <vector>
 
 namespace epore::internal {
-namespace {
-
-// So many nodes before it is looked at, one is prefetched.
-constexpr std::size_t kAhead = 8;
-
-// What is sorted, unless a deadline is older than this span, some seconds: a node's index, below
-// the ns from the span's beginning to its deadline. To look the deadlines up in the nodes would
-// cost a cache miss or two for each comparison.
-constexpr int kIndexBits = 32;
-constexpr std::int64_t kSpan = (std::int64_t{1} << 32) - 1;
-
-std::uint64_t key_of(std::int64_t deadline, std::int64_t oldest, std::size_t index) {
-  return (static_cast<std::uint64_t>(deadline) - static_cast<std::uint64_t>(oldest)) << kIndexBits |
-         index;
-}
-std::size_t index_of(std::uint64_t key) { return key & ((std::uint64_t{1} << kIndexBits) - 1); }
-
-// Of so many keys sorting by digits is faster.
-constexpr std::size_t kMany = 256;
-constexpr int kDigitBits = 11;
-constexpr std::uint64_t kDigitEnd = std::uint64_t{1} << kDigitBits;
-
-}  // namespace
 
 void TimerWheel::insert(TimerNode& node, std::int64_t deadline) {
   pool_.reserve();
@@ -76,7 +53,7 @@ void TimerWheel::unlink(TimerNode& node) {
   Slot& slot = slots_[static_cast<std::size_t>(node.slot())];
   slot.nodes.remove(node, pool_);
   if (slot.nodes.empty()) {
-    close(node.slot());
+    (void)open(node.slot());
   } else if (node.deadline_ == slot.earliest) {
     slot.is_stale = true;
   }
@@ -90,93 +67,46 @@ bool TimerWheel::remove(TimerNode& node) {
   return true;
 }
 
-// An empty one.
-void TimerWheel::close(int index) {
+TimerSlot TimerWheel::open(int index) {
   Slot& slot = slots_[static_cast<std::size_t>(index)];
   slot.earliest = kNever;
   slot.is_stale = false;
   occupied_[static_cast<std::size_t>(index / kDigits)] &= ~(std::uint64_t{1} << (index % kDigits));
+  return std::move(slot.nodes);
 }
 
-void TimerWheel::advance(std::int64_t now, std::vector<TimerNode*>& due) {
+void TimerWheel::advance(std::int64_t now, DueList& due) {
   const std::int64_t target = std::max(to_tick(now), tick_);
   // First the slots, then the time, then the nodes: each is looked at once, and is due or finds its
   // new slot.
-  nodes_.clear();
   for (int index = first_slot(); index >= 0 && slot_start(index) <= target; index = first_slot()) {
-    const auto from = static_cast<std::ptrdiff_t>(nodes_.size());
-    slots_[static_cast<std::size_t>(index)].nodes.take(nodes_, pool_);
-    std::reverse(nodes_.begin() + from, nodes_.end());
-    close(index);
+    opened_.push_back(open(index));
   }
   tick_ = target;
-  keys_.clear();
-  const std::int64_t oldest = now - kSpan;
-  bool has_older = false;
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    prefetch(i + kAhead);
-    TimerNode& node = *nodes_[i];
-    if (node.deadline_ > now) {
-      link(node);
-      continue;
-    }
-    node.set_due();
-    has_older |= node.deadline_ < oldest;
-    nodes_[keys_.size()] = &node;
-    keys_.push_back(key_of(node.deadline_, oldest, keys_.size()));
+  due.begin(now);
+  for (TimerSlot& slot : opened_) {
+    slot.take(pool_, [&](TimerNode& node) {
+      if (node.deadline_ > now) {
+        link(node);
+      } else {
+        node.set_due();
+        due.add(node);
+      }
+    });
   }
-  nodes_.resize(keys_.size());
-  size_ -= nodes_.size();
-  if (has_older) {
-    std::sort(nodes_.begin(), nodes_.end(),
-              [](const TimerNode* a, const TimerNode* b) { return a->deadline_ < b->deadline_; });
-    due.insert(due.end(), nodes_.begin(), nodes_.end());
-    return;
-  }
-  sort_keys();
-  for (std::uint64_t key : keys_) due.push_back(nodes_[index_of(key)]);
+  opened_.clear();
+  due.sort();
+  size_ -= due.size();
 }
 
 void TimerWheel::take_all(std::vector<TimerNode*>& nodes) {
   for (int index = first_slot(); index >= 0; index = first_slot()) {
-    slots_[static_cast<std::size_t>(index)].nodes.take(nodes, pool_);
-    close(index);
+    open(index).take(pool_, [&](TimerNode& node) {
+      node.set_slot(TimerNode::kOut);
+      nodes.push_back(&node);
+    });
   }
-  for (TimerNode* node : nodes) node->set_slot(TimerNode::kOut);
   size_ = 0;
-}
-
-void TimerWheel::prefetch(std::size_t index) const {
-  if (index < nodes_.size()) __builtin_prefetch(&nodes_[index]->deadline_, 1);
-}
-
-// Where many are due they are due at about the same time, and are sorted by the two digits of that.
-void TimerWheel::sort_keys() {
-  if (std::is_sorted(keys_.begin(), keys_.end())) return;
-  const auto [least, greatest] = std::minmax_element(keys_.begin(), keys_.end());
-  const std::uint64_t base = *least >> kIndexBits;
-  if (keys_.size() < kMany || (*greatest >> kIndexBits) - base >= kDigitEnd * kDigitEnd) {
-    std::sort(keys_.begin(), keys_.end());
-    return;
-  }
-  const auto low = [base](std::uint64_t key) {
-    return ((key >> kIndexBits) - base) & (kDigitEnd - 1);
-  };
-  const auto high = [base](std::uint64_t key) {
-    return ((key >> kIndexBits) - base) >> kDigitBits;
-  };
-  sort_by(low);
-  sort_by(high);
-}
-
-template <typename Digit>
-void TimerWheel::sort_by(Digit digit) {
-  std::array<std::uint32_t, kDigitEnd> begin = {};
-  for (std::uint64_t key : keys_) ++begin[digit(key)];
-  std::exclusive_scan(begin.begin(), begin.end(), begin.begin(), std::uint32_t{0});
-  scratch_.resize(keys_.size());
-  for (std::uint64_t key : keys_) scratch_[begin[digit(key)]++] = key;
-  keys_.swap(scratch_);
 }
 
 std::int64_t TimerWheel::next_deadline() {
@@ -188,25 +118,9 @@ std::int64_t TimerWheel::next_deadline() {
   return kNever;
 }
 
-// Moves what was put off to where it belongs, and looks for the earliest of the rest.
+// Moves what was put off to where it belongs, and finds the earliest of the rest.
 void TimerWheel::refresh(int index) {
-  Slot& slot = slots_[static_cast<std::size_t>(index)];
-  nodes_.clear();
-  slot.nodes.list(nodes_);
-  std::int64_t earliest = kNever;
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    prefetch(i + kAhead);
-    TimerNode& node = *nodes_[i];
-    if (slot_of(node.deadline_) != index) {
-      unlink(node);
-      link(node);
-    } else {
-      earliest = std::min(earliest, node.deadline_);
-    }
-  }
-  if (slot.nodes.empty()) return;
-  slot.earliest = earliest;
-  slot.is_stale = false;
+  open(index).take(pool_, [this](TimerNode& node) { link(node); });
 }
 
 int TimerWheel::first_slot() const {

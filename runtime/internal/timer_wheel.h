@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "runtime/internal/due_list.h"
 #include "runtime/internal/timer_node.h"
 #include "runtime/internal/timer_slot.h"
 
@@ -36,9 +37,9 @@ class TimerWheel {
   // Takes it out; false if it was not in.
   bool remove(TimerNode& node);
 
-  // Moves on to `now` (not before any earlier one) and appends the nodes with deadlines up to then
-  // to `due`, earliest first, equal ones in no particular order. They are out, and due.
-  void advance(std::int64_t now, std::vector<TimerNode*>& due);
+  // Moves on to `now` (not before any earlier one) and lists the nodes with deadlines up to then.
+  // They are out, and due.
+  void advance(std::int64_t now, DueList& due);
 
   // Takes out all, in no particular order. They are not due.
   void take_all(std::vector<TimerNode*>& nodes);
@@ -63,11 +64,7 @@ class TimerWheel {
   void link(TimerNode& node);
   void unlink(TimerNode& node);
   void refresh(int index);
-  void close(int index);
-  void prefetch(std::size_t index) const;
-  void sort_keys();
-  template <typename Digit>
-  void sort_by(Digit digit);
+  TimerSlot open(int index);                // leaves it empty
   int first_slot() const;                   // of the earliest non-empty slot, or -1
   std::int64_t slot_start(int slot) const;  // the first tick of a slot
 
@@ -77,10 +74,7 @@ class TimerWheel {
   TimerSlot::Pool pool_;
   std::array<Slot, kLevels* kDigits> slots_ = {};
 
-  // Of advance() and refresh(), kept for their memory.
-  std::vector<TimerNode*> nodes_;
-  std::vector<std::uint64_t> keys_;
-  std::vector<std::uint64_t> scratch_;
+  std::vector<TimerSlot> opened_;  // advance()'s, kept for its memory
 };
 
 }  // namespace epore::internal

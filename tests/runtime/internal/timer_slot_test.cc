@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <random>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -18,13 +19,13 @@ class TestNode final : public TimerNode {
   Ref<Runnable> expired() override { return {}; }
 };
 
-std::vector<TimerNode*> listed(const TimerSlot& slot) {
+std::vector<TimerNode*> take(TimerSlot& slot, TimerSlot::Pool& pool) {
   std::vector<TimerNode*> nodes;
-  slot.list(nodes);
+  slot.take(pool, [&](TimerNode& node) { nodes.push_back(&node); });
   return nodes;
 }
 
-TEST(TimerSlotTest, ListsTheLastThatWasAddedFirst) {
+TEST(TimerSlotTest, TheyAreTakenInTheOrderInWhichTheyWereAdded) {
   constexpr std::size_t kNodes = 100;  // more than a piece holds
   TimerSlot::Pool pool;
   TimerSlot slot;
@@ -33,17 +34,31 @@ TEST(TimerSlotTest, ListsTheLastThatWasAddedFirst) {
   std::vector<TimerNode*> expected;
   for (TestNode& node : nodes) {
     slot.add(node, pool);
-    expected.insert(expected.begin(), &node);
+    expected.push_back(&node);
   }
   EXPECT_FALSE(slot.empty());
-  EXPECT_EQ(listed(slot), expected);
-  std::vector<TimerNode*> taken;
-  slot.take(taken, pool);
-  EXPECT_EQ(taken, expected);
+  EXPECT_EQ(take(slot, pool), expected);
   EXPECT_TRUE(slot.empty());
-  EXPECT_TRUE(listed(slot).empty());
+  EXPECT_TRUE(take(slot, pool).empty());
   slot.add(nodes[7], pool);
-  EXPECT_EQ(listed(slot), (std::vector<TimerNode*>{&nodes[7]}));
+  EXPECT_EQ(take(slot, pool), (std::vector<TimerNode*>{&nodes[7]}));
+}
+
+TEST(TimerSlotTest, WhatIsTakenMayBeAddedToOtherSlots) {
+  constexpr std::size_t kNodes = 100;
+  TimerSlot::Pool pool;
+  TimerSlot slot;
+  std::vector<TestNode> nodes(kNodes);
+  std::vector<TimerNode*> expected;
+  for (TestNode& node : nodes) {
+    slot.add(node, pool);
+    expected.push_back(&node);
+  }
+  TimerSlot opened = std::move(slot);
+  EXPECT_TRUE(slot.empty());
+  opened.take(pool, [&](TimerNode& node) { slot.add(node, pool); });
+  EXPECT_TRUE(opened.empty());
+  EXPECT_EQ(take(slot, pool), expected);
 }
 
 TEST(TimerSlotTest, AnyCanBeRemovedAtAnyTime) {
@@ -62,12 +77,13 @@ TEST(TimerSlotTest, AnyCanBeRemovedAtAnyTime) {
       slots[added_to].add(node, pool);
       expected[added_to].insert(&node);
     }
-    if (step % 16 != 0) continue;
+    if (step % 64 != 0) continue;
     for (std::size_t i = 0; i < 2; ++i) {
-      std::vector<TimerNode*> nodes_now = listed(slots[i]);
-      std::sort(nodes_now.begin(), nodes_now.end());
-      ASSERT_EQ(nodes_now, std::vector<TimerNode*>(expected[i].begin(), expected[i].end()));
       ASSERT_EQ(slots[i].empty(), expected[i].empty());
+      std::vector<TimerNode*> all = take(slots[i], pool);
+      for (TimerNode* one : all) slots[i].add(*one, pool);
+      std::sort(all.begin(), all.end());
+      ASSERT_EQ(all, std::vector<TimerNode*>(expected[i].begin(), expected[i].end()));
     }
   }
 }

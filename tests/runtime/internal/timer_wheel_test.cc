@@ -24,8 +24,10 @@ class TestNode final : public TimerNode {
 };
 
 std::vector<TimerNode*> advance(TimerWheel& wheel, std::int64_t now) {
+  DueList list;
+  wheel.advance(now, list);
   std::vector<TimerNode*> due;
-  wheel.advance(now, due);
+  while (TimerNode* const node = list.pop()) due.push_back(node);
   return due;
 }
 

@@ -1,0 +1,46 @@
+#ifndef EPORE_RUNTIME_INTERNAL_DUE_LIST_H_
+#define EPORE_RUNTIME_INTERNAL_DUE_LIST_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "runtime/internal/timer_node.h"
+
+namespace epore::internal {
+
+// Timers that are due, earliest first. Keeps its memory. One thread at a time.
+class DueList {
+ public:
+  // Begins anew, with timers whose deadlines are not after `now`.
+  void begin(std::int64_t now);
+  void add(TimerNode& node);
+
+  // After the last one was added. What is equal stays in the order in which it was added.
+  void sort();
+
+  // The next, or null.
+  TimerNode* pop();
+  std::size_t size() const { return ordered_.size() - popped_; }
+
+ private:
+  void sort_keys();
+  template <typename Digit>
+  void sort_by(Digit digit);
+
+  std::vector<TimerNode*> added_;
+  std::vector<TimerNode*> ordered_;
+  std::size_t popped_ = 0;
+
+  // What is sorted is a number for each: the ns from the span's beginning to its deadline, above
+  // its place in added_. To look the deadlines up in the nodes would cost a cache miss or two for
+  // each comparison.
+  std::vector<std::uint64_t> keys_;
+  std::vector<std::uint64_t> scratch_;
+  std::int64_t begin_ = 0;    // of the span of 2^32 ns
+  bool has_earlier_ = false;  // than that: there is no such number
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_DUE_LIST_H_
