@@ -1,11 +1,9 @@
 #include "runtime/internal/timer_wheel.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <utility>
 #include <vector>
 
