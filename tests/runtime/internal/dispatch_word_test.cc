@@ -72,27 +72,12 @@ TEST(DispatchWordTest, OneThatOnlyItsLeaderWakesIsClaimedIfNobodyHasIt) {
   EXPECT_TRUE(word.wake());
 }
 
-// A thread that brings work and wakes; one that does so with wake_pushed(), in its two steps; one
-// that brings some and runs it itself if nobody else has it (a poll thread); and two that run what
-// is queued. Each method of a word is one step: of the two instructions of a failing end() the
-// second is in a state that only end() leaves.
+// What is brought to a word's runner, and a thread that runs what is queued. Each method of a word
+// is one step: of the two instructions of a failing end() the second is in a state that only end()
+// leaves.
 template <typename Word>
-class DispatchModel {
+class RunModel {
  public:
-  std::vector<ModelThread> threads() {
-    std::vector<ModelThread> threads;
-    threads.push_back(waker());
-    threads.push_back(pusher());
-    threads.push_back(poll_thread());
-    threads.push_back(runner());
-    threads.push_back(runner());
-    return threads;
-  }
-
-  std::vector<std::int64_t> state() const {
-    return {brought_, done_, queued_, running_, word_.raw()};
-  }
-
   std::string violation(bool is_over) const {
     if (running_ > 1) return "two threads run it at once";
     if (queued_ > 1) return "it is queued twice";
@@ -100,7 +85,59 @@ class DispatchModel {
     return "";
   }
 
+ protected:
+  ModelThread runner() {
+    for (;;) {
+      co_await step("take", [this] { return queued_ > 0; });
+      --queued_;
+      co_await step("begin");
+      word_.begin();
+      ++running_;
+      co_await step("look");  // at all that was brought so far, as recv() until EAGAIN does
+      done_ = brought_;
+      co_await step("end");
+      --running_;
+      if (!word_.end()) {
+        co_await step("queue again");
+        ++queued_;
+      }
+    }
+  }
+
+  int brought_ = 0;
+  int done_ = 0;
+  int queued_ = 0;
+  int running_ = 0;
+  Word word_;
+};
+
+// A thread that brings work and wakes; one that does so with wake_pushed(), in its two steps; one
+// that brings some and runs it itself if nobody else has it (a poll thread); and two that run what
+// is queued.
+template <typename Word>
+class DispatchModel : public RunModel<Word> {
+ public:
+  std::vector<ModelThread> threads() {
+    std::vector<ModelThread> threads;
+    threads.push_back(waker());
+    threads.push_back(pusher());
+    threads.push_back(poll_thread());
+    threads.push_back(this->runner());
+    threads.push_back(this->runner());
+    return threads;
+  }
+
+  std::vector<std::int64_t> state() const {
+    return {brought_, done_, queued_, running_, word_.raw()};
+  }
+
  private:
+  using RunModel<Word>::brought_;
+  using RunModel<Word>::done_;
+  using RunModel<Word>::queued_;
+  using RunModel<Word>::running_;
+  using RunModel<Word>::word_;
+
   ModelThread waker() {
     co_await step("bring");
     ++brought_;
@@ -155,30 +192,6 @@ class DispatchModel {
       }
     }
   }
-
-  ModelThread runner() {
-    for (;;) {
-      co_await step("take", [this] { return queued_ > 0; });
-      --queued_;
-      co_await step("begin");
-      word_.begin();
-      ++running_;
-      co_await step("look");  // at all that was brought so far, as recv() until EAGAIN does
-      done_ = brought_;
-      co_await step("end");
-      --running_;
-      if (!word_.end()) {
-        co_await step("queue again");
-        ++queued_;
-      }
-    }
-  }
-
-  int brought_ = 0;
-  int done_ = 0;
-  int queued_ = 0;
-  int running_ = 0;
-  Word word_;
 };
 
 // The real word, and what it holds as far as a test can see.
@@ -290,25 +303,18 @@ class WithoutQueued {  // every wake of one that does not run queues it
 // if the leader is relieved in one of those runs, twice with its relief; and a worker for what they
 // queue.
 template <bool kKnowsThatItWasRelieved>
-class LedModel {
+class LedModel : public RunModel<RealWord> {
  public:
   std::vector<ModelThread> threads() {
     std::vector<ModelThread> threads;
     threads.push_back(leader());
     threads.push_back(relief());
-    threads.push_back(worker());
+    threads.push_back(runner());
     return threads;
   }
 
   std::vector<std::int64_t> state() const {
     return {brought_, done_, queued_, running_, is_exposed_, is_relieved_, word_.raw()};
-  }
-
-  std::string violation(bool is_over) const {
-    if (running_ > 1) return "two threads run it at once";
-    if (queued_ > 1) return "it is queued twice";
-    if (is_over && done_ != brought_) return "a wake was lost";
-    return "";
   }
 
  private:
@@ -364,31 +370,8 @@ class LedModel {
     }
   }
 
-  ModelThread worker() {
-    for (;;) {
-      co_await step("take", [this] { return queued_ > 0; });
-      --queued_;
-      co_await step("begin");
-      word_.begin();
-      ++running_;
-      co_await step("run");
-      done_ = brought_;
-      co_await step("end");
-      --running_;
-      if (!word_.end()) {
-        co_await step("queue again");
-        ++queued_;
-      }
-    }
-  }
-
-  int brought_ = 0;
-  int done_ = 0;
-  int queued_ = 0;
-  int running_ = 0;
   bool is_exposed_ = false;
   bool is_relieved_ = false;
-  RealWord word_;
 };
 
 template <typename Word>
