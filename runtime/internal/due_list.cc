@@ -51,13 +51,14 @@ void DueList::add(TimerNode& node) {
 
 void DueList::sort() {
   if (has_earlier_) {
-    ordered_.swap(added_);
-    std::stable_sort(ordered_.begin(), ordered_.end(), [](const TimerNode* x, const TimerNode* y) {
-      return x->deadline_ < y->deadline_;
+    std::sort(keys_.begin(), keys_.end(), [this](std::uint64_t x, std::uint64_t y) {
+      const std::int64_t of_x = added_[index_of(x)]->deadline_;
+      const std::int64_t of_y = added_[index_of(y)]->deadline_;
+      return of_x != of_y ? of_x < of_y : index_of(x) < index_of(y);
     });
-    return;
+  } else {
+    sort_keys();
   }
-  sort_keys();
   // Not where they are popped: a callback's locked instructions would wait for each of these loads.
   ordered_.reserve(keys_.size());
   for (std::uint64_t key : keys_) ordered_.push_back(added_[index_of(key)]);

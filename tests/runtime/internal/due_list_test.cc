@@ -48,8 +48,9 @@ class Nodes {
 std::vector<std::size_t> expected(const std::vector<std::int64_t>& deadlines) {
   std::vector<std::size_t> indexes;
   for (std::size_t i = 0; i < deadlines.size(); ++i) indexes.push_back(i);
-  std::stable_sort(indexes.begin(), indexes.end(),
-                   [&](std::size_t a, std::size_t b) { return deadlines[a] < deadlines[b]; });
+  std::sort(indexes.begin(), indexes.end(), [&](std::size_t a, std::size_t b) {
+    return std::pair(deadlines[a], a) < std::pair(deadlines[b], b);
+  });
   return indexes;
 }
 
