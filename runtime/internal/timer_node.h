@@ -19,7 +19,7 @@ constexpr std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
 }
 
 // What a timer wheel holds; part of the object that waits. Everything is the wheel owner's, but for
-// TimerQueue::claim_once().
+// the slot, which TimerQueue's claim_once() and state() look at without its lock.
 class TimerNode {
  public:
   TimerNode() = default;

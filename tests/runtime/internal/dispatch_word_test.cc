@@ -307,8 +307,8 @@ class LedModel : public RunModel<RealWord> {
  public:
   std::vector<ModelThread> threads() {
     std::vector<ModelThread> threads;
-    threads.push_back(leader());
-    threads.push_back(relief());
+    threads.push_back(lead(/*is_relief=*/false));
+    threads.push_back(lead(/*is_relief=*/true));
     threads.push_back(runner());
     return threads;
   }
@@ -322,7 +322,13 @@ class LedModel : public RunModel<RealWord> {
       {"due 1", "queue 1", "run 1", "take the lead back 1", "end 1"},
       {"due 2", "queue 2", "run 2", "take the lead back 2", "end 2"}};
 
-  ModelThread leader() {
+  // The relief exposes nothing: nobody is left who could take over from it.
+  ModelThread lead(bool is_relief) {
+    if (is_relief) {
+      co_await step("take the lead", [this] { return is_exposed_; });
+      is_exposed_ = false;
+      is_relieved_ = true;
+    }
     for (const auto& names : kNames) {
       co_await step(names[0]);
       ++brought_;
@@ -332,41 +338,21 @@ class LedModel : public RunModel<RealWord> {
         continue;
       }
       ++running_;
-      is_exposed_ = true;
+      is_exposed_ = !is_relief;
       co_await step(names[2]);
       done_ = brought_;
       co_await step(names[3]);
-      is_exposed_ = false;
+      if (!is_relief) is_exposed_ = false;
       co_await step(names[4]);
       --running_;
-      if (!is_relieved_ || !kKnowsThatItWasRelieved) {
+      const bool was_relieved = !is_relief && is_relieved_;
+      if (!was_relieved || !kKnowsThatItWasRelieved) {
         word_.end_led();
       } else if (!word_.end()) {
         co_await step("queue again");
         ++queued_;
       }
-      if (is_relieved_) co_return;
-    }
-  }
-
-  ModelThread relief() {
-    co_await step("take the lead", [this] { return is_exposed_; });
-    is_exposed_ = false;
-    is_relieved_ = true;
-    for (const auto& names : kNames) {
-      co_await step(names[0]);
-      ++brought_;
-      if (!word_.claim_led()) {
-        co_await step(names[1]);
-        if (word_.wake()) ++queued_;
-        continue;
-      }
-      ++running_;
-      co_await step(names[2]);
-      done_ = brought_;
-      co_await step(names[4]);
-      --running_;
-      word_.end_led();
+      if (was_relieved) co_return;
     }
   }
 
@@ -414,7 +400,7 @@ TEST(DispatchWordTest, NoInterleavingOfALeaderAndItsReliefLosesAWakeOrRunsItTwic
 }
 
 TEST(DispatchWordTest, TheExplorerFindsTheWakeThatALeaderLosesThatDoesNotKnowItWasRelieved) {
-  EXPECT_NE(explore_led<false>().violation, "");
+  EXPECT_EQ(explore_led<false>().violation, "a wake was lost");
 }
 
 }  // namespace
