@@ -105,10 +105,7 @@ void Acceptor::resume() {
   core_->wake(*this);
 }
 
-Ref<Runnable> Acceptor::expired() {
-  resume();
-  return {};
-}
+void Acceptor::expired() { resume(); }
 
 void Acceptor::run() {
   if (state_ == State::closed) return;

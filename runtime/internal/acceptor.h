@@ -14,7 +14,6 @@
 #include "runtime/connection.h"
 #include "runtime/internal/core.h"
 #include "runtime/internal/registration.h"
-#include "runtime/internal/timer_node.h"
 
 namespace epore::internal {
 
@@ -42,7 +41,7 @@ struct AcceptSettings {
 //   listening --EMFILE, limit--> paused --descriptor freed, or backoff--> one accept --> listening
 //       |                          |                                         `--EMFILE--> paused
 //       +--------close()-----------+--> closed
-class Acceptor final : public Registration, private TimerNode {
+class Acceptor final : public Registration {
  public:
   Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
            std::shared_ptr<AcceptSettings> settings);
@@ -69,7 +68,7 @@ class Acceptor final : public Registration, private TimerNode {
   void pause(const absl::Status& why);
   void go_on();
   void end();
-  Ref<Runnable> expired() override;  // TimerNode
+  void expired() override;  // TimerNode
 
   // Constant after construction.
   const Ref<Core> core_;

@@ -12,26 +12,27 @@
 namespace epore::internal {
 
 ConnectionTimer::ConnectionTimer(Reactor& home, Ref<Stream> stream, Callback callback)
-    : TimerEntry(home), stream_(std::move(stream)), callback_(std::move(callback)) {
+    : TimerEntry(home, Kind::lasting), stream_(std::move(stream)), callback_(std::move(callback)) {
   // After the end without the lock, which its runner may still need. And never the other way:
   // TimerList::close() may find it as soon as it is in.
-  if (stream_->has_ended() || !stream_->timers().add(*this, home.timer_lists())) die();
+  if (stream_->has_ended() || !stream_->timers().add(*this, home.timer_lists())) retire();
 }
 
 ConnectionTimer::~ConnectionTimer() { stream_->timers().remove(*this, home().timer_lists()); }
 
-Ref<Runnable> ConnectionTimer::expired() {
+void ConnectionTimer::expired() {
   Ref<ConnectionTimer> self = Ref<ConnectionTimer>::adopt(this);  // the wheel's
   if (home().core().phase() < Core::Phase::refusing) {
     stream_->timer_due(std::move(self));
   } else {
     cancel();
   }
-  return {};
 }
 
 void ConnectionTimer::fire() {
-  if (claim() && !is_dead()) stream_->call(callback_);
+  if (!claim()) return;
+  home().core().counters().add(Counter::timers_fired);
+  stream_->call(callback_);
 }
 
 bool TimerList::add(ConnectionTimer& timer, absl::Mutex& mutex) {
@@ -70,10 +71,7 @@ std::vector<Ref<ConnectionTimer>> TimerList::close(absl::Mutex& mutex) {
       timer = next;
     }
   }
-  for (const Ref<ConnectionTimer>& timer : timers) {
-    timer->die();
-    timer->cancel();
-  }
+  for (const Ref<ConnectionTimer>& timer : timers) timer->retire();
   return timers;
 }
 

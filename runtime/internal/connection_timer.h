@@ -38,7 +38,7 @@ class ConnectionTimer final : public TimerEntry {
  private:
   friend class TimerList;
 
-  Ref<Runnable> expired() override;
+  void expired() override;
 
   const Ref<Stream> stream_;
   Callback callback_;
@@ -51,7 +51,7 @@ class ConnectionTimer final : public TimerEntry {
 // The timers of one connection. Guarded by the reactor's timer_lists().
 class TimerList {
  public:
-  // False: the list is closed, and the timer dead.
+  // False: the list is closed.
   bool add(ConnectionTimer& timer, absl::Mutex& mutex);
   void remove(ConnectionTimer& timer, absl::Mutex& mutex);
 

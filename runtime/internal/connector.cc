@@ -81,10 +81,7 @@ void Connector::shut_down(ShutdownStep) {
   core_->wake(*this);
 }
 
-Ref<Runnable> Connector::expired() {
-  core_->wake(*this);
-  return {};
-}
+void Connector::expired() { core_->wake(*this); }
 
 void Connector::run() {
   if (!is_finished_ && !has_addresses_) take_addresses();

@@ -19,7 +19,6 @@
 #include "runtime/connection.h"
 #include "runtime/internal/core.h"
 #include "runtime/internal/registration.h"
-#include "runtime/internal/timer_node.h"
 #include "runtime/options.h"
 
 namespace epore::internal {
@@ -33,7 +32,7 @@ namespace epore::internal {
 //
 // A connecting socket becomes writable once, whether it succeeded or not, and SO_ERROR tells which,
 // once, as reading it clears it (connect(2), EINPROGRESS).
-class Connector final : public Registration, private TimerNode {
+class Connector final : public Registration {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
 
@@ -60,7 +59,7 @@ class Connector final : public Registration, private TimerNode {
   void drop_socket();
   void succeed();
   void finish(absl::Status error);
-  Ref<Runnable> expired() override;  // TimerNode
+  void expired() override;  // TimerNode
 
   // Constant after construction.
   const Ref<Core> core_;

@@ -27,64 +27,70 @@ constexpr std::size_t kAhead = 8;
 
 void prefetch_around(const TimerNode* node) {
   const char* const at = reinterpret_cast<const char*>(node);
-  for (const std::ptrdiff_t offset : {-32, 32, 71}) __builtin_prefetch(at + offset, 1);
+  for (const std::ptrdiff_t offset : {0, 79}) __builtin_prefetch(at + offset, 1);
 }
 
 }  // namespace
 
 void DueList::begin(std::int64_t now) {
   added_.clear();
-  ordered_.clear();
-  popped_ = 0;
+  count_ = popped_ = 0;
   keys_.clear();
   begin_ = now - kSpan;
-  has_earlier_ = false;
+  earlier_.clear();
 }
 
-void DueList::add(TimerNode& node) {
-  has_earlier_ |= node.deadline_ < begin_;
-  const std::uint64_t time =
-      static_cast<std::uint64_t>(node.deadline_) - static_cast<std::uint64_t>(begin_);
-  keys_.push_back(key_of(time, added_.size()));
+void DueList::add(TimerNode& node, std::int64_t deadline) {
+  if (deadline < begin_) [[unlikely]] {
+    earlier_.emplace_back(deadline, added_.size());
+  } else {
+    keys_.push_back(key_of(static_cast<std::uint64_t>(deadline - begin_), added_.size()));
+  }
   added_.push_back(&node);
 }
 
 void DueList::sort() {
-  if (has_earlier_) {
-    std::sort(keys_.begin(), keys_.end(), [this](std::uint64_t x, std::uint64_t y) {
-      const std::int64_t of_x = added_[index_of(x)]->deadline_;
-      const std::int64_t of_y = added_[index_of(y)]->deadline_;
-      return of_x != of_y ? of_x < of_y : index_of(x) < index_of(y);
-    });
-  } else {
-    sort_keys();
+  count_ = added_.size();
+  if (ordered_.size() < count_) ordered_.resize(count_);
+  std::sort(earlier_.begin(), earlier_.end());
+  TimerNode** at = ordered_.data();
+  for (const auto& [deadline, index] : earlier_) *at++ = added_[index];
+  if (!std::is_sorted(keys_.begin(), keys_.end())) {
+    if (keys_.size() >= kMany && order_by_digits(at)) return;
+    std::sort(keys_.begin(), keys_.end());
   }
   // Not where they are popped: a callback's locked instructions would wait for each of these loads.
-  ordered_.reserve(keys_.size());
-  for (std::uint64_t key : keys_) ordered_.push_back(added_[index_of(key)]);
+  for (std::uint64_t key : keys_) *at++ = added_[index_of(key)];
 }
 
-// Where many are due they are due at about the same time, and are sorted by the two digits of that.
-void DueList::sort_keys() {
-  if (std::is_sorted(keys_.begin(), keys_.end())) return;
+// Where many are due they are due at about the same time, and two digits tell them apart. False:
+// these are not.
+bool DueList::order_by_digits(TimerNode** to) {
   const auto [least, greatest] = std::minmax_element(keys_.begin(), keys_.end());
   const std::uint64_t base = *least >> kIndexBits;
-  if (keys_.size() < kMany || (*greatest >> kIndexBits) - base >= kDigitEnd * kDigitEnd) {
-    std::sort(keys_.begin(), keys_.end());
-    return;
+  const std::uint64_t range = (*greatest >> kIndexBits) - base;
+  if (range >= kDigitEnd * kDigitEnd) return false;
+  const auto low = [base](std::uint64_t key) {
+    return ((key >> kIndexBits) - base) & (kDigitEnd - 1);
+  };
+  const auto high = [base](std::uint64_t key) {
+    return ((key >> kIndexBits) - base) >> kDigitBits;
+  };
+  std::array<std::uint32_t, kDigitEnd> begin_of_low = {};
+  std::array<std::uint32_t, kDigitEnd> begin_of_high = {};
+  for (std::uint64_t key : keys_) {
+    ++begin_of_low[low(key)];
+    ++begin_of_high[high(key)];
   }
-  sort_by([base](std::uint64_t key) { return ((key >> kIndexBits) - base) & (kDigitEnd - 1); });
-  sort_by([base](std::uint64_t key) { return ((key >> kIndexBits) - base) >> kDigitBits; });
-}
-
-template <typename Digit>
-void DueList::sort_by(Digit digit) {
-  std::array<std::uint32_t, kDigitEnd> begin = {};
-  for (std::uint64_t key : keys_) ++begin[digit(key)];
-  std::exclusive_scan(begin.begin(), begin.end(), begin.begin(), std::uint32_t{0});
-  scratch_.resize(keys_.size());
-  for (std::uint64_t key : keys_) scratch_[begin[digit(key)]++] = key;
-  keys_.swap(scratch_);
+  for (auto* begin : {&begin_of_low, &begin_of_high}) {
+    std::exclusive_scan(begin->begin(), begin->end(), begin->begin(), std::uint32_t{0});
+  }
+  if (scratch_.size() < keys_.size()) scratch_.resize(keys_.size());
+  for (std::uint64_t key : keys_) scratch_[begin_of_low[low(key)]++] = key;
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    to[begin_of_high[high(scratch_[i])]++] = added_[index_of(scratch_[i])];
+  }
+  return true;
 }
 
 TimerNode* DueList::pop() {

@@ -223,7 +223,7 @@ absl::Duration Reactor::time_to_sleep(bool is_home) {
   return absl::Nanoseconds(std::max<std::int64_t>(earliest - core_.kernel().now(), 0));
 }
 
-Registration::Registration(Reactor& home, Kind kind) : Runnable(home, kind) {}
+Registration::Registration(Reactor& home, Kind kind) : TimerNode(home, kind) {}
 
 void Registration::retire() { home().retire(*this); }
 

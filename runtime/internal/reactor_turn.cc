@@ -9,6 +9,7 @@
 #include "runtime/internal/core.h"
 #include "runtime/internal/posted_closure.h"
 #include "runtime/internal/reactor.h"
+#include "runtime/internal/runtime_timer.h"
 #include "runtime/internal/thread_context.h"
 
 namespace epore::internal {
@@ -108,8 +109,7 @@ bool Reactor::run_due() {
   if (timers_.collected() == 0) return true;
   if (!run_submitted()) return false;
   for (std::size_t left = kTimersAtOnce; TimerNode* const node = timers_.pop();) {
-    const Ref<Runnable> timer = node->expired();
-    if (timer && !run_timer(*timer, std::min(left, timers_.collected() + 1))) return false;
+    if (!run_expired(*node, std::min(left, timers_.collected() + 1))) return false;
     if (--left > 0) continue;
     if (!run_submitted()) return false;
     left = kTimersAtOnce;
@@ -134,23 +134,35 @@ inline bool Reactor::resume(Lead::Ticket ticket) {
   return true;
 }
 
-// One of `count` that are due. Not at once if others come before it, or it is for the workers, or
-// all are to be shared; or if it still runs.
-bool Reactor::run_timer(Runnable& timer, std::size_t count) {
-  if (!local_.empty() || dispatch_ == Dispatch::workers || core_.slowness_of(timer).is_slow() ||
-      is_worth_sharing(count) || !timer.word().claim_led()) {
-    core_.wake(timer);
+// One of `count` that were due. A timer of no connection runs at once, if it may and does not still
+// run.
+bool Reactor::run_expired(TimerNode& node, std::size_t count) {
+  RuntimeTimer* const found = RuntimeTimer::from(node);
+  if (found == nullptr || !may_run_timers(count) || !found->word().claim_led()) {
+    timers_.hand_on(node);
+    node.expired();
     return true;
   }
-  const Lead::Ticket ticket = expose(timer);
-  core_.run(timer);
+  const Ref<RuntimeTimer> timer = Ref<RuntimeTimer>::adopt(found);  // the wheel's
+  const bool is_claimed = timers_.claim_popped(node);
+  if (!is_claimed) timers_.hand_on(node);
+  const Lead::Ticket ticket = expose(*timer);
+  Runnable* const before = std::exchange(this_thread.current, found);
+  timer->run(is_claimed);
+  this_thread.current = before;
   if (resume(ticket)) [[likely]] {
-    timer.word().end_led();
+    timer->word().end_led();
     return after_run();
   }
-  core_.end(timer);
-  was_relieved(timer, ticket);
+  core_.end(*timer);
+  was_relieved(*timer, ticket);
   return false;
+}
+
+// Not if others come before them, or they are for the workers, or all are to be shared.
+bool Reactor::may_run_timers(std::size_t count) const {
+  return local_.empty() && dispatch_ != Dispatch::workers &&
+         !core_.slowness_of_passing().is_slow() && !is_worth_sharing(count);
 }
 
 bool Reactor::run_claimed(Runnable& runnable) {

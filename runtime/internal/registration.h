@@ -7,7 +7,7 @@
 #include "poll/readiness.h"
 #include "poll/token.h"
 #include "runtime/internal/edges.h"
-#include "runtime/internal/runnable.h"
+#include "runtime/internal/timer_node.h"
 
 namespace epore::internal {
 
@@ -16,7 +16,7 @@ enum class ShutdownStep : std::uint8_t { drain, abort };
 
 // The bond of a descriptor and a reactor: a Runnable that the reactor wakes when its token is
 // ready.
-class Registration : public Runnable {
+class Registration : public TimerNode {
  public:
   Registration(Reactor& home, Kind kind);
 

@@ -17,7 +17,7 @@ namespace epore::internal {
 class RuntimeTimer final : public TimerEntry {
  public:
   RuntimeTimer(Ref<Core> core, Reactor& home, absl::AnyInvocable<void()> callback)
-      : TimerEntry(home), callback_(std::move(callback)) {
+      : TimerEntry(home, kKind), callback_(std::move(callback)) {
     (void)core.release();
   }
   ~RuntimeTimer() override {
@@ -25,13 +25,21 @@ class RuntimeTimer final : public TimerEntry {
     home().core().drop_ref();
   }
 
-  void run() override {
+  // Null: another kind of node.
+  static RuntimeTimer* from(TimerNode& node) {
+    return node.kind() == kKind ? static_cast<RuntimeTimer*>(&node) : nullptr;
+  }
+
+  void run() override { run(/*is_claimed=*/false); }
+
+  // `is_claimed`: not to be claimed any more.
+  void run(bool is_claimed) {
     // What expired before the shutdown may come to its run after it.
-    if (home().core().phase() >= Core::Phase::refusing) {
-      cancel();
-      return;
+    if (has_come_too_late()) return;
+    if (is_claimed || claim()) {
+      home().core().counters().add(Counter::timers_fired);
+      home().core().call(callback_);
     }
-    if (claim()) home().core().call(callback_);
     // Nobody is left who could arm it again: what it captured is destroyed here, where a relief
     // comes if that takes long. (A periodic one that is due already, and runs once more after this,
     // has no reference for that.)
@@ -39,7 +47,19 @@ class RuntimeTimer final : public TimerEntry {
   }
 
  private:
-  Ref<Runnable> expired() override { return Ref<RuntimeTimer>::adopt(this); }  // the wheel's
+  static constexpr Kind kKind = Kind::passing;
+
+  void expired() override {
+    Ref<RuntimeTimer> self = Ref<RuntimeTimer>::adopt(this);  // the wheel's
+    if (!has_come_too_late()) home().core().wake(std::move(self));
+  }
+
+  bool has_come_too_late() {
+    if (home().core().phase() < Core::Phase::refusing) [[likely]]
+      return false;
+    cancel();
+    return true;
+  }
 
   absl::AnyInvocable<void()> callback_;
 };

@@ -20,7 +20,6 @@
 #include "runtime/internal/core.h"
 #include "runtime/internal/mail.h"
 #include "runtime/internal/registration.h"
-#include "runtime/internal/timer_node.h"
 #include "runtime/internal/write_queue.h"
 #include "runtime/options.h"
 
@@ -47,7 +46,7 @@ struct StreamLimits {
 //   open --close()--> closing --queue written, FIN sent--> lingering --peer's FIN--> closed
 //     |                  |                                    |                        ^
 //     +---- abort(), error, exception, stall: ending, at the end of the run -----------+
-class Stream final : public Registration, private TimerNode {
+class Stream final : public Registration {
  public:
   // Takes a permit that Core::try_open_connection() gave.
   Stream(Ref<Core> core, Reactor& home, OwnedFd fd, std::shared_ptr<const StreamLimits> limits,
@@ -184,7 +183,7 @@ class Stream final : public Registration, private TimerNode {
   void check_timeouts();
   std::int64_t next_timeout() const;
   void arm_timeouts();
-  Ref<Runnable> expired() override;  // TimerNode
+  void expired() override;  // TimerNode
 
   // What other threads write lies apart from what a run needs for each closure: they take its cache
   // line from the runner at every post.

@@ -120,10 +120,9 @@ void Stream::finish() {
   core_->end_activity();
 }
 
-Ref<Runnable> Stream::expired() {
+void Stream::expired() {
   timeout_expired_.store(true, std::memory_order_release);
   core_->wake(*this);
-  return {};
 }
 
 std::int64_t Stream::next_timeout() const {

@@ -19,12 +19,8 @@ void TimerEntry::arm_every(std::int64_t interval) {
 }
 
 void TimerEntry::set(std::int64_t deadline, std::int64_t interval) {
-  if (is_dead()) return;
   const TimerQueue::Armed armed = home().arm(*this, deadline, interval);
   if (armed.before == TimerQueue::State::armed && !armed.is_armed) drop_ref();  // the wheel's
-  // Who lets it die marks it before it cancels, so either that finds it armed or this finds it
-  // dead.
-  if (is_dead()) cancel();
 }
 
 bool TimerEntry::cancel() {
@@ -33,13 +29,13 @@ bool TimerEntry::cancel() {
   return before != TimerQueue::State::idle;
 }
 
-bool TimerEntry::is_armed() { return home().timers().state(*this) != TimerQueue::State::idle; }
-
-bool TimerEntry::claim() {
-  if (!home().timers().claim_once(*this) && !claim_period()) return false;
-  home().core().counters().add(Counter::timers_fired);
-  return true;
+void TimerEntry::retire() {
+  if (home().timers().retire(*this) == TimerQueue::State::armed) drop_ref();  // the wheel's
 }
+
+bool TimerEntry::is_armed() { return TimerQueue::state(*this) != TimerQueue::State::idle; }
+
+bool TimerEntry::claim() { return TimerQueue::claim_once(*this) || claim_period(); }
 
 bool TimerEntry::claim_period() {
   if (!is_armed()) return false;  // cancelled

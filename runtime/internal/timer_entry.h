@@ -1,7 +1,6 @@
 #ifndef EPORE_RUNTIME_INTERNAL_TIMER_ENTRY_H_
 #define EPORE_RUNTIME_INTERNAL_TIMER_ENTRY_H_
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -12,7 +11,7 @@
 namespace epore::internal {
 
 // What a Timer names. While it is armed the wheel has a reference to it, which goes to expired().
-class TimerEntry : public Runnable, private TimerNode {
+class TimerEntry : public TimerNode {
  public:
   void arm(std::int64_t after);
   void arm_every(std::int64_t interval);
@@ -22,21 +21,18 @@ class TimerEntry : public Runnable, private TimerNode {
   std::string describe() const override { return "a timer"; }
 
  protected:
-  explicit TimerEntry(Reactor& home) : Runnable(home, Kind::passing) {}
+  TimerEntry(Reactor& home, Kind kind) : TimerNode(home, kind) {}
 
   // Right before the callback is called: whether it is still due.
   bool claim();
 
-  // Nothing arms it from now on; what is armed is still to be cancelled.
-  void die() { is_dead_.store(true, std::memory_order_release); }
-  bool is_dead() const { return is_dead_.load(std::memory_order_acquire); }
+  // As cancel(), and nothing arms it from now on.
+  void retire();
 
  private:
   void entered() override { add_ref(); }
   bool claim_period();
   void set(std::int64_t deadline, std::int64_t interval);
-
-  std::atomic<bool> is_dead_{false};
 };
 
 }  // namespace epore::internal

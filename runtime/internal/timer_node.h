@@ -5,11 +5,9 @@
 #include <cstdint>
 #include <limits>
 
-#include "runtime/internal/ref.h"
+#include "runtime/internal/runnable.h"
 
 namespace epore::internal {
-
-class Runnable;
 
 inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
@@ -18,18 +16,22 @@ constexpr std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
   return b > kNever - a ? kNever : a + b;
 }
 
-// What a timer wheel holds; part of the object that waits. Everything is the wheel owner's, but for
-// the slot, which TimerQueue's claim_once() and state() look at without its lock.
-class TimerNode {
- public:
-  TimerNode() = default;
-  TimerNode(const TimerNode&) = delete;
-  TimerNode& operator=(const TimerNode&) = delete;
+class TimerNode;
 
-  // Called after the deadline on the poll thread, without a lock. The node is out of the wheel
-  // then, unless somebody has armed it anew meanwhile. Returns what the caller is to run for it, if
-  // anything: neither woken nor queued yet.
-  virtual Ref<Runnable> expired() = 0;
+// One place of a TimerSlot. The deadline is here and not in the node, so that what is due is found
+// and sorted without a look at the nodes, which after a while are in nobody's cache.
+struct TimerCell {
+  TimerNode* node;
+  std::int64_t deadline;
+};
+
+// A Runnable that can wait for a time. Its part of that is TimerQueue's, of which it is in one at
+// the most.
+class TimerNode : public Runnable {
+ public:
+  // Called after the deadline on the poll thread, without a lock: wakes what is to run for it. The
+  // node is out of the wheel then, unless somebody has armed it anew meanwhile.
+  virtual void expired() = 0;
 
   // Called under TimerQueue's lock when the node comes into the wheel, not when it only moves in
   // it: for a reference, which then is the wheel's until expired(), cancel() or arm() say that the
@@ -37,27 +39,44 @@ class TimerNode {
   virtual void entered() {}
 
  protected:
-  ~TimerNode() = default;
+  TimerNode(Reactor& home, Kind kind) : Runnable(home, kind) {}
+  ~TimerNode() override { delete period_.load(std::memory_order_relaxed); }
 
  private:
-  friend class DueList;
   friend class TimerSlot;
   friend class TimerWheel;
   friend class TimerQueue;
 
-  static constexpr std::int16_t kOut = -1;
-  static constexpr std::int16_t kDue = -2;       // taken out as due
-  static constexpr std::int16_t kDueAgain = -3;  // the same, of a periodic one
+  // What only periodic nodes have. Made when one first is, and kept.
+  struct Period {
+    std::atomic<std::int64_t> interval{0};  // 0: it is not periodic now
+    std::int64_t deadline = 0;              // the last one
+  };
 
-  bool is_in() const { return slot() >= 0; }
-  std::int16_t slot() const { return slot_.load(std::memory_order_relaxed); }
-  void set_slot(std::int16_t slot) { slot_.store(slot, std::memory_order_relaxed); }
-  void set_due() { slot_.store(interval_ == 0 ? kDue : kDueAgain, std::memory_order_release); }
+  // Where it is: in a cell, of the wheel or of what is due, or
+  static constexpr std::uintptr_t kOut = 0;
+  static constexpr std::uintptr_t kDue = 1;       // popped as due,
+  static constexpr std::uintptr_t kDueAgain = 2;  // the same, of a periodic one,
+  static constexpr std::uintptr_t kRetired = 3;   // out for good.
+  static bool is_cell(std::uintptr_t place) { return place > kRetired; }
+  static TimerCell* to_cell(std::uintptr_t place) { return reinterpret_cast<TimerCell*>(place); }
 
-  std::int64_t interval_ = 0;   // TimerQueue's: of a periodic one
-  TimerNode** cell_ = nullptr;  // where its slot has it
-  std::int64_t deadline_ = kNever;
-  std::atomic<std::int16_t> slot_{kOut};  // in the wheel: level * 64 + digit
+  std::uintptr_t place() const { return place_.load(std::memory_order_acquire); }
+  void set_place(std::uintptr_t place) { place_.store(place, std::memory_order_release); }
+  void set_place(TimerCell* cell) { set_place(reinterpret_cast<std::uintptr_t>(cell)); }
+
+  // Of the lock's holder.
+  void set_period(std::int64_t interval, std::int64_t deadline);
+  // The end of the first period that ends after `now`, on the grid of the first deadline.
+  std::int64_t next_period(std::int64_t now);
+
+  std::int64_t interval() const {
+    const Period* const period = period_.load(std::memory_order_acquire);
+    return period == nullptr ? 0 : period->interval.load(std::memory_order_relaxed);
+  }
+
+  std::atomic<std::uintptr_t> place_{kOut};
+  std::atomic<Period*> period_{nullptr};
 };
 
 }  // namespace epore::internal

@@ -1,19 +1,19 @@
 #include "runtime/internal/timer_queue.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
-#include "runtime/internal/runnable.h"
 
 namespace epore::internal {
 
 TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
   absl::MutexLock lock(&mutex_);
-  node.interval_ = interval;
-  if (deadline == kNever || is_closed_) return {take_out(node), false, false};
+  if (is_retired(node)) return {State::idle, false, false};
+  if (deadline == kNever || is_closed_) return {take_out(node, TimerNode::kOut), false, false};
+  wheel_.reserve();
+  node.set_period(interval, deadline);
   const State before = state(node);
   const bool is_earliest = insert(node, deadline);
   if (before != State::armed) node.entered();
@@ -22,21 +22,21 @@ TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::i
 
 TimerQueue::State TimerQueue::cancel(TimerNode& node) {
   absl::MutexLock lock(&mutex_);
-  return take_out(node);
+  return is_retired(node) ? State::idle : take_out(node, TimerNode::kOut);
+}
+
+TimerQueue::State TimerQueue::retire(TimerNode& node) {
+  absl::MutexLock lock(&mutex_);
+  return is_retired(node) ? State::idle : take_out(node, TimerNode::kRetired);
 }
 
 TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
   absl::MutexLock lock(&mutex_);
   if (claim_once(node)) return {true, false, false};
-  if (node.slot() != TimerNode::kDueAgain) return {false, false, false};
-  // On the grid of the first deadline, leaving out the periods that have passed.
-  const std::int64_t late = std::max<std::int64_t>(now - node.deadline_, 0);
-  const std::int64_t periods = late / node.interval_ + 1;
-  const std::int64_t next = periods > kNever / node.interval_
-                                ? kNever
-                                : saturating_add(node.deadline_, periods * node.interval_);
+  if (node.place() != TimerNode::kDueAgain) return {false, false, false};
+  const std::int64_t next = node.next_period(now);
   if (next == kNever || is_closed_) {
-    node.set_slot(TimerNode::kOut);
+    node.set_place(TimerNode::kOut);
     return {true, false, false};
   }
   const bool is_earliest = insert(node, next);
@@ -44,10 +44,10 @@ TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
   return {true, true, is_earliest};
 }
 
-TimerQueue::State TimerQueue::state(const TimerNode& node) const {
-  const std::int16_t slot = node.slot_.load(std::memory_order_acquire);
-  if (slot >= 0) return State::armed;
-  return slot == TimerNode::kOut ? State::idle : State::due;
+TimerQueue::State TimerQueue::state(const TimerNode& node) {
+  const std::uintptr_t place = node.place();
+  if (place == TimerNode::kOut || place == TimerNode::kRetired) return State::idle;
+  return TimerNode::is_cell(place) && !TimerWheel::is_due(place) ? State::armed : State::due;
 }
 
 void TimerQueue::collect(std::int64_t now) {
@@ -70,7 +70,7 @@ void TimerQueue::close() {
     wheel_.take_all(dropped);
     earliest_.store(kNever, std::memory_order_release);
   }
-  for (TimerNode* node : dropped) (void)node->expired();
+  for (TimerNode* node : dropped) node->expired();
 }
 
 bool TimerQueue::insert(TimerNode& node, std::int64_t deadline) {
@@ -80,12 +80,13 @@ bool TimerQueue::insert(TimerNode& node, std::int64_t deadline) {
   return true;
 }
 
-TimerQueue::State TimerQueue::take_out(TimerNode& node) {
-  if (wheel_.remove(node)) return State::armed;
-  if (claim_once(node)) return State::due;
-  if (node.slot() == TimerNode::kOut) return State::idle;
-  node.set_slot(TimerNode::kOut);
-  return State::due;
+TimerQueue::State TimerQueue::take_out(TimerNode& node, std::uintptr_t to) {
+  if (wheel_.remove(node)) {
+    node.set_place(to);
+    return State::armed;
+  }
+  return node.place_.exchange(to, std::memory_order_acq_rel) == TimerNode::kOut ? State::idle
+                                                                                : State::due;
 }
 
 }  // namespace epore::internal

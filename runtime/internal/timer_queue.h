@@ -18,16 +18,19 @@ namespace epore::internal {
 //     ^                 | cancel              | cancel
 //     +-----------------+---------------------+
 //
-// A due node is out of the wheel and its expired() has been or is about to be called. A claim
-// decides the race between a callback that is about to start and a cancel: whoever comes first
-// wins. A periodic node is armed anew in the claim itself, so that a cancel during its callback
-// finds it armed, and nobody ever finds it idle.
+// A claim decides the race between a callback that is about to start and a cancel: whoever comes
+// first wins. A periodic node is armed anew in the claim itself, so that a cancel during its
+// callback finds it armed, and nobody ever finds it idle.
 //
-// A periodic node changes under the lock only. One that is due once is claimed without it, for that
-// happens once for each timer that expires: claim_once() and cancel() change it by a
-// compare-exchange, and one of them fails. arm() just stores: either before the claim, which finds
-// it armed then, or after it, as if it had been called then. That a node is due is stored with
-// release, so that the claim sees what was done before the arm().
+// What is due is first in its cell still, but in the list of the leader, which pops it. The leader
+// claims a node that it pops, or hands it on to whoever is to claim it later, on whatever thread.
+// It does either, and claim_once() is, by one compare-exchange of the node's place, without the
+// lock, as that happens once for each timer that expires; so is a cancel() of what is due, and one
+// of them fails. arm() just stores: either before the claim, which finds it armed then, or after
+// it, as if it had been called then. Only the leader takes a place in a cell for due, and only a
+// leader that has popped all gives the cells of what was due to others: so such a place names the
+// same cell until the compare-exchange. Being handed on is stored with release, so that the claim
+// sees what was done before the arm().
 class TimerQueue {
  public:
   enum class State : std::uint8_t { idle, armed, due };
@@ -40,35 +43,54 @@ class TimerQueue {
 
   explicit TimerQueue(std::int64_t now) : wheel_(now) {}
 
-  // Arms the node, whatever its state; with an interval, again and again. kNever is just as idle.
+  // Arms the node, whatever its state, but not if it was retired; with an interval, again and
+  // again. kNever is just as idle.
   [[nodiscard]] Armed arm(TimerNode& node, std::int64_t deadline, std::int64_t interval = 0);
 
   // Makes it idle; returns what it was.
   State cancel(TimerNode& node);
+
+  // The same, and for good: nothing arms it from now on.
+  State retire(TimerNode& node);
+  static bool is_retired(const TimerNode& node) { return node.place() == TimerNode::kRetired; }
+
+  static State state(const TimerNode& node);
+
+  // The leader: takes out the nodes with deadlines up to `now`, if it has popped all that it took
+  // out before. They must live until they are popped and told, cancelled or not.
+  void collect(std::int64_t now);
+  std::size_t collected() const { return due_.size(); }
+
+  // The next of them, earliest first, or null. The caller is to claim it or to hand it on before it
+  // gives up the lead, and to call its expired() if it handed it on.
+  TimerNode* pop() { return due_.pop(); }
+
+  // The leader, of what it has just popped: turns due into idle. False: it was not due any more, or
+  // is periodic.
+  [[nodiscard]] static bool claim_popped(TimerNode& node) {
+    std::uintptr_t place = node.place();
+    return is_listed(place) && node.interval() == 0 && change(node, place, TimerNode::kOut);
+  }
+  // Or leaves it due, if it is, until somebody claims it.
+  static void hand_on(TimerNode& node) {
+    const std::uintptr_t place = node.place();
+    if (!is_listed(place)) return;
+    change(node, place, node.interval() == 0 ? TimerNode::kDue : TimerNode::kDueAgain);
+  }
 
   struct Claimed {
     bool was_due;
     bool is_armed;  // anew, for its next period
     bool is_earliest;
   };
-  // Turns due into idle, or into armed for the first period that ends after `now`.
+  // Of what was handed on: turns due into idle, or into armed for the first period that ends after
+  // `now`.
   [[nodiscard]] Claimed claim(TimerNode& node, std::int64_t now);
 
   // The same for a node without a period. False: it has one, or was not due.
-  [[nodiscard]] bool claim_once(TimerNode& node) {
-    std::int16_t due = TimerNode::kDue;
-    return node.slot_.compare_exchange_strong(due, TimerNode::kOut, std::memory_order_acq_rel,
-                                              std::memory_order_acquire);
+  [[nodiscard]] static bool claim_once(TimerNode& node) {
+    return change(node, TimerNode::kDue, TimerNode::kOut);
   }
-
-  State state(const TimerNode& node) const;
-
-  // The leader: takes out the nodes with deadlines up to `now`, if it has popped all that it took
-  // out before. They must live until they are popped and told, cancelled or not.
-  void collect(std::int64_t now);
-  // The next of them, earliest first, or null: the caller calls its expired().
-  TimerNode* pop() { return due_.pop(); }
-  std::size_t collected() const { return due_.size(); }
 
   // At least as early as the earliest deadline. Read without the lock: whoever moves it forward
   // wakes the poll thread afterwards.
@@ -81,8 +103,15 @@ class TimerQueue {
   void close();
 
  private:
+  static bool is_listed(std::uintptr_t place) {
+    return TimerNode::is_cell(place) && TimerWheel::is_due(place);
+  }
+  static bool change(TimerNode& node, std::uintptr_t from, std::uintptr_t to) {
+    return node.place_.compare_exchange_strong(from, to, std::memory_order_acq_rel,
+                                               std::memory_order_acquire);
+  }
   bool insert(TimerNode& node, std::int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  State take_out(TimerNode& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  State take_out(TimerNode& node, std::uintptr_t to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<std::int64_t> earliest_{kNever};  // written under mutex_
   DueList due_;                                 // the leader only

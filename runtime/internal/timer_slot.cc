@@ -1,38 +1,65 @@
 #include "runtime/internal/timer_slot.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <new>
 #include <utility>
 
 namespace epore::internal {
 
-void TimerSlot::free(Piece* first) {
-  while (first != nullptr) delete std::exchange(first, first->next);
+TimerSlot::Piece* TimerSlot::Piece::make() {
+  static_assert(sizeof(Piece) <= kAlignment - 16);
+  return new (::operator new (sizeof(Piece), std::align_val_t{kAlignment})) Piece;
 }
 
-TimerSlot::Piece* TimerSlot::Pool::take() {
-  reserve();
-  return std::exchange(free_, free_->next);
+void TimerSlot::Piece::free(Piece* first) {
+  while (first != nullptr) {
+    ::operator delete (std::exchange(first, first->next), sizeof(Piece),
+                       std::align_val_t{kAlignment});
+  }
 }
 
-void TimerSlot::Pool::give(Piece* piece) { piece->next = std::exchange(free_, piece); }
-
-void TimerSlot::add(TimerNode& node, Pool& pool) {
+void TimerSlot::add(TimerNode& node, std::int64_t deadline, std::int16_t slot, Pool& pool) {
   if (empty() || filled_ == Piece::kCells) {
     Piece* const piece = pool.take();
-    piece->next = std::exchange(newest_, piece);
+    piece->slot.store(slot, std::memory_order_relaxed);
+    append(piece);
     filled_ = 0;
   }
-  node.cell_ = &newest_->cells[filled_++];
-  *node.cell_ = &node;
+  TimerCell* const cell = &newest_->cells[filled_++];
+  *cell = {&node, deadline};
+  node.set_place(cell);
+}
+
+void TimerSlot::append(Piece* piece) {
+  piece->next = nullptr;
+  if (empty()) {
+    oldest_ = piece;
+  } else {
+    newest_->next = piece;
+    piece->previous = newest_;
+  }
+  newest_ = piece;
 }
 
 void TimerSlot::remove(TimerNode& node, Pool& pool) {
-  TimerNode* const last = newest_->cells[--filled_];
-  last->cell_ = node.cell_;
-  *last->cell_ = last;
+  TimerCell* const cell = TimerNode::to_cell(node.place());
+  *cell = newest_->cells[--filled_];
+  cell->node->set_place(cell);
   if (filled_ > 0) return;
-  pool.give(std::exchange(newest_, newest_->next));
-  filled_ = Piece::kCells;
+  Piece* const emptied = newest_;
+  if (emptied == oldest_) {
+    oldest_ = nullptr;
+  } else {
+    newest_ = emptied->previous;
+    newest_->next = nullptr;
+    filled_ = Piece::kCells;
+  }
+  pool.give(emptied);
+}
+
+void TimerSlot::clear(Pool& pool) {
+  if (!empty()) pool.give(std::exchange(oldest_, nullptr), newest_);
 }
 
 }  // namespace epore::internal

@@ -1,6 +1,8 @@
 #ifndef EPORE_RUNTIME_INTERNAL_TIMER_SLOT_H_
 #define EPORE_RUNTIME_INTERNAL_TIMER_SLOT_H_
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -10,92 +12,118 @@ namespace epore::internal {
 
 // The nodes of one slot of a TimerWheel: where each can be taken out, and all can be walked over.
 //
-// An array of their addresses in pieces, not a list through the nodes. Nodes that have waited for a
-// while are in nobody's cache: in a list each is waited for before the address of the next one is
-// known, here the next ones are under way meanwhile.
+// An array of cells in pieces, not a list through the nodes. Nodes that have waited for a while are
+// in nobody's cache: in a list each is waited for before the address of the next one is known.
 //
-// One thread at a time.
+// One thread at a time, but for is_taken().
 class TimerSlot {
+  // A cell finds its piece by its address.
   struct Piece {
-    static constexpr std::uint8_t kCells = 30;  // 248 bytes
+    static constexpr std::size_t kAlignment = 512;
+    static constexpr std::uint16_t kCells = 29;  // 488 bytes: malloc() needs 16 of what is aligned
 
-    Piece* next;
-    TimerNode* cells[kCells];
+    Piece* next;  // the newer one, or the next of the pool, or null
+    Piece* previous;
+    std::atomic<std::int16_t> slot;  // its index, or kTaken
+    TimerCell cells[kCells];
+
+    static Piece* make();
+    static void free(Piece* first);
+    static Piece& of(std::uintptr_t place) {
+      return *reinterpret_cast<Piece*>(place & ~(std::uintptr_t{kAlignment} - 1));
+    }
+    void prefetch() const {
+      const char* const begin = reinterpret_cast<const char*>(this);
+      for (std::size_t at = 0; at < sizeof(Piece); at += 64) __builtin_prefetch(begin + at);
+    }
   };
 
-  static void free(Piece* first);
-  static void prefetch(const TimerNode* node) { __builtin_prefetch(&node->deadline_, 1); }
-
  public:
+  static constexpr std::int16_t kTaken = -1;  // the slot of what stays after take()
+
   // The pieces that no slot needs. Keeps them all, so that arming allocates nothing that was not
-  // needed before: 9 bytes for each timer there ever was at once.
+  // needed before: 17 bytes for each timer there ever was at once.
   class Pool {
    public:
     Pool() = default;
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
-    ~Pool() { free(free_); }
+    ~Pool() { Piece::free(free_); }
 
     // The next add() allocates nothing, and so cannot fail.
     void reserve() {
-      if (free_ == nullptr) give(new Piece);
+      if (free_ == nullptr) give(Piece::make());
     }
 
    private:
     friend class TimerSlot;
 
-    Piece* take();
-    void give(Piece* piece);
+    Piece* take() {
+      reserve();
+      return std::exchange(free_, free_->next);
+    }
+    void give(Piece* piece) { give(piece, piece); }
+    void give(Piece* first, Piece* last) { last->next = std::exchange(free_, first); }
 
     Piece* free_ = nullptr;
   };
 
   TimerSlot() = default;
   TimerSlot(TimerSlot&& other) noexcept
-      : newest_(std::exchange(other.newest_, nullptr)), filled_(other.filled_) {}
+      : oldest_(std::exchange(other.oldest_, nullptr)),
+        newest_(other.newest_),
+        filled_(other.filled_) {}
   TimerSlot& operator=(TimerSlot&&) = delete;
-  ~TimerSlot() { free(newest_); }
+  ~TimerSlot() { Piece::free(oldest_); }
 
-  bool empty() const { return newest_ == nullptr; }
+  bool empty() const { return oldest_ == nullptr; }
 
-  void add(TimerNode& node, Pool& pool);
+  // `slot` is this one's index, which slot_of() tells.
+  void add(TimerNode& node, std::int64_t deadline, std::int16_t slot, Pool& pool);
   void remove(TimerNode& node, Pool& pool);
 
-  // Removes all, and calls function(node) for each, in the order in which they were added, if none
-  // was removed meanwhile. It may add them to other slots.
+  static std::int16_t slot_of(const TimerNode& node) {
+    return Piece::of(node.place()).slot.load(std::memory_order_relaxed);
+  }
+
+  // Calls function(cell) for each, in the order in which they were added, if none was removed
+  // meanwhile. True: the node stays in its cell, which nothing changes any more, and is_taken()
+  // tells so. False: it does not, and may have been added to another slot.
   template <typename Function>
   void take(Pool& pool, Function function);
 
+  // Any thread, of a node that is in a cell.
+  static bool is_taken(std::uintptr_t place) {
+    return Piece::of(place).slot.load(std::memory_order_relaxed) == kTaken;
+  }
+
+  // After take(), when no node is in its cell any more.
+  void clear(Pool& pool);
+
  private:
-  Piece* newest_ = nullptr;  // the others are full
-  std::uint8_t filled_ = 0;  // of the newest
+  void append(Piece* piece);
+
+  Piece* oldest_ = nullptr;
+  Piece* newest_ = nullptr;   // if there is an oldest one
+  std::uint16_t filled_ = 0;  // cells of the newest; the others are full
 };
 
 template <typename Function>
 void TimerSlot::take(Pool& pool, Function function) {
-  constexpr int kAhead = 8;  // so many nodes before it is looked at, one is prefetched
-  Piece* oldest = nullptr;
-  while (newest_ != nullptr) {
-    Piece* const next = std::exchange(newest_, newest_->next);
-    next->next = std::exchange(oldest, next);
-  }
-  const auto filled = [this](const Piece& piece) {
-    return piece.next != nullptr ? Piece::kCells : int{filled_};
-  };
-  while (oldest != nullptr) {
-    const int count = filled(*oldest);
-    const Piece* const next = oldest->next;
-    const int count_of_next = next != nullptr ? filled(*next) : 0;
-    for (int i = 0; i < count; ++i) {
-      const int ahead = i + kAhead;
-      if (ahead < count) {
-        prefetch(oldest->cells[ahead]);
-      } else if (ahead - count < count_of_next) {
-        prefetch(next->cells[ahead - count]);
-      }
-      function(*oldest->cells[i]);
+  Piece* rest = std::exchange(oldest_, nullptr);
+  const std::uint16_t filled = filled_;
+  while (rest != nullptr) {
+    Piece* const piece = std::exchange(rest, rest->next);
+    if (rest != nullptr) rest->prefetch();  // on its way while this one is worked on
+    piece->slot.store(kTaken, std::memory_order_relaxed);
+    const std::uint16_t count = rest != nullptr ? Piece::kCells : filled;
+    bool stay = false;
+    for (std::size_t i = 0; i < count; ++i) stay |= function(std::as_const(piece->cells[i]));
+    if (stay) {
+      append(piece);
+    } else {
+      pool.give(piece);
     }
-    pool.give(std::exchange(oldest, oldest->next));
   }
 }
 

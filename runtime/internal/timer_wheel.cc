@@ -10,57 +10,54 @@
 namespace epore::internal {
 
 void TimerWheel::insert(TimerNode& node, std::int64_t deadline) {
-  pool_.reserve();
-  node.deadline_ = deadline;
-  link(node);
+  link(node, deadline);
   ++size_;
 }
 
 void TimerWheel::move(TimerNode& node, std::int64_t deadline) {
-  if (!node.is_in()) {
-    insert(node, deadline);
-  } else if (deadline < node.deadline_) {
-    pool_.reserve();
+  if (!is_in(node)) return insert(node, deadline);
+  TimerCell& cell = *TimerNode::to_cell(node.place());
+  if (deadline < cell.deadline) {
     unlink(node);
-    node.deadline_ = deadline;
-    link(node);
+    link(node, deadline);
   } else {
-    Slot& slot = slots_[static_cast<std::size_t>(node.slot())];
-    slot.is_stale |= node.deadline_ == slot.earliest;
-    node.deadline_ = deadline;
+    Slot& slot = slot_of(node);
+    slot.is_stale |= cell.deadline == slot.earliest;
+    cell.deadline = deadline;
   }
 }
 
-int TimerWheel::slot_of(std::int64_t deadline) const {
+int TimerWheel::index_of(std::int64_t deadline) const {
   const std::int64_t tick = std::max(to_tick(std::max<std::int64_t>(deadline, 0)), tick_);
   const std::uint64_t difference = static_cast<std::uint64_t>(tick ^ tick_);
   const int level = difference == 0 ? 0 : (std::bit_width(difference) - 1) / 6;
   return level * kDigits + static_cast<int>((tick >> (6 * level)) & (kDigits - 1));
 }
 
-void TimerWheel::link(TimerNode& node) {
-  const int index = slot_of(node.deadline_);
+void TimerWheel::link(TimerNode& node, std::int64_t deadline) {
+  const int index = index_of(deadline);
   Slot& slot = slots_[static_cast<std::size_t>(index)];
-  node.set_slot(static_cast<std::int16_t>(index));
-  slot.nodes.add(node, pool_);
-  slot.earliest = std::min(slot.earliest, node.deadline_);
+  slot.nodes.add(node, deadline, static_cast<std::int16_t>(index), pool_);
+  slot.earliest = std::min(slot.earliest, deadline);
   occupied_[static_cast<std::size_t>(index / kDigits)] |= std::uint64_t{1} << (index % kDigits);
 }
 
 void TimerWheel::unlink(TimerNode& node) {
-  Slot& slot = slots_[static_cast<std::size_t>(node.slot())];
+  const std::int16_t index = TimerSlot::slot_of(node);
+  const std::int64_t deadline = TimerNode::to_cell(node.place())->deadline;
+  Slot& slot = slots_[static_cast<std::size_t>(index)];
   slot.nodes.remove(node, pool_);
   if (slot.nodes.empty()) {
-    (void)open(node.slot());
-  } else if (node.deadline_ == slot.earliest) {
+    (void)open(index);
+  } else if (deadline == slot.earliest) {
     slot.is_stale = true;
   }
 }
 
 bool TimerWheel::remove(TimerNode& node) {
-  if (!node.is_in()) return false;
+  if (!is_in(node)) return false;
   unlink(node);
-  node.set_slot(TimerNode::kOut);
+  node.set_place(TimerNode::kOut);
   --size_;
   return true;
 }
@@ -74,34 +71,37 @@ TimerSlot TimerWheel::open(int index) {
 }
 
 void TimerWheel::advance(std::int64_t now, DueList& due) {
+  for (TimerSlot& slot : due_) slot.clear(pool_);
+  due_.clear();
   const std::int64_t target = std::max(to_tick(now), tick_);
   // First the slots, then the time, then the nodes: each is looked at once, and is due or finds its
   // new slot.
   for (int index = first_slot(); index >= 0 && slot_start(index) <= target; index = first_slot()) {
-    opened_.push_back(open(index));
+    due_.push_back(open(index));
   }
   tick_ = target;
   due.begin(now);
-  for (TimerSlot& slot : opened_) {
-    slot.take(pool_, [&](TimerNode& node) {
-      if (node.deadline_ > now) {
-        link(node);
+  for (TimerSlot& slot : due_) {
+    slot.take(pool_, [&](const TimerCell& cell) {
+      const bool is_due = cell.deadline <= now;
+      if (is_due) {
+        due.add(*cell.node, cell.deadline);
       } else {
-        node.set_due();
-        due.add(node);
+        link(*cell.node, cell.deadline);
       }
+      return is_due;
     });
   }
-  opened_.clear();
   due.sort();
   size_ -= due.size();
 }
 
 void TimerWheel::take_all(std::vector<TimerNode*>& nodes) {
   for (int index = first_slot(); index >= 0; index = first_slot()) {
-    open(index).take(pool_, [&](TimerNode& node) {
-      node.set_slot(TimerNode::kOut);
-      nodes.push_back(&node);
+    open(index).take(pool_, [&](const TimerCell& cell) {
+      cell.node->set_place(TimerNode::kOut);
+      nodes.push_back(cell.node);
+      return false;
     });
   }
   size_ = 0;
@@ -118,7 +118,10 @@ std::int64_t TimerWheel::next_deadline() {
 
 // Moves what was put off to where it belongs, and finds the earliest of the rest.
 void TimerWheel::refresh(int index) {
-  open(index).take(pool_, [this](TimerNode& node) { link(node); });
+  open(index).take(pool_, [this](const TimerCell& cell) {
+    link(*cell.node, cell.deadline);
+    return false;
+  });
 }
 
 int TimerWheel::first_slot() const {

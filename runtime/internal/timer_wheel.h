@@ -27,6 +27,9 @@ class TimerWheel {
  public:
   explicit TimerWheel(std::int64_t now) : tick_(to_tick(now)) {}
 
+  // The next insert() or move() allocates nothing, and so cannot fail.
+  void reserve() { pool_.reserve(); }
+
   // Puts a node that is not in the wheel. A deadline in the past is due at once; kNever is never.
   void insert(TimerNode& node, std::int64_t deadline);
 
@@ -34,11 +37,16 @@ class TimerWheel {
   // until its old deadline is near: a timeout that every message puts off costs no more than this.
   void move(TimerNode& node, std::int64_t deadline);
 
+  // Any thread, of a node that is in a cell: whether advance() has listed it, and nobody has moved
+  // it since.
+  static bool is_due(std::uintptr_t place) { return TimerSlot::is_taken(place); }
+
   // Takes it out; false if it was not in.
   bool remove(TimerNode& node);
 
   // Moves on to `now` (not before any earlier one) and lists the nodes with deadlines up to then.
-  // They are out, and due.
+  // They are due, see is_due(), and not in the wheel any more. All that the last call listed must
+  // have been popped.
   void advance(std::int64_t now, DueList& due);
 
   // Takes out all, in no particular order. They are not due.
@@ -60,8 +68,15 @@ class TimerWheel {
   };
 
   static std::int64_t to_tick(std::int64_t time) { return time >> 20; }
-  int slot_of(std::int64_t deadline) const;
-  void link(TimerNode& node);
+  static bool is_in(const TimerNode& node) {
+    const std::uintptr_t place = node.place();
+    return TimerNode::is_cell(place) && !is_due(place);
+  }
+  Slot& slot_of(const TimerNode& node) {
+    return slots_[static_cast<std::size_t>(TimerSlot::slot_of(node))];
+  }
+  int index_of(std::int64_t deadline) const;
+  void link(TimerNode& node, std::int64_t deadline);
   void unlink(TimerNode& node);
   void refresh(int index);
   TimerSlot open(int index);                // leaves it empty
@@ -74,7 +89,7 @@ class TimerWheel {
   TimerSlot::Pool pool_;
   std::array<Slot, kLevels* kDigits> slots_ = {};
 
-  std::vector<TimerSlot> opened_;  // advance()'s, kept for its memory
+  std::vector<TimerSlot> due_;  // advance()'s last
 };
 
 }  // namespace epore::internal

@@ -8,42 +8,26 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "runtime/internal/runnable.h"
-#include "runtime/internal/timer_wheel.h"
+#include "tests/runtime/internal/test_node.h"
 
 namespace epore::internal {
 namespace {
 
-class TestNode final : public TimerNode {
- public:
-  Ref<Runnable> expired() override { return {}; }
-};
-
-// Nodes with these deadlines; only a wheel gives them one.
-class Nodes {
- public:
-  explicit Nodes(const std::vector<std::int64_t>& deadlines) : nodes_(deadlines.size()) {
-    for (std::size_t i = 0; i < deadlines.size(); ++i) wheel_.insert(nodes_[i], deadlines[i]);
+// The indexes of nodes with these deadlines, as they come.
+std::vector<std::size_t> sorted(const std::vector<std::int64_t>& deadlines, DueList& list,
+                                std::int64_t now) {
+  std::vector<TestNode> nodes(deadlines.size());
+  list.begin(now);
+  for (std::size_t i = 0; i < nodes.size(); ++i) list.add(nodes[i], deadlines[i]);
+  list.sort();
+  EXPECT_EQ(list.size(), nodes.size());
+  std::vector<std::size_t> indexes;
+  while (TimerNode* const node = list.pop()) {
+    indexes.push_back(static_cast<std::size_t>(static_cast<TestNode*>(node) - nodes.data()));
   }
-
-  // Their indexes as they come.
-  std::vector<std::size_t> sorted(DueList& list, std::int64_t now) {
-    list.begin(now);
-    for (TestNode& node : nodes_) list.add(node);
-    list.sort();
-    EXPECT_EQ(list.size(), nodes_.size());
-    std::vector<std::size_t> indexes;
-    while (TimerNode* const node = list.pop()) {
-      indexes.push_back(static_cast<std::size_t>(static_cast<TestNode*>(node) - nodes_.data()));
-    }
-    EXPECT_EQ(list.size(), 0u);
-    return indexes;
-  }
-
- private:
-  TimerWheel wheel_{0};
-  std::vector<TestNode> nodes_;
-};
+  EXPECT_EQ(list.size(), 0u);
+  return indexes;
+}
 
 std::vector<std::size_t> expected(const std::vector<std::int64_t>& deadlines) {
   std::vector<std::size_t> indexes;
@@ -74,9 +58,9 @@ TEST(DueListTest, TheyComeEarliestFirstAndEqualOnesAsTheyWereAdded) {
       for (std::int64_t& deadline : deadlines) {
         deadline = kNow - static_cast<std::int64_t>(random() % (std::uint64_t{1} << bits));
       }
-      EXPECT_EQ(Nodes(deadlines).sorted(list, kNow), expected(deadlines)) << count << " " << bits;
+      EXPECT_EQ(sorted(deadlines, list, kNow), expected(deadlines)) << count << " " << bits;
       std::sort(deadlines.begin(), deadlines.end());
-      EXPECT_EQ(Nodes(deadlines).sorted(list, kNow), expected(deadlines)) << count << " " << bits;
+      EXPECT_EQ(sorted(deadlines, list, kNow), expected(deadlines)) << count << " " << bits;
     }
   }
 }
@@ -84,18 +68,18 @@ TEST(DueListTest, TheyComeEarliestFirstAndEqualOnesAsTheyWereAdded) {
 TEST(DueListTest, TheBeginningOfTimeIsInOrderToo) {
   DueList list;
   const std::vector<std::int64_t> deadlines = {3, 0, -(std::int64_t{1} << 62), 2, -1, 2};
-  EXPECT_EQ(Nodes(deadlines).sorted(list, 3), expected(deadlines));
+  EXPECT_EQ(sorted(deadlines, list, 3), expected(deadlines));
 }
 
 TEST(DueListTest, ItBeginsAnewThoughNotAllWerePopped) {
   DueList list;
   TestNode nodes[3];
   list.begin(kNever - 1);
-  for (TestNode& node : nodes) list.add(node);
+  for (TestNode& node : nodes) list.add(node, 5);
   list.sort();
   EXPECT_EQ(list.pop(), &nodes[0]);
   list.begin(kNever - 1);
-  list.add(nodes[2]);
+  list.add(nodes[2], 5);
   list.sort();
   EXPECT_EQ(list.size(), 1u);
   EXPECT_EQ(list.pop(), &nodes[2]);

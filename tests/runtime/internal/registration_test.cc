@@ -16,6 +16,7 @@ class Watched final : public Registration {
   explicit Watched(Reactor& home) : Registration(home, Kind::lasting) {}
   void run() override {}
   std::string describe() const override { return "a test"; }
+  void expired() override {}
   void shut_down(ShutdownStep) override {}
 
   std::uint32_t mark() const { return edges_.mark(Direction::read); }

@@ -3,38 +3,25 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <thread>
 #include <vector>
 
 #include "absl/synchronization/barrier.h"
 #include "gtest/gtest.h"
-#include "runtime/internal/runnable.h"
+#include "tests/runtime/internal/test_node.h"
 
 namespace epore::internal {
 namespace {
 
 using State = TimerQueue::State;
 
-class TestNode final : public TimerNode {
- public:
-  explicit TestNode(std::function<void()> when_expired = [] {})
-      : when_expired_(std::move(when_expired)) {}
-  Ref<Runnable> expired() override {
-    when_expired_();
-    return {};
-  }
-
- private:
-  const std::function<void()> when_expired_;
-};
-
 // As a leader does. Returns how many there were.
 std::size_t expire(TimerQueue& queue, std::int64_t now) {
   std::size_t count = 0;
   queue.collect(now);
   while (TimerNode* const node = queue.pop()) {
-    (void)node->expired();
+    queue.hand_on(*node);
+    node->expired();
     ++count;
   }
   return count;
@@ -183,6 +170,92 @@ TEST(TimerQueueTest, OnlyWhatIsDueIsClaimedOnce) {
   EXPECT_EQ(queue.cancel(node), State::armed);
 }
 
+TEST(TimerQueueTest, TheLeaderClaimsWhatItHasPopped) {
+  TimerQueue queue(0);
+  TestNode nodes[5];
+  for (std::int64_t i = 0; i < 4; ++i) (void)queue.arm(nodes[i], 100 + i);
+  (void)queue.arm(nodes[4], 104, /*interval=*/10);
+  queue.collect(104);
+  for (TestNode& node : nodes) EXPECT_EQ(queue.state(node), State::due);
+  EXPECT_EQ(queue.cancel(nodes[1]), State::due);
+  EXPECT_EQ(queue.arm(nodes[2], 500).before, State::due);
+  EXPECT_EQ(queue.retire(nodes[3]), State::due);
+  // As it was armed, and popped, and only once.
+  EXPECT_EQ(queue.pop(), &nodes[0]);
+  EXPECT_FALSE(queue.claim_once(nodes[0]));  // it was not handed on
+  EXPECT_TRUE(queue.claim_popped(nodes[0]));
+  EXPECT_EQ(queue.state(nodes[0]), State::idle);
+  EXPECT_FALSE(queue.claim_popped(nodes[0]));
+  // What was cancelled, put off or retired meanwhile is not due, nor if it is handed on.
+  for (std::size_t i = 1; i <= 3; ++i) {
+    EXPECT_EQ(queue.pop(), &nodes[i]);
+    EXPECT_FALSE(queue.claim_popped(nodes[i]));
+    queue.hand_on(nodes[i]);
+    EXPECT_FALSE(queue.claim(nodes[i], 104).was_due);
+  }
+  EXPECT_EQ(queue.state(nodes[2]), State::armed);
+  // A periodic one is handed on.
+  EXPECT_EQ(queue.pop(), &nodes[4]);
+  EXPECT_FALSE(queue.claim_popped(nodes[4]));
+  EXPECT_EQ(queue.state(nodes[4]), State::due);
+  queue.hand_on(nodes[4]);
+  EXPECT_EQ(queue.state(nodes[4]), State::due);
+  EXPECT_TRUE(queue.claim(nodes[4], 104).is_armed);
+  EXPECT_EQ(queue.earliest(), 114);
+}
+
+// The cells of what is due are not used for anything else until all were popped.
+TEST(TimerQueueTest, WhatIsArmedWhileOthersAreDueIsNotTakenForDue) {
+  constexpr std::int64_t kNodes = 200;
+  TimerQueue queue(0);
+  std::vector<TestNode> nodes(kNodes);
+  std::vector<TestNode> others(kNodes);
+  std::vector<TestNode*> popped;
+  for (std::int64_t round = 0; round < 10; ++round) {
+    const std::int64_t now = 10'000 * round;
+    for (std::int64_t i = 0; i < kNodes; ++i) (void)queue.arm(nodes[i], now + i);
+    queue.collect(now + kNodes);
+    for (std::int64_t i = 0; i < kNodes; ++i) {
+      (void)queue.arm(others[i], now + 5'000 + i);
+      if (i % 3 == 0) (void)queue.arm(nodes[i], now + 6'000 + i);  // out of its cell of due
+      if (i % 7 == 0) queue.cancel(nodes[i]);
+    }
+    for (std::int64_t i = 0; i < kNodes; ++i) {
+      TimerNode* const node = queue.pop();
+      ASSERT_EQ(node, &nodes[i]);
+      ASSERT_EQ(queue.claim_popped(*node), i % 3 != 0 && i % 7 != 0) << i;
+    }
+    EXPECT_EQ(queue.pop(), nullptr);
+    for (TestNode& other : others) EXPECT_EQ(queue.cancel(other), State::armed);
+    for (TestNode& node : nodes) queue.cancel(node);
+    EXPECT_EQ(queue.size(), 0u);
+  }
+}
+
+TEST(TimerQueueTest, WhatIsRetiredIsNeverArmedAgain) {
+  TimerQueue queue(0);
+  TestNode idle, armed, due;
+  EXPECT_EQ(queue.retire(idle), State::idle);
+  (void)queue.arm(armed, 100);
+  EXPECT_EQ(queue.retire(armed), State::armed);
+  (void)queue.arm(due, 10);
+  EXPECT_EQ(expire(queue, 10), 1u);
+  EXPECT_EQ(queue.retire(due), State::due);
+  EXPECT_FALSE(queue.claim(due, 10).was_due);
+  for (TestNode* const node : {&idle, &armed, &due}) {
+    const TimerQueue::Armed again = queue.arm(*node, 20, /*interval=*/5);
+    EXPECT_EQ(again.before, State::idle);
+    EXPECT_FALSE(again.is_armed);
+    EXPECT_FALSE(again.is_earliest);
+    EXPECT_EQ(queue.state(*node), State::idle);
+    EXPECT_EQ(queue.cancel(*node), State::idle);
+    EXPECT_FALSE(queue.arm(*node, kNever).is_armed);
+    EXPECT_EQ(queue.retire(*node), State::idle);
+    EXPECT_FALSE(queue.arm(*node, 30).is_armed);
+  }
+  EXPECT_EQ(queue.size(), 0u);
+}
+
 TEST(TimerQueueTest, APeriodicNodeIsNotClaimedOnceAndNeverFoundIdle) {
   TimerQueue queue(0);
   TestNode node;
@@ -275,6 +348,52 @@ TEST(TimerQueueTest, F26OfACancelAndAClaimOnTwoThreadsExactlyOneWins) {
     const bool was_claimed = with_lock ? queue.claim(node, 1).was_due : queue.claim_once(node);
     canceller.join();
     EXPECT_NE(was_cancelled, was_claimed);
+  }
+}
+
+// The leader pops and claims while others cancel, put off and retire the same nodes: each node that
+// was due is had by one of them.
+TEST(TimerQueueTest, F26OfTheLeaderAndThoseThatChangeWhatIsDueExactlyOneWins) {
+  constexpr int kRounds = 60;
+  constexpr std::size_t kNodes = 300;
+  TimerQueue queue(0);
+  std::vector<TestNode> nodes(kNodes);
+  absl::Barrier* barrier = nullptr;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::int64_t now = 1'000'000 * round;
+    for (std::size_t i = 0; i < kNodes; ++i) {
+      EXPECT_EQ(queue.arm(nodes[i], now + static_cast<std::int64_t>(i)).before,
+                round % 3 == 1 ? State::armed : State::idle);
+    }
+    queue.collect(now + kNodes);
+    barrier = new absl::Barrier(2);
+    std::vector<State> was(kNodes, State::idle);
+    std::thread other([&, round] {
+      if (barrier->Block()) delete barrier;
+      for (std::size_t i = kNodes; i-- > 0;) {
+        was[i] =
+            round % 3 == 0 ? queue.arm(nodes[i], now + 2'000'000).before : queue.cancel(nodes[i]);
+      }
+    });
+    if (barrier->Block()) delete barrier;
+    std::vector<bool> was_claimed(kNodes);
+    for (std::size_t i = 0; i < kNodes; ++i) {
+      ASSERT_EQ(queue.pop(), &nodes[i]);
+      was_claimed[i] = queue.claim_popped(nodes[i]);
+      if (!was_claimed[i]) queue.hand_on(nodes[i]);
+    }
+    other.join();
+    for (std::size_t i = 0; i < kNodes; ++i) {
+      // An arm() that has looked already is as if it had been called before the claim.
+      if (round % 3 == 0) {
+        EXPECT_TRUE(was_claimed[i] || was[i] == State::due);
+        EXPECT_EQ(queue.state(nodes[i]), State::armed);
+      } else {
+        EXPECT_NE(was_claimed[i], was[i] == State::due) << i;
+        EXPECT_EQ(queue.state(nodes[i]), State::idle);
+      }
+    }
+    EXPECT_EQ(queue.size(), round % 3 == 0 ? kNodes : 0u);
   }
 }
 

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "runtime/internal/runnable.h"
+#include "runtime/internal/timer_queue.h"
+#include "tests/runtime/internal/test_node.h"
 
 namespace epore::internal {
 namespace {
@@ -18,16 +19,14 @@ namespace {
 constexpr std::int64_t kTick = std::int64_t{1} << 20;
 constexpr std::int64_t kYear = std::int64_t{365} * 24 * 3600 * 1'000'000'000;
 
-class TestNode final : public TimerNode {
- public:
-  Ref<Runnable> expired() override { return {}; }
-};
-
 std::vector<TimerNode*> advance(TimerWheel& wheel, std::int64_t now) {
   DueList list;
   wheel.advance(now, list);
   std::vector<TimerNode*> due;
-  while (TimerNode* const node = list.pop()) due.push_back(node);
+  while (TimerNode* const node = list.pop()) {
+    EXPECT_TRUE(TimerQueue::claim_popped(*node));
+    due.push_back(node);
+  }
   return due;
 }
 
