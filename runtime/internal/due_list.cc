@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
@@ -13,90 +14,78 @@ namespace {
 constexpr int kIndexBits = 32;
 constexpr std::int64_t kSpan = (std::int64_t{1} << 32) - 1;
 
-std::uint64_t key_of(std::uint64_t time, std::size_t index) { return time << kIndexBits | index; }
-std::size_t index_of(std::uint64_t key) { return key & ((std::uint64_t{1} << kIndexBits) - 1); }
+std::uint64_t key_of(std::uint64_t time, std::uint32_t index) { return time << kIndexBits | index; }
+std::uint64_t time_of(std::uint64_t key) { return key >> kIndexBits; }
+std::uint32_t index_of(std::uint64_t key) { return static_cast<std::uint32_t>(key); }
 
 // Of so many keys sorting by digits is faster.
 constexpr std::size_t kMany = 256;
 constexpr int kDigitBits = 11;
-constexpr std::uint64_t kDigitEnd = std::uint64_t{1} << kDigitBits;
-
-// Nodes are seldom in the cache when they are due: so many before it, the next one to be popped is
-// prefetched, with what a RuntimeTimer has around it.
-constexpr std::size_t kAhead = 8;
-
-void prefetch_around(const TimerNode* node) {
-  const char* const at = reinterpret_cast<const char*>(node);
-  for (const std::ptrdiff_t offset : {0, 79}) __builtin_prefetch(at + offset, 1);
-}
 
 }  // namespace
 
 void DueList::begin(std::int64_t now) {
-  added_.clear();
+  blocks_.clear();
   count_ = popped_ = 0;
   keys_.clear();
   begin_ = now - kSpan;
   earlier_.clear();
 }
 
-void DueList::add(TimerNode& node, std::int64_t deadline) {
-  if (deadline < begin_) [[unlikely]] {
-    earlier_.emplace_back(deadline, added_.size());
+void DueList::add(const TimerCell& cell) {
+  const auto at = reinterpret_cast<std::uintptr_t>(&cell);
+  const std::uintptr_t block = at & ~(kBlock - 1);
+  if (blocks_.empty() || blocks_.back() != block) blocks_.push_back(block);
+  const auto index = static_cast<std::uint32_t>((blocks_.size() - 1) << kPlaceBits |
+                                                (at - block) / alignof(TimerCell));
+  if (cell.deadline < begin_) [[unlikely]] {
+    earlier_.emplace_back(cell.deadline, index);
   } else {
-    keys_.push_back(key_of(static_cast<std::uint64_t>(deadline - begin_), added_.size()));
+    keys_.push_back(key_of(static_cast<std::uint64_t>(cell.deadline - begin_), index));
   }
-  added_.push_back(&node);
 }
 
 void DueList::sort() {
-  count_ = added_.size();
+  count_ = earlier_.size() + keys_.size();
   if (ordered_.size() < count_) ordered_.resize(count_);
+  const TimerCell** at = ordered_.data();
   std::sort(earlier_.begin(), earlier_.end());
-  TimerNode** at = ordered_.data();
-  for (const auto& [deadline, index] : earlier_) *at++ = added_[index];
+  for (const auto& [deadline, index] : earlier_) *at++ = cell_at(index);
   if (!std::is_sorted(keys_.begin(), keys_.end())) {
     if (keys_.size() >= kMany && order_by_digits(at)) return;
     std::sort(keys_.begin(), keys_.end());
   }
-  // Not where they are popped: a callback's locked instructions would wait for each of these loads.
-  for (std::uint64_t key : keys_) *at++ = added_[index_of(key)];
+  for (std::uint64_t key : keys_) *at++ = cell_at(index_of(key));
 }
 
 // Where many are due they are due at about the same time, and two digits tell them apart. False:
 // these are not.
-bool DueList::order_by_digits(TimerNode** to) {
+bool DueList::order_by_digits(const TimerCell** to) {
   const auto [least, greatest] = std::minmax_element(keys_.begin(), keys_.end());
-  const std::uint64_t base = *least >> kIndexBits;
-  const std::uint64_t range = (*greatest >> kIndexBits) - base;
-  if (range >= kDigitEnd * kDigitEnd) return false;
-  const auto low = [base](std::uint64_t key) {
-    return ((key >> kIndexBits) - base) & (kDigitEnd - 1);
+  const std::uint64_t base = time_of(*least);
+  const int bits = std::bit_width(time_of(*greatest) - base);
+  if (bits > 2 * kDigitBits) return false;
+  const int low_bits = (bits + 1) / 2;  // few values of either, as each fills a cache line
+  const auto low = [&](std::uint64_t key) {
+    return (time_of(key) - base) & ((std::uint64_t{1} << low_bits) - 1);
   };
-  const auto high = [base](std::uint64_t key) {
-    return ((key >> kIndexBits) - base) >> kDigitBits;
-  };
-  std::array<std::uint32_t, kDigitEnd> begin_of_low = {};
-  std::array<std::uint32_t, kDigitEnd> begin_of_high = {};
+  const auto high = [&](std::uint64_t key) { return (time_of(key) - base) >> low_bits; };
+  using Counts = std::array<std::uint32_t, std::size_t{1} << kDigitBits>;
+  Counts begin_of_low = {};
+  Counts begin_of_high = {};
   for (std::uint64_t key : keys_) {
     ++begin_of_low[low(key)];
     ++begin_of_high[high(key)];
   }
-  for (auto* begin : {&begin_of_low, &begin_of_high}) {
+  for (Counts* begin : {&begin_of_low, &begin_of_high}) {
     std::exclusive_scan(begin->begin(), begin->end(), begin->begin(), std::uint32_t{0});
   }
   if (scratch_.size() < keys_.size()) scratch_.resize(keys_.size());
   for (std::uint64_t key : keys_) scratch_[begin_of_low[low(key)]++] = key;
   for (std::size_t i = 0; i < keys_.size(); ++i) {
-    to[begin_of_high[high(scratch_[i])]++] = added_[index_of(scratch_[i])];
+    to[begin_of_high[high(scratch_[i])]++] = cell_at(index_of(scratch_[i]));
   }
   return true;
-}
-
-TimerNode* DueList::pop() {
-  if (size() == 0) return nullptr;
-  if (size() > kAhead) prefetch_around(ordered_[popped_ + kAhead]);
-  return ordered_[popped_++];
 }
 
 }  // namespace epore::internal

@@ -108,8 +108,8 @@ bool Reactor::run_due() {
   timers_.collect(this_thread.now);
   if (timers_.collected() == 0) return true;
   if (!run_submitted()) return false;
-  for (std::size_t left = kTimersAtOnce; TimerNode* const node = timers_.pop();) {
-    if (!run_expired(*node, std::min(left, timers_.collected() + 1))) return false;
+  for (std::size_t left = kTimersAtOnce; const TimerQueue::Due due = timers_.pop();) {
+    if (!run_expired(due, std::min(left, timers_.collected() + 1))) return false;
     if (--left > 0) continue;
     if (!run_submitted()) return false;
     left = kTimersAtOnce;
@@ -136,16 +136,16 @@ inline bool Reactor::resume(Lead::Ticket ticket) {
 
 // One of `count` that were due. A timer of no connection runs at once, if it may and does not still
 // run.
-bool Reactor::run_expired(TimerNode& node, std::size_t count) {
-  RuntimeTimer* const found = RuntimeTimer::from(node);
+bool Reactor::run_expired(const TimerQueue::Due& due, std::size_t count) {
+  RuntimeTimer* const found = RuntimeTimer::from(*due.node);
   if (found == nullptr || !may_run_timers(count) || !found->word().claim_led()) {
-    timers_.hand_on(node);
-    node.expired();
+    timers_.hand_on(due);
+    due.node->expired();
     return true;
   }
   const Ref<RuntimeTimer> timer = Ref<RuntimeTimer>::adopt(found);  // the wheel's
-  const bool is_claimed = timers_.claim_popped(node);
-  if (!is_claimed) timers_.hand_on(node);
+  const bool is_claimed = timers_.claim_popped(due);
+  if (!is_claimed) timers_.hand_on(due);
   const Lead::Ticket ticket = expose(*timer);
   Runnable* const before = std::exchange(this_thread.current, found);
   timer->run(is_claimed);

@@ -33,6 +33,8 @@ namespace epore::internal {
 // sees what was done before the arm().
 class TimerQueue {
  public:
+  using Due = DueList::Due;
+
   enum class State : std::uint8_t { idle, armed, due };
 
   struct Armed {
@@ -61,21 +63,19 @@ class TimerQueue {
   void collect(std::int64_t now);
   std::size_t collected() const { return due_.size(); }
 
-  // The next of them, earliest first, or null. The caller is to claim it or to hand it on before it
+  // The next of them, earliest first, or none. The caller is to claim it or to hand it on before it
   // gives up the lead, and to call its expired() if it handed it on.
-  TimerNode* pop() { return due_.pop(); }
+  Due pop() { return due_.pop(); }
 
   // The leader, of what it has just popped: turns due into idle. False: it was not due any more, or
   // is periodic.
-  [[nodiscard]] static bool claim_popped(TimerNode& node) {
-    std::uintptr_t place = node.place();
-    return is_listed(place) && node.interval() == 0 && change(node, place, TimerNode::kOut);
+  [[nodiscard]] static bool claim_popped(const Due& due) {
+    return due.node->interval() == 0 && change(*due.node, to_place(due.cell), TimerNode::kOut);
   }
   // Or leaves it due, if it is, until somebody claims it.
-  static void hand_on(TimerNode& node) {
-    const std::uintptr_t place = node.place();
-    if (!is_listed(place)) return;
-    change(node, place, node.interval() == 0 ? TimerNode::kDue : TimerNode::kDueAgain);
+  static void hand_on(const Due& due) {
+    change(*due.node, to_place(due.cell),
+           due.node->interval() == 0 ? TimerNode::kDue : TimerNode::kDueAgain);
   }
 
   struct Claimed {
@@ -103,8 +103,8 @@ class TimerQueue {
   void close();
 
  private:
-  static bool is_listed(std::uintptr_t place) {
-    return TimerNode::is_cell(place) && TimerWheel::is_due(place);
+  static std::uintptr_t to_place(const TimerCell* cell) {
+    return reinterpret_cast<std::uintptr_t>(cell);
   }
   static bool change(TimerNode& node, std::uintptr_t from, std::uintptr_t to) {
     return node.place_.compare_exchange_strong(from, to, std::memory_order_acq_rel,

@@ -32,12 +32,16 @@ void TimerSlot::add(TimerNode& node, std::int64_t deadline, std::int16_t slot, P
 }
 
 void TimerSlot::append(Piece* piece) {
-  piece->next = nullptr;
+  piece->next = piece->ahead = nullptr;
   if (empty()) {
     oldest_ = piece;
+    piece->previous = nullptr;
   } else {
     newest_->next = piece;
     piece->previous = newest_;
+    Piece* behind = newest_;
+    for (int i = 1; i < Piece::kAhead && behind != nullptr; ++i) behind = behind->previous;
+    if (behind != nullptr) behind->ahead = piece;
   }
   newest_ = piece;
 }

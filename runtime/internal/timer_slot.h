@@ -20,10 +20,12 @@ class TimerSlot {
   // A cell finds its piece by its address.
   struct Piece {
     static constexpr std::size_t kAlignment = 512;
-    static constexpr std::uint16_t kCells = 29;  // 488 bytes: malloc() needs 16 of what is aligned
+    static constexpr std::uint16_t kCells = 29;  // 496 bytes: malloc() needs 16 of what is aligned
+    static constexpr int kAhead = 6;
 
     Piece* next;  // the newer one, or the next of the pool, or null
     Piece* previous;
+    Piece* ahead;  // kAhead newer, or null, or none of them any more: to be prefetched
     std::atomic<std::int16_t> slot;  // its index, or kTaken
     TimerCell cells[kCells];
 
@@ -32,9 +34,11 @@ class TimerSlot {
     static Piece& of(std::uintptr_t place) {
       return *reinterpret_cast<Piece*>(place & ~(std::uintptr_t{kAlignment} - 1));
     }
-    void prefetch() const {
-      const char* const begin = reinterpret_cast<const char*>(this);
-      for (std::size_t at = 0; at < sizeof(Piece); at += 64) __builtin_prefetch(begin + at);
+    void prefetch_ahead() const {
+      const auto begin = reinterpret_cast<std::uintptr_t>(ahead);
+      for (std::size_t at = 0; at < sizeof(Piece); at += 64) {
+        __builtin_prefetch(reinterpret_cast<const void*>(begin + at));
+      }
     }
   };
 
@@ -114,7 +118,7 @@ void TimerSlot::take(Pool& pool, Function function) {
   const std::uint16_t filled = filled_;
   while (rest != nullptr) {
     Piece* const piece = std::exchange(rest, rest->next);
-    if (rest != nullptr) rest->prefetch();  // on its way while this one is worked on
+    piece->prefetch_ahead();
     piece->slot.store(kTaken, std::memory_order_relaxed);
     const std::uint16_t count = rest != nullptr ? Piece::kCells : filled;
     bool stay = false;

@@ -85,7 +85,7 @@ void TimerWheel::advance(std::int64_t now, DueList& due) {
     slot.take(pool_, [&](const TimerCell& cell) {
       const bool is_due = cell.deadline <= now;
       if (is_due) {
-        due.add(*cell.node, cell.deadline);
+        due.add(cell);
       } else {
         link(*cell.node, cell.deadline);
       }

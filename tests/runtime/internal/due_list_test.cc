@@ -13,17 +13,20 @@
 namespace epore::internal {
 namespace {
 
-// The indexes of nodes with these deadlines, as they come.
+// The indexes of cells with these deadlines, as they come.
 std::vector<std::size_t> sorted(const std::vector<std::int64_t>& deadlines, DueList& list,
                                 std::int64_t now) {
-  std::vector<TestNode> nodes(deadlines.size());
+  TestNode node;
+  std::vector<TimerCell> cells;
+  for (std::int64_t deadline : deadlines) cells.push_back({&node, deadline});
   list.begin(now);
-  for (std::size_t i = 0; i < nodes.size(); ++i) list.add(nodes[i], deadlines[i]);
+  for (const TimerCell& cell : cells) list.add(cell);
   list.sort();
-  EXPECT_EQ(list.size(), nodes.size());
+  EXPECT_EQ(list.size(), cells.size());
   std::vector<std::size_t> indexes;
-  while (TimerNode* const node = list.pop()) {
-    indexes.push_back(static_cast<std::size_t>(static_cast<TestNode*>(node) - nodes.data()));
+  while (const DueList::Due due = list.pop()) {
+    EXPECT_EQ(due.node, &node);
+    indexes.push_back(static_cast<std::size_t>(due.cell - cells.data()));
   }
   EXPECT_EQ(list.size(), 0u);
   return indexes;
@@ -41,10 +44,10 @@ std::vector<std::size_t> expected(const std::vector<std::int64_t>& deadlines) {
 TEST(DueListTest, AnEmptyOneHasNone) {
   DueList list;
   EXPECT_EQ(list.size(), 0u);
-  EXPECT_EQ(list.pop(), nullptr);
+  EXPECT_EQ(list.pop().node, nullptr);
   list.begin(5);
   list.sort();
-  EXPECT_EQ(list.pop(), nullptr);
+  EXPECT_EQ(list.pop().node, nullptr);
 }
 
 // A few and many, close together and years apart, many equal ones, and in order from the beginning.
@@ -74,16 +77,17 @@ TEST(DueListTest, TheBeginningOfTimeIsInOrderToo) {
 TEST(DueListTest, ItBeginsAnewThoughNotAllWerePopped) {
   DueList list;
   TestNode nodes[3];
+  const TimerCell cells[] = {{&nodes[0], 5}, {&nodes[1], 5}, {&nodes[2], 5}};
   list.begin(kNever - 1);
-  for (TestNode& node : nodes) list.add(node, 5);
+  for (const TimerCell& cell : cells) list.add(cell);
   list.sort();
-  EXPECT_EQ(list.pop(), &nodes[0]);
+  EXPECT_EQ(list.pop().node, &nodes[0]);
   list.begin(kNever - 1);
-  list.add(nodes[2], 5);
+  list.add(cells[2]);
   list.sort();
   EXPECT_EQ(list.size(), 1u);
-  EXPECT_EQ(list.pop(), &nodes[2]);
-  EXPECT_EQ(list.pop(), nullptr);
+  EXPECT_EQ(list.pop().node, &nodes[2]);
+  EXPECT_EQ(list.pop().node, nullptr);
 }
 
 }  // namespace

@@ -19,9 +19,9 @@ using State = TimerQueue::State;
 std::size_t expire(TimerQueue& queue, std::int64_t now) {
   std::size_t count = 0;
   queue.collect(now);
-  while (TimerNode* const node = queue.pop()) {
-    queue.hand_on(*node);
-    node->expired();
+  while (const TimerQueue::Due due = queue.pop()) {
+    queue.hand_on(due);
+    due.node->expired();
     ++count;
   }
   return count;
@@ -181,24 +181,27 @@ TEST(TimerQueueTest, TheLeaderClaimsWhatItHasPopped) {
   EXPECT_EQ(queue.arm(nodes[2], 500).before, State::due);
   EXPECT_EQ(queue.retire(nodes[3]), State::due);
   // As it was armed, and popped, and only once.
-  EXPECT_EQ(queue.pop(), &nodes[0]);
+  TimerQueue::Due due = queue.pop();
+  EXPECT_EQ(due.node, &nodes[0]);
   EXPECT_FALSE(queue.claim_once(nodes[0]));  // it was not handed on
-  EXPECT_TRUE(queue.claim_popped(nodes[0]));
+  EXPECT_TRUE(queue.claim_popped(due));
   EXPECT_EQ(queue.state(nodes[0]), State::idle);
-  EXPECT_FALSE(queue.claim_popped(nodes[0]));
+  EXPECT_FALSE(queue.claim_popped(due));
   // What was cancelled, put off or retired meanwhile is not due, nor if it is handed on.
   for (std::size_t i = 1; i <= 3; ++i) {
-    EXPECT_EQ(queue.pop(), &nodes[i]);
-    EXPECT_FALSE(queue.claim_popped(nodes[i]));
-    queue.hand_on(nodes[i]);
+    due = queue.pop();
+    EXPECT_EQ(due.node, &nodes[i]);
+    EXPECT_FALSE(queue.claim_popped(due));
+    queue.hand_on(due);
     EXPECT_FALSE(queue.claim(nodes[i], 104).was_due);
   }
   EXPECT_EQ(queue.state(nodes[2]), State::armed);
   // A periodic one is handed on.
-  EXPECT_EQ(queue.pop(), &nodes[4]);
-  EXPECT_FALSE(queue.claim_popped(nodes[4]));
+  due = queue.pop();
+  EXPECT_EQ(due.node, &nodes[4]);
+  EXPECT_FALSE(queue.claim_popped(due));
   EXPECT_EQ(queue.state(nodes[4]), State::due);
-  queue.hand_on(nodes[4]);
+  queue.hand_on(due);
   EXPECT_EQ(queue.state(nodes[4]), State::due);
   EXPECT_TRUE(queue.claim(nodes[4], 104).is_armed);
   EXPECT_EQ(queue.earliest(), 114);
@@ -221,11 +224,11 @@ TEST(TimerQueueTest, WhatIsArmedWhileOthersAreDueIsNotTakenForDue) {
       if (i % 7 == 0) queue.cancel(nodes[i]);
     }
     for (std::int64_t i = 0; i < kNodes; ++i) {
-      TimerNode* const node = queue.pop();
-      ASSERT_EQ(node, &nodes[i]);
-      ASSERT_EQ(queue.claim_popped(*node), i % 3 != 0 && i % 7 != 0) << i;
+      const TimerQueue::Due due = queue.pop();
+      ASSERT_EQ(due.node, &nodes[i]);
+      ASSERT_EQ(queue.claim_popped(due), i % 3 != 0 && i % 7 != 0) << i;
     }
-    EXPECT_EQ(queue.pop(), nullptr);
+    EXPECT_EQ(queue.pop().node, nullptr);
     for (TestNode& other : others) EXPECT_EQ(queue.cancel(other), State::armed);
     for (TestNode& node : nodes) queue.cancel(node);
     EXPECT_EQ(queue.size(), 0u);
@@ -322,13 +325,13 @@ TEST(TimerQueueTest, ACollectBeforeAllWerePoppedIsLeftForLater) {
   (void)queue.arm(third, 3);
   queue.collect(2);
   EXPECT_EQ(queue.collected(), 2u);
-  EXPECT_EQ(queue.pop(), &first);
+  EXPECT_EQ(queue.pop().node, &first);
   queue.collect(3);
   EXPECT_EQ(queue.collected(), 1u);
-  EXPECT_EQ(queue.pop(), &second);
-  EXPECT_EQ(queue.pop(), nullptr);
+  EXPECT_EQ(queue.pop().node, &second);
+  EXPECT_EQ(queue.pop().node, nullptr);
   queue.collect(3);
-  EXPECT_EQ(queue.pop(), &third);
+  EXPECT_EQ(queue.pop().node, &third);
 }
 
 TEST(TimerQueueTest, F26OfACancelAndAClaimOnTwoThreadsExactlyOneWins) {
@@ -378,9 +381,10 @@ TEST(TimerQueueTest, F26OfTheLeaderAndThoseThatChangeWhatIsDueExactlyOneWins) {
     if (barrier->Block()) delete barrier;
     std::vector<bool> was_claimed(kNodes);
     for (std::size_t i = 0; i < kNodes; ++i) {
-      ASSERT_EQ(queue.pop(), &nodes[i]);
-      was_claimed[i] = queue.claim_popped(nodes[i]);
-      if (!was_claimed[i]) queue.hand_on(nodes[i]);
+      const TimerQueue::Due due = queue.pop();
+      ASSERT_EQ(due.node, &nodes[i]);
+      was_claimed[i] = queue.claim_popped(due);
+      if (!was_claimed[i]) queue.hand_on(due);
     }
     other.join();
     for (std::size_t i = 0; i < kNodes; ++i) {

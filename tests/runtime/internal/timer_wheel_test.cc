@@ -23,9 +23,9 @@ std::vector<TimerNode*> advance(TimerWheel& wheel, std::int64_t now) {
   DueList list;
   wheel.advance(now, list);
   std::vector<TimerNode*> due;
-  while (TimerNode* const node = list.pop()) {
-    EXPECT_TRUE(TimerQueue::claim_popped(*node));
-    due.push_back(node);
+  while (const DueList::Due one = list.pop()) {
+    EXPECT_TRUE(TimerQueue::claim_popped(one));
+    due.push_back(one.node);
   }
   return due;
 }
