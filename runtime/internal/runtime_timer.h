@@ -1,10 +1,13 @@
 #ifndef EPORE_RUNTIME_INTERNAL_RUNTIME_TIMER_H_
 #define EPORE_RUNTIME_INTERNAL_RUNTIME_TIMER_H_
 
+#include <cstddef>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "poll/sys/sanitizers.h"
 #include "runtime/internal/core.h"
+#include "runtime/internal/object_pool.h"
 #include "runtime/internal/ref.h"
 #include "runtime/internal/timer_entry.h"
 
@@ -23,6 +26,17 @@ class RuntimeTimer final : public TimerEntry {
   ~RuntimeTimer() override {
     callback_ = nullptr;  // first, as it may still use the core
     home().core().drop_ref();
+  }
+
+  static void* operator new(std::size_t size) {
+    return kHasAddressSanitizer ? ::operator new(size) : pool().allocate();
+  }
+  static void operator delete(void* memory, std::size_t size) {
+    if (kHasAddressSanitizer) {
+      ::operator delete(memory, size);
+    } else {
+      pool().free(memory);
+    }
   }
 
   // Null: another kind of node.
@@ -49,6 +63,8 @@ class RuntimeTimer final : public TimerEntry {
  private:
   static constexpr Kind kKind = Kind::passing;
 
+  static ObjectPool& pool();
+
   void expired() override {
     Ref<RuntimeTimer> self = Ref<RuntimeTimer>::adopt(this);  // the wheel's
     if (!has_come_too_late()) home().core().wake(std::move(self));
@@ -63,6 +79,11 @@ class RuntimeTimer final : public TimerEntry {
 
   absl::AnyInvocable<void()> callback_;
 };
+
+inline ObjectPool& RuntimeTimer::pool() {
+  static ObjectPool& pool = *new ObjectPool(sizeof(RuntimeTimer), alignof(RuntimeTimer));
+  return pool;
+}
 
 }  // namespace epore::internal
 

@@ -25,12 +25,12 @@ namespace epore::internal {
 // What is due is first in its cell still, but in the list of the leader, which pops it. The leader
 // claims a node that it pops, or hands it on to whoever is to claim it later, on whatever thread.
 // It does either, and claim_once() is, by one compare-exchange of the node's place, without the
-// lock, as that happens once for each timer that expires; so is a cancel() of what is due, and one
-// of them fails. arm() just stores: either before the claim, which finds it armed then, or after
-// it, as if it had been called then. Only the leader takes a place in a cell for due, and only a
-// leader that has popped all gives the cells of what was due to others: so such a place names the
-// same cell until the compare-exchange. Being handed on is stored with release, so that the claim
-// sees what was done before the arm().
+// lock, as that happens once for each timer that expires. cancel() exchanges it, so that one of
+// them comes too late. arm() just stores: either before the claim, which finds it armed then, or
+// after it, as if it had been called then. What the leader expects there is the cell in which it
+// found the node due: nobody else is given that cell before a leader has popped all, so a node that
+// is armed anew is never taken for one that is due. Being handed on is stored with release, so that
+// the claim sees what was done before the arm().
 class TimerQueue {
  public:
   using Due = DueList::Due;

@@ -1,23 +1,9 @@
 #include "runtime/internal/timer_slot.h"
 
-#include <cstddef>
 #include <cstdint>
-#include <new>
 #include <utility>
 
 namespace epore::internal {
-
-TimerSlot::Piece* TimerSlot::Piece::make() {
-  static_assert(sizeof(Piece) <= kAlignment - 16);
-  return new (::operator new (sizeof(Piece), std::align_val_t{kAlignment})) Piece;
-}
-
-void TimerSlot::Piece::free(Piece* first) {
-  while (first != nullptr) {
-    ::operator delete (std::exchange(first, first->next), sizeof(Piece),
-                       std::align_val_t{kAlignment});
-  }
-}
 
 void TimerSlot::add(TimerNode& node, std::int64_t deadline, std::int16_t slot, Pool& pool) {
   if (empty() || filled_ == Piece::kCells) {

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <utility>
 
+#include "runtime/internal/region.h"
 #include "runtime/internal/timer_node.h"
 
 namespace epore::internal {
@@ -20,7 +22,7 @@ class TimerSlot {
   // A cell finds its piece by its address.
   struct Piece {
     static constexpr std::size_t kAlignment = 512;
-    static constexpr std::uint16_t kCells = 29;  // 496 bytes: malloc() needs 16 of what is aligned
+    static constexpr std::uint16_t kCells = 30;
     static constexpr int kAhead = 6;
 
     Piece* next;  // the newer one, or the next of the pool, or null
@@ -29,8 +31,6 @@ class TimerSlot {
     std::atomic<std::int16_t> slot;  // its index, or kTaken
     TimerCell cells[kCells];
 
-    static Piece* make();
-    static void free(Piece* first);
     static Piece& of(std::uintptr_t place) {
       return *reinterpret_cast<Piece*>(place & ~(std::uintptr_t{kAlignment} - 1));
     }
@@ -46,17 +46,17 @@ class TimerSlot {
   static constexpr std::int16_t kTaken = -1;  // the slot of what stays after take()
 
   // The pieces that no slot needs. Keeps them all, so that arming allocates nothing that was not
-  // needed before: 17 bytes for each timer there ever was at once.
+  // needed before: 17 bytes for each timer that there ever was at once, and twice that for those
+  // that were due at once.
   class Pool {
    public:
     Pool() = default;
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
-    ~Pool() { Piece::free(free_); }
 
     // The next add() allocates nothing, and so cannot fail.
     void reserve() {
-      if (free_ == nullptr) give(Piece::make());
+      if (free_ == nullptr) give(new (region_.take(sizeof(Piece), Piece::kAlignment)) Piece);
     }
 
    private:
@@ -69,6 +69,7 @@ class TimerSlot {
     void give(Piece* piece) { give(piece, piece); }
     void give(Piece* first, Piece* last) { last->next = std::exchange(free_, first); }
 
+    Region region_;
     Piece* free_ = nullptr;
   };
 
@@ -78,7 +79,6 @@ class TimerSlot {
         newest_(other.newest_),
         filled_(other.filled_) {}
   TimerSlot& operator=(TimerSlot&&) = delete;
-  ~TimerSlot() { Piece::free(oldest_); }
 
   bool empty() const { return oldest_ == nullptr; }
 

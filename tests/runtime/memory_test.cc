@@ -283,6 +283,16 @@ TEST_P(MemoryTest, NorDoesAPeriodicTimerThatFires) {
   EXPECT_EQ(allocations.await(), 0u);
 }
 
+TEST_P(MemoryTest, NorDoesATimerWhereOneWasBefore) {
+  Runtime runtime(options());
+  AllocationsOfCalls allocations;
+  std::function<void()> again = [&] {
+    if (allocations.next()) runtime.post_after(absl::ZeroDuration(), [&again] { again(); });
+  };
+  runtime.post_after(absl::ZeroDuration(), [&again] { again(); });
+  EXPECT_EQ(allocations.await(), 0u);
+}
+
 TEST_P(MemoryTest, IdleConnectionsCauseNoWakeup) {
   constexpr int kConnections = 400;
   Runtime runtime(options());

@@ -1,0 +1,72 @@
+#include "runtime/internal/region.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+
+#include "gtest/gtest.h"
+#include "tests/support/heap.h"
+
+namespace epore::internal {
+namespace {
+
+std::uintptr_t address(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory); }
+
+TEST(RegionTest, WhatIsTakenIsAlignedAndNobodyElses) {
+  constexpr std::size_t kSizes[] = {1, 80, 512, 24, 4095};
+  constexpr std::size_t kAlignments[] = {1, 16, 512, 8, 64};
+  Region region;
+  std::map<std::uintptr_t, std::size_t> taken;
+  for (std::size_t i = 0; i < 5'000; ++i) {
+    const std::size_t size = kSizes[i % 5];
+    void* const memory = region.take(size, kAlignments[i % 5]);
+    std::memset(memory, static_cast<int>(i % 251), size);
+    EXPECT_EQ(address(memory) % kAlignments[i % 5], 0u);
+    taken[address(memory)] = size;
+  }
+  ASSERT_EQ(taken.size(), 5'000u);
+  std::uintptr_t end = 0;
+  for (const auto& [begin, size] : taken) {
+    EXPECT_GE(begin, end);
+    end = begin + size;
+  }
+}
+
+TEST(RegionTest, SmallThingsLieNextToEachOther) {
+  Region region;
+  const std::uintptr_t first = address(region.take(80, 16));
+  for (std::uintptr_t i = 1; i < 50; ++i) EXPECT_EQ(address(region.take(80, 16)), first + 80 * i);
+}
+
+TEST(RegionTest, BeyondTwoMegabytesItLiesInWholeHugePages) {
+  constexpr std::size_t kBefore = Region::kHugePage - 4096;  // 4096, 8192 and so on
+  Region region;
+  for (std::size_t taken = 0; taken < kBefore; taken += 512) (void)region.take(512, 512);
+  for (int page = 0; page < 2; ++page) {
+    const std::uintptr_t first = address(region.take(512, 512));
+    EXPECT_EQ(first % Region::kHugePage, 0u);
+    for (std::size_t at = 512; at < Region::kHugePage; at += 512) {
+      ASSERT_EQ(address(region.take(512, 512)), first + at);
+    }
+  }
+}
+
+TEST(RegionTest, ItAtMostDoublesAndGivesAllBack) {
+  if (!Heap::is_counted()) GTEST_SKIP() << "nobody counts allocations here";
+  const ScopedHeapCount heap;
+  {
+    Region region;
+    EXPECT_EQ(heap.so_far().bytes, 0);
+    std::int64_t taken = 0;
+    for (int i = 0; i < 20'000; ++i) {
+      (void)region.take(80, 16);
+      taken += 80;
+      ASSERT_LE(heap.so_far().bytes, 2 * taken + 8192) << i;
+    }
+  }
+  EXPECT_EQ(heap.so_far().bytes, 0);
+}
+
+}  // namespace
+}  // namespace epore::internal
