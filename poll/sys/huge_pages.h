@@ -5,9 +5,14 @@
 
 namespace epore::internal {
 
-// Asks for huge pages in this memory, which nobody has written to yet: a hint that changes nothing
-// but the cost of an access. See MADV_HUGEPAGE in madvise(2).
-void advise_huge_pages(void* memory, std::size_t size);
+inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+// A huge page's memory of zeros, aligned to its size, or null: there is none left. It is a huge
+// page if the kernel has any to give when it is first touched (transparent huge pages, "madvise" or
+// "always"), else 512 small ones. See mmap(2) and MADV_HUGEPAGE in madvise(2).
+void* map_huge_page();
+
+void unmap_huge_page(void* memory);
 
 }  // namespace epore::internal
 

@@ -8,6 +8,17 @@
 #include "poll/sys/huge_pages.h"
 
 namespace epore::internal {
+namespace {
+
+constexpr std::align_val_t kBlockAlignment{4096};
+
+void* allocate_block(std::size_t size) {
+  if (size < kHugePage) return ::operator new(size, kBlockAlignment);
+  if (void* const memory = map_huge_page(); memory != nullptr) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
 
 void* Region::take(std::size_t size, std::size_t alignment) {
   void* memory = at_;
@@ -24,15 +35,17 @@ void Region::add_block() {
   const std::size_t size =
       blocks_.empty() ? kFirstBlock : std::min(2 * blocks_.back().get_deleter().size, kHugePage);
   blocks_.reserve(blocks_.size() + 1);
-  std::byte* const block = static_cast<std::byte*>(::operator new (size, std::align_val_t{size}));
-  blocks_.emplace_back(block, Free{size});
-  if (size == kHugePage) advise_huge_pages(block, size);
-  at_ = block;
+  at_ = static_cast<std::byte*>(allocate_block(size));
   left_ = size;
+  blocks_.emplace_back(at_, Free{size});
 }
 
 void Region::Free::operator()(std::byte* block) const {
-  ::operator delete (block, size, std::align_val_t{size});
+  if (size < kHugePage) {
+    ::operator delete(block, size, kBlockAlignment);
+  } else {
+    unmap_huge_page(block);
+  }
 }
 
 }  // namespace epore::internal

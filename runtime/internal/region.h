@@ -11,14 +11,12 @@ namespace epore::internal {
 //
 // For what is looked at rarely but then all together, as timers are: on the way to each the
 // processor may have to look up its page, which costs more than a cache miss, and here they fill
-// few pages; beyond the first two megabytes huge ones, where the kernel has any (transparent huge
-// pages, "madvise" or "always"). It at most doubles at a time.
+// few pages; beyond the first two megabytes huge ones, where the kernel has any. To clear one when
+// it is first touched takes some 0.1 ms.
 //
-// One thread at a time.
+// It grows by blocks, to twice its size at most. One thread at a time.
 class Region {
  public:
-  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
   Region() = default;
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;

@@ -80,6 +80,8 @@ class RuntimeTimer final : public TimerEntry {
   absl::AnyInvocable<void()> callback_;
 };
 
+static_assert(sizeof(RuntimeTimer) <= DueList::kPrefetched, "not all that runs is prefetched");
+
 inline ObjectPool& RuntimeTimer::pool() {
   static ObjectPool& pool = *new ObjectPool(sizeof(RuntimeTimer), alignof(RuntimeTimer));
   return pool;

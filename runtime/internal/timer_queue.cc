@@ -34,6 +34,7 @@ TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
   absl::MutexLock lock(&mutex_);
   if (claim_once(node)) return {true, false, false};
   if (node.place() != TimerNode::kDueAgain) return {false, false, false};
+  wheel_.reserve();
   const std::int64_t next = node.next_period(now);
   if (next == kNever || is_closed_) {
     node.set_place(TimerNode::kOut);

@@ -56,6 +56,8 @@ class TimerQueue {
   State retire(TimerNode& node);
   static bool is_retired(const TimerNode& node) { return node.place() == TimerNode::kRetired; }
 
+  // Any thread. Without the lock, of a node that others change meanwhile, it may mix up armed and
+  // due, but not idle with either.
   static State state(const TimerNode& node);
 
   // The leader: takes out the nodes with deadlines up to `now`, if it has popped all that it took

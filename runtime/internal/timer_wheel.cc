@@ -77,6 +77,7 @@ void TimerWheel::advance(std::int64_t now, DueList& due) {
   // First the slots, then the time, then the nodes: each is looked at once, and is due or finds its
   // new slot.
   for (int index = first_slot(); index >= 0 && slot_start(index) <= target; index = first_slot()) {
+    due_.reserve(due_.size() + 1);
     due_.push_back(open(index));
   }
   tick_ = target;

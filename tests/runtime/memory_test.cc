@@ -293,6 +293,28 @@ TEST_P(MemoryTest, NorDoesATimerWhereOneWasBefore) {
   EXPECT_EQ(allocations.await(), 0u);
 }
 
+TEST_P(MemoryTest, TimersOneAfterTheOtherNeedTheMemoryOfAFew) {
+  if (!Heap::is_counted()) GTEST_SKIP() << "nobody counts allocations here";
+  constexpr int kTimers = 50'000;
+  Runtime runtime(options());
+  int left = kTimers;
+  std::int64_t bytes = 0;
+  absl::Notification done;
+  const ScopedHeapCount heap;
+  std::function<void()> again = [&] {
+    if (left == kTimers - 1'000) bytes = heap.so_far().bytes;
+    if (--left > 0) {
+      runtime.post_after(absl::ZeroDuration(), [&again] { again(); });
+    } else {
+      bytes = heap.so_far().bytes - bytes;
+      done.Notify();
+    }
+  };
+  runtime.post_after(absl::ZeroDuration(), [&again] { again(); });
+  done.WaitForNotification();
+  EXPECT_LE(bytes, 64 * 1024);
+}
+
 TEST_P(MemoryTest, IdleConnectionsCauseNoWakeup) {
   constexpr int kConnections = 400;
   Runtime runtime(options());
