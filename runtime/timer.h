@@ -24,6 +24,8 @@ class TimerEntry;
 // One call at a time: a period that ends while the callback still runs is merged into the next.
 // A timer of a connection runs in the connection's order and never after its `closed`.
 //
+// Memory: a runtime's timer that is gone leaves its 80 bytes to the program's next ones.
+//
 // Threads: every method from any.
 class Timer {
  public:
