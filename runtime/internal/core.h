@@ -101,7 +101,6 @@ class Core final : public RefCounted {
   Slowness& slowness_of(Runnable& runnable) {
     return runnable.is_passing() ? passing_ : runnable.slowness();
   }
-  const Slowness& slowness_of_passing() const { return passing_; }
 
   WorkerPool& workers() { return workers_; }
   Watchdog& watchdog() { return watchdog_; }

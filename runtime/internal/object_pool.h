@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_INTERNAL_OBJECT_POOL_H_
 
 #include <cstddef>
+#include <new>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"

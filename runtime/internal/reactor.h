@@ -26,6 +26,7 @@ namespace epore::internal {
 
 class ClosureRun;
 class Core;
+class RuntimeTimer;
 struct PostedClosure;
 
 // A Poll, the thread that blocks in it, and the registrations and timers that it serves.
@@ -122,7 +123,7 @@ class Reactor {
   Lead::Ticket expose(Runnable& runnable);
   [[nodiscard]] bool resume(Lead::Ticket ticket);
   [[nodiscard]] bool run_expired(const TimerQueue::Due& due, std::size_t count);
-  bool may_run_timers(std::size_t count) const;
+  bool may_run(RuntimeTimer& timer, std::size_t count) const;
   bool take_submitted();
   bool has_submitted() const { return !local_.empty() || !closures_.empty(); }
   [[nodiscard]] bool run_submitted();

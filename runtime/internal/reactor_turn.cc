@@ -138,7 +138,7 @@ inline bool Reactor::resume(Lead::Ticket ticket) {
 // run.
 bool Reactor::run_expired(const TimerQueue::Due& due, std::size_t count) {
   RuntimeTimer* const found = RuntimeTimer::from(*due.node);
-  if (found == nullptr || !may_run_timers(count) || !found->word().claim_led()) {
+  if (found == nullptr || !may_run(*found, count) || !found->word().claim_led()) {
     timers_.hand_on(due);
     due.node->expired();
     return true;
@@ -160,9 +160,9 @@ bool Reactor::run_expired(const TimerQueue::Due& due, std::size_t count) {
 }
 
 // Not if others come before them, or they are for the workers, or all are to be shared.
-bool Reactor::may_run_timers(std::size_t count) const {
-  return local_.empty() && dispatch_ != Dispatch::workers &&
-         !core_.slowness_of_passing().is_slow() && !is_worth_sharing(count);
+bool Reactor::may_run(RuntimeTimer& timer, std::size_t count) const {
+  return local_.empty() && dispatch_ != Dispatch::workers && !core_.slowness_of(timer).is_slow() &&
+         !is_worth_sharing(count);
 }
 
 bool Reactor::run_claimed(Runnable& runnable) {

@@ -75,8 +75,8 @@ class TimerNode : public Runnable {
     return period == nullptr ? 0 : period->interval.load(std::memory_order_relaxed);
   }
 
-  std::atomic<std::uintptr_t> place_{kOut};
-  std::atomic<Period*> period_{nullptr};
+  std::atomic<std::uintptr_t> place_{kOut};  // see TimerQueue
+  std::atomic<Period*> period_{nullptr};     // made under its lock, read by the leader without
 };
 
 }  // namespace epore::internal

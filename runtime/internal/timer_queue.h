@@ -54,7 +54,6 @@ class TimerQueue {
 
   // The same, and for good: nothing arms it from now on.
   State retire(TimerNode& node);
-  static bool is_retired(const TimerNode& node) { return node.place() == TimerNode::kRetired; }
 
   // Any thread. Without the lock, of a node that others change meanwhile, it may mix up armed and
   // due, but not idle with either.
@@ -105,6 +104,7 @@ class TimerQueue {
   void close();
 
  private:
+  static bool is_retired(const TimerNode& node) { return node.place() == TimerNode::kRetired; }
   static std::uintptr_t to_place(const TimerCell* cell) {
     return reinterpret_cast<std::uintptr_t>(cell);
   }
