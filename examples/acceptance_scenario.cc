@@ -17,8 +17,8 @@
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
 #include "examples/http_response_parser.h"
-#include "runtime/runtime.h"
 
 namespace examples {
 namespace {

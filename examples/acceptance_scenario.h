@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "runtime/counters.h"
+#include "epore/runtime/counters.h"
 
 namespace examples {
 

@@ -10,10 +10,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "epore/poll/event.h"
+#include "epore/poll/owned_fd.h"
+#include "epore/poll/registry.h"
 #include "examples/http_response_parser.h"
-#include "poll/event.h"
-#include "poll/owned_fd.h"
-#include "poll/registry.h"
 
 namespace examples {
 

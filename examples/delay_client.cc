@@ -16,10 +16,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "epore/poll/events.h"
+#include "epore/poll/poll.h"
 #include "examples/client_request.h"
 #include "examples/command_line.h"
-#include "poll/events.h"
-#include "poll/poll.h"
 
 ABSL_FLAG(std::uint16_t, port, 8080, "the server's port");
 ABSL_FLAG(std::uint32_t, requests, 5, "how many");

@@ -6,11 +6,11 @@
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "epore/runtime/connection.h"
+#include "epore/runtime/timer.h"
 #include "examples/delay_log.h"
 #include "examples/http_request_parser.h"
 #include "examples/http_response.h"
-#include "runtime/connection.h"
-#include "runtime/timer.h"
 
 namespace examples {
 

@@ -7,12 +7,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "epore/runtime/report.h"
+#include "epore/runtime/runtime.h"
 #include "examples/command_line.h"
 #include "examples/delay_connection.h"
 #include "examples/delay_log.h"
 #include "examples/server_flags.h"
-#include "runtime/report.h"
-#include "runtime/runtime.h"
 
 ABSL_FLAG(std::uint16_t, port, 8080, "port to listen on; 0: any that is free");
 ABSL_FLAG(std::uint32_t, fill, 0, "characters to add to each answer");

@@ -1,4 +1,4 @@
-#include "runtime/runtime.h"
+#include "epore/runtime/runtime.h"
 
 int main() {
   epore::Runtime runtime;  // one poll thread, a worker per core

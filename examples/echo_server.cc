@@ -6,10 +6,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "epore/runtime/report.h"
+#include "epore/runtime/runtime.h"
 #include "examples/command_line.h"
 #include "examples/server_flags.h"
-#include "runtime/report.h"
-#include "runtime/runtime.h"
 
 namespace {
 

@@ -6,8 +6,8 @@
 #include <memory>
 #include <thread>
 
-#include "poll/poll.h"
-#include "poll/waker.h"
+#include "epore/poll/poll.h"
+#include "epore/poll/waker.h"
 
 int main() {
   constexpr epore::Token kPipe{1};

@@ -12,11 +12,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "epore/runtime/address.h"
+#include "epore/runtime/options.h"
+#include "epore/runtime/report.h"
+#include "epore/runtime/runtime.h"
 #include "examples/command_line.h"
-#include "runtime/address.h"
-#include "runtime/options.h"
-#include "runtime/report.h"
-#include "runtime/runtime.h"
 
 ABSL_FLAG(std::string, address, "", "HOST:PORT to listen on; port 0: any that is free");
 ABSL_FLAG(int, workers, 0, "worker threads; 0: one per core");

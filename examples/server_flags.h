@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "runtime/listener.h"
-#include "runtime/options.h"
-#include "runtime/runtime.h"
+#include "epore/runtime/listener.h"
+#include "epore/runtime/options.h"
+#include "epore/runtime/runtime.h"
 
 namespace examples {
 

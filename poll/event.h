@@ -1,8 +1,8 @@
 #ifndef EPORE_POLL_EVENT_H_
 #define EPORE_POLL_EVENT_H_
 
-#include "poll/readiness.h"
-#include "poll/token.h"
+#include "epore/poll/readiness.h"
+#include "epore/poll/token.h"
 
 namespace epore {
 

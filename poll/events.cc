@@ -1,4 +1,4 @@
-#include "poll/events.h"
+#include "epore/poll/events.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "poll/event.h"
+#include "epore/poll/event.h"
 
 namespace epore {
 

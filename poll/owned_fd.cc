@@ -1,8 +1,8 @@
-#include "poll/owned_fd.h"
+#include "epore/poll/owned_fd.h"
 
 #include <utility>
 
-#include "poll/sys/kernel.h"
+#include "epore/poll/kernel/kernel.h"
 
 namespace epore {
 

@@ -1,4 +1,4 @@
-#include "poll/poll.h"
+#include "epore/poll/poll.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -14,10 +14,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "poll/sys/errno_status.h"
-#include "poll/sys/kernel.h"
-#include "poll/sys/selector.h"
-#include "poll/sys/selector_factory.h"
+#include "epore/poll/engine/selector.h"
+#include "epore/poll/engine/selector_factory.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/kernel/kernel.h"
 
 namespace epore {
 namespace {

@@ -7,9 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "poll/events.h"
-#include "poll/options.h"
-#include "poll/registry.h"
+#include "epore/poll/events.h"
+#include "epore/poll/options.h"
+#include "epore/poll/registry.h"
 
 namespace epore {
 

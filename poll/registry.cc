@@ -1,4 +1,4 @@
-#include "poll/registry.h"
+#include "epore/poll/registry.h"
 
 #include <memory>
 #include <string_view>
@@ -6,8 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "poll/sys/errno_status.h"
-#include "poll/sys/selector.h"
+#include "epore/poll/engine/selector.h"
+#include "epore/poll/kernel/errno_status.h"
 
 namespace epore {
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "poll/interest.h"
-#include "poll/token.h"
+#include "epore/poll/interest.h"
+#include "epore/poll/token.h"
 
 namespace epore {
 

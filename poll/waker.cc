@@ -1,4 +1,4 @@
-#include "poll/waker.h"
+#include "epore/poll/waker.h"
 
 #include <sys/eventfd.h>
 
@@ -10,9 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "poll/sys/errno_status.h"
-#include "poll/sys/kernel.h"
-#include "poll/sys/selector.h"
+#include "epore/poll/engine/selector.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/kernel/kernel.h"
 
 namespace epore {
 

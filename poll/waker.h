@@ -5,9 +5,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "poll/owned_fd.h"
-#include "poll/registry.h"
-#include "poll/token.h"
+#include "epore/poll/owned_fd.h"
+#include "epore/poll/registry.h"
+#include "epore/poll/token.h"
 
 namespace epore {
 

@@ -1,4 +1,4 @@
-#include "runtime/address.h"
+#include "epore/runtime/address.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>

@@ -8,10 +8,10 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "runtime/address.h"
-#include "runtime/internal/ref.h"
-#include "runtime/send_result.h"
-#include "runtime/timer.h"
+#include "epore/runtime/address.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/send_result.h"
+#include "epore/runtime/timer.h"
 
 namespace epore {
 

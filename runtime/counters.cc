@@ -1,4 +1,4 @@
-#include "runtime/counters.h"
+#include "epore/runtime/counters.h"
 
 #include <cstdint>
 #include <string>

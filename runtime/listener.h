@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "runtime/address.h"
+#include "epore/runtime/address.h"
 
 namespace epore {
 

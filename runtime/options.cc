@@ -1,4 +1,4 @@
-#include "runtime/options.h"
+#include "epore/runtime/options.h"
 
 #include <optional>
 #include <string_view>
@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "poll/sys/selector_factory.h"
+#include "epore/poll/engine/selector_factory.h"
 
 namespace epore {
 namespace {

@@ -1,4 +1,4 @@
-#include "runtime/report.h"
+#include "epore/runtime/report.h"
 
 #include <cstdio>
 

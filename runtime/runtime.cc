@@ -1,4 +1,4 @@
-#include "runtime/runtime.h"
+#include "epore/runtime/runtime.h"
 
 #include <memory>
 #include <string_view>
@@ -10,12 +10,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "runtime/internal/connector.h"
-#include "runtime/internal/core.h"
-#include "runtime/internal/listener_state.h"
-#include "runtime/internal/runtime_timer.h"
-#include "runtime/internal/signal_waiter.h"
-#include "runtime/internal/stream.h"
+#include "epore/runtime/internal/endpoints/connector.h"
+#include "epore/runtime/internal/endpoints/listener_state.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/runtime_timer.h"
+#include "epore/runtime/internal/signals/signal_waiter.h"
+#include "epore/runtime/internal/stream/stream.h"
 
 namespace epore {
 

@@ -8,12 +8,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "runtime/connection.h"
-#include "runtime/counters.h"
-#include "runtime/listener.h"
-#include "runtime/options.h"
-#include "runtime/report.h"
-#include "runtime/timer.h"
+#include "epore/runtime/connection.h"
+#include "epore/runtime/counters.h"
+#include "epore/runtime/listener.h"
+#include "epore/runtime/options.h"
+#include "epore/runtime/report.h"
+#include "epore/runtime/timer.h"
 
 namespace epore {
 

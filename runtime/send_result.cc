@@ -1,4 +1,4 @@
-#include "runtime/send_result.h"
+#include "epore/runtime/send_result.h"
 
 #include "absl/status/status.h"
 

@@ -2,7 +2,7 @@
 #define EPORE_RUNTIME_TIMER_H_
 
 #include "absl/time/time.h"
-#include "runtime/internal/ref.h"
+#include "epore/runtime/internal/base/ref.h"
 
 namespace epore {
 

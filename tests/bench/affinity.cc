@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "poll/sys/errno_status.h"
+#include "epore/poll/kernel/errno_status.h"
 
 namespace epore::bench {
 

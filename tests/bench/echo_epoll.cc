@@ -17,8 +17,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "poll/owned_fd.h"
-#include "poll/sys/errno_status.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/owned_fd.h"
 #include "tests/bench/contender_program.h"
 #include "tests/bench/contender_work.h"
 #include "tests/bench/tcp.h"

@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "runtime/runtime.h"
+#include "epore/runtime/runtime.h"
 #include "tests/bench/contender_program.h"
 #include "tests/bench/contender_work.h"
 

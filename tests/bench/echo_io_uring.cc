@@ -36,8 +36,8 @@ int main(int argc, char** argv) {
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "poll/owned_fd.h"
-#include "poll/sys/errno_status.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/owned_fd.h"
 #include "tests/bench/contender_work.h"
 #include "tests/bench/tcp.h"
 

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "poll/owned_fd.h"
+#include "epore/poll/owned_fd.h"
 #include "tests/bench/cpu_time.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/load_connection.h"

@@ -12,8 +12,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "poll/owned_fd.h"
-#include "poll/sys/errno_status.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/owned_fd.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/stream_pattern.h"

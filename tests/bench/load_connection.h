@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "poll/owned_fd.h"
+#include "epore/poll/owned_fd.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/stream_pattern.h"
 

@@ -12,7 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "poll/sys/errno_status.h"
+#include "epore/poll/kernel/errno_status.h"
 
 namespace epore::bench {
 namespace {

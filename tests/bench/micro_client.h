@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "poll/owned_fd.h"
+#include "epore/poll/owned_fd.h"
 #include "tests/bench/stopwatch.h"
 #include "tests/bench/tcp.h"
 

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "runtime/options.h"
+#include "epore/runtime/options.h"
 #include "tests/bench/stopwatch.h"
 
 namespace epore::bench {

@@ -16,8 +16,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "poll/owned_fd.h"
-#include "poll/sys/errno_status.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/owned_fd.h"
 
 namespace epore::bench {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "poll/owned_fd.h"
+#include "epore/poll/owned_fd.h"
 
 namespace epore::bench {
 

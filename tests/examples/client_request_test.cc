@@ -20,9 +20,9 @@
 
 #include "absl/log/check.h"
 #include "absl/time/time.h"
+#include "epore/poll/events.h"
+#include "epore/poll/poll.h"
 #include "gtest/gtest.h"
-#include "poll/events.h"
-#include "poll/poll.h"
 #include "tests/support/open_fds.h"
 #include "tests/support/sockets.h"
 

@@ -15,9 +15,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "epore/poll/owned_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "poll/owned_fd.h"
 #include "tests/examples/server.h"
 #include "tests/support/sockets.h"
 

@@ -13,8 +13,8 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "epore/poll/owned_fd.h"
 #include "gtest/gtest.h"
-#include "poll/owned_fd.h"
 #include "tests/examples/client.h"
 #include "tests/examples/server.h"
 

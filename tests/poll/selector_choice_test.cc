@@ -5,9 +5,9 @@
 #include <string>
 
 #include "absl/status/status_matchers.h"
+#include "epore/poll/poll.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "poll/poll.h"
 
 namespace epore {
 namespace {

@@ -5,9 +5,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "epore/poll/events.h"
+#include "epore/poll/interest.h"
 #include "gtest/gtest.h"
-#include "poll/events.h"
-#include "poll/interest.h"
 #include "tests/support/print.h"
 
 namespace epore {

@@ -1,7 +1,7 @@
 // The waker: contract 5, "a wake is never lost and may be merged; what happened before it is
 // visible after the poll() that it ends".
 
-#include "poll/waker.h"
+#include "epore/poll/waker.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "runtime/address.h"
+#include "epore/runtime/address.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

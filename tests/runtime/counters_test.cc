@@ -1,6 +1,6 @@
 // Counters: exact, and gauges that come back to zero (F43).
 
-#include "runtime/counters.h"
+#include "epore/runtime/counters.h"
 
 #include <atomic>
 #include <cerrno>
@@ -12,8 +12,8 @@
 
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
+#include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
-#include "runtime/runtime.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/sockets.h"
 

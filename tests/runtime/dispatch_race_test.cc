@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
-#include "runtime/runtime.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/hold.h"
 

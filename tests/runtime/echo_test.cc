@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/synchronization/notification.h"
+#include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
-#include "runtime/runtime.h"
 
 namespace epore {
 namespace {

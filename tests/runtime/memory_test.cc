@@ -12,8 +12,8 @@
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "epore/runtime/internal/stream/stream.h"
 #include "gtest/gtest.h"
-#include "runtime/internal/stream.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/heap.h"
 

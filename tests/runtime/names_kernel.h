@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/log/check.h"
-#include "poll/sys/real_kernel.h"
-#include "runtime/address.h"
+#include "epore/poll/kernel/real_kernel.h"
+#include "epore/runtime/address.h"
 
 namespace epore {
 

@@ -1,12 +1,12 @@
-#include "runtime/options.h"
+#include "epore/runtime/options.h"
 
 #include <optional>
 #include <string>
 
 #include "absl/strings/match.h"
 #include "absl/time/time.h"
+#include "epore/runtime/send_result.h"
 #include "gtest/gtest.h"
-#include "runtime/send_result.h"
 
 namespace epore {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
-#include "runtime/runtime.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
 #include "tests/support/hold.h"

@@ -11,10 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "epore/poll/kernel/real_kernel.h"
+#include "epore/poll/owned_fd.h"
+#include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
-#include "poll/owned_fd.h"
-#include "poll/sys/real_kernel.h"
-#include "runtime/runtime.h"
 #include "tests/support/fault_kernel.h"
 #include "tests/support/open_fds.h"
 

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
-#include "runtime/runtime.h"
 #include "tests/support/idle_kernel.h"
 
 namespace epore {

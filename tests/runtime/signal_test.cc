@@ -13,8 +13,8 @@
 
 #include "absl/status/status.h"
 #include "absl/synchronization/notification.h"
+#include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
-#include "runtime/runtime.h"
 #include "tests/runtime/runtime_test_base.h"
 
 namespace epore {

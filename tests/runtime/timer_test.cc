@@ -1,6 +1,6 @@
 // Runtime::timer(), post_after() and Connection::timer(), on a clock that the test moves.
 
-#include "runtime/timer.h"
+#include "epore/runtime/timer.h"
 
 #include <atomic>
 #include <cerrno>
@@ -17,8 +17,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
-#include "runtime/runtime.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
 #include "tests/support/hold.h"

@@ -11,11 +11,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "epore/poll/events.h"
+#include "epore/poll/owned_fd.h"
+#include "epore/poll/poll.h"
+#include "epore/poll/registry.h"
 #include "gtest/gtest.h"
-#include "poll/events.h"
-#include "poll/owned_fd.h"
-#include "poll/poll.h"
-#include "poll/registry.h"
 
 namespace epore {
 namespace {

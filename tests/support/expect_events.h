@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "poll/poll.h"
+#include "epore/poll/poll.h"
 
 namespace epore {
 

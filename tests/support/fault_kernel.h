@@ -12,7 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "poll/sys/kernel.h"
+#include "epore/poll/kernel/kernel.h"
 
 namespace epore {
 

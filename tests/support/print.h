@@ -3,8 +3,8 @@
 
 #include <ostream>
 
-#include "poll/event.h"
-#include "poll/interest.h"
+#include "epore/poll/event.h"
+#include "epore/poll/interest.h"
 
 namespace epore {
 

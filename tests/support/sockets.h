@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "poll/owned_fd.h"
+#include "epore/poll/owned_fd.h"
 
 namespace epore {
 

@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "poll/owned_fd.h"
+#include "epore/poll/owned_fd.h"
 #include "tests/bench/load.h"
 #include "tests/bench/tcp.h"
 

@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "epore/poll/owned_fd.h"
 #include "gtest/gtest.h"
-#include "poll/owned_fd.h"
 #include "tests/bench/arena/broadcast_load.h"
 #include "tests/bench/arena/slow_neighbour.h"
 #include "tests/bench/arena/svg_chart.h"

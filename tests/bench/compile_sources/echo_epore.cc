@@ -1,6 +1,6 @@
 // The echo of the documentation.
 
-#include "runtime/runtime.h"
+#include "epore/runtime/runtime.h"
 
 int main() {
   epore::Runtime runtime;

@@ -1,3 +1,3 @@
-#include "runtime/runtime.h"
+#include "epore/runtime/runtime.h"
 
 int main() {}

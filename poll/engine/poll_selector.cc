@@ -1,0 +1,194 @@
+#include "epore/poll/engine/poll_selector.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/memory/memory.h"
+#include "absl/status/statusor.h"
+#include "epore/poll/kernel/errno_status.h"
+
+namespace epore::internal {
+namespace {
+
+short to_poll(Interest interest) {
+  short flags = 0;
+  if (interest.is_readable()) flags |= POLLIN | POLLRDHUP;
+  if (interest.is_writable()) flags |= POLLOUT;
+  return flags;
+}
+
+Readiness to_readiness(short flags) {
+  Readiness readiness;
+  if (flags & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)) readiness |= Readiness::readable();
+  if (flags & (POLLOUT | POLLHUP | POLLERR)) readiness |= Readiness::writable();
+  if (flags & (POLLRDHUP | POLLHUP)) readiness |= Readiness::read_closed();
+  if (flags & (POLLHUP | POLLERR)) readiness |= Readiness::write_closed();
+  if (flags & POLLERR) readiness |= Readiness::error();
+  return readiness;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Selector>> PollSelector::create(Kernel& kernel) {
+  const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");
+  return absl::WrapUnique(new PollSelector(kernel, OwnedFd(created.fd(), kernel)));
+}
+
+PollSelector::PollSelector(Kernel& kernel, OwnedFd interrupt)
+    : kernel_(kernel), interrupt_(std::move(interrupt)) {}
+
+PollSelector::~PollSelector() = default;
+
+SysResult PollSelector::add(int fd, Token token, Interest interest) {
+  return insert(fd, Entry(token, interest));
+}
+
+SysResult PollSelector::add_waker(std::shared_ptr<const OwnedFd> fd, Token token) {
+  const int number = fd->get();
+  Entry entry(token, Interest::readable());
+  entry.waker = std::move(fd);
+  return insert(number, std::move(entry));
+}
+
+SysResult PollSelector::insert(int fd, Entry entry) {
+  const SysResult identified = identify(fd, entry.identity);
+  if (!identified.ok()) return identified;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(fd);
+    // An entry of another file is a leftover: that file was closed, and the number is new again.
+    if (found != entries_.end() && found->second.identity == entry.identity) {
+      return SysResult::from_errno(EEXIST);
+    }
+    entry.serial = ++serial_;
+    std::swap(entries_.try_emplace(fd, entry).first->second, entry);  // a leftover dies unlocked
+  }
+  interrupt();
+  return SysResult(0);
+}
+
+SysResult PollSelector::modify(int fd, Token token, Interest interest) {
+  Identity identity;
+  const SysResult identified = identify(fd, identity);
+  if (!identified.ok()) return identified;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(fd);
+    if (found == entries_.end() || found->second.identity != identity) {
+      return SysResult::from_errno(ENOENT);
+    }
+    Entry& entry = found->second;
+    entry.token = token;
+    entry.interest = interest;
+    entry.is_armed = true;
+    entry.serial = ++serial_;
+  }
+  interrupt();
+  return SysResult(0);
+}
+
+SysResult PollSelector::remove(int fd) {
+  Identity identity;
+  const SysResult identified = identify(fd, identity);
+  if (!identified.ok()) return identified;
+  decltype(entries_)::node_type removed;  // dies unlocked
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(fd);
+    if (found == entries_.end() || found->second.identity != identity) {
+      return SysResult::from_errno(ENOENT);
+    }
+    removed = entries_.extract(found);
+  }
+  interrupt();  // so that a waiting poll(2) lets go of the file
+  return SysResult(0);
+}
+
+SysResult PollSelector::wait(Events& events, std::int64_t timeout_ns) {
+  snapshot();
+  timespec timeout;
+  if (timeout_ns >= 0) {
+    timeout.tv_sec = timeout_ns / 1'000'000'000;
+    timeout.tv_nsec = timeout_ns % 1'000'000'000;
+  }
+  const SysResult ready =
+      kernel_.ppoll(fds_.data(), fds_.size(), timeout_ns >= 0 ? &timeout : nullptr);
+  if (!ready.ok() || ready.value() == 0) return ready;
+  if (fds_[0].revents != 0) drain(interrupt_.get());
+  for (const auto& waker : collect(events)) drain(waker->get());
+  // The table has changed, or what was ready has gone from it: wait on with the new one.
+  if (events.empty()) return SysResult::from_errno(EINTR);
+  return SysResult(static_cast<std::int64_t>(events.size()));
+}
+
+void PollSelector::snapshot() {
+  absl::MutexLock lock(&mutex_);
+  fds_.assign(1, pollfd{interrupt_.get(), POLLIN, 0});
+  serials_.assign(1, 0);
+  for (const auto& [fd, entry] : entries_) {
+    if (!entry.is_armed) continue;
+    fds_.push_back(pollfd{fd, to_poll(entry.interest), 0});
+    serials_.push_back(entry.serial);
+  }
+}
+
+std::vector<std::shared_ptr<const OwnedFd>> PollSelector::collect(Events& events) {
+  std::vector<std::shared_ptr<const OwnedFd>> wakers;
+  absl::MutexLock lock(&mutex_);
+  const std::size_t others = fds_.size() - 1;
+  const auto first = std::lower_bound(fds_.begin() + 1, fds_.end(), next_fd_,
+                                      [](const pollfd& a, int fd) { return a.fd < fd; });
+  std::size_t i = static_cast<std::size_t>(first - fds_.begin());
+  for (std::size_t seen = 0; seen < others; ++seen, ++i) {
+    if (i == fds_.size()) i = 1;
+    if (events.size() == events.capacity()) {
+      next_fd_ = fds_[i].fd;
+      break;
+    }
+    if (fds_[i].revents == 0) continue;
+    const auto found = entries_.find(fds_[i].fd);
+    if (found == entries_.end() || found->second.serial != serials_[i]) continue;
+    Entry& entry = found->second;
+    if (entry.waker != nullptr) wakers.push_back(entry.waker);
+    if (fds_[i].revents & POLLNVAL) {  // closed without deregister: forgotten, as epoll does
+      entries_.erase(found);
+      continue;
+    }
+    if (entry.interest.trigger() == Trigger::one_shot) entry.is_armed = false;
+    events.push_back(Event{entry.token, to_readiness(fds_[i].revents)});
+  }
+  return wakers;
+}
+
+SysResult PollSelector::identify(int fd, Identity& identity) {
+  struct stat status;
+  const SysResult found = kernel_.fstat(fd, &status);
+  if (!found.ok()) return found;
+  // What epoll_ctl(2) refuses, as such files are always ready.
+  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return SysResult::from_errno(EPERM);
+  identity = Identity{status.st_dev, status.st_ino};
+  return SysResult(0);
+}
+
+void PollSelector::interrupt() {
+  const std::uint64_t one = 1;
+  (void)kernel_.write(interrupt_.get(), &one, sizeof one);  // EAGAIN: full, so already readable
+}
+
+void PollSelector::drain(int fd) {
+  std::uint64_t count;
+  (void)kernel_.read(fd, &count, sizeof count);
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,102 @@
+#ifndef EPORE_POLL_KERNEL_KERNEL_CALL_H_
+#define EPORE_POLL_KERNEL_KERNEL_CALL_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string_view>
+
+namespace epore {
+
+// Every kind of call that goes through the Kernel, for counting.
+enum class KernelCall : std::uint8_t {
+  kSocket,
+  kBind,
+  kListen,
+  kAccept,
+  kConnect,
+  kShutdown,
+  kClose,
+  kRecv,
+  kSend,
+  kSendmsg,
+  kGetsockopt,
+  kSetsockopt,
+  kGetsockname,
+  kGetpeername,
+  kFcntl,
+  kFstat,
+  kRead,
+  kWrite,
+  kEventfd,
+  kEpollCreate,
+  kEpollCtl,
+  kEpollWait,
+  kPoll,
+  kClock,  // answered by the vDSO, not a system call on most machines
+  kPark,
+  kUnpark,
+  kProcessors,
+  kThreadId,
+  kSetScheduler,
+  kRunDelay,
+  kThreadStart,
+  kThreadJoin,
+  kThreadDetach,
+  kResolve,
+  kSigaction,
+};
+
+inline constexpr std::size_t kKernelCallKinds =
+    static_cast<std::size_t>(KernelCall::kSigaction) + 1;
+
+// The name under which a kind is printed: that of the system call where there is one.
+constexpr std::string_view kernel_call_name(KernelCall call) {
+  constexpr std::string_view kNames[] = {
+      "socket",
+      "bind",
+      "listen",
+      "accept4",
+      "connect",
+      "shutdown",
+      "close",
+      "recvfrom",
+      "sendto",
+      "sendmsg",
+      "getsockopt",
+      "setsockopt",
+      "getsockname",
+      "getpeername",
+      "fcntl",
+      "fstat",
+      "read",
+      "write",
+      "eventfd2",
+      "epoll_create",
+      "epoll_ctl",
+      "epoll_wait",
+      "poll",
+      "clock",
+      "futex_wait",
+      "futex_wake",
+      "sched_getaffinity",
+      "gettid",
+      "sched_setscheduler",
+      "schedstat",
+      "thread_start",
+      "thread_join",
+      "thread_detach",
+      "getaddrinfo",
+      "sigaction",
+  };
+  static_assert(std::size(kNames) == kKernelCallKinds);
+  return kNames[static_cast<std::size_t>(call)];
+}
+
+// How often each kind was called, indexed by kind.
+using KernelCallCounts = std::array<std::uint64_t, kKernelCallKinds>;
+
+}  // namespace epore
+
+#endif  // EPORE_POLL_KERNEL_KERNEL_CALL_H_

@@ -1,0 +1,287 @@
+#include "epore/poll/kernel/real_kernel.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "epore/poll/kernel/hot_calls.h"
+
+namespace epore {
+namespace {
+
+SysResult result(std::int64_t returned) { return hot::from_libc(returned); }
+
+struct ThreadStart {
+  std::string name;
+  std::function<void()> body;
+};
+
+void* thread_main(void* argument) {
+  std::unique_ptr<ThreadStart> start(static_cast<ThreadStart*>(argument));
+  ::pthread_setname_np(::pthread_self(), start->name.c_str());
+  start->body();
+  return nullptr;
+}
+
+}  // namespace
+
+Kernel& Kernel::real() {
+  static RealKernel* const kernel = new RealKernel();  // never destroyed: threads may outlive main
+  return *kernel;
+}
+
+SysResult RealKernel::socket(int domain, int type, int protocol) {
+  count(KernelCall::kSocket);
+  return result(::socket(domain, type, protocol));
+}
+
+SysResult RealKernel::bind(int fd, const sockaddr* address, unsigned size) {
+  count(KernelCall::kBind);
+  return result(::bind(fd, address, size));
+}
+
+SysResult RealKernel::listen(int fd, int backlog) {
+  count(KernelCall::kListen);
+  return result(::listen(fd, backlog));
+}
+
+SysResult RealKernel::accept(int fd, sockaddr* peer, unsigned* size, int flags) {
+  count(KernelCall::kAccept);
+  return result(::accept4(fd, peer, size, flags));
+}
+
+SysResult RealKernel::connect(int fd, const sockaddr* address, unsigned size) {
+  count(KernelCall::kConnect);
+  return result(::connect(fd, address, size));
+}
+
+SysResult RealKernel::shutdown(int fd, int how) {
+  count(KernelCall::kShutdown);
+  return result(::shutdown(fd, how));
+}
+
+SysResult RealKernel::recv(int fd, void* buffer, std::size_t size, int flags) {
+  count(KernelCall::kRecv);
+  return hot::recv(fd, buffer, size, flags);
+}
+
+SysResult RealKernel::send(int fd, const void* bytes, std::size_t size, int flags) {
+  count(KernelCall::kSend);
+  return hot::send(fd, bytes, size, flags | MSG_NOSIGNAL);
+}
+
+SysResult RealKernel::sendmsg(int fd, const msghdr* message, int flags) {
+  count(KernelCall::kSendmsg);
+  return result(::sendmsg(fd, message, flags | MSG_NOSIGNAL));
+}
+
+SysResult RealKernel::getsockopt(int fd, int level, int name, void* value, unsigned* size) {
+  count(KernelCall::kGetsockopt);
+  return result(::getsockopt(fd, level, name, value, size));
+}
+
+SysResult RealKernel::setsockopt(int fd, int level, int name, const void* value, unsigned size) {
+  count(KernelCall::kSetsockopt);
+  return result(::setsockopt(fd, level, name, value, size));
+}
+
+SysResult RealKernel::getsockname(int fd, sockaddr* address, unsigned* size) {
+  count(KernelCall::kGetsockname);
+  return result(::getsockname(fd, address, size));
+}
+
+SysResult RealKernel::getpeername(int fd, sockaddr* address, unsigned* size) {
+  count(KernelCall::kGetpeername);
+  return result(::getpeername(fd, address, size));
+}
+
+SysResult RealKernel::close(int fd) {
+  count(KernelCall::kClose);
+  return result(::close(fd));
+}
+
+SysResult RealKernel::fcntl(int fd, int command, int argument) {
+  count(KernelCall::kFcntl);
+  return result(::fcntl(fd, command, argument));
+}
+
+SysResult RealKernel::fstat(int fd, struct stat* status) {
+  count(KernelCall::kFstat);
+  return result(::fstat(fd, status));
+}
+
+SysResult RealKernel::read(int fd, void* buffer, std::size_t size) {
+  count(KernelCall::kRead);
+  return result(::read(fd, buffer, size));
+}
+
+SysResult RealKernel::write(int fd, const void* bytes, std::size_t size) {
+  count(KernelCall::kWrite);
+  return result(::write(fd, bytes, size));
+}
+
+SysResult RealKernel::eventfd(unsigned value, int flags) {
+  count(KernelCall::kEventfd);
+  return result(::eventfd(value, flags));
+}
+
+SysResult RealKernel::epoll_create(int flags) {
+  count(KernelCall::kEpollCreate);
+  return result(::epoll_create1(flags));
+}
+
+SysResult RealKernel::epoll_ctl(int epfd, int operation, int fd, epoll_event* event) {
+  count(KernelCall::kEpollCtl);
+  return result(::epoll_ctl(epfd, operation, fd, event));
+}
+
+SysResult RealKernel::epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) {
+  count(KernelCall::kEpollWait);
+  return hot::epoll_wait(epfd, events, capacity, timeout_ms);
+}
+
+SysResult RealKernel::epoll_pwait2(int epfd, epoll_event* events, int capacity,
+                                   const timespec* timeout) {
+  count(KernelCall::kEpollWait);
+  return result(::epoll_pwait2(epfd, events, capacity, timeout, nullptr));
+}
+
+SysResult RealKernel::ppoll(pollfd* fds, std::size_t size, const timespec* timeout) {
+  count(KernelCall::kPoll);
+  return result(::ppoll(fds, size, timeout, nullptr));
+}
+
+std::int64_t RealKernel::now() {
+  count(KernelCall::kClock);
+  timespec time;
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+SysResult RealKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                           std::int64_t timeout_ns) {
+  count(KernelCall::kPark);
+  timespec timeout;
+  if (timeout_ns >= 0) {
+    timeout.tv_sec = timeout_ns / 1'000'000'000;
+    timeout.tv_nsec = timeout_ns % 1'000'000'000;
+  }
+  return result(::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected,
+                          timeout_ns >= 0 ? &timeout : nullptr, nullptr, 0));
+}
+
+SysResult RealKernel::unpark(const std::atomic<std::uint32_t>& word, int waiters) {
+  count(KernelCall::kUnpark);
+  return result(::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, waiters, nullptr, nullptr, 0));
+}
+
+int RealKernel::processors() {
+  count(KernelCall::kProcessors);
+  cpu_set_t set;
+  // It fails where there are more than a cpu_set_t has room for; then their number is no matter.
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return CPU_SETSIZE;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+int RealKernel::thread_id() {
+  count(KernelCall::kThreadId);
+  return static_cast<int>(::syscall(SYS_gettid));
+}
+
+SysResult RealKernel::set_batch_scheduling() {
+  count(KernelCall::kSetScheduler);
+  if (::sched_getscheduler(0) != SCHED_OTHER) return SysResult(0);
+  const sched_param none = {};
+  return result(::sched_setscheduler(0, SCHED_BATCH, &none));
+}
+
+SysResult RealKernel::run_delay(int thread, std::int64_t* nanoseconds) {
+  count(KernelCall::kRunDelay);
+  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/schedstat";
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return SysResult::from_errno(errno);
+  char text[128];  // "time-running time-waiting timeslices"
+  const ssize_t size = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  if (size <= 0) return SysResult::from_errno(ENOENT);
+  text[size] = '\0';
+  char* second = nullptr;
+  (void)std::strtoll(text, &second, 10);
+  char* end = nullptr;
+  *nanoseconds = std::strtoll(second, &end, 10);
+  return end != second ? SysResult(0) : SysResult::from_errno(ENOENT);
+}
+
+SysResult RealKernel::start_thread(const char* name, std::function<void()> body,
+                                   std::uint64_t* id) {
+  count(KernelCall::kThreadStart);
+  auto start =
+      std::make_unique<ThreadStart>(ThreadStart{std::string(name).substr(0, 15), std::move(body)});
+  // The program's handlers are to run on the program's threads. Profilers need SIGPROF everywhere,
+  // and a blocked fault would end the process without its handler.
+  sigset_t blocked;
+  sigset_t before;
+  ::sigfillset(&blocked);
+  for (int signal : {SIGPROF, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) {
+    ::sigdelset(&blocked, signal);
+  }
+  ::pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  pthread_t thread;
+  const int error = ::pthread_create(&thread, nullptr, thread_main, start.get());
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error != 0) return SysResult::from_errno(error);
+  start.release();  // thread_main owns it
+  *id = static_cast<std::uint64_t>(thread);
+  return SysResult(0);
+}
+
+SysResult RealKernel::join_thread(std::uint64_t id) {
+  count(KernelCall::kThreadJoin);
+  return SysResult(-std::int64_t{::pthread_join(static_cast<pthread_t>(id), nullptr)});
+}
+
+SysResult RealKernel::detach_thread(std::uint64_t id) {
+  count(KernelCall::kThreadDetach);
+  return SysResult(-std::int64_t{::pthread_detach(static_cast<pthread_t>(id))});
+}
+
+int RealKernel::resolve(const char* host, const char* service, const addrinfo* hints,
+                        addrinfo** list) {
+  count(KernelCall::kResolve);
+  return ::getaddrinfo(host, service, hints, list);
+}
+
+void RealKernel::free_addresses(addrinfo* list) { ::freeaddrinfo(list); }
+
+SysResult RealKernel::sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
+  count(KernelCall::kSigaction);
+  return result(::sigaction(signal, action, old));
+}
+
+KernelCallCounts RealKernel::counts() const {
+  KernelCallCounts counts;
+  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = counters_.sum(i);
+  return counts;
+}
+
+}  // namespace epore

@@ -1,0 +1,63 @@
+#ifndef EPORE_POLL_KERNEL_REAL_KERNEL_H_
+#define EPORE_POLL_KERNEL_REAL_KERNEL_H_
+
+#include "epore/poll/kernel/kernel.h"
+#include "epore/poll/kernel/thread_counters.h"
+
+namespace epore {
+
+// The operating system (here: Linux), with every call counted. Public so that a Runtime can have
+// one of its own, and so its own counts, and so that a test can override a single call.
+class RealKernel : public Kernel {
+ public:
+  SysResult socket(int domain, int type, int protocol) override;
+  SysResult bind(int fd, const sockaddr* address, unsigned size) override;
+  SysResult listen(int fd, int backlog) override;
+  SysResult accept(int fd, sockaddr* peer, unsigned* size, int flags) override;
+  SysResult connect(int fd, const sockaddr* address, unsigned size) override;
+  SysResult shutdown(int fd, int how) override;
+  SysResult recv(int fd, void* buffer, std::size_t size, int flags) override;
+  SysResult send(int fd, const void* bytes, std::size_t size, int flags) override;
+  SysResult sendmsg(int fd, const msghdr* message, int flags) override;
+  SysResult getsockopt(int fd, int level, int name, void* value, unsigned* size) override;
+  SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) override;
+  SysResult getsockname(int fd, sockaddr* address, unsigned* size) override;
+  SysResult getpeername(int fd, sockaddr* address, unsigned* size) override;
+  SysResult close(int fd) override;
+  SysResult fcntl(int fd, int command, int argument) override;
+  SysResult fstat(int fd, struct stat* status) override;
+  SysResult read(int fd, void* buffer, std::size_t size) override;
+  SysResult write(int fd, const void* bytes, std::size_t size) override;
+  SysResult eventfd(unsigned value, int flags) override;
+  SysResult epoll_create(int flags) override;
+  SysResult epoll_ctl(int epfd, int operation, int fd, epoll_event* event) override;
+  SysResult epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) override;
+  SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
+                         const timespec* timeout) override;
+  SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override;
+  std::int64_t now() override;
+  SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                 std::int64_t timeout_ns) override;
+  SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
+  int processors() override;
+  int thread_id() override;
+  SysResult set_batch_scheduling() override;
+  SysResult run_delay(int thread, std::int64_t* nanoseconds) override;
+  SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
+  SysResult join_thread(std::uint64_t id) override;
+  SysResult detach_thread(std::uint64_t id) override;
+  int resolve(const char* host, const char* service, const addrinfo* hints,
+              addrinfo** list) override;
+  void free_addresses(addrinfo* list) override;
+  SysResult sigaction(int signal, const struct sigaction* action, struct sigaction* old) override;
+  KernelCallCounts counts() const override;
+
+ private:
+  void count(KernelCall call) { counters_.add(static_cast<std::size_t>(call)); }
+
+  internal::ThreadCounters<kKernelCallKinds> counters_;
+};
+
+}  // namespace epore
+
+#endif  // EPORE_POLL_KERNEL_REAL_KERNEL_H_

@@ -1,0 +1,19 @@
+#ifndef EPORE_RUNTIME_INTERNAL_BASE_DEADLINE_H_
+#define EPORE_RUNTIME_INTERNAL_BASE_DEADLINE_H_
+
+#include <cstdint>
+#include <limits>
+
+namespace epore::internal {
+
+// Deadlines are nanoseconds of CLOCK_MONOTONIC, as Kernel::now() gives them.
+inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+// a + b for a >= 0, stopping at the ends instead of overflowing.
+constexpr std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
+  return b > kNever - a ? kNever : a + b;
+}
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_BASE_DEADLINE_H_

@@ -1,0 +1,92 @@
+#ifndef EPORE_RUNTIME_INTERNAL_DISPATCH_RUN_QUEUE_H_
+#define EPORE_RUNTIME_INTERNAL_DISPATCH_RUN_QUEUE_H_
+
+#include <cstddef>
+
+#include "epore/runtime/internal/base/handoff.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/dispatch/runnable.h"
+
+namespace epore::internal {
+
+// First in, first out, linked through the Runnables themselves: pushing allocates nothing. Owns a
+// reference to each. One thread at a time.
+class RunQueue {
+ public:
+  RunQueue() = default;
+  RunQueue(const RunQueue&) = delete;
+  RunQueue& operator=(const RunQueue&) = delete;
+  ~RunQueue() {
+    while (!empty()) pop();
+  }
+
+  void push(Ref<Runnable> runnable) {
+    Runnable* added = runnable.release();
+    added->next_ = nullptr;
+    (tail_ != nullptr ? tail_->next_ : head_) = added;
+    tail_ = added;
+    ++size_;
+  }
+
+  // Moves all of `other` to the end.
+  void append(RunQueue& other) {
+    append({.first = other.head_, .last = other.tail_, .size = other.size_});
+    other.head_ = other.tail_ = nullptr;
+    other.size_ = 0;
+  }
+
+  // The same, from Handoff::take().
+  void append(Handoff<Runnable>::Chain chain) {
+    if (chain.size == 0) return;
+    (tail_ != nullptr ? tail_->next_ : head_) = chain.first;
+    tail_ = chain.last;
+    size_ += chain.size;
+  }
+
+  Ref<Runnable> pop() {
+    Runnable* first = head_;
+    head_ = first->next_;
+    if (head_ == nullptr) tail_ = nullptr;
+    --size_;
+    return Ref<Runnable>::adopt(first);
+  }
+
+  bool empty() const { return head_ == nullptr; }
+  std::size_t size() const { return size_; }
+
+ private:
+  Runnable* head_ = nullptr;
+  Runnable* tail_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// What other threads hand to a poll thread.
+class Inbox {
+ public:
+  ~Inbox() {
+    RunQueue rest;
+    take(rest);
+  }
+
+  // False, and not taken: it is closed.
+  [[nodiscard]] bool push(Ref<Runnable>&& runnable) {
+    if (!pushed_.push(runnable.get())) return false;
+    (void)runnable.release();
+    return true;
+  }
+
+  bool empty() const { return pushed_.empty(); }
+
+  // The taker: moves all to the end of `queue`.
+  void take(RunQueue& queue) { queue.append(pushed_.take()); }
+
+  // The taker. False: there is something to take first.
+  bool close() { return pushed_.close(); }
+
+ private:
+  Handoff<Runnable> pushed_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_DISPATCH_RUN_QUEUE_H_

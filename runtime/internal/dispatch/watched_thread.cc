@@ -1,0 +1,68 @@
+#include "epore/runtime/internal/dispatch/watched_thread.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/log/log.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace epore::internal {
+namespace {
+
+constexpr std::int64_t kLogInterval = 1'000'000'000;  // ns
+
+std::string duration(std::int64_t nanoseconds) {
+  return absl::FormatDuration(absl::Trunc(absl::Nanoseconds(nanoseconds), absl::Milliseconds(1)));
+}
+
+}  // namespace
+
+void WatchedThread::stuck(std::uint64_t number, std::string what, std::int64_t since) {
+  absl::MutexLock lock(&mutex_);
+  if (over_ == number || number_ == number) return;
+  number_ = number;
+  what_ = std::move(what);
+  since_ = since;
+  is_reported_ = false;
+}
+
+void WatchedThread::over(std::uint64_t number, std::int64_t now) {
+  std::string ended;
+  std::int64_t since = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    over_ = number;
+    if (what_.empty() || number_ != number) return;
+    std::swap(ended, what_);
+    since = since_;
+    if (now - since < kBlocked || !(is_reported_ || may_log(now))) return;
+  }
+  LOG(WARNING) << "epore: " << ended << " has held " << name_ << " for " << duration(now - since)
+               << "; callbacks must not block";
+}
+
+bool WatchedThread::report(std::int64_t now) {
+  std::string what;
+  std::int64_t since = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (what_.empty() || is_reported_) return false;
+    if (now - since_ < kBlocked || !may_log(now)) return true;
+    is_reported_ = true;
+    what = what_;
+    since = since_;
+  }
+  LOG(WARNING) << "epore: " << what << " is holding " << name_ << ", for " << duration(now - since)
+               << " by now; callbacks must not block";
+  return false;
+}
+
+bool WatchedThread::may_log(std::int64_t now) {
+  if (last_log_ != 0 && now - last_log_ < kLogInterval) return false;
+  last_log_ = now;
+  return true;
+}
+
+}  // namespace epore::internal

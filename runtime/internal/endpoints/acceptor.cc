@@ -1,0 +1,211 @@
+#include "epore/runtime/internal/endpoints/acceptor.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/net/socket_options.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/stream.h"
+
+namespace epore::internal {
+namespace {
+
+constexpr std::int64_t kMillisecond = 1'000'000;
+constexpr std::int64_t kFirstBackoff = 10 * kMillisecond;
+constexpr std::int64_t kLongestBackoff = 500 * kMillisecond;
+constexpr std::int64_t kLogInterval = 1000 * kMillisecond;
+
+// The connection died in the backlog, or the network had a word for it; the listener is well. See
+// accept(2), "Error handling".
+bool is_of_connection(int error) {
+  switch (error) {
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case EPERM:
+    case ETIMEDOUT:
+    case ECONNRESET:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+bool is_any_address(const SocketAddress& address) {
+  const std::string text = address.to_string();
+  return absl::StartsWith(text, "0.0.0.0:") || absl::StartsWith(text, "[::]:");
+}
+
+}  // namespace
+
+Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
+                   std::shared_ptr<AcceptSettings> settings)
+    : PermitWaiter(home, Kind::pinned),
+      core_(std::move(core)),
+      address_(address),
+      is_wildcard_(is_any_address(address)),
+      settings_(std::move(settings)),
+      fd_(std::move(fd)) {}
+
+absl::Status Acceptor::start() {
+  if (!core_->begin_activity()) {
+    return absl::FailedPreconditionError("listen: the runtime is shut down");
+  }
+  absl::Status begun;
+  core_->first_run(*this, [&] { begun = begin(); });
+  return begun;
+}
+
+absl::Status Acceptor::begin() {
+  if (!home().slots().acquire(*this)) {
+    core_->end_activity();
+    return absl::ResourceExhaustedError("listen: no slot is left");
+  }
+  state_ = State::listening;
+  // The shutdown sets its phase before it looks at the slots, and this has its slot already.
+  if (core_->phase() != Core::Phase::running) close();
+  absl::Status registered =
+      home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
+  if (!registered.ok()) end();
+  return registered;
+}
+
+absl::Status Acceptor::status() const {
+  const int error = fatal_error_.load(std::memory_order_acquire);
+  if (error == 0) return absl::OkStatus();
+  return errno_status(error, absl::StrCat(describe(), " has ended: accept4"));
+}
+
+void Acceptor::close() {
+  close_asked_.store(true, std::memory_order_release);
+  core_->wake(*this);
+}
+
+void Acceptor::resume() {
+  resume_asked_.store(true, std::memory_order_release);
+  core_->wake(*this);
+}
+
+void Acceptor::expired() { resume(); }
+
+void Acceptor::run() {
+  if (state_ == State::closed) return;
+  if (close_asked_.load(std::memory_order_acquire)) {
+    end();
+    return;
+  }
+  const bool resumes = resume_asked_.exchange(false, std::memory_order_acq_rel);
+  if (state_ == State::paused && !resumes) return;
+  accept_ready();
+}
+
+std::string Acceptor::describe() const {
+  return absl::StrCat("the listener on ", address_.to_string());
+}
+
+void Acceptor::accept_ready() {
+  for (std::size_t left = settings_->accept_budget; left > 0; --left) {
+    if (!core_->permits().try_take()) {
+      pause(absl::ResourceExhaustedError("the limit of connections is reached"));
+      if (core_->permits().has_one()) resume();
+      return;
+    }
+    sockaddr_storage storage;
+    unsigned size = sizeof storage;
+    auto* peer = reinterpret_cast<sockaddr*>(&storage);
+    const SysResult result =
+        core_->kernel().accept(fd_.get(), peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (result.ok()) {
+      accepted(OwnedFd(result.fd(), core_->kernel()), SocketAddress::from_sockaddr(peer, size));
+      continue;
+    }
+    core_->permits().give_back_unused();
+    if (result.error() == EAGAIN) break;
+    if (result.error() == EINTR) continue;
+    if (is_of_connection(result.error())) {
+      core_->counters().add(Counter::accept_errors);
+      continue;
+    }
+    if (is_of_resources(result.error())) {
+      pause(errno_status(result.error(), "accept4"));
+      return;
+    }
+    fatal_error_.store(result.error(), std::memory_order_release);
+    LOG(ERROR) << "epore: " << status().message();
+    end();
+    return;
+  }
+  // Level-triggered: what the budget left in the backlog is told again by the next poll.
+  if (state_ == State::paused) go_on();
+}
+
+void Acceptor::accepted(OwnedFd fd, const SocketAddress& peer) {
+  backoff_ = 0;
+  core_->counters().add(Counter::accepts);
+  const SocketAddress local = is_wildcard_ ? local_address_of(core_->kernel(), fd.get()) : address_;
+  const auto stream =
+      Ref<Stream>::adopt(new Stream(core_, home(), std::move(fd), settings_->limits, local, peer));
+  const bool started = stream->start(
+      [settings = settings_](Connection& connection) { settings->on_accept(connection); },
+      /*is_registered=*/false);
+  if (!started) core_->permits().give_back_unused();
+}
+
+void Acceptor::pause(const absl::Status& why) {
+  if (state_ == State::listening) {
+    state_ = State::paused;
+    (void)home().registry()->deregister_fd(fd_.get());
+    core_->permits().add_waiter(*this);
+    core_->counters().add(Counter::accept_pauses);
+    ++pauses_;
+  }
+  backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff);
+  const std::int64_t now = core_->kernel().now();
+  home().arm(*this, now + backoff_);
+  if (pauses_ == 0 || (last_log_ != 0 && now - last_log_ < kLogInterval)) return;
+  LOG(WARNING) << "epore: the listener on " << address_.to_string() << " pauses (" << pauses_
+               << " times since the last message): " << why.message();
+  last_log_ = now;
+  pauses_ = 0;
+}
+
+void Acceptor::go_on() {
+  state_ = State::listening;
+  home().timers().cancel(*this);
+  core_->permits().remove_waiter(*this);
+  absl::Status registered =
+      home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
+  if (!registered.ok()) pause(registered);
+}
+
+void Acceptor::end() {
+  const bool is_registered = state_ == State::listening;
+  if (state_ == State::paused) core_->permits().remove_waiter(*this);
+  state_ = State::closed;
+  home().timers().cancel(*this);
+  retire();
+  if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
+  fd_.reset();
+  core_->end_activity();
+}
+
+}  // namespace epore::internal

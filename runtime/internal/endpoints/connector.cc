@@ -1,0 +1,245 @@
+#include "epore/runtime/internal/endpoints/connector.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/net/resolver.h"
+#include "epore/runtime/internal/net/socket_options.h"
+#include "epore/runtime/internal/stream/stream.h"
+
+namespace epore::internal {
+
+void Connector::start(Ref<Core> core, std::string_view address, Callback done,
+                      const ConnectOptions& options) {
+  Reactor& home = core->any_reactor();
+  const auto connector = Ref<Connector>::adopt(new Connector(core, home, std::move(done), options));
+  if (core->begin_activity()) {
+    core->first_run(*connector, [&] { connector->begin(address); });
+  } else {  // no thread is left that could call it
+    core->call(connector->done_, absl::CancelledError(absl::StrCat("connect(", address,
+                                                                   "): the runtime is shut down")));
+  }
+}
+
+Connector::Connector(Ref<Core> core, Reactor& home, Callback done, const ConnectOptions& options)
+    : Registration(home, Kind::lasting),
+      core_(std::move(core)),
+      options_(options),
+      deadline_(
+          saturating_add(core_->kernel().now(),
+                         std::max<std::int64_t>(absl::ToInt64Nanoseconds(options.timeout), 0))),
+      done_(std::move(done)) {}
+
+Connector::~Connector() = default;
+
+void Connector::begin(std::string_view address) {
+  target_ = std::string(address);
+  if (!home().slots().acquire(*this)) {
+    last_error_ = absl::ResourceExhaustedError("connect: no slot is left");
+    is_cancelled_.store(true, std::memory_order_release);
+    has_addresses_ = true;
+    core_->wake(*this);
+    return;
+  }
+  absl::Status bad = options_.check();
+  absl::StatusOr<HostPort> host_port = HostPort::parse(address);
+  if (bad.ok()) bad = host_port.status();
+  if (!bad.ok()) {
+    resolved(bad);
+  } else if (absl::StatusOr<SocketAddress> number = SocketAddress::parse(address); number.ok()) {
+    resolved(std::vector<SocketAddress>{*number});
+  } else {
+    home().arm(*this, deadline_);
+    absl::Status started = core_->resolver().start(
+        *std::move(host_port), [self = Ref<Connector>::share(this)](auto addresses) {
+          self->resolved(std::move(addresses));
+        });
+    if (!started.ok()) resolved(started);
+  }
+  // The shutdown sets its phase before it looks at the slots, and this has its slot already.
+  if (core_->phase() != Core::Phase::running) shut_down(ShutdownStep::abort);
+}
+
+void Connector::resolved(absl::StatusOr<std::vector<SocketAddress>> addresses) {
+  {
+    absl::MutexLock lock(&mutex_);
+    resolved_ = std::move(addresses);
+    is_resolved_ = true;
+  }
+  core_->wake(*this);
+}
+
+void Connector::shut_down(ShutdownStep) {
+  is_cancelled_.store(true, std::memory_order_release);
+  core_->wake(*this);
+}
+
+void Connector::expired() { core_->wake(*this); }
+
+void Connector::run() {
+  if (!is_finished_ && !has_addresses_) take_addresses();
+  if (is_finished_ || is_cut_off() || !has_addresses_) return;
+  if (!is_registered_) {
+    try_next();
+    return;
+  }
+  absl::Status error;
+  if (edges_.is_ready(Direction::write) && is_connected(error)) {
+    succeed();
+    return;
+  }
+  if (error.ok() && core_->kernel().now() >= attempt_deadline_) {
+    error =
+        errno_status(ETIMEDOUT, absl::StrCat("connect(", addresses_[next_ - 1].to_string(), ")"));
+  }
+  if (error.ok()) return;  // not yet
+  last_error_ = std::move(error);
+  drop_socket();
+  try_next();
+}
+
+bool Connector::is_cut_off() {
+  if (is_cancelled_.load(std::memory_order_acquire)) {
+    finish(last_error_.ok() ? absl::CancelledError(
+                                  absl::StrCat("connect(", target_, "): the runtime shuts down"))
+                            : last_error_);
+    return true;
+  }
+  if (core_->kernel().now() < deadline_) return false;
+  finish(absl::DeadlineExceededError(absl::StrCat(
+      "connect(", target_, "): not connected within ", absl::FormatDuration(options_.timeout),
+      last_error_.ok() ? "" : absl::StrCat("; the last error was ", last_error_.message()))));
+  return true;
+}
+
+void Connector::take_addresses() {
+  absl::Status error;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!is_resolved_) return;
+    if (resolved_.ok()) {
+      addresses_ = *std::move(resolved_);
+    } else {
+      error = resolved_.status();
+    }
+  }
+  has_addresses_ = true;
+  if (!error.ok()) finish(std::move(error));
+}
+
+void Connector::try_next() {
+  while (next_ < addresses_.size()) {
+    absl::Status tried = try_address(addresses_[next_++]);
+    if (tried.ok()) return;
+    last_error_ = std::move(tried);
+    drop_socket();
+  }
+  finish(last_error_);
+}
+
+absl::Status Connector::try_address(const SocketAddress& address) {
+  if (!has_permit_) {
+    if (!core_->permits().try_take()) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("connect(", target_, "): the limit of connections is reached"));
+    }
+    has_permit_ = true;
+  }
+  absl::StatusOr<OwnedFd> fd = open_tcp_socket(core_->kernel(), address);
+  if (!fd.ok()) return fd.status();
+  fd_ = *std::move(fd);
+  absl::Status set = set_connection_options(core_->kernel(), fd_.get(), options_.connection);
+  if (!set.ok()) return set;
+  const SysResult result = core_->kernel().connect(fd_.get(), address.data(), address.size());
+  // A connect that a signal interrupts goes on in the background, as EINPROGRESS does: connect(2).
+  if (!result.ok() && result.error() != EINPROGRESS && result.error() != EINTR) {
+    return errno_status(result.error(), absl::StrCat("connect(", address.to_string(), ")"));
+  }
+  // Each address gets an even share of the time that is left.
+  const std::int64_t now = core_->kernel().now();
+  const auto left = static_cast<std::int64_t>(addresses_.size() - next_ + 1);
+  attempt_deadline_ = deadline_ == kNever ? kNever : now + (deadline_ - now) / left;
+  edges_.use_up(Direction::write, edges_.mark(Direction::write));
+  (void)wait_for_write();
+  absl::Status registered =
+      home().registry()->register_fd(fd_.get(), token(), Interest::writable().one_shot());
+  if (!registered.ok()) return registered;
+  is_registered_ = true;
+  home().arm(*this, attempt_deadline_);
+  return absl::OkStatus();
+}
+
+bool Connector::is_connected(absl::Status& error) {
+  edges_.use_up(Direction::write, edges_.mark(Direction::write));
+  const std::string call = absl::StrCat("connect(", addresses_[next_ - 1].to_string(), ")");
+  int code = 0;
+  unsigned size = sizeof code;
+  const SysResult result =
+      core_->kernel().getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &code, &size);
+  if (!result.ok()) code = result.error();
+  if (code != 0) {
+    error = errno_status(code, call);
+    return false;
+  }
+  // No error is not yet a success: the event may have been spurious.
+  sockaddr_storage storage;
+  size = sizeof storage;
+  const SysResult peer =
+      core_->kernel().getpeername(fd_.get(), reinterpret_cast<sockaddr*>(&storage), &size);
+  if (peer.ok()) return true;
+  if (peer.error() != ENOTCONN) {
+    error = errno_status(peer.error(), call);
+    return false;
+  }
+  error = home().registry()->reregister_fd(fd_.get(), token(), Interest::writable().one_shot());
+  return false;
+}
+
+void Connector::drop_socket() {
+  if (std::exchange(is_registered_, false)) (void)home().registry()->deregister_fd(fd_.get());
+  fd_.reset();
+}
+
+void Connector::succeed() {
+  const SocketAddress local = local_address_of(core_->kernel(), fd_.get());
+  const auto stream = Ref<Stream>::adopt(new Stream(
+      core_, home(), std::move(fd_), std::make_shared<const StreamLimits>(options_.connection),
+      local, addresses_[next_ - 1]));
+  const bool started = stream->start(
+      [self = Ref<Connector>::share(this)](Connection& connection) {
+        self->done_(connection);
+        self->done_ = nullptr;
+      },
+      /*is_registered=*/true);
+  if (!started) {  // the stream closes the descriptor, which nobody has duplicated
+    is_registered_ = false;
+    finish(absl::CancelledError(absl::StrCat("connect(", target_, "): the runtime shuts down")));
+    return;
+  }
+  is_finished_ = true;
+  home().timers().cancel(*this);
+  core_->counters().add(Counter::connects);
+  retire();  // its token is stale from here on; the stream registers the descriptor anew
+  core_->end_activity();
+}
+
+void Connector::finish(absl::Status error) {
+  is_finished_ = true;
+  home().timers().cancel(*this);
+  core_->counters().add(Counter::connect_errors);
+  if (token() != Token{}) retire();
+  drop_socket();
+  if (std::exchange(has_permit_, false)) core_->permits().give_back();
+  core_->call(done_, std::move(error));
+  done_ = nullptr;
+  core_->end_activity();
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,91 @@
+#ifndef EPORE_RUNTIME_INTERNAL_ENDPOINTS_CONNECTOR_H_
+#define EPORE_RUNTIME_INTERNAL_ENDPOINTS_CONNECTOR_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "epore/poll/owned_fd.h"
+#include "epore/runtime/address.h"
+#include "epore/runtime/connection.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/registration.h"
+#include "epore/runtime/options.h"
+
+namespace epore::internal {
+
+// An attempt to connect: resolves, tries each address in turn, and hands the socket to a Stream.
+//
+//   resolving --addresses--> trying address i --SO_ERROR 0--> done (a Stream begins)
+//                               |    ^
+//                               +----+ error or its share of the time: address i+1
+//   from any: deadline, shutdown, no address left --> done (the callback gets the error)
+//
+// A connecting socket becomes writable once, whether it succeeded or not, and SO_ERROR tells which,
+// once, as reading it clears it (connect(2), EINPROGRESS).
+class Connector final : public Registration {
+ public:
+  using Callback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
+
+  // Begins an attempt. `done` is called exactly once, later, in the attempt's own run; but here if
+  // the runtime is shut down, as then no thread is left.
+  static void start(Ref<Core> core, std::string_view address, Callback done,
+                    const ConnectOptions& options);
+
+  Connector(Ref<Core> core, Reactor& home, Callback done, const ConnectOptions& options);
+  ~Connector() override;
+
+  void run() override;
+  std::string describe() const override { return "an attempt to connect"; }
+  void shut_down(ShutdownStep) override;
+
+ private:
+  void begin(std::string_view address);
+  void resolved(absl::StatusOr<std::vector<SocketAddress>> addresses);
+  bool is_cut_off();
+  void take_addresses();
+  void try_next();
+  absl::Status try_address(const SocketAddress& address);
+  bool is_connected(absl::Status& error);
+  void drop_socket();
+  void succeed();
+  void finish(absl::Status error);
+  void expired() override;  // TimerNode
+
+  // Constant after construction.
+  const Ref<Core> core_;
+  const ConnectOptions options_;
+  const std::int64_t deadline_;
+
+  std::atomic<bool> is_cancelled_{false};  // stored before a wake()
+
+  // The runner only.
+  Callback done_;
+  std::string target_;
+  std::vector<SocketAddress> addresses_;
+  std::size_t next_ = 0;
+  bool has_addresses_ = false;
+  bool is_finished_ = false;
+  bool has_permit_ = false;
+  bool is_registered_ = false;
+  OwnedFd fd_;
+  std::int64_t attempt_deadline_ = kNever;
+  absl::Status last_error_;
+
+  absl::Mutex mutex_;
+  bool is_resolved_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::StatusOr<std::vector<SocketAddress>> resolved_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_ENDPOINTS_CONNECTOR_H_

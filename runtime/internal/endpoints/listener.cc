@@ -1,0 +1,35 @@
+#include "epore/runtime/listener.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "epore/runtime/internal/endpoints/listener_state.h"
+
+namespace epore {
+
+Listener::Listener() = default;
+
+Listener::Listener(std::shared_ptr<internal::ListenerState> state) : state_(std::move(state)) {}
+
+std::vector<SocketAddress> Listener::addresses() const {
+  return state_ != nullptr ? state_->addresses() : std::vector<SocketAddress>();
+}
+
+SocketAddress Listener::address() const {
+  return state_ != nullptr ? state_->addresses().front() : SocketAddress();
+}
+
+absl::Status Listener::status() const {
+  if (state_ == nullptr) {
+    return absl::FailedPreconditionError("Listener::status: this names no listener");
+  }
+  return state_->status();
+}
+
+void Listener::close() {
+  if (state_ != nullptr) state_->close();
+}
+
+}  // namespace epore

@@ -1,0 +1,155 @@
+#include "epore/runtime/internal/endpoints/listener_state.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/owned_fd.h"
+#include "epore/runtime/internal/net/resolver.h"
+#include "epore/runtime/internal/net/socket_options.h"
+#include "epore/runtime/internal/stream/stream.h"
+
+namespace epore::internal {
+namespace {
+
+struct Bound {
+  OwnedFd fd;
+  SocketAddress address;
+};
+
+// What a host's address may be that this machine cannot bind, such as ::1 without IPv6.
+bool is_unusable(int error) { return error == EADDRNOTAVAIL || error == EAFNOSUPPORT; }
+
+enum class Sharing { no, by_others, from_the_start };
+
+// `error` is set to the errno of socket(2) or bind(2), or to 0.
+absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6_only,
+                               Sharing sharing, const ListenOptions& options, int& error) {
+  Kernel& kernel = core.kernel();
+  absl::StatusOr<OwnedFd> fd = open_tcp_socket(kernel, address, &error);
+  if (!fd.ok()) return fd.status();
+  const auto share = [&] {
+    return set_option(kernel, fd->get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
+  };
+  absl::Status set = set_option(kernel, fd->get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
+  if (set.ok() && sharing == Sharing::from_the_start) set = share();
+  if (set.ok() && v6_only && address.is_ipv6()) {
+    set = set_option(kernel, fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+  }
+  if (set.ok()) set = set_connection_options(kernel, fd->get(), options.connection);
+  if (!set.ok()) return set;
+  SysResult result = kernel.bind(fd->get(), address.data(), address.size());
+  error = result.error();
+  if (!result.ok()) {
+    return errno_status(result.error(), absl::StrCat("bind(", address.to_string(), ")"));
+  }
+  if (sharing == Sharing::by_others) set = share();
+  if (!set.ok()) return set;
+  result = kernel.listen(fd->get(), options.backlog);
+  if (!result.ok()) {
+    return errno_status(result.error(), absl::StrCat("listen(", address.to_string(), ")"));
+  }
+  const SocketAddress bound = local_address_of(kernel, fd->get());
+  return Bound{*std::move(fd), bound};
+}
+
+// One socket for each reactor and address, all on the port that the first one got. Unless others
+// may share it, the first of an address binds alone, to be refused if it is in use, and shares it
+// with the others afterwards.
+absl::StatusOr<std::vector<Bound>> bind_all(Core& core, const std::vector<SocketAddress>& addresses,
+                                            const ListenOptions& options, int& error) {
+  const bool v6_only = addresses.size() > 1;
+  const std::size_t reactors = core.reactors().size();
+  std::vector<Bound> all;
+  absl::Status last;
+  for (const SocketAddress& address : addresses) {
+    for (std::size_t i = 0; i < reactors; ++i) {
+      const Sharing sharing = options.reuse_port || i > 0 ? Sharing::from_the_start
+                              : reactors > 1              ? Sharing::by_others
+                                                          : Sharing::no;
+      const std::uint16_t port = all.empty() ? address.port() : all.front().address.port();
+      absl::StatusOr<Bound> bound =
+          bind_one(core, address.with_port(port), v6_only, sharing, options, error);
+      if (!bound.ok() && !is_unusable(error)) return bound.status();
+      if (!bound.ok()) {
+        last = bound.status();
+        break;
+      }
+      all.push_back(*std::move(bound));
+    }
+  }
+  if (all.empty()) return last;
+  return all;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
+    Ref<Core> core, std::string_view address, absl::AnyInvocable<void(Connection&)> on_accept,
+    const ListenOptions& options) {
+  if (absl::Status bad = options.check(); !bad.ok()) return bad;
+  absl::StatusOr<HostPort> host_port = HostPort::parse(address);
+  if (!host_port.ok()) return host_port.status();
+  std::vector<SocketAddress> addresses;
+  if (absl::StatusOr<SocketAddress> number = SocketAddress::parse(address); number.ok()) {
+    addresses.push_back(*number);
+  } else if (core->is_own_thread()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("listen(\"", address,
+                     "\"): a callback may not resolve names, as it would "
+                     "block; give numbers"));
+  } else {
+    absl::StatusOr<std::vector<SocketAddress>> resolved =
+        resolve(core->kernel(), *host_port, /*to_listen=*/true);
+    if (!resolved.ok()) return resolved.status();
+    addresses = *std::move(resolved);
+  }
+  // Port 0: the port that the first address got may be taken for another, so try other ports.
+  const bool may_retry = host_port->port == 0 && addresses.size() > 1;
+  int error = 0;
+  absl::StatusOr<std::vector<Bound>> bound = bind_all(*core, addresses, options, error);
+  for (int left = 16; left > 0 && may_retry && !bound.ok() && error == EADDRINUSE; --left) {
+    bound = bind_all(*core, addresses, options, error);
+  }
+  if (!bound.ok()) return bound.status();
+
+  auto state = std::make_shared<ListenerState>();
+  const auto shared = std::make_shared<AcceptSettings>(
+      std::move(on_accept), std::make_shared<const StreamLimits>(options.connection),
+      options.accept_budget);
+  const std::size_t reactors = core->reactors().size();
+  for (std::size_t i = 0; i < bound->size(); ++i) {
+    Bound& one = (*bound)[i];
+    if (i % reactors == 0) state->addresses_.push_back(one.address);
+    state->acceptors_.push_back(Ref<Acceptor>::adopt(new Acceptor(
+        core, *core->reactors()[i % reactors], std::move(one.fd), one.address, shared)));
+  }
+  for (const Ref<Acceptor>& acceptor : state->acceptors_) {
+    if (absl::Status started = acceptor->start(); !started.ok()) {
+      state->close();
+      return started;
+    }
+  }
+  return state;
+}
+
+absl::Status ListenerState::status() const {
+  for (const Ref<Acceptor>& acceptor : acceptors_) {
+    if (absl::Status status = acceptor->status(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void ListenerState::close() {
+  for (const Ref<Acceptor>& acceptor : acceptors_) acceptor->close();
+}
+
+}  // namespace epore::internal

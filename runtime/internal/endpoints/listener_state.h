@@ -1,0 +1,36 @@
+#ifndef EPORE_RUNTIME_INTERNAL_ENDPOINTS_LISTENER_STATE_H_
+#define EPORE_RUNTIME_INTERNAL_ENDPOINTS_LISTENER_STATE_H_
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "epore/runtime/address.h"
+#include "epore/runtime/connection.h"
+#include "epore/runtime/internal/endpoints/acceptor.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/options.h"
+
+namespace epore::internal {
+
+// What a Listener names: its acceptors, one for each address and reactor.
+class ListenerState {
+ public:
+  static absl::StatusOr<std::shared_ptr<ListenerState>> open(
+      Ref<Core> core, std::string_view address, absl::AnyInvocable<void(Connection&)> on_accept,
+      const ListenOptions& options);
+
+  const std::vector<SocketAddress>& addresses() const { return addresses_; }
+  absl::Status status() const;
+  void close();
+
+ private:
+  std::vector<SocketAddress> addresses_;
+  std::vector<Ref<Acceptor>> acceptors_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_ENDPOINTS_LISTENER_STATE_H_

@@ -1,0 +1,208 @@
+#include "epore/runtime/internal/net/resolver.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/base/gate.h"
+
+namespace epore::internal {
+namespace {
+
+absl::Status lookup_error(const HostPort& host_port, int code, int error) {
+  const std::string text = absl::StrCat(
+      "resolving \"", host_port.host,
+      "\": ", code == EAI_SYSTEM ? errno_text(error) : std::string(::gai_strerror(code)));
+  switch (code) {
+    case EAI_NONAME:
+    case EAI_NODATA:
+    case EAI_ADDRFAMILY:
+      return absl::NotFoundError(text);
+    default:
+      return absl::UnavailableError(text);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPort& host_port,
+                                                   bool to_listen) {
+  addrinfo hints = {};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | (to_listen ? AI_PASSIVE : 0);
+  const std::string service = absl::StrCat(host_port.port);
+  addrinfo* list = nullptr;
+  errno = 0;
+  const int code = kernel.resolve(host_port.host.empty() ? nullptr : host_port.host.c_str(),
+                                  service.c_str(), &hints, &list);
+  if (code != 0) return lookup_error(host_port, code, errno);
+  std::vector<SocketAddress> addresses;
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    const SocketAddress address = SocketAddress::from_sockaddr(entry->ai_addr, entry->ai_addrlen);
+    if (address.is_empty()) continue;
+    if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
+      addresses.push_back(address);
+    }
+  }
+  kernel.free_addresses(list);
+  if (addresses.empty()) return lookup_error(host_port, EAI_NONAME, 0);
+  return addresses;
+}
+
+struct Resolver::State {
+  struct Request {
+    HostPort host_port;
+    Callback done;
+  };
+
+  // One that was started, or is about to be. Stays where it is until the state goes.
+  struct Thread {
+    std::uint64_t id = 0;  // 0: not known yet, or no longer ours to join
+    bool is_resolving = false;
+    bool is_abandoned = false;
+    Callback done;  // while it is resolving
+  };
+
+  State(Kernel& kernel, std::shared_ptr<Kernel> owner)
+      : owner(std::move(owner)), kernel(kernel), gate(kernel) {}
+
+  void work(Thread& self);
+  bool take(Thread& self, HostPort& host_port);
+  std::optional<Callback> resolved(Thread& self);
+
+  const std::shared_ptr<Kernel> owner;
+  Kernel& kernel;
+  Gate gate;
+
+  absl::Mutex mutex;
+  std::deque<Request> requests ABSL_GUARDED_BY(mutex);
+  std::list<Thread> threads ABSL_GUARDED_BY(mutex);
+  int starting ABSL_GUARDED_BY(mutex) = 0;
+  int idle ABSL_GUARDED_BY(mutex) = 0;
+  bool is_stopping ABSL_GUARDED_BY(mutex) = false;
+};
+
+Resolver::Resolver(Kernel& kernel, std::shared_ptr<Kernel> owner)
+    : state_(std::make_shared<State>(kernel, std::move(owner))) {}
+
+absl::Status Resolver::start(HostPort host_port, Callback done) {
+  State& state = *state_;
+  State::Thread* fresh = nullptr;
+  {
+    absl::MutexLock lock(&state.mutex);
+    if (state.is_stopping) return absl::CancelledError("the runtime is shut down");
+    state.requests.push_back({std::move(host_port), std::move(done)});
+    if (static_cast<int>(state.requests.size()) > state.idle + state.starting &&
+        state.threads.size() < kThreads) {
+      fresh = &state.threads.emplace_back();
+      ++state.starting;
+    }
+  }
+  if (fresh == nullptr) {
+    state.gate.notify();
+    return absl::OkStatus();
+  }
+  std::uint64_t id = 0;
+  const SysResult started = state.kernel.start_thread(
+      "epore-resolver", [shared = state_, fresh] { shared->work(*fresh); }, &id);
+  std::deque<State::Request> abandoned;
+  {
+    absl::MutexLock lock(&state.mutex);
+    --state.starting;
+    if (started.ok()) {
+      fresh->id = id;
+    } else {
+      state.threads.remove_if([&](const State::Thread& thread) { return &thread == fresh; });
+      if (state.threads.empty()) abandoned.swap(state.requests);  // also who counted on this one
+    }
+  }
+  state.gate.notify();  // stop() waits for it
+  for (State::Request& request : abandoned) {
+    request.done(errno_status(started.error(), "starting a resolver thread"));
+  }
+  return absl::OkStatus();
+}
+
+void Resolver::State::work(Thread& self) {
+  HostPort host_port;
+  while (take(self, host_port)) {
+    absl::StatusOr<std::vector<SocketAddress>> addresses =
+        resolve(kernel, host_port, /*to_listen=*/false);
+    std::optional<Callback> done = resolved(self);
+    if (!done) return;  // and touch nothing of the runtime's
+    (*done)(std::move(addresses));
+  }
+}
+
+// Waits for a request; false: it is time to end.
+bool Resolver::State::take(Thread& self, HostPort& host_port) {
+  bool has_taken = false;
+  bool is_idle = false;
+  gate.wait([&] {
+    absl::MutexLock lock(&mutex);
+    const bool waits = !is_stopping && requests.empty();
+    // In one step with the taking, so that start() never counts on a thread that is at work.
+    idle += static_cast<int>(waits) - static_cast<int>(is_idle);
+    is_idle = waits;
+    if (waits || is_stopping) return !waits;
+    host_port = std::move(requests.front().host_port);
+    self.done = std::move(requests.front().done);
+    self.is_resolving = has_taken = true;
+    requests.pop_front();
+    return true;
+  });
+  return has_taken;
+}
+
+// The callback, to be called; none if stop() has given up on this thread.
+std::optional<Resolver::Callback> Resolver::State::resolved(Thread& self) {
+  absl::MutexLock lock(&mutex);
+  if (self.is_abandoned) return std::nullopt;
+  self.is_resolving = false;
+  return std::move(self.done);
+}
+
+void Resolver::stop() {
+  State& state = *state_;
+  std::vector<Callback> dropped;  // die unlocked
+  std::vector<std::uint64_t> callers;
+  std::vector<std::uint64_t> resolving;
+  {
+    absl::MutexLock lock(&state.mutex);
+    state.is_stopping = true;
+    for (State::Request& request : state.requests) dropped.push_back(std::move(request.done));
+    state.requests.clear();
+  }
+  state.gate.notify();
+  state.gate.wait([&] {
+    absl::MutexLock lock(&state.mutex);
+    if (state.starting != 0) return false;  // its id is not known yet
+    for (State::Thread& thread : state.threads) {
+      if (thread.id == 0) continue;  // by an earlier stop()
+      (thread.is_resolving ? resolving : callers).push_back(std::exchange(thread.id, 0));
+      thread.is_abandoned = thread.is_resolving;
+      if (thread.is_abandoned) dropped.push_back(std::move(thread.done));
+    }
+    return true;
+  });
+  for (std::uint64_t id : resolving) (void)state.kernel.detach_thread(id);
+  for (std::uint64_t id : callers) (void)state.kernel.join_thread(id);
+}
+
+}  // namespace epore::internal

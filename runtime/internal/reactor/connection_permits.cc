@@ -1,0 +1,43 @@
+#include "epore/runtime/internal/reactor/connection_permits.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace epore::internal {
+
+bool ConnectionPermits::try_take() {
+  const std::uint64_t before = taken_.fetch_add(1, std::memory_order_seq_cst);
+  if (limit_ == 0 || before < limit_) return true;
+  give_back_unused();
+  return false;
+}
+
+void ConnectionPermits::give_back() {
+  give_back_unused();
+  if (waiter_count_.load(std::memory_order_seq_cst) == 0) return;
+  std::vector<Ref<PermitWaiter>> waiters;
+  {
+    absl::MutexLock lock(&mutex_);
+    waiters = waiters_;
+  }
+  for (const Ref<PermitWaiter>& waiter : waiters) waiter->resume();
+}
+
+void ConnectionPermits::add_waiter(PermitWaiter& waiter) {
+  absl::MutexLock lock(&mutex_);
+  waiters_.push_back(Ref<PermitWaiter>::share(&waiter));
+  waiter_count_.fetch_add(1, std::memory_order_seq_cst);
+}
+
+void ConnectionPermits::remove_waiter(PermitWaiter& waiter) {
+  Ref<PermitWaiter> removed;  // dropped after the lock
+  absl::MutexLock lock(&mutex_);
+  const auto found = std::find_if(waiters_.begin(), waiters_.end(),
+                                  [&](const Ref<PermitWaiter>& w) { return w.get() == &waiter; });
+  if (found == waiters_.end()) return;
+  removed = std::move(*found);
+  waiters_.erase(found);
+  waiter_count_.fetch_sub(1, std::memory_order_seq_cst);
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,229 @@
+#include "epore/runtime/internal/reactor/core.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "epore/poll/kernel/real_kernel.h"
+#include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/reactor/posted_closure.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+
+namespace epore::internal {
+
+namespace {
+
+// Poll threads run callbacks too, and more threads than processors would only take turns.
+int helpers_of(const RuntimeOptions& options, int workers, int processors) {
+  if (options.dispatch != Dispatch::adaptive) return 0;
+  return std::max(0, std::min(workers, processors) - options.reactors);
+}
+
+}  // namespace
+
+Core::Core(RuntimeOptions options)
+    : options_(std::move(options)),
+      own_kernel_(options_.kernel == nullptr ? std::make_shared<RealKernel>() : nullptr),
+      kernel_(options_.kernel == nullptr ? *own_kernel_ : *options_.kernel),
+      worker_count_(options_.workers > 0 ? options_.workers : kernel_.processors()),
+      helpers_(helpers_of(options_, worker_count_, kernel_.processors())),
+      workers_(*this),
+      watchdog_(*this),
+      permits_(options_.max_connections),
+      resolver_(kernel_, own_kernel_),
+      gate_(kernel_) {
+  status_ = start();
+  if (status_.ok()) return;
+  stop_threads();
+  phase_.store(Phase::stopped, std::memory_order_seq_cst);
+}
+
+Core::~Core() = default;
+
+absl::Status Core::start() {
+  if (absl::Status bad = options_.check(); !bad.ok()) return bad;
+  for (int i = 0; i < options_.reactors; ++i) {
+    absl::StatusOr<std::unique_ptr<Reactor>> reactor = Reactor::create(*this, i);
+    if (!reactor.ok()) return reactor.status();
+    reactors_.push_back(*std::move(reactor));
+  }
+  if (options_.dispatch != Dispatch::poll_thread) {
+    absl::Status started = workers_.start(worker_count_, options_.spare_workers);
+    if (!started.ok()) return started;
+    if (started = watchdog_.start(); !started.ok()) return started;
+  }
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) {
+    if (absl::Status started = reactor->start(); !started.ok()) return started;
+  }
+  return absl::OkStatus();
+}
+
+bool Core::is_for_workers(const Slowness& slowness) const {
+  return options_.dispatch == Dispatch::workers || slowness.is_slow();
+}
+
+bool Core::offer(Ref<Runnable>& runnable) {
+  if (!runnable->is_pinned() && is_for_workers(slowness_of(*runnable))) {
+    RunQueue one;
+    one.push(std::move(runnable));
+    if (workers_.push(one)) return true;
+    runnable = one.pop();
+    if (options_.dispatch == Dispatch::workers) return false;
+  }
+  Reactor& home = runnable->home();
+  return home.submit(std::move(runnable));
+}
+
+bool Core::offer(absl::AnyInvocable<void()>&& closure) {
+  Reactor& home = any_reactor();
+  if (!is_for_workers(passing_)) {
+    return home.post(std::make_unique<PostedClosure>(std::move(closure)));
+  }
+  Ref<Runnable> queued = Ref<Runnable>::adopt(new QueuedClosure(home, std::move(closure)));
+  return offer(queued);
+}
+
+void Core::schedule(Ref<Runnable> runnable) {
+  if (!offer(runnable)) execute(*runnable);
+}
+
+void Core::schedule(RunQueue& batch) {
+  if (workers_.push(batch)) return;
+  while (!batch.empty()) execute(*batch.pop());
+}
+
+absl::Status Core::post(absl::AnyInvocable<void()>&& closure) {
+  if (!status_.ok()) return status_;
+  if (phase() < Phase::refusing) {
+    counters_.add(Counter::posts);
+    if (offer(std::move(closure))) return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError("post: the runtime is shut down");
+}
+
+Reactor& Core::any_reactor() {
+  if (this_thread.core == this && this_thread.reactor != nullptr) return *this_thread.reactor;
+  if (reactors_.size() == 1) return *reactors_.front();
+  return *reactors_[next_reactor_.fetch_add(1, std::memory_order_relaxed) % reactors_.size()];
+}
+
+bool Core::begin_activity() {
+  activities_.fetch_add(1, std::memory_order_seq_cst);
+  if (phase() < Phase::refusing) return true;
+  end_activity();
+  return false;
+}
+
+void Core::end_activity() {
+  activities_.fetch_sub(1, std::memory_order_seq_cst);
+  if (phase() != Phase::running) gate_.notify();
+}
+
+bool Core::is_own_thread() const { return this_thread.core == this; }
+
+void Core::request_shutdown() {
+  shutdown_requested_.store(true, std::memory_order_release);
+  gate_.notify();
+}
+
+absl::Status Core::shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short,
+                            Gate::By by) {
+  if (is_own_thread()) {
+    return absl::FailedPreconditionError(
+        "Runtime::shutdown: called from a callback, it would wait for itself; use "
+        "request_shutdown()");
+  }
+  if (shutdown_begun_.exchange(true, std::memory_order_acq_rel) || !status_.ok()) {
+    const auto is_over = [&] {
+      if (is_cut_short() && !cut_short_.exchange(true, std::memory_order_acq_rel)) gate_.notify();
+      return phase() == Phase::stopped;
+    };
+    gate_.wait(is_over, kNever, by);
+    return absl::OkStatus();
+  }
+  const auto is_idle = [this] { return activities_.load(std::memory_order_seq_cst) == 0; };
+  const auto tell_all = [this](ShutdownStep step) {
+    for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->request_shutdown(step);
+  };
+  // 1 and 2: what is created from here on sees the phase and drains itself.
+  phase_.store(Phase::draining, std::memory_order_seq_cst);
+  tell_all(ShutdownStep::drain);
+  const std::int64_t deadline =
+      saturating_add(kernel_.now(), std::max<std::int64_t>(drain_timeout, 0));
+  const auto is_drained = [&] {
+    return is_idle() || is_cut_short() || cut_short_.load(std::memory_order_acquire);
+  };
+  gate_.wait(is_drained, deadline, by);
+  // 3.
+  phase_.store(Phase::refusing, std::memory_order_seq_cst);
+  tell_all(ShutdownStep::abort);
+  gate_.wait(is_idle);
+  // 4 and 5.
+  stop_threads();
+  phase_.store(Phase::stopped, std::memory_order_seq_cst);
+  gate_.notify();
+  return absl::OkStatus();
+}
+
+void Core::stop_threads() {
+  resolver_.stop();
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->timers().close();
+  // Workers first: what they still run may submit to the poll threads, which run themselves what
+  // no worker is left for.
+  watchdog_.stop();
+  workers_.stop();
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->request_stop();
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->join();
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->clear();
+}
+
+Counters Core::snapshot() {
+  Counters counters;
+  const auto difference = [this](Counter came, Counter went) {
+    const std::uint64_t gone = counters_.sum(went);  // first, so that it is never the larger
+    const std::uint64_t all = counters_.sum(came);
+    return all > gone ? all - gone : 0;
+  };
+  counters.connections = difference(Counter::connections_opened, Counter::connections_closed);
+  counters.queued_bytes = difference(Counter::bytes_queued, Counter::bytes_dequeued);
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) {
+    counters.timers_armed += reactor->timers().size();
+  }
+  counters.accepts = counters_.sum(Counter::accepts);
+  counters.accept_errors = counters_.sum(Counter::accept_errors);
+  counters.accept_pauses = counters_.sum(Counter::accept_pauses);
+  counters.connects = counters_.sum(Counter::connects);
+  counters.connect_errors = counters_.sum(Counter::connect_errors);
+  counters.polls = counters_.sum(Counter::polls);
+  counters.events = counters_.sum(Counter::events);
+  counters.stale_events = counters_.sum(Counter::stale_events);
+  counters.callbacks = counters_.sum(Counter::callbacks);
+  counters.callback_exceptions = counters_.sum(Counter::callback_exceptions);
+  counters.posts = counters_.sum(Counter::posts);
+  counters.shared = counters_.sum(Counter::shared);
+  counters.reliefs = counters_.sum(Counter::reliefs);
+  counters.wakes = counters_.sum(Counter::wakes);
+  counters.timers_fired = counters_.sum(Counter::timers_fired);
+  counters.bytes_in = counters_.sum(Counter::bytes_in);
+  counters.bytes_out = counters_.sum(Counter::bytes_out);
+  counters.read_pauses = counters_.sum(Counter::read_pauses);
+  counters.high_marks = counters_.sum(Counter::high_marks);
+  const KernelCallCounts calls = kernel_.counts();
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    if (calls[i] == 0) continue;
+    counters.system_calls.emplace_back(kernel_call_name(static_cast<KernelCall>(i)), calls[i]);
+  }
+  return counters;
+}
+
+void Core::report_exception() {
+  counters_.add(Counter::callback_exceptions);
+  LOG(ERROR) << "epore: " << caught_exception().message();
+}
+
+}  // namespace epore::internal

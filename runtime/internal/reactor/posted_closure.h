@@ -1,0 +1,61 @@
+#ifndef EPORE_RUNTIME_INTERNAL_REACTOR_POSTED_CLOSURE_H_
+#define EPORE_RUNTIME_INTERNAL_REACTOR_POSTED_CLOSURE_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "epore/runtime/internal/base/handoff.h"
+#include "epore/runtime/internal/base/node_cache.h"
+#include "epore/runtime/internal/dispatch/runnable.h"
+#include "epore/runtime/internal/reactor/core.h"
+
+namespace epore::internal {
+
+// A closure that was posted to a reactor's leader, on its way.
+struct PostedClosure final : HandoffNode<PostedClosure>, InNodeCache {
+  explicit PostedClosure(absl::AnyInvocable<void()>&& c) : closure(std::move(c)) {}
+
+  absl::AnyInvocable<void()> closure;
+};
+
+// Runs those, one after the other: a leader has a single one.
+class ClosureRun final : public Runnable {
+ public:
+  explicit ClosureRun(Reactor& home) : Runnable(home, Kind::closure) {}
+
+  void load(std::unique_ptr<PostedClosure> posted) { posted_ = std::move(posted); }
+
+  void run() override {
+    home().core().call(posted_->closure);
+    posted_ = nullptr;
+  }
+  std::string describe() const override { return "a posted closure"; }
+
+ private:
+  std::unique_ptr<PostedClosure> posted_;
+};
+
+// A closure in the workers' queues: handed over, or shared by a leader.
+class QueuedClosure final : public Runnable, public InNodeCache {
+ public:
+  QueuedClosure(Reactor& home, absl::AnyInvocable<void()>&& closure)
+      : Runnable(home, Kind::closure), closure_(std::move(closure)) {}
+
+  void run() override {
+    home().core().call(closure_);
+    closure_ = nullptr;
+  }
+  std::string describe() const override { return "a posted closure"; }
+
+ private:
+  absl::AnyInvocable<void()> closure_;
+};
+
+static_assert(sizeof(PostedClosure) <= NodeCache::kNodeSize, "a post would allocate");
+static_assert(sizeof(QueuedClosure) <= NodeCache::kNodeSize, "a post would allocate");
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_REACTOR_POSTED_CLOSURE_H_

@@ -1,0 +1,230 @@
+#include "epore/runtime/internal/reactor/reactor.h"
+
+#include <algorithm>
+#include <climits>
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/memory/memory.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/kernel/kernel.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/posted_closure.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+
+namespace epore::internal {
+namespace {
+
+// Retired registrations hold memory until a turn ends; an idle poll thread is woken for so many.
+constexpr std::uint32_t kRetiredBeforeWake = 64;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Reactor>> Reactor::create(Core& core, int index) {
+  PollOptions options;
+  options.selector = core.options().selector;
+  options.kernel = &core.kernel();
+  absl::StatusOr<Poll> poll = Poll::create(options);
+  if (!poll.ok()) return poll.status();
+  absl::StatusOr<Waker> waker = Waker::create(poll->registry(), kWakeToken);
+  if (!waker.ok()) return waker.status();
+  return absl::WrapUnique(new Reactor(core, index, *std::move(poll), *std::move(waker)));
+}
+
+Reactor::Reactor(Core& core, int index, Poll poll, Waker waker)
+    : core_(core),
+      index_(index),
+      registry_(poll.registry()),
+      has_edges_(registry_->has_edges()),
+      dispatch_(core.options().dispatch),
+      helpers_(core.helpers()),
+      waker_(std::move(waker)),
+      watched_(absl::StrCat("epore-poll", index)),
+      poll_(std::move(poll)),
+      events_(core.options().events_per_poll),
+      closure_run_(make_closure_run()),
+      timers_(core.kernel().now()) {}
+
+Reactor::~Reactor() {
+  DCHECK(posted_.empty());  // nobody posts to one that did not start, and others close it first
+}
+
+Ref<ClosureRun> Reactor::make_closure_run() {
+  return Ref<ClosureRun>::adopt(new ClosureRun(*this));
+}
+
+absl::Status Reactor::start() {
+  const SysResult started = core_.kernel().start_thread(
+      absl::StrCat("epore-poll", index_).c_str(), [this] { loop(); }, &thread_);
+  if (!started.ok()) {
+    return errno_status(started.error(), absl::StrCat("starting poll thread ", index_));
+  }
+  is_started_ = true;
+  return absl::OkStatus();
+}
+
+void Reactor::request_stop() {
+  stop_requested_.store(true, std::memory_order_release);
+  notify();
+}
+
+void Reactor::join() {
+  if (std::exchange(is_started_, false)) (void)core_.kernel().join_thread(thread_);
+}
+
+bool Reactor::submit(Ref<Runnable>&& runnable) {
+  if (this_thread.leads == this) {
+    local_.push(std::move(runnable));
+    return true;
+  }
+  if (!inbox_.push(std::move(runnable))) return false;
+  if (!wake_flag_.is_awake()) notify();
+  return true;
+}
+
+bool Reactor::post(std::unique_ptr<PostedClosure> closure) {
+  if (this_thread.leads == this) {
+    closures_.push(std::move(closure));
+    return true;
+  }
+  if (!posted_.push(closure.get())) return false;
+  (void)closure.release();
+  if (!wake_flag_.is_awake()) notify();
+  return true;
+}
+
+void Reactor::notify() {
+  if (this_thread.leads == this || !wake_flag_.claim()) return;
+  core_.counters().add(Counter::wakes);
+  if (!waker_.wake().ok()) wake_flag_.failed();
+}
+
+TimerQueue::Armed Reactor::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
+  const TimerQueue::Armed armed = timers_.arm(node, deadline, interval);
+  if (armed.is_earliest) notify();
+  return armed;
+}
+
+void Reactor::retire(Registration& registration) {
+  slots_.retire(registration);
+  if (retired_.push(registration) % kRetiredBeforeWake == 0) notify();
+}
+
+void Reactor::request_shutdown(ShutdownStep step) {
+  (step == ShutdownStep::drain ? drain_requested_ : abort_requested_)
+      .store(true, std::memory_order_release);
+  notify();
+}
+
+void Reactor::clear() { reclaim(); }
+
+void Reactor::loop() {
+  const auto buffers = std::make_unique_for_overwrite<IoBuffers>();
+  this_thread.core = &core_;
+  this_thread.reactor = this;
+  this_thread.leads = this;
+  this_thread.buffers = buffers.get();
+  this_thread.watched = &watched_;
+  watched_.set_id(core_.kernel().thread_id());
+  window_began_ = this_thread.now = core_.kernel().now();
+  // Each event would wake it, to take the processor from the worker that the event is for, and find
+  // one event. So it comes when the workers have no work, and finds many: a third of the cost of an
+  // echo, where there is one processor. It does as well without.
+  if (dispatch_ == Dispatch::workers) (void)core_.kernel().set_batch_scheduling();
+  while (lead(/*is_home=*/true) != Left::ended) take_back();
+  this_thread = ThreadContext();
+}
+
+void Reactor::relieve(Lead::Ticket ticket) {
+  if (!take_over(ticket)) return;
+  core_.counters().add(Counter::reliefs);
+  (void)lead(/*is_home=*/false);
+  this_thread.reactor = nullptr;
+}
+
+bool Reactor::take_over(Lead::Ticket ticket) {
+  if (!lead_.take(ticket)) return false;
+  WatchedThread* const before = leader_.exchange(this_thread.watched, std::memory_order_relaxed);
+  this_thread.reactor = this_thread.leads = this;
+  this_thread.now = core_.kernel().now();
+  window_began_ = this_thread.now;  // the other thread's says nothing about what runs cost
+  window_runs_ = 0;
+  if (Runnable* stuck = std::exchange(exposed_, nullptr); stuck != nullptr) {
+    // From now on its slot may be reclaimed under its runner, which drops this reference.
+    stuck->add_ref();
+    if (stuck == closure_run_.get()) closure_run_ = make_closure_run();
+    before->stuck(name_of(ticket), stuck->describe(), this_thread.now);
+    kept_.store(ticket, std::memory_order_release);
+    keeps_.fetch_add(1, std::memory_order_release);
+    (void)core_.kernel().unpark(keeps_, INT_MAX);
+  }
+  return true;
+}
+
+void Reactor::take_back() {
+  for (;;) {
+    home_waits_.store(1, std::memory_order_seq_cst);
+    const std::uint64_t lead = lead_.value();
+    if (Lead::is_exposed(lead) && take_over(lead)) break;
+    notify();
+    while (home_waits_.load(std::memory_order_acquire) == 1) {
+      (void)core_.kernel().park(home_waits_, 1, -1);
+    }
+  }
+  home_waits_.store(0, std::memory_order_relaxed);
+}
+
+bool Reactor::call_home() {
+  if (home_waits_.exchange(0, std::memory_order_acq_rel) == 0) return false;
+  (void)core_.kernel().unpark(home_waits_, 1);
+  return true;
+}
+
+void Reactor::give_back() {
+  exposed_ = nullptr;
+  this_thread.leads = nullptr;
+  (void)lead_.expose();  // for good: whoever takes it leads
+  home_waits_.store(0, std::memory_order_release);
+  (void)core_.kernel().unpark(home_waits_, 1);
+}
+
+Reactor::Left Reactor::lead(bool is_home) {
+  for (;;) {
+    if (!finish_turn()) return Left::relieved;
+    const absl::Duration sleep = time_to_sleep(is_home);
+    if (!is_home && home_waits_.load(std::memory_order_acquire) == 1) {
+      wake_flag_.awake();  // what was submitted meanwhile is the poll thread's to find
+      give_back();
+      return Left::gave_back;
+    }
+    const bool is_stopping = is_home && stop_requested_.load(std::memory_order_acquire);
+    if (is_stopping && !has_submitted() && posted_.close() && inbox_.close()) return Left::ended;
+    CHECK_OK(poll_.poll(events_, is_stopping ? absl::ZeroDuration() : sleep));
+    begin_turn();
+  }
+}
+
+absl::Duration Reactor::time_to_sleep(bool is_home) {
+  // Cleared before the queues are looked at: see WakeFlag.
+  wake_flag_.allow();
+  const bool has_work = has_submitted() || !inbox_.empty() || !posted_.empty() ||
+                        is_shutdown_asked() ||
+                        (!is_home && home_waits_.load(std::memory_order_acquire) == 1);
+  if (has_work) return absl::ZeroDuration();
+  const std::int64_t earliest = timers_.earliest();
+  if (earliest == kNever) return absl::InfiniteDuration();
+  return absl::Nanoseconds(std::max<std::int64_t>(earliest - core_.kernel().now(), 0));
+}
+
+Registration::Registration(Reactor& home, Kind kind) : TimerNode(home, kind) {}
+
+void Registration::retire() { home().retire(*this); }
+
+}  // namespace epore::internal

@@ -1,0 +1,324 @@
+// A Reactor's turn after the wait: what runs, in which order, with the lead exposed, and what of it
+// is shared.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/posted_closure.h"
+#include "epore/runtime/internal/reactor/reactor.h"
+#include "epore/runtime/internal/reactor/runtime_timer.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+
+namespace epore::internal {
+namespace {
+
+// Work, in ns, that is worth waking a worker to share it. A wake costs some 5 us here and there.
+constexpr std::int64_t kWorthSharing = 100'000;
+
+// But runs as short as the way to a worker, two locks and a clock for each, are not, however many.
+constexpr std::int64_t kShortestShared = 2'000;
+
+// Submitted work that submits more goes on so long before the next poll, whose system call costs
+// more than a short closure: ns, and runs, for a clock may stand still.
+constexpr std::int64_t kBetweenPolls = 50'000;
+constexpr int kRunsBetweenPolls = 64;
+constexpr int kRunsBetweenClocks = 8;  // a clock costs half as much as a closure
+
+// After so many timers that are due, what was submitted has its turn.
+constexpr std::size_t kTimersAtOnce = 128;
+
+// A clock is read so often in a turn, for what its runs cost.
+constexpr std::int64_t kRunsBetweenEstimates = 16;
+
+}  // namespace
+
+void Reactor::begin_turn() {
+  wake_flag_.awake();
+  if (dispatch_ == Dispatch::adaptive) core_.watchdog().poke();
+  window_began_ = this_thread.now = core_.kernel().now();
+  window_runs_ = 0;
+  next_event_ = 0;
+  end_event_ = events_.size();
+  core_.counters().add(Counter::polls);
+  if (is_worth_sharing(end_event_)) share_out();
+}
+
+bool Reactor::finish_turn() {
+  if (!run_ready() || !run_due() || !run_submitted()) return false;
+  if (!run_shared() || !shut_down_live()) return false;
+  // Also of a single run, if it took sharing to make it one: what was too high must come down.
+  if (helpers_ > 0 && window_runs_ > (has_offered_ ? 0 : 1)) estimate_cost(core_.kernel().now());
+  has_offered_ = false;
+  window_runs_ = 0;
+  reclaim();
+  return true;
+}
+
+bool Reactor::run_ready() {
+  std::uint64_t count = 0;
+  bool is_leading = true;
+  while (is_leading && next_event_ < end_event_) {
+    const Event event = events_[next_event_++];
+    if (next_event_ + 1 < end_event_) slots_.prefetch_slot(events_[next_event_ + 1].token);
+    if (next_event_ < end_event_) slots_.prefetch_registration(events_[next_event_].token);
+    if (event.token == kWakeToken) continue;
+    ++count;
+    Registration* registration = take_ready(event);
+    if (registration == nullptr) continue;
+    if (dispatch_ == Dispatch::workers && !registration->is_pinned()) {
+      if (registration->word().wake()) batch_.push(Ref<Runnable>::share(registration));
+    } else if (registration->slowness().is_slow()) {
+      core_.wake(*registration);
+    } else {
+      is_leading = run_now(*registration);
+    }
+  }
+  core_.counters().add(Counter::events, count);
+  if (is_leading && !batch_.empty()) core_.schedule(batch_);
+  return is_leading;
+}
+
+// What an event is for, if that is to run.
+Registration* Reactor::take_ready(const Event& event) {
+  Registration* registration = slots_.find(event.token);
+  if (registration == nullptr) {
+    core_.counters().add(Counter::stale_events);
+    return nullptr;
+  }
+  return registration->ready(event.readiness) ? registration : nullptr;
+}
+
+bool Reactor::run_now(Registration& registration) {
+  switch (registration.word().claim()) {
+    case DispatchWord::Claim::run:
+      return run_claimed(registration);  // its slot keeps it until a leader reclaims it
+    case DispatchWord::Claim::queue:
+      core_.schedule(Ref<Runnable>::share(&registration));
+      return true;
+    case DispatchWord::Claim::none:
+      return true;
+  }
+  return true;
+}
+
+bool Reactor::run_due() {
+  timers_.collect(this_thread.now);
+  if (timers_.collected() == 0) return true;
+  if (!run_submitted()) return false;
+  for (std::size_t left = kTimersAtOnce; const TimerQueue::Due due = timers_.pop();) {
+    if (!run_expired(due, std::min(left, timers_.collected() + 1))) return false;
+    if (--left > 0) continue;
+    if (!run_submitted()) return false;
+    left = kTimersAtOnce;
+  }
+  return true;
+}
+
+// Where the lead is never exposed, no ticket; else this thread leads no more until it resumes.
+inline Lead::Ticket Reactor::expose(Runnable& runnable) {
+  if (dispatch_ != Dispatch::adaptive) return kNoTicket;
+  exposed_ = &runnable;
+  this_thread.leads = nullptr;
+  return lead_.expose();
+}
+
+// False: it was relieved.
+inline bool Reactor::resume(Lead::Ticket ticket) {
+  if (ticket == kNoTicket) return true;
+  if (!lead_.take(ticket)) [[unlikely]]
+    return false;
+  this_thread.leads = this;
+  return true;
+}
+
+// One of `count` that were due. A timer of no connection runs at once, if it may and does not still
+// run.
+bool Reactor::run_expired(const TimerQueue::Due& due, std::size_t count) {
+  RuntimeTimer* const found = RuntimeTimer::from(*due.node);
+  if (found == nullptr || !may_run(*found, count) || !found->word().claim_led()) {
+    timers_.hand_on(due);
+    due.node->expired();
+    return true;
+  }
+  const Ref<RuntimeTimer> timer = Ref<RuntimeTimer>::adopt(found);  // the wheel's
+  const bool is_claimed = timers_.claim_popped(due);
+  if (!is_claimed) timers_.hand_on(due);
+  const Lead::Ticket ticket = expose(*timer);
+  Runnable* const before = std::exchange(this_thread.current, found);
+  timer->run(is_claimed);
+  this_thread.current = before;
+  if (resume(ticket)) [[likely]] {
+    timer->word().end_led();
+    return after_run();
+  }
+  core_.end(*timer);
+  was_relieved(*timer, ticket);
+  return false;
+}
+
+// Not if others come before them, or they are for the workers, or all are to be shared.
+bool Reactor::may_run(RuntimeTimer& timer, std::size_t count) const {
+  return local_.empty() && dispatch_ != Dispatch::workers && !core_.slowness_of(timer).is_slow() &&
+         !is_worth_sharing(count);
+}
+
+bool Reactor::run_claimed(Runnable& runnable) {
+  if (runnable.is_pinned()) {
+    core_.execute_claimed(runnable);
+    return true;
+  }
+  const Lead::Ticket ticket = expose(runnable);
+  core_.execute_claimed(runnable);
+  if (resume(ticket)) [[likely]]
+    return after_run();
+  was_relieved(runnable, ticket);
+  return false;
+}
+
+void Reactor::was_relieved(Runnable& runnable, Lead::Ticket ticket) {
+  await_kept(ticket);
+  core_.slowness_of(runnable).was_stuck();
+  this_thread.watched->over(name_of(ticket), core_.kernel().now());
+  runnable.drop_ref();  // take_over() added it
+}
+
+// A runner that comes back between the two steps of take_over(), the lead and the reference, must
+// not drop what is not there yet: it would be the last one, of its slot or of its caller.
+void Reactor::await_kept(Lead::Ticket ticket) {
+  for (;;) {
+    const std::uint32_t seen = keeps_.load(std::memory_order_acquire);
+    if (kept_.load(std::memory_order_acquire) >= ticket) return;
+    (void)core_.kernel().park(keeps_, seen, -1);
+  }
+}
+
+bool Reactor::after_run() {
+  ++window_runs_;
+  if (helpers_ == 0 || window_runs_ % kRunsBetweenEstimates != 0) return true;
+  estimate_cost(core_.kernel().now());
+  if (is_worth_sharing(end_event_ - next_event_ + local_.size() + closures_.size())) share_out();
+  return true;
+}
+
+// True: there is something to run.
+bool Reactor::take_submitted() {
+  inbox_.take(local_);
+  closures_.append(posted_.take());
+  return has_submitted();
+}
+
+bool Reactor::run_submitted() {
+  if (!take_submitted()) return true;
+  if (is_worth_sharing(local_.size() + closures_.size())) share_out();
+  // What these submit in their turn comes after them, and from some time on after the next poll.
+  const std::int64_t end = this_thread.now + kBetweenPolls;
+  for (int runs = 0, clock_at = kRunsBetweenClocks;;) {
+    for (std::size_t left = closures_.size(); left > 0 && !closures_.empty(); --left, ++runs) {
+      closure_run_->load(closures_.pop());
+      if (!run_claimed(*closure_run_)) return false;
+    }
+    for (std::size_t left = local_.size(); left > 0 && !local_.empty(); --left, ++runs) {
+      const Ref<Runnable> runnable = local_.pop();
+      runnable->begin();
+      if (!run_claimed(*runnable)) return false;
+    }
+    if (!take_submitted() || runs >= kRunsBetweenPolls) return true;
+    if (runs < clock_at) continue;
+    if (core_.kernel().now() >= end) return true;
+    clock_at = runs + kRunsBetweenClocks;
+  }
+}
+
+bool Reactor::run_shared() {
+  while (has_shared_) {
+    const Ref<Runnable> runnable = core_.workers().take_back();
+    if (!runnable) {
+      has_shared_ = false;
+      break;
+    }
+    runnable->begin();
+    if (!run_claimed(*runnable)) return false;
+  }
+  return true;
+}
+
+bool Reactor::is_worth_sharing(std::size_t runs) const {
+  return cost_ >= kShortestShared && static_cast<std::int64_t>(runs) > kWorthSharing / cost_;
+}
+
+void Reactor::estimate_cost(std::int64_t now) {
+  // The lower of two, as a thread loses its processor now and then, which says nothing of its runs.
+  const std::int64_t cost = (now - window_began_) / window_runs_;
+  cost_ = std::min(cost, std::exchange(last_cost_, cost));
+  window_began_ = this_thread.now = now;
+  window_runs_ = 0;
+}
+
+// Leaves this thread its share of what is left of the turn, and gives the rest to the workers.
+void Reactor::share_out() {
+  if (helpers_ == 0) return;
+  const auto part = [&](std::size_t count) {
+    const std::int64_t work = cost_ * static_cast<std::int64_t>(count);
+    const std::int64_t sharers = std::clamp<std::int64_t>(work / kWorthSharing, 0, helpers_);
+    const std::size_t own = count / static_cast<std::size_t>(sharers + 1);
+    return count - std::min(count, std::max<std::size_t>(own, 1));
+  };
+  for (std::size_t left = part(end_event_ - next_event_); left > 0; --left) {
+    const Event event = events_[--end_event_];
+    if (event.token == kWakeToken) continue;
+    core_.counters().add(Counter::events);
+    Registration* registration = take_ready(event);
+    if (registration == nullptr) continue;
+    if (registration->is_pinned() || registration->slowness().is_slow()) {
+      core_.wake(*registration);
+    } else if (registration->word().wake()) {
+      batch_.push(Ref<Runnable>::share(registration));
+    }
+  }
+  for (std::size_t left = part(local_.size()); left > 0; --left) {
+    Ref<Runnable> runnable = local_.pop();
+    (runnable->is_pinned() ? local_ : batch_).push(std::move(runnable));
+  }
+  for (std::size_t left = part(closures_.size()); left > 0; --left) {
+    batch_.push(
+        Ref<Runnable>::adopt(new QueuedClosure(*this, std::move(closures_.pop()->closure))));
+  }
+  if (batch_.empty()) return;
+  core_.counters().add(Counter::shared, batch_.size());
+  has_offered_ = true;
+  if (core_.workers().share(batch_)) {
+    has_shared_ = true;
+  } else {
+    local_.append(batch_);
+  }
+}
+
+// May tell some of them twice: a request stands until it was seen to, so that a relief, should this
+// get stuck in what the listeners are closed among, sees to all of it.
+bool Reactor::shut_down_live() {
+  if (!is_shutdown_asked()) return true;
+  const bool drain = drain_requested_.load(std::memory_order_acquire);
+  const bool abort = abort_requested_.load(std::memory_order_acquire);
+  const ShutdownStep step = abort ? ShutdownStep::abort : ShutdownStep::drain;
+  // Listeners first, and closed before any connection hears of it: a client whose connection has
+  // ended cannot connect anew.
+  for (const Ref<Registration>& registration : slots_.live()) {
+    if (registration->is_pinned()) registration->shut_down(step);
+  }
+  if (!run_submitted()) return false;
+  if (drain) drain_requested_.exchange(false, std::memory_order_acq_rel);
+  if (abort) abort_requested_.exchange(false, std::memory_order_acq_rel);
+  for (const Ref<Registration>& registration : slots_.live()) {
+    if (!registration->is_pinned()) registration->shut_down(step);
+  }
+  return true;
+}
+
+void Reactor::reclaim() {
+  retired_.take([this](Registration& registration) { slots_.reclaim(registration); });
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,76 @@
+#include "epore/runtime/internal/reactor/slot_table.h"
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+
+namespace epore::internal {
+
+SlotTable::~SlotTable() {
+  for (std::atomic<Chunk*>& pointer : chunks_) {
+    Chunk* chunk = pointer.load(std::memory_order_acquire);
+    if (chunk == nullptr) continue;
+    for (Slot& slot : *chunk) {
+      if (slot.registration != nullptr) slot.registration->drop_ref();
+    }
+    delete chunk;
+  }
+}
+
+bool SlotTable::acquire(Registration& registration) {
+  absl::MutexLock lock(&mutex_);
+  std::uint32_t index;
+  if (!free_.empty()) {
+    index = free_.back();
+    free_.pop_back();
+  } else {
+    if (used_ == kMaxSlots) return false;
+    index = used_++;
+    std::atomic<Chunk*>& chunk = chunks_[index / kChunk];
+    if (chunk.load(std::memory_order_relaxed) == nullptr) {
+      chunk.store(new Chunk(), std::memory_order_release);
+    }
+  }
+  Slot& taken = slot(index);
+  const std::uint32_t generation = taken.generation.load(std::memory_order_relaxed) + 1;
+  registration.add_ref();
+  registration.token_ = Token{std::uint64_t{index} << 32 | generation};
+  taken.registration = &registration;
+  taken.generation.store(generation, std::memory_order_release);
+  return true;
+}
+
+void SlotTable::retire(const Registration& registration) {
+  Slot& retired = slot(index_of(registration.token()));
+  retired.generation.fetch_add(1, std::memory_order_release);
+}
+
+void SlotTable::reclaim(Registration& registration) {
+  const std::uint32_t index = index_of(registration.token());
+  slot(index).registration = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    free_.push_back(index);
+  }
+  registration.drop_ref();  // may destroy it, and so must not be under the lock
+}
+
+std::vector<Ref<Registration>> SlotTable::live() {
+  std::uint32_t used;
+  {
+    absl::MutexLock lock(&mutex_);
+    used = used_;
+  }
+  std::vector<Ref<Registration>> found;
+  for (std::uint32_t index = 0; index < used; ++index) {
+    Slot& candidate = slot(index);
+    if (candidate.generation.load(std::memory_order_acquire) % 2 == 1) {
+      found.push_back(Ref<Registration>::share(candidate.registration));
+    }
+  }
+  return found;
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,47 @@
+#include "epore/runtime/internal/reactor/timer_entry.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+
+namespace epore::internal {
+
+void TimerEntry::arm(std::int64_t after) {
+  set(saturating_add(home().core().kernel().now(), std::max<std::int64_t>(after, 0)), 0);
+}
+
+void TimerEntry::arm_every(std::int64_t interval) {
+  interval = std::max<std::int64_t>(interval, 1);
+  set(saturating_add(home().core().kernel().now(), interval), interval);
+}
+
+void TimerEntry::set(std::int64_t deadline, std::int64_t interval) {
+  const TimerQueue::Armed armed = home().arm(*this, deadline, interval);
+  if (armed.before == TimerQueue::State::armed && !armed.is_armed) drop_ref();  // the wheel's
+}
+
+bool TimerEntry::cancel() {
+  const TimerQueue::State before = home().timers().cancel(*this);
+  if (before == TimerQueue::State::armed) drop_ref();
+  return before != TimerQueue::State::idle;
+}
+
+void TimerEntry::retire() {
+  if (home().timers().retire(*this) == TimerQueue::State::armed) drop_ref();  // the wheel's
+}
+
+bool TimerEntry::is_armed() { return TimerQueue::state(*this) != TimerQueue::State::idle; }
+
+bool TimerEntry::claim() { return TimerQueue::claim_once(*this) || claim_period(); }
+
+bool TimerEntry::claim_period() {
+  if (!is_armed()) return false;  // cancelled
+  const TimerQueue::Claimed claimed = home().timers().claim(*this, home().core().kernel().now());
+  if (claimed.is_earliest) home().notify();
+  return claimed.was_due;
+}
+
+}  // namespace epore::internal

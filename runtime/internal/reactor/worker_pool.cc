@@ -1,0 +1,264 @@
+#include "epore/runtime/internal/reactor/worker_pool.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+
+namespace epore::internal {
+
+WorkerPool::WorkerPool(Core& core) : core_(core) {}
+
+WorkerPool::~WorkerPool() = default;
+
+absl::Status WorkerPool::start(int count, int spares) {
+  count_ = count;
+  spares_ = spares;
+  for (int i = 0; i < count; ++i) {
+    if (absl::Status started = start_one(); !started.ok()) return started;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WorkerPool::start_one() {
+  Worker* worker = nullptr;
+  std::string name;
+  {
+    absl::MutexLock lock(&mutex_);
+    name = absl::StrCat("epore-worker", workers_.size());
+    workers_.push_back(std::make_unique<Worker>(name));
+    worker = workers_.back().get();
+    ++alive_;
+    ++busy_;
+    sleeping_.reserve(workers_.size());
+  }
+  std::uint64_t thread = 0;
+  const SysResult started = core_.kernel().start_thread(
+      name.c_str(), [this, worker] { work(*worker); }, &thread);
+  absl::MutexLock lock(&mutex_);
+  if (started.ok()) {
+    worker->thread = thread;
+    return absl::OkStatus();
+  }
+  workers_.pop_back();  // nobody else adds any
+  --alive_;
+  --busy_;
+  return errno_status(started.error(), absl::StrCat("starting thread ", name));
+}
+
+bool WorkerPool::push(RunQueue& batch) { return add(batch, /*is_shared=*/false); }
+
+bool WorkerPool::share(RunQueue& batch) { return add(batch, /*is_shared=*/true); }
+
+bool WorkerPool::add(RunQueue& batch, bool is_shared) {
+  Worker* woken = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (alive_ == 0) return false;
+    (is_shared ? shared_ : handed_over_).append(batch);
+    woken = sleeper_for_work();
+  }
+  wake(woken);
+  core_.watchdog().poke();
+  return true;
+}
+
+Ref<Runnable> WorkerPool::take_back() {
+  absl::MutexLock lock(&mutex_);
+  return shared_.empty() ? Ref<Runnable>() : shared_.pop();
+}
+
+void WorkerPool::relieve(Reactor& reactor, Lead::Ticket ticket) {
+  Worker* woken = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto asked = std::find_if(reliefs_.begin(), reliefs_.end(),
+                                    [&](const Relief& r) { return r.reactor == &reactor; });
+    if (asked != reliefs_.end()) {
+      asked->ticket = ticket;
+      return;  // watch() sees to it that somebody comes
+    }
+    reliefs_.push_back(Relief{&reactor, ticket});
+    if (!sleeping_.empty()) {
+      woken = sleeping_.back();
+      sleeping_.pop_back();
+    }
+  }
+  wake(woken);
+}
+
+void WorkerPool::work(Worker& worker) {
+  const auto buffers = std::make_unique_for_overwrite<IoBuffers>();
+  this_thread.core = &core_;
+  this_thread.buffers = buffers.get();
+  this_thread.watched = &worker.watched;
+  worker.watched.set_id(core_.kernel().thread_id());
+  Ref<Runnable> runnable;
+  for (;;) {
+    Ref<Runnable> done;
+    Relief relief;
+    Worker* next = nullptr;
+    Step step;
+    std::uint64_t blocked = 0;
+    {
+      absl::MutexLock lock(&mutex_);
+      std::swap(done, runnable);
+      if (done && !worker.is_busy) blocked = worker.run;
+      step = next_step(worker, runnable, relief, next);
+    }
+    const bool has_run = static_cast<bool>(done);
+    done = Ref<Runnable>();  // without the lock, and before a sleep that may last
+    wake(next);
+    if (blocked != 0) worker.watched.over(blocked, this_thread.now);
+    switch (step) {
+      case Step::run: {
+        const std::int64_t began = has_run ? this_thread.now : core_.kernel().now();
+        this_thread.now = began;
+        core_.execute(*runnable);
+        this_thread.now = core_.kernel().now();
+        core_.slowness_of(*runnable).ran(this_thread.now - began);
+        break;
+      }
+      case Step::lead:
+        relief.reactor->relieve(relief.ticket);
+        break;
+      case Step::sleep:
+        while (worker.parked.load(std::memory_order_acquire) == 1) {
+          (void)core_.kernel().park(worker.parked, 1, -1);
+        }
+        break;
+      case Step::end:
+        this_thread = ThreadContext();
+        return;
+    }
+  }
+}
+
+WorkerPool::Step WorkerPool::next_step(Worker& worker, Ref<Runnable>& runnable, Relief& relief,
+                                       Worker*& next) {
+  worker.running = nullptr;
+  set_busy(worker, true);
+  if (!reliefs_.empty() && !is_stopping_) {
+    relief = reliefs_.back();
+    reliefs_.pop_back();
+    set_busy(worker, false);
+    next = sleeper_for_work();
+    return Step::lead;
+  }
+  if (!handed_over_.empty() || !shared_.empty()) {
+    const bool is_shared = handed_over_.empty() || (!shared_.empty() && !was_shared_);
+    was_shared_ = is_shared;
+    runnable = (is_shared ? shared_ : handed_over_).pop();
+    worker.running = runnable.get();
+    ++worker.run;
+    next = sleeper_for_work();
+    return Step::run;
+  }
+  set_busy(worker, false);
+  if (is_stopping_) {
+    --alive_;
+    return Step::end;
+  }
+  worker.parked.store(1, std::memory_order_relaxed);
+  sleeping_.push_back(&worker);
+  return Step::sleep;
+}
+
+bool WorkerPool::watch(std::int64_t now) {
+  Worker* woken = nullptr;
+  bool wants_spare = false;
+  bool is_busy = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const std::unique_ptr<Worker>& worker : workers_) {
+      if (worker->running == nullptr || worker->run != worker->seen_run) {
+        worker->seen_run = worker->run;
+        worker->seen_since = now;
+      } else if (worker->is_busy && now - worker->seen_since >= WatchedThread::kBlocked) {
+        set_busy(*worker, false);
+        worker->watched.stuck(worker->run, worker->running->describe(), worker->seen_since);
+      }
+    }
+    if (!reliefs_.empty() && !sleeping_.empty()) {
+      woken = sleeping_.back();
+      sleeping_.pop_back();
+    } else {
+      woken = sleeper_for_work();
+    }
+    is_busy = static_cast<int>(sleeping_.size()) < alive_;
+    wants_spare = (wants_worker() || !reliefs_.empty()) && sleeping_.empty() && woken == nullptr &&
+                  alive_ > 0 && static_cast<int>(workers_.size()) < count_ + spares_;
+  }
+  wake(woken);
+  for (std::size_t i = 0;; ++i) {  // outside the lock, as it logs
+    Worker* worker = nullptr;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (i == workers_.size()) break;
+      worker = workers_[i].get();
+    }
+    is_busy |= worker->watched.report(now);
+  }
+  if (wants_spare) {
+    if (absl::Status started = start_one(); !started.ok()) {
+      LOG_EVERY_N_SEC(ERROR, 1) << "epore: no spare worker for those that are blocked: "
+                                << started.message();
+    }
+  }
+  return is_busy;
+}
+
+bool WorkerPool::is_idle() {
+  absl::MutexLock lock(&mutex_);
+  return reliefs_.empty() && static_cast<int>(sleeping_.size()) == alive_;
+}
+
+// A sleeping worker that is to be woken, if there is work that it may do.
+WorkerPool::Worker* WorkerPool::sleeper_for_work() {
+  if (sleeping_.empty() || !wants_worker()) return nullptr;
+  Worker* worker = sleeping_.back();
+  sleeping_.pop_back();
+  set_busy(*worker, true);
+  return worker;
+}
+
+// The leader that shared is one of those that run what it shared.
+bool WorkerPool::wants_worker() const {
+  return (!handed_over_.empty() && busy_ < count_) || (!shared_.empty() && busy_ < count_ - 1);
+}
+
+void WorkerPool::set_busy(Worker& worker, bool is_busy) {
+  if (worker.is_busy == is_busy) return;
+  worker.is_busy = is_busy;
+  busy_ += is_busy ? 1 : -1;
+}
+
+void WorkerPool::wake(Worker* worker) {
+  if (worker == nullptr) return;
+  worker->parked.store(0, std::memory_order_release);
+  (void)core_.kernel().unpark(worker->parked, 1);
+}
+
+void WorkerPool::stop() {
+  std::vector<Worker*> sleeping;
+  std::vector<std::uint64_t> threads;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_stopping_ = true;
+    sleeping.swap(sleeping_);
+    for (const std::unique_ptr<Worker>& worker : workers_) threads.push_back(worker->thread);
+  }
+  for (Worker* worker : sleeping) wake(worker);
+  for (std::uint64_t thread : threads) (void)core_.kernel().join_thread(thread);
+}
+
+}  // namespace epore::internal

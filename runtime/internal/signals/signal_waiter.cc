@@ -1,0 +1,104 @@
+#include "epore/runtime/internal/signals/signal_waiter.h"
+
+#include <signal.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "epore/poll/kernel/signal_trap.h"
+#include "epore/runtime/internal/reactor/core.h"
+
+namespace epore::internal {
+
+SignalWaiter::SignalWaiter() = default;
+SignalWaiter::~SignalWaiter() = default;
+
+absl::Status SignalWaiter::add(int signal, absl::AnyInvocable<void()> callback) {
+  const bool is_valid = signal >= 1 && signal <= 64 && signal != SIGINT && signal != SIGTERM &&
+                        signal != SIGKILL && signal != SIGSTOP;
+  if (!is_valid) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("on_signal(", signal, "): not a signal that a callback can be set for"));
+  }
+  absl::MutexLock lock(&mutex_);
+  if (is_claimed_ || is_catching_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("on_signal(", signal, "): signals are being caught already"));
+  }
+  std::swap(callbacks_[signal], callback);  // the one before is destroyed without the lock
+  return absl::OkStatus();
+}
+
+absl::Status SignalWaiter::catch_signals(Core& core) {
+  if (!core.status().ok()) return core.status();
+  if (absl::Status bad = claim("catch_signals"); !bad.ok()) return bad;
+  absl::Status set = set_trap(core);
+  unclaim();
+  return set;
+}
+
+absl::Status SignalWaiter::run(Core& core) {
+  if (!core.status().ok()) return core.status();
+  if (core.is_own_thread()) {
+    return absl::FailedPreconditionError("run_until_signal: called from a callback");
+  }
+  if (absl::Status bad = claim("run_until_signal"); !bad.ok()) return bad;
+  const absl::Cleanup done = [this] { unclaim(); };
+  if (absl::Status bad = set_trap(core); !bad.ok()) return bad;
+  const auto has_begun = [&] {
+    return core.is_shutdown_requested() || core.phase() != Core::Phase::running;
+  };
+  // If it has begun without a signal, the first one that comes cuts it short.
+  core.gate().wait([&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
+  absl::Status ended = core.shutdown(
+      absl::ToInt64Nanoseconds(core.options().drain_timeout), [&] { return handle(core); },
+      Gate::By::bell);
+  trap_.reset();
+  return ended;
+}
+
+void SignalWaiter::release() { trap_.reset(); }
+
+absl::Status SignalWaiter::claim(const char* call) {
+  absl::MutexLock lock(&mutex_);
+  if (is_claimed_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(call, ": another thread is in run_until_signal() or catch_signals()"));
+  }
+  is_claimed_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status SignalWaiter::set_trap(Core& core) {
+  if (trap_ != nullptr) return absl::OkStatus();
+  if (absl::Status hung = core.gate().hang_bell(); !hung.ok()) return hung;
+  std::vector<int> signals = {SIGINT, SIGTERM};
+  for (const auto& [signal, callback] : callbacks_) signals.push_back(signal);
+  absl::StatusOr<std::unique_ptr<SignalTrap>> trap =
+      SignalTrap::set(core.kernel(), signals, core.gate().bell());
+  if (trap.ok()) trap_ = *std::move(trap);
+  return trap.status();
+}
+
+void SignalWaiter::unclaim() {
+  absl::MutexLock lock(&mutex_);
+  is_claimed_ = false;
+  is_catching_ = trap_ != nullptr;
+}
+
+bool SignalWaiter::handle(Core& core) {
+  const std::uint64_t caught = trap_->take();
+  for (auto& [signal, callback] : callbacks_) {
+    if ((caught >> (signal - 1) & 1) != 0) core.call(callback);
+  }
+  const auto bit = [](int signal) { return std::uint64_t{1} << (signal - 1); };
+  return (caught & (bit(SIGINT) | bit(SIGTERM))) != 0;
+}
+
+}  // namespace epore::internal

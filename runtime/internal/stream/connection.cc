@@ -1,0 +1,92 @@
+#include "epore/runtime/connection.h"
+
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "epore/runtime/internal/stream/stream.h"
+
+namespace epore {
+
+Connection::Connection() = default;
+Connection::Connection(const Connection&) = default;
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(const Connection&) = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+Connection::~Connection() = default;
+
+Connection::Connection(internal::Ref<internal::Stream> stream) : stream_(std::move(stream)) {}
+
+void Connection::on_data(DataCallback callback) {
+  if (stream_) stream_->on_data(std::move(callback));
+}
+
+void Connection::on_read_closed(Callback callback) {
+  if (stream_) stream_->on_read_closed(std::move(callback));
+}
+
+void Connection::on_writable(Callback callback) {
+  if (stream_) stream_->on_writable(std::move(callback));
+}
+
+void Connection::on_closed(ClosedCallback callback) {
+  if (stream_) stream_->on_closed(std::move(callback));
+}
+
+void Connection::on_drain(Callback callback) {
+  if (stream_) stream_->on_drain(std::move(callback));
+}
+
+SendResult Connection::send(std::span<const std::byte> bytes) {
+  return stream_ ? stream_->send(bytes) : SendResult(SendResult::closed);
+}
+
+SendResult Connection::send(std::string_view text) { return send(std::as_bytes(std::span(text))); }
+
+void Connection::pause_reading() {
+  if (stream_) stream_->pause_reading();
+}
+
+void Connection::resume_reading() {
+  if (stream_) stream_->resume_reading();
+}
+
+void Connection::shut_down_write() {
+  if (stream_) stream_->shut_down_write();
+}
+
+void Connection::close() {
+  if (stream_) stream_->close();
+}
+
+void Connection::abort() {
+  if (stream_) stream_->abort();
+}
+
+absl::Status Connection::post(Callback closure) {
+  if (!stream_) {
+    return absl::FailedPreconditionError("Connection::post: this handle names no connection");
+  }
+  return stream_->post(std::move(closure));
+}
+
+Timer Connection::timer(Callback callback) {
+  return stream_ ? Timer(stream_->timer(std::move(callback))) : Timer();
+}
+
+bool Connection::is_open() const { return stream_ && stream_->is_open(); }
+
+std::size_t Connection::queued_bytes() const { return stream_ ? stream_->queued_bytes() : 0; }
+
+std::uint64_t Connection::id() const { return stream_ ? stream_->id() : 0; }
+
+SocketAddress Connection::local_address() const {
+  return stream_ ? stream_->local_address() : SocketAddress();
+}
+
+SocketAddress Connection::peer_address() const {
+  return stream_ ? stream_->peer_address() : SocketAddress();
+}
+
+}  // namespace epore

@@ -1,0 +1,78 @@
+#include "epore/runtime/internal/stream/connection_timer.h"
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "epore/runtime/connection.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/stream/stream.h"
+
+namespace epore::internal {
+
+ConnectionTimer::ConnectionTimer(Reactor& home, Ref<Stream> stream, Callback callback)
+    : TimerEntry(home, Kind::lasting), stream_(std::move(stream)), callback_(std::move(callback)) {
+  // After the end without the lock, which its runner may still need. And never the other way:
+  // TimerList::close() may find it as soon as it is in.
+  if (stream_->has_ended() || !stream_->timers().add(*this, home.timer_lists())) retire();
+}
+
+ConnectionTimer::~ConnectionTimer() { stream_->timers().remove(*this, home().timer_lists()); }
+
+void ConnectionTimer::expired() {
+  Ref<ConnectionTimer> self = Ref<ConnectionTimer>::adopt(this);  // the wheel's
+  if (home().core().phase() < Core::Phase::refusing) {
+    stream_->timer_due(std::move(self));
+  } else {
+    cancel();
+  }
+}
+
+void ConnectionTimer::fire() {
+  if (!claim()) return;
+  home().core().counters().add(Counter::timers_fired);
+  stream_->call(callback_);
+}
+
+bool TimerList::add(ConnectionTimer& timer, absl::Mutex& mutex) {
+  absl::MutexLock lock(&mutex);
+  if (first_ == closed()) return false;
+  timer.next_in_list_ = first_;
+  if (first_ != nullptr) first_->previous_in_list_ = &timer;
+  first_ = &timer;
+  timer.is_in_list_.store(true, std::memory_order_relaxed);
+  return true;
+}
+
+void TimerList::remove(ConnectionTimer& timer, absl::Mutex& mutex) {
+  if (!timer.is_in_list_.load(std::memory_order_acquire)) return;
+  absl::MutexLock lock(&mutex);
+  if (!timer.is_in_list_.load(std::memory_order_relaxed)) return;
+  (timer.previous_in_list_ != nullptr ? timer.previous_in_list_->next_in_list_ : first_) =
+      timer.next_in_list_;
+  if (timer.next_in_list_ != nullptr) {
+    timer.next_in_list_->previous_in_list_ = timer.previous_in_list_;
+  }
+  timer.is_in_list_.store(false, std::memory_order_relaxed);
+}
+
+std::vector<Ref<ConnectionTimer>> TimerList::close(absl::Mutex& mutex) {
+  std::vector<Ref<ConnectionTimer>> timers;
+  {
+    absl::MutexLock lock(&mutex);
+    ConnectionTimer* timer = std::exchange(first_, closed());
+    while (timer != nullptr) {
+      ConnectionTimer* const next = timer->next_in_list_;
+      // One whose last handle is being dropped waits for this lock in its destructor,
+      if (timer->try_add_ref()) timers.push_back(Ref<ConnectionTimer>::adopt(timer));
+      // or needs it no more.
+      timer->is_in_list_.store(false, std::memory_order_release);
+      timer = next;
+    }
+  }
+  for (const Ref<ConnectionTimer>& timer : timers) timer->retire();
+  return timers;
+}
+
+}  // namespace epore::internal

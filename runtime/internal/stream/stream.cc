@@ -1,0 +1,154 @@
+#include "epore/runtime/internal/stream/stream.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/stream_mail.h"
+
+namespace epore::internal {
+namespace {
+
+std::int64_t nanoseconds(absl::Duration duration) { return absl::ToInt64Nanoseconds(duration); }
+
+std::atomic<std::uint64_t> last_id{0};
+
+}  // namespace
+
+StreamLimits::StreamLimits(const ConnectionOptions& options)
+    : idle_timeout(nanoseconds(options.idle_timeout)),
+      write_stall_timeout(nanoseconds(options.write_stall_timeout)),
+      linger_timeout(nanoseconds(options.linger_timeout)),
+      write_high_mark(options.write_high_mark),
+      write_low_mark(options.write_low_mark),
+      write_cap(options.write_cap) {}
+
+Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
+               std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
+               const SocketAddress& peer)
+    : Registration(home, Kind::lasting),
+      id_(last_id.fetch_add(1, std::memory_order_relaxed) + 1),
+      local_(local),
+      peer_(peer),
+      limits_(std::move(limits)),
+      core_(std::move(core)),
+      fd_(std::move(fd)) {}
+
+// What is left, if it never began, may still use any member.
+Stream::~Stream() { discard_mail(); }
+
+bool Stream::start(Connection::Callback first, bool is_registered) {
+  is_in_queue_already_ = is_registered;
+  last_activity_ = this_thread.now;
+  if (!core_->begin_activity()) return false;
+  // Before anybody can find it, so that it is the first whatever comes, a shutdown included.
+  self_ = Connection(Ref<Stream>::share(this));
+  auto call_first = [first = std::move(first)](Stream& stream) mutable { stream.call(first); };
+  mailbox_.push(std::make_unique<ActionMail<decltype(call_first)>>(*this, std::move(call_first)));
+  if (!home().slots().acquire(*this)) {
+    self_ = Connection();
+    core_->end_activity();
+    return false;
+  }
+  core_->counters().add(Counter::connections_opened);
+  core_->wake(*this);
+  // The shutdown sets its phase before it looks at the slots, and this has its slot already.
+  const Core::Phase phase = core_->phase();
+  if (phase != Core::Phase::running) {
+    shut_down(phase == Core::Phase::draining ? ShutdownStep::drain : ShutdownStep::abort);
+  }
+  return true;
+}
+
+void Stream::on_data(Connection::DataCallback callback) {
+  set_callback(&Stream::on_data_, std::move(callback));
+}
+
+void Stream::on_read_closed(Connection::Callback callback) {
+  set_callback(&Stream::on_read_closed_, std::move(callback));
+}
+
+void Stream::on_writable(Connection::Callback callback) {
+  set_callback(&Stream::on_writable_, std::move(callback));
+}
+
+void Stream::on_closed(Connection::ClosedCallback callback) {
+  set_callback(&Stream::on_closed_, std::move(callback));
+}
+
+void Stream::on_drain(Connection::Callback callback) {
+  set_callback(&Stream::on_drain_, std::move(callback));
+}
+
+void Stream::pause_reading() {
+  in_order([](Stream& stream) {
+    if (std::exchange(stream.is_paused_, true)) return;
+    stream.core_->counters().add(Counter::read_pauses);
+  });
+}
+
+void Stream::resume_reading() {
+  in_order([](Stream& stream) {
+    if (!std::exchange(stream.is_paused_, false)) return;
+    (void)stream.word().wake();  // this run may be past its reading
+  });
+}
+
+void Stream::shut_down_write() {
+  can_send_.store(false, std::memory_order_release);
+  in_order([](Stream& stream) { stream.write_shut_asked_ = true; });
+}
+
+void Stream::close() {
+  can_send_.store(false, std::memory_order_release);
+  is_open_.store(false, std::memory_order_release);
+  in_order([](Stream& stream) { stream.begin_close(absl::OkStatus()); });
+}
+
+void Stream::abort() {
+  can_send_.store(false, std::memory_order_release);
+  is_open_.store(false, std::memory_order_release);
+  in_order([](Stream& stream) { stream.reset(absl::CancelledError("aborted")); });
+}
+
+absl::Status Stream::post(Connection::Callback closure) {
+  if (has_ended_.load(std::memory_order_acquire)) {
+    return absl::FailedPreconditionError("Connection::post: the connection has ended");
+  }
+  core_->counters().add(Counter::posts);
+  auto call = [closure = std::move(closure)](Stream& stream) mutable { stream.call(closure); };
+  static_assert(sizeof(ActionMail<decltype(call)>) <= NodeCache::kNodeSize, "it would allocate");
+  mail(std::move(call));
+  return absl::OkStatus();
+}
+
+Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
+  return Ref<TimerEntry>::adopt(
+      new ConnectionTimer(home(), Ref<Stream>::share(this), std::move(callback)));
+}
+
+std::string Stream::describe() const {
+  return absl::StrCat("connection ", id_, " (peer ", peer_.get().to_string(), ")");
+}
+
+void Stream::timer_due(Ref<ConnectionTimer> timer) {
+  mail([timer = std::move(timer)](Stream&) { timer->fire(); });
+}
+
+void Stream::shut_down(ShutdownStep step) {
+  if (step == ShutdownStep::drain) {
+    mail([](Stream& stream) { stream.drain(); });
+  } else {
+    // Not by mail: it would wait behind what threads go on leaving, faster than it is delivered.
+    abort_due_.store(true, std::memory_order_release);
+    core_->wake(*this);
+  }
+}
+
+}  // namespace epore::internal

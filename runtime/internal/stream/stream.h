@@ -1,0 +1,237 @@
+#ifndef EPORE_RUNTIME_INTERNAL_STREAM_STREAM_H_
+#define EPORE_RUNTIME_INTERNAL_STREAM_STREAM_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "epore/poll/owned_fd.h"
+#include "epore/runtime/address.h"
+#include "epore/runtime/connection.h"
+#include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/net/compact_address.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/registration.h"
+#include "epore/runtime/internal/stream/connection_timer.h"
+#include "epore/runtime/internal/stream/mail.h"
+#include "epore/runtime/internal/stream/write_queue.h"
+#include "epore/runtime/options.h"
+
+namespace epore::internal {
+
+// ConnectionOptions as a stream uses them; one for all connections of a listener.
+struct StreamLimits {
+  explicit StreamLimits(const ConnectionOptions& options);
+
+  std::int64_t idle_timeout;
+  std::int64_t write_stall_timeout;
+  std::int64_t linger_timeout;
+  std::size_t write_high_mark;
+  std::size_t write_low_mark;
+  std::size_t write_cap;
+};
+
+// What a Connection names: a socket, its callbacks and its queue.
+//
+// All work is done by the runner, the thread that is in run(). Other threads leave mail and wake
+// it. A run delivers mail, reads and calls on_data, then writes what the callbacks sent, small
+// pieces in one call, and then settles: marks, timeouts, the next step of closing.
+//
+//   open --close()--> closing --queue written, FIN sent--> lingering --peer's FIN--> closed
+//     |                  |                                    |                        ^
+//     +---- abort(), error, exception, stall: ending, at the end of the run -----------+
+class Stream final : public Registration {
+ public:
+  // Takes a permit that ConnectionPermits::try_take() gave.
+  Stream(Ref<Core> core, Reactor& home, OwnedFd fd, std::shared_ptr<const StreamLimits> limits,
+         const SocketAddress& local, const SocketAddress& peer);
+  ~Stream() override;
+
+  // Begins: `first` is its first callback. `is_registered`: the descriptor is in the event queue
+  // already, under a token that its owner has retired. False: the runtime is shut down or no slot
+  // was left; nothing happens.
+  bool start(Connection::Callback first, bool is_registered);
+
+  // -- Any thread. Connection's methods; see there. --
+  void on_data(Connection::DataCallback callback);
+  void on_read_closed(Connection::Callback callback);
+  void on_writable(Connection::Callback callback);
+  void on_closed(Connection::ClosedCallback callback);
+  void on_drain(Connection::Callback callback);
+  SendResult send(std::span<const std::byte> bytes);
+  std::size_t queued_bytes() const;
+  void pause_reading();
+  void resume_reading();
+  void shut_down_write();
+  void close();
+  void abort();
+  absl::Status post(Connection::Callback closure);
+  Ref<TimerEntry> timer(Connection::Callback callback);
+  bool is_open() const { return is_open_.load(std::memory_order_acquire); }
+  bool has_ended() const { return has_ended_.load(std::memory_order_acquire); }
+  std::uint64_t id() const { return id_; }
+  SocketAddress local_address() const { return local_.get(); }
+  SocketAddress peer_address() const { return peer_.get(); }
+
+  // -- The poll thread. --
+  void timer_due(Ref<ConnectionTimer> timer);
+  void shut_down(ShutdownStep step) override;
+
+  // -- The runner. --
+  void run() override;
+  std::string describe() const override;
+  TimerList& timers() { return timers_; }
+
+  // Calls user code; an exception aborts the connection.
+  template <typename Function, typename... Arguments>
+  void call(Function& function, Arguments&&... arguments) {
+    // The callback before may have moved the handle away or assigned to it.
+    if (self_.stream_.get() != this) self_ = Connection(Ref<Stream>::share(this));
+    core_->counters().add(Counter::callbacks);
+    Call call{.callback = &function, .replacements = {}};
+    call_ = &call;
+    absl::Status thrown;
+    try {
+      function(self_, std::forward<Arguments>(arguments)...);
+    } catch (...) {
+      thrown = caught_exception();
+    }
+    call_ = nullptr;
+    if (!call.replacements.empty()) [[unlikely]]
+      deliver(std::move(call.replacements));
+    if (!thrown.ok()) [[unlikely]]
+      exception(std::move(thrown));
+  }
+
+ private:
+  enum class Phase : std::uint8_t { open, closing, lingering, ending, closed };
+
+  // A callback that is being called, and what replaces it when it returns.
+  struct Call {
+    const void* callback;
+    MailList replacements;
+  };
+
+  template <typename Action>
+  class ActionMail;
+  class BytesMail;
+
+  bool is_runner() const;
+  void leave(std::unique_ptr<Mail> mail);
+
+  // Calls action(Stream&) in order, by mail.
+  template <typename Action>
+  void mail(Action action);
+
+  // Calls action(Stream&), at once if this is the runner, otherwise in order.
+  template <typename Action>
+  void in_order(Action action);
+
+  template <typename Callback>
+  void set_callback(Callback Stream::*member, Callback callback);
+  template <typename Callback>
+  void set_callback(std::unique_ptr<Callback> Stream::*member, Callback callback);
+  template <typename Member, typename Target>
+  void replace(Member Stream::*member, Member with, Target target);
+
+  // stream_send.cc
+  SendResult send_from_elsewhere(std::span<const std::byte> bytes);
+  void put(std::span<const std::byte> bytes);
+  void write_out(std::span<const std::byte> more);
+  std::size_t write_some(std::span<const std::byte> first, std::span<const std::byte> second);
+  SysResult send_gathered(std::span<const std::byte> first, std::span<const std::byte> second);
+  void flush();
+  void enqueue(std::span<const std::byte> bytes);
+  void recount();
+  void uncount(std::size_t count);
+  bool has_output() const { return queued_bytes() != 0; }  // or has accepted some in mail
+  SendResult over_cap(std::size_t queued);
+  SendResult mark(std::size_t queued);
+  bool tell_low_mark();
+
+  // stream_run.cc
+  void shut_down_now();
+  void deliver_mail();
+  static void deliver(MailList list);
+  void discard_mail();
+  void register_fd();
+  void read();
+  void received(std::span<const std::byte> bytes);
+  void discarded(std::size_t bytes);
+  void tell_read_closed();
+  void take_hang_up();
+  bool wants_read() const;
+  void rearm();
+  void drain();
+
+  // stream_close.cc
+  bool is_ending() const { return phase_ >= Phase::ending; }
+  void begin_close(absl::Status why);
+  void fail(absl::Status why);  // at the end of this run
+  void fail_call(std::string_view call, int error);
+  void reset(absl::Status why);  // the same, and the peer gets a reset
+  void exception(absl::Status thrown);
+  void settle();
+  bool shut_write();
+  void finish();
+  void check_timeouts();
+  std::int64_t next_timeout() const;
+  void arm_timeouts();
+  void expired() override;  // TimerNode
+
+  // What other threads write lies apart from what a run needs for each closure: they take its cache
+  // line from the runner at every post.
+  Mailbox mailbox_;
+  std::atomic<std::size_t> queued_{0};  // in mail and in the queue
+  const std::uint64_t id_;              // what is const is read by any thread
+  const CompactAddress local_;
+  const CompactAddress peer_;
+  const std::shared_ptr<const StreamLimits> limits_;
+  TimerList timers_;  // guarded by home().timer_lists()
+  std::atomic<bool> is_open_{true};
+  std::atomic<bool> can_send_{true};
+  std::atomic<bool> above_high_mark_{false};
+  std::atomic<bool> timeout_expired_{false};  // stored before a wake()
+  std::atomic<bool> abort_due_{false};        // the runtime's, past all mail
+  std::atomic<bool> has_ended_{false};        // mail is not read any more
+
+  // The runner only. Small things first, next to those above; what few connections use is not in
+  // the object, as most of many connections are idle.
+  Phase phase_ = Phase::open;
+  bool is_registered_ : 1 = false;
+  bool is_in_queue_already_ : 1 = false;  // the event queue has the descriptor, see start()
+  bool is_paused_ = false;
+  bool is_drained_ = false;       // was told that the runtime drains
+  bool read_closed_ : 1 = false;  // recv() returned 0
+  bool write_shut_asked_ : 1 = false;
+  bool write_shut_ : 1 = false;
+  bool wants_reset_ : 1 = false;
+  bool is_write_blocked_ : 1 = false;  // until the next edge for writing
+  std::uint8_t armed_directions_ = 0;  // engines without edges: what was asked for last
+  const Ref<Core> core_;
+  Connection self_;  // what callbacks get; a reference to itself from start() to finish()
+  std::uint64_t lingered_bytes_ = 0;
+  std::int64_t last_activity_ = 0;
+  std::int64_t waiting_since_ = 0;  // for the peer: to take bytes; to end, while it lingers
+  std::int64_t armed_timeout_ = kNever;
+  OwnedFd fd_;
+  WriteQueue queue_;
+  std::size_t counted_ = 0;  // bytes in queued_ that are in queue_, or were at the last recount
+  absl::Status end_;         // why it ends
+  Call* call_ = nullptr;     // while a callback is being called
+  Connection::DataCallback on_data_;
+  std::unique_ptr<Connection::Callback> on_read_closed_;
+  std::unique_ptr<Connection::Callback> on_writable_;
+  std::unique_ptr<Connection::ClosedCallback> on_closed_;
+  std::unique_ptr<Connection::Callback> on_drain_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_STREAM_STREAM_H_

@@ -1,0 +1,168 @@
+// How a Stream ends: gracefully, by an error, by a timeout.
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/stream.h"
+
+namespace epore::internal {
+
+void Stream::begin_close(absl::Status why) {
+  if (phase_ != Phase::open) return;
+  phase_ = Phase::closing;
+  end_ = std::move(why);
+  can_send_.store(false, std::memory_order_release);
+  is_open_.store(false, std::memory_order_release);
+  if (is_paused_) (void)word().wake();  // reads again, and this run may be past its reading
+}
+
+void Stream::fail(absl::Status why) {
+  if (is_ending()) return;
+  phase_ = Phase::ending;
+  if (end_.ok()) end_ = std::move(why);
+  can_send_.store(false, std::memory_order_release);
+  is_open_.store(false, std::memory_order_release);
+}
+
+void Stream::fail_call(std::string_view call, int error) {
+  fail(errno_status(error, absl::StrCat(call, "(fd ", fd_.get(), ")")));
+}
+
+void Stream::reset(absl::Status why) {
+  if (is_ending()) return;
+  wants_reset_ = true;
+  fail(std::move(why));
+}
+
+void Stream::exception(absl::Status thrown) {
+  core_->counters().add(Counter::callback_exceptions);
+  reset(std::move(thrown));
+}
+
+void Stream::settle() {
+  if (phase_ == Phase::open && !write_shut_asked_ && !read_closed_) [[likely]] {
+    rearm();  // which may fail
+    if (!is_ending()) return arm_timeouts();
+  }
+  const bool wants_shut = phase_ == Phase::closing || write_shut_asked_;
+  if (!is_ending() && wants_shut && !write_shut_ && !has_output()) {
+    // Both ways are over: close(2) sends our end of file as well, and no peer is left to wait for.
+    if (read_closed_) {
+      fail(end_);
+    } else if (shut_write() && phase_ == Phase::closing) {
+      phase_ = Phase::lingering;
+      waiting_since_ = this_thread.now;
+    }
+  }
+  if (read_closed_ && write_shut_ && !is_ending()) fail(end_);
+  // close() after shut_down_write().
+  if (phase_ == Phase::closing && write_shut_) {
+    phase_ = Phase::lingering;
+    waiting_since_ = this_thread.now;
+  }
+  if (!is_ending()) rearm();
+  if (is_ending()) {
+    finish();
+  } else {
+    arm_timeouts();
+  }
+}
+
+bool Stream::shut_write() {
+  write_shut_ = true;
+  const SysResult shut = core_->kernel().shutdown(fd_.get(), SHUT_WR);
+  if (!shut.ok()) fail_call("shutdown", shut.error());
+  return shut.ok();
+}
+
+void Stream::finish() {
+  phase_ = Phase::closed;
+  has_ended_.store(true, std::memory_order_release);
+  home().timers().cancel(*this);
+  const std::vector<Ref<ConnectionTimer>> timers = timers_.close(home().timer_lists());
+  if (wants_reset_) {
+    const linger reset = {1, 0};
+    (void)core_->kernel().setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  }
+  // In this order: no event finds it, the queue lets go of the descriptor while it is surely ours,
+  // then the number is free.
+  retire();
+  if (is_registered_ || is_in_queue_already_) {
+    (void)home().registry()->deregister_fd(fd_.get());
+  }
+  fd_.reset();
+  core_->permits().give_back();
+  core_->counters().add(Counter::connections_closed);
+  this_thread.buffers->output.clear();
+  queue_.clear();
+  recount();
+  // What they captured may call this connection while it is destroyed.
+  const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
+  if (auto closed = take(on_closed_)) call(*closed, end_);
+  for (const Ref<ConnectionTimer>& timer : timers) timer->drop_callback();
+  (void)take(on_data_);
+  (void)take(on_read_closed_);
+  (void)take(on_writable_);
+  (void)take(on_drain_);
+  discard_mail();
+  self_ = Connection();
+  core_->end_activity();
+}
+
+void Stream::expired() {
+  timeout_expired_.store(true, std::memory_order_release);
+  core_->wake(*this);
+}
+
+std::int64_t Stream::next_timeout() const {
+  if (phase_ == Phase::lingering) return saturating_add(waiting_since_, limits_->linger_timeout);
+  std::int64_t next = kNever;
+  if (limits_->idle_timeout != kNever && phase_ == Phase::open) {
+    next = saturating_add(last_activity_, limits_->idle_timeout);
+  }
+  if (!queue_.empty()) {
+    next = std::min(next, saturating_add(waiting_since_, limits_->write_stall_timeout));
+  }
+  return next;
+}
+
+// An armed node is left as it is when its deadline moves away, which every byte does: it expires,
+// finds that it is too early, and is armed for the rest. One wake for a timeout, none for a byte.
+void Stream::arm_timeouts() {
+  const std::int64_t next = next_timeout();
+  if (next >= armed_timeout_) return;
+  armed_timeout_ = next;
+  home().arm(*this, next);
+}
+
+void Stream::check_timeouts() {
+  armed_timeout_ = kNever;
+  const std::int64_t now = this_thread.now;
+  if (now < next_timeout()) return;
+  if (phase_ == Phase::lingering) {
+    fail(absl::DeadlineExceededError(
+        absl::StrCat("close: no end of file from the peer within ",
+                     absl::FormatDuration(absl::Nanoseconds(limits_->linger_timeout)))));
+  } else if (!queue_.empty() &&
+             now >= saturating_add(waiting_since_, limits_->write_stall_timeout)) {
+    reset(absl::DeadlineExceededError(
+        absl::StrCat("send: the peer took none of ", queue_.size(), " queued bytes for ",
+                     absl::FormatDuration(absl::Nanoseconds(limits_->write_stall_timeout)))));
+  } else {
+    begin_close(absl::DeadlineExceededError(
+        absl::StrCat("idle for ", absl::FormatDuration(absl::Nanoseconds(limits_->idle_timeout)))));
+  }
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,83 @@
+#ifndef EPORE_RUNTIME_INTERNAL_STREAM_STREAM_MAIL_H_
+#define EPORE_RUNTIME_INTERNAL_STREAM_STREAM_MAIL_H_
+
+#include <memory>
+#include <utility>
+
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/stream.h"
+
+namespace epore::internal {
+
+// How a Stream's methods reach its runner. For the stream's own files.
+
+template <typename Action>
+class Stream::ActionMail final : public Mail {
+ public:
+  ActionMail(Stream& stream, Action action) : stream_(stream), action_(std::move(action)) {}
+  void deliver() override { action_(stream_); }
+
+ private:
+  Stream& stream_;
+  Action action_;
+};
+
+inline bool Stream::is_runner() const { return this_thread.current == this; }
+
+inline void Stream::leave(std::unique_ptr<Mail> mail) {
+  // A run that is ending discards what comes between this check and the push.
+  if (has_ended_.load(std::memory_order_acquire)) return;
+  if (is_runner()) {
+    if (mailbox_.push_own(std::move(mail))) (void)word().wake();
+    return;
+  }
+  mailbox_.push(std::move(mail));
+  core_->wake_pushed(*this);
+}
+
+template <typename Action>
+void Stream::mail(Action action) {
+  leave(std::make_unique<ActionMail<Action>>(*this, std::move(action)));
+}
+
+template <typename Action>
+void Stream::in_order(Action action) {
+  if (is_runner()) {
+    action(*this);
+  } else {
+    mail([action = std::move(action)](Stream& stream) mutable { action(stream); });
+  }
+}
+
+template <typename Callback>
+void Stream::set_callback(Callback Stream::*member, Callback callback) {
+  replace(member, std::move(callback), [](const Callback& held) { return &held; });
+}
+
+template <typename Callback>
+void Stream::set_callback(std::unique_ptr<Callback> Stream::*member, Callback callback) {
+  auto held = callback ? std::make_unique<Callback>(std::move(callback)) : nullptr;
+  replace(member, std::move(held), [](const auto& pointer) { return pointer.get(); });
+}
+
+// `target(member)` is where the callback lies, as call() knows it. One that replaces itself goes on
+// running, so it is replaced after it returns. Swapped, not assigned, because what the old one
+// captured may call this again when it is destroyed. After the end nothing would destroy the new
+// one.
+template <typename Member, typename Target>
+void Stream::replace(Member Stream::*member, Member with, Target target) {
+  auto swap = [member, with = std::move(with)](Stream& stream) mutable {
+    std::swap(stream.*member, with);
+  };
+  if (!is_runner()) {
+    mail(std::move(swap));
+  } else if (call_ != nullptr && call_->callback == target(this->*member)) {
+    call_->replacements.push(std::make_unique<ActionMail<decltype(swap)>>(*this, std::move(swap)));
+  } else if (!has_ended_.load(std::memory_order_relaxed)) {
+    swap(*this);
+  }
+}
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_STREAM_STREAM_MAIL_H_

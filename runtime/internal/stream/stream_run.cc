@@ -1,0 +1,183 @@
+// A Stream's run: mail, reading, what became of it, and the rearming of engines without edges.
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/internal/stream/stream_mail.h"
+
+namespace epore::internal {
+namespace {
+
+// In one run at the most; then others get their turn.
+constexpr int kReadBudget = 16;  // calls, each of at most the thread's buffer
+
+// Discarded while it lingers at the most.
+constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
+
+}  // namespace
+
+void Stream::run() {
+  if (phase_ == Phase::closed) {
+    core_->counters().add(Counter::stale_events);
+    discard_mail();
+    return;
+  }
+  if (!mailbox_.empty()) deliver_mail();
+  if (abort_due_.load(std::memory_order_acquire)) [[unlikely]]  // after its first callback
+    shut_down_now();
+  if (!is_registered_ && !is_ending()) register_fd();
+  if (timeout_expired_.load(std::memory_order_relaxed) &&
+      timeout_expired_.exchange(false, std::memory_order_acquire)) {
+    check_timeouts();
+  }
+  if (is_write_blocked_ && edges_.is_ready(Direction::write)) {
+    is_write_blocked_ = false;
+    stop_waiting_for_write();
+  }
+  read();
+  if (read_closed_) take_hang_up();
+  flush();
+  if (above_high_mark_.load(std::memory_order_acquire) && tell_low_mark()) {
+    flush();
+    if (!is_write_blocked_) (void)word().wake();  // it may be low again: in the next run
+  }
+  settle();
+}
+
+void Stream::shut_down_now() {
+  reset(absl::CancelledError("the runtime shut down before the connection ended"));
+}
+
+// All that is there, as a callback would overtake what its thread left before; but no more, for
+// those who go on leaving mail would keep everything else from its turn.
+void Stream::deliver_mail() { deliver(mailbox_.take()); }
+
+void Stream::deliver(MailList list) {
+  while (!list.empty()) list.pop()->deliver();
+}
+
+void Stream::discard_mail() {
+  while (!mailbox_.empty()) (void)mailbox_.take();
+}
+
+void Stream::register_fd() {
+  is_registered_ = true;
+  Interest interest = Interest::readable() | Interest::writable();
+  if (!home().has_edges()) {
+    interest = Interest::readable().one_shot();
+    armed_directions_ = 1;
+  }
+  const std::shared_ptr<Registry>& registry = home().registry();
+  absl::Status registered = is_in_queue_already_
+                                ? registry->reregister_fd(fd_.get(), token(), interest)
+                                : registry->register_fd(fd_.get(), token(), interest);
+  if (registered.ok()) return;
+  is_registered_ = is_in_queue_already_;
+  fail(std::move(registered));
+}
+
+bool Stream::wants_read() const {
+  if (read_closed_ || is_ending()) return false;
+  return phase_ != Phase::open || !is_paused_;
+}
+
+void Stream::read() {
+  const std::span<std::byte> buffer = this_thread.buffers->read;
+  for (int left = kReadBudget; wants_read() && edges_.is_ready(Direction::read); --left) {
+    if (left == 0) {
+      (void)word().wake();
+      return;
+    }
+    const std::uint32_t mark = edges_.mark(Direction::read);
+    const SysResult result = core_->kernel().recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    if (result.value() > 0) {
+      const std::size_t count = static_cast<std::size_t>(result.value());
+      // Less than there was room for: drained, unless an end of file is behind it, or urgent data,
+      // before which a read stops as well (tcp(7), "Sockets API").
+      const bool is_last =
+          count < buffer.size() && (hints_.load(std::memory_order_relaxed) & kMayHaveMore) == 0;
+      if (is_last) edges_.use_up(Direction::read, mark);
+      received(buffer.first(count));
+    } else if (result.ok()) {
+      read_closed_ = true;
+      if (phase_ == Phase::open) tell_read_closed();
+    } else if (result.error() == EAGAIN) {
+      edges_.use_up(Direction::read, mark);
+    } else if (result.error() != EINTR) {
+      fail_call("recv", result.error());
+    }
+  }
+}
+
+void Stream::received(std::span<const std::byte> bytes) {
+  last_activity_ = this_thread.now;
+  core_->counters().add(Counter::bytes_in, bytes.size());
+  if (phase_ == Phase::open) {
+    if (on_data_) call(on_data_, bytes);
+  } else {
+    discarded(bytes.size());
+  }
+}
+
+void Stream::discarded(std::size_t bytes) {
+  lingered_bytes_ += bytes;
+  if (lingered_bytes_ > kLingerBytes) {
+    fail(absl::ResourceExhaustedError("close: the peer goes on sending"));
+  }
+}
+
+void Stream::tell_read_closed() {
+  if (on_read_closed_) {
+    call(*on_read_closed_);
+  } else {
+    begin_close(absl::OkStatus());
+  }
+}
+
+// Only where no read will find out: after the end of file, when it waits for its owner.
+void Stream::take_hang_up() {
+  if (write_shut_ || is_ending()) return;
+  if ((hints_.load(std::memory_order_relaxed) & kHangUp) == 0) return;
+  hints_.fetch_and(~kHangUp, std::memory_order_relaxed);
+  int error = 0;
+  unsigned size = sizeof error;
+  (void)core_->kernel().getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) fail_call("connection", error);
+}
+
+void Stream::rearm() {
+  if (home().has_edges() || !is_registered_) return;
+  const std::uint32_t events = events_.load(std::memory_order_acquire);
+  const std::uint8_t wanted =
+      static_cast<std::uint8_t>((wants_read() ? 1 : 0) | (is_write_blocked_ ? 2 : 0));
+  if (wanted == 0 || (wanted == armed_directions_ && events == events_at_rearm_)) return;
+  events_at_rearm_ = events;
+  armed_directions_ = wanted;
+  Interest interest = Interest::readable().one_shot();
+  if (wanted == 3) interest = interest | Interest::writable();
+  if (wanted == 2) interest = Interest::writable().one_shot();
+  absl::Status armed = home().registry()->reregister_fd(fd_.get(), token(), interest);
+  if (!armed.ok()) fail(std::move(armed));
+}
+
+void Stream::drain() {
+  // Told twice if it began when the shutdown did: by itself, and with all others.
+  if (phase_ != Phase::open || std::exchange(is_drained_, true)) return;
+  if (on_drain_) {
+    call(*on_drain_);
+  } else {
+    begin_close(absl::OkStatus());
+  }
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,233 @@
+// What a Stream writes: from send() to the system, and the marks of the queue in between.
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/internal/stream/stream_mail.h"
+
+namespace epore::internal {
+namespace {
+
+// Written in one run at the most; then others get their turn.
+constexpr std::size_t kWriteBudget = 1024 * 1024;
+
+std::span<const std::byte> as_span(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
+
+}  // namespace
+
+// Bytes from another thread. They count as queued from the moment they were accepted, also by a
+// close() that comes before their delivery.
+class Stream::BytesMail final : public Mail {
+ public:
+  BytesMail(Stream& stream, std::span<const std::byte> bytes)
+      : stream_(&stream), bytes_(reinterpret_cast<const char*>(bytes.data()), bytes.size()) {}
+  ~BytesMail() override {
+    if (stream_ != nullptr) stream_->uncount(bytes_.size());
+  }
+  void deliver() override {
+    if (stream_->is_ending() || stream_->write_shut_) return;
+    Stream& stream = *std::exchange(stream_, nullptr);
+    stream.counted_ += bytes_.size();
+    stream.put(as_span(bytes_));
+    stream.recount();
+  }
+
+ private:
+  Stream* stream_;  // null: delivered
+  const std::string bytes_;
+};
+
+SendResult Stream::send(std::span<const std::byte> bytes) {
+  if (!can_send_.load(std::memory_order_acquire)) return SendResult::closed;
+  if (!is_runner()) return send_from_elsewhere(bytes);
+  if (phase_ != Phase::open) return SendResult::closed;
+  const std::size_t queued = queued_bytes() + bytes.size();
+  if (queued > limits_->write_cap) return over_cap(queued);
+  put(bytes);
+  if (queued <= limits_->write_high_mark) return SendResult::queued;
+  return mark(queued_bytes());
+}
+
+SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
+  const std::size_t queued =
+      queued_.fetch_add(bytes.size(), std::memory_order_acq_rel) + bytes.size();
+  core_->counters().add(Counter::bytes_queued, bytes.size());
+  if (queued > limits_->write_cap) {
+    uncount(bytes.size());
+    return over_cap(queued);
+  }
+  const SendResult result = mark(queued);  // before the mail, so that its run sees the mark
+  static_assert(sizeof(BytesMail) <= NodeCache::kNodeSize, "a send of few bytes would allocate");
+  leave(std::make_unique<BytesMail>(*this, bytes));
+  return result;
+}
+
+std::size_t Stream::queued_bytes() const {
+  const std::size_t queued = queued_.load(std::memory_order_acquire);
+  return is_runner() ? queued + this_thread.buffers->output.size() : queued;
+}
+
+SendResult Stream::over_cap(std::size_t queued) {
+  can_send_.store(false, std::memory_order_release);
+  in_order([queued](Stream& stream) {
+    stream.reset(absl::ResourceExhaustedError(absl::StrCat(
+        "send: ", queued, " bytes would be queued, the cap is ", stream.limits_->write_cap)));
+  });
+  return SendResult::over_cap;
+}
+
+SendResult Stream::mark(std::size_t queued) {
+  if (queued <= limits_->write_high_mark) return SendResult::queued;
+  if (!above_high_mark_.exchange(true, std::memory_order_acq_rel)) {
+    core_->counters().add(Counter::high_marks);
+  }
+  return SendResult::high;
+}
+
+// Of a stream that is above its high mark. False: it is not down yet, or nobody is to be told.
+bool Stream::tell_low_mark() {
+  if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
+  above_high_mark_.store(false, std::memory_order_release);
+  if (on_writable_) call(*on_writable_);
+  return true;
+}
+
+void Stream::put(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  Output& output = this_thread.buffers->output;
+  if (is_write_blocked_ || !queue_.empty()) {
+    enqueue(bytes);
+    recount();
+  } else if (bytes.size() >= kLarge) {
+    write_out(bytes);
+  } else {
+    output.append(bytes);
+    if (output.is_full()) flush();
+  }
+}
+
+// Nearly always there is little to write and room for it: one call, which leaves nothing behind.
+void Stream::flush() {
+  Output& output = this_thread.buffers->output;
+  if (queue_.empty()) {
+    if (output.empty()) return;
+    if (!is_write_blocked_ && !is_ending()) output.drop(write_some(output.bytes(), {}));
+    if (output.empty()) return;
+  }
+  write_out({});
+}
+
+void Stream::write_out(std::span<const std::byte> more) {
+  Output& output = this_thread.buffers->output;
+  std::span<const std::byte> first = output.bytes();
+  std::size_t budget = kWriteBudget;
+  while (!is_ending() && !is_write_blocked_ && !(queue_.empty() && first.empty() && more.empty())) {
+    if (!queue_.empty() && !(first.empty() && more.empty())) {  // behind what is queued
+      enqueue(first);
+      enqueue(more);
+      first = more = {};
+    }
+    if (budget == 0) {
+      (void)word().wake();
+      break;
+    }
+    const std::size_t count = write_some(first, more);
+    budget -= std::min(budget, count);
+    if (!queue_.empty()) {
+      queue_.consume(count);
+      continue;
+    }
+    const std::size_t of_first = std::min(count, first.size());
+    first = first.subspan(of_first);
+    more = more.subspan(count - of_first);
+  }
+  if (!is_ending()) {
+    enqueue(first);
+    enqueue(more);
+  }
+  output.clear();
+  recount();
+}
+
+// One call, for what is queued or else for the two. How many bytes went; why it was none is in the
+// state: no room, an error, or nothing, then the call was interrupted.
+std::size_t Stream::write_some(std::span<const std::byte> first,
+                               std::span<const std::byte> second) {
+  const std::uint32_t mark = edges_.mark(Direction::write);
+  const bool is_one = queue_.empty() && (first.empty() || second.empty());
+  const std::span<const std::byte> one = first.empty() ? second : first;
+  const SysResult written =
+      is_one ? core_->kernel().send(fd_.get(), one.data(), one.size(), MSG_NOSIGNAL)
+             : send_gathered(first, second);
+  if (written.ok()) [[likely]] {
+    const std::size_t count = static_cast<std::size_t>(written.value());
+    core_->counters().add(Counter::bytes_out, count);
+    last_activity_ = waiting_since_ = this_thread.now;
+    return count;
+  }
+  if (written.error() == EAGAIN) {
+    edges_.use_up(Direction::write, mark);
+    is_write_blocked_ = wait_for_write();
+  } else if (written.error() != EINTR) {
+    fail_call("send", written.error());
+  }
+  return 0;
+}
+
+SysResult Stream::send_gathered(std::span<const std::byte> first,
+                                std::span<const std::byte> second) {
+  std::array<iovec, 64> vectors;
+  std::size_t count = 0;
+  if (!queue_.empty()) {
+    count = queue_.gather(vectors);
+  } else {
+    for (std::span<const std::byte> part : {first, second}) {
+      vectors[count++] = iovec{const_cast<std::byte*>(part.data()), part.size()};
+    }
+  }
+  msghdr message = {};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = count;
+  return core_->kernel().sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+}
+
+void Stream::enqueue(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  if (queue_.empty()) waiting_since_ = this_thread.now;
+  queue_.append(bytes);
+}
+
+// Changes the count by what the queue has changed, at once, so that bytes on their way from a mail
+// into the queue are never seen twice.
+void Stream::recount() {
+  const std::size_t now = queue_.size();
+  if (now < counted_) {
+    uncount(counted_ - now);
+  } else if (now > counted_) {
+    queued_.fetch_add(now - counted_, std::memory_order_acq_rel);
+    core_->counters().add(Counter::bytes_queued, now - counted_);
+  }
+  counted_ = now;
+}
+
+void Stream::uncount(std::size_t count) {
+  queued_.fetch_sub(count, std::memory_order_acq_rel);
+  core_->counters().add(Counter::bytes_dequeued, count);
+}
+
+}  // namespace epore::internal

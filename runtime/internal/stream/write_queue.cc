@@ -1,0 +1,76 @@
+#include "epore/runtime/internal/stream/write_queue.h"
+
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <span>
+
+namespace epore::internal {
+
+struct WriteQueue::Block {
+  Block* next;
+  Block* last;       // of the queue, and
+  std::size_t size;  // its bytes: right in the first block only
+  std::size_t begin;
+  std::size_t end;
+  std::size_t capacity;
+
+  std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
+
+  static Block* create(std::size_t capacity) {
+    return new (::operator new(sizeof(Block) + capacity))
+        Block{nullptr, nullptr, 0, 0, 0, capacity};
+  }
+  static void destroy(Block* block) { ::operator delete(block); }
+};
+
+std::size_t WriteQueue::size() const { return first_ == nullptr ? 0 : first_->size; }
+
+void WriteQueue::append(std::span<const std::byte> bytes) {
+  constexpr std::size_t kSmallest = 4 * 1024 - sizeof(Block);
+  constexpr std::size_t kLargest = 64 * 1024 - sizeof(Block);
+  while (!bytes.empty()) {
+    if (first_ == nullptr || first_->last->end == first_->last->capacity) {
+      // As large as what is queued already: few blocks for much, little for little.
+      Block* block = Block::create(std::clamp(std::max(bytes.size(), size()), kSmallest, kLargest));
+      (first_ != nullptr ? first_->last->next : first_) = block;
+      first_->last = block;
+    }
+    Block& last = *first_->last;
+    const std::size_t count = std::min(bytes.size(), last.capacity - last.end);
+    std::memcpy(last.bytes() + last.end, bytes.data(), count);
+    last.end += count;
+    first_->size += count;
+    bytes = bytes.subspan(count);
+  }
+}
+
+std::size_t WriteQueue::gather(std::span<iovec> vectors) const {
+  std::size_t count = 0;
+  for (Block* block = first_; block != nullptr && count < vectors.size(); block = block->next) {
+    vectors[count++] = iovec{block->bytes() + block->begin, block->end - block->begin};
+  }
+  return count;
+}
+
+void WriteQueue::consume(std::size_t count) {
+  while (first_ != nullptr) {
+    const std::size_t taken = std::min(count, first_->end - first_->begin);
+    first_->begin += taken;
+    first_->size -= taken;
+    count -= taken;
+    if (first_->begin != first_->end) return;
+    Block* const next = first_->next;
+    if (next != nullptr) {
+      next->last = first_->last;
+      next->size = first_->size;
+    }
+    Block::destroy(first_);
+    first_ = next;
+  }
+}
+
+}  // namespace epore::internal

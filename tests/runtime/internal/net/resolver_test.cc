@@ -1,0 +1,280 @@
+#include "epore/runtime/internal/net/resolver.h"
+
+#include <netdb.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/names_kernel.h"
+#include "tests/support/fault_kernel.h"
+
+namespace epore::internal {
+namespace {
+
+using Addresses = absl::StatusOr<std::vector<SocketAddress>>;
+
+HostPort host_port(const std::string& host, std::uint16_t port = 80) { return {host, port}; }
+
+std::vector<std::string> printed(const Addresses& addresses) {
+  std::vector<std::string> texts;
+  if (!addresses.ok()) return {addresses.status().ToString()};
+  for (const SocketAddress& address : *addresses) texts.push_back(address.to_string());
+  return texts;
+}
+
+TEST(ResolveTest, KeepsTheOrderAndDropsDuplicates) {
+  NamesKernel names;
+  names.add("a.example", {"[::1]:0", "127.0.0.1:0", "[::1]:0", "127.0.0.2:0", "127.0.0.1:0"});
+  EXPECT_EQ(printed(resolve(names, host_port("a.example"), false)),
+            (std::vector<std::string>{"[::1]:80", "127.0.0.1:80", "127.0.0.2:80"}));
+}
+
+TEST(ResolveTest, ErrorsNameTheHost) {
+  NamesKernel names;
+  names.add("empty.example", {});
+  FaultKernel kernel(names);
+  struct {
+    int code;
+    absl::StatusCode expected;
+  } const cases[] = {
+      {EAI_NONAME, absl::StatusCode::kNotFound},    {EAI_NODATA, absl::StatusCode::kNotFound},
+      {EAI_AGAIN, absl::StatusCode::kUnavailable},  {EAI_FAIL, absl::StatusCode::kUnavailable},
+      {EAI_MEMORY, absl::StatusCode::kUnavailable}, {EAI_SYSTEM, absl::StatusCode::kUnavailable}};
+  for (const auto& c : cases) {
+    kernel.fail(KernelCall::kResolve, c.code);
+    const absl::Status status = resolve(kernel, host_port("a.example"), false).status();
+    EXPECT_EQ(status.code(), c.expected) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), "\"a.example\"")) << status;
+  }
+}
+
+TEST(ResolveTest, TheSystemKnowsNumbersAndTheEmptyHost) {
+  Kernel& kernel = Kernel::real();
+  EXPECT_EQ(printed(resolve(kernel, host_port("127.0.0.1"), false)),
+            std::vector<std::string>{"127.0.0.1:80"});
+  const Addresses any = resolve(kernel, host_port("", 0), true);
+  ASSERT_TRUE(any.ok()) << any.status();
+  EXPECT_FALSE(any->empty());
+}
+
+class ResolverTest : public testing::Test {
+ protected:
+  ResolverTest() { names_.add("a.example", {"127.0.0.1:0"}); }
+  ~ResolverTest() override {
+    resolver_.stop();
+    EXPECT_EQ(kernel_.calls(KernelCall::kThreadJoin) + kernel_.calls(KernelCall::kThreadDetach),
+              started());
+  }
+
+  std::uint64_t started() const { return kernel_.calls(KernelCall::kThreadStart) - failed_; }
+
+  NamesKernel names_;
+  FaultKernel kernel_{names_};
+  Resolver resolver_{kernel_};
+  std::uint64_t failed_ = 0;
+};
+
+TEST_F(ResolverTest, StartsNoThreadBeforeItIsNeeded) {
+  EXPECT_EQ(kernel_.calls(KernelCall::kThreadStart), 0u);
+}
+
+TEST_F(ResolverTest, OneAfterTheOtherNeedsOneThread) {
+  for (int i = 0; i < 10; ++i) {
+    const auto idle = std::make_shared<absl::Notification>();  // the hook's thread may keep it
+    kernel_.before(KernelCall::kPark, [idle](const FaultKernel::Call&) {
+      if (!idle->HasBeenNotified()) idle->Notify();
+    });
+    absl::Notification done;
+    EXPECT_TRUE(resolver_
+                    .start(host_port("a.example"),
+                           [&](Addresses addresses) {
+                             EXPECT_EQ(printed(addresses),
+                                       std::vector<std::string>{"127.0.0.1:80"});
+                             done.Notify();
+                           })
+                    .ok());
+    done.WaitForNotification();
+    idle->WaitForNotification();
+    kernel_.before(KernelCall::kPark, nullptr);
+  }
+  EXPECT_EQ(started(), 1u);
+}
+
+// A name that takes for ever holds up nobody but those behind four of its kind.
+TEST_F(ResolverTest, FourAreResolvedAtATime) {
+  constexpr int kThreads = 4;
+  constexpr int kNames = 10;
+  absl::BlockingCounter resolving(kThreads);
+  absl::Notification go_on;
+  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
+    if (call.nth > kThreads) return;
+    resolving.DecrementCount();
+    go_on.WaitForNotification();
+  });
+  absl::BlockingCounter done(kNames);
+  for (int i = 0; i < kNames; ++i) {
+    EXPECT_TRUE(
+        resolver_.start(host_port("a.example"), [&](Addresses) { done.DecrementCount(); }).ok());
+  }
+  resolving.Wait();
+  EXPECT_EQ(started(), static_cast<std::uint64_t>(kThreads));
+  go_on.Notify();
+  done.Wait();
+}
+
+TEST_F(ResolverTest, StopDropsAllRequestsRefusesOthersAndWaitsForNoNameServer) {
+  absl::BlockingCounter resolving(4);
+  absl::Notification go_on;
+  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call&) {
+    resolving.DecrementCount();
+    go_on.WaitForNotification();
+  });
+  std::atomic<int> alive{0};
+  for (int i = 0; i < 6; ++i) {
+    ++alive;
+    const std::shared_ptr<int> kept(new int(0), [&](int* p) {
+      delete p;
+      --alive;
+    });
+    EXPECT_TRUE(resolver_.start(host_port("a.example"), [kept](Addresses) { ADD_FAILURE(); }).ok());
+  }
+  resolving.Wait();
+  resolver_.stop();
+  EXPECT_EQ(alive, 0);
+  EXPECT_EQ(kernel_.calls(KernelCall::kThreadDetach), 4u);
+  EXPECT_EQ(resolver_.start(host_port("a.example"), [](Addresses) { FAIL(); }).code(),
+            absl::StatusCode::kCancelled);
+  resolver_.stop();  // again: nothing
+  EXPECT_EQ(kernel_.calls(KernelCall::kThreadDetach), 4u);
+  go_on.Notify();
+  kernel_.await_threads();
+}
+
+TEST_F(ResolverTest, StopWaitsForACallback) {
+  absl::Notification called;
+  absl::Notification go_on;
+  std::atomic<bool> is_over{false};
+  EXPECT_TRUE(resolver_
+                  .start(host_port("a.example"),
+                         [&](Addresses) {
+                           called.Notify();
+                           go_on.WaitForNotification();
+                           is_over = true;
+                         })
+                  .ok());
+  called.WaitForNotification();
+  kernel_.before(KernelCall::kThreadJoin, [&](const FaultKernel::Call&) { go_on.Notify(); });
+  resolver_.stop();
+  EXPECT_TRUE(is_over);
+}
+
+// The resolver and its owner's share of the kernel go while a name server keeps silent.
+TEST(AbandonedResolverTest, AThreadThatComesBackFreesWhatItKept) {
+  class Silent final : public NamesKernel {
+   public:
+    explicit Silent(absl::Notification& end) : end_(end) { add("a.example", {"[::1]:0"}); }
+    ~Silent() override { end_.Notify(); }
+    int resolve(const char* host, const char* service, const addrinfo* hints,
+                addrinfo** list) override {
+      in_resolve.Notify();
+      go_on->WaitForNotification();
+      return NamesKernel::resolve(host, service, hints, list);
+    }
+    absl::Notification in_resolve;
+    absl::Notification* go_on = nullptr;
+
+   private:
+    absl::Notification& end_;
+  };
+  absl::Notification end;
+  absl::Notification go_on;
+  auto silent = std::make_shared<Silent>(end);
+  silent->go_on = &go_on;
+  {
+    Resolver resolver(*silent, silent);
+    EXPECT_TRUE(resolver.start(host_port("a.example"), [](Addresses) { ADD_FAILURE(); }).ok());
+    silent->in_resolve.WaitForNotification();
+    resolver.stop();
+  }
+  silent.reset();
+  EXPECT_FALSE(end.HasBeenNotified());
+  go_on.Notify();
+  end.WaitForNotification();
+}
+
+TEST_F(ResolverTest, WithoutAThreadTheErrorIsTold) {
+  kernel_.fail(KernelCall::kThreadStart, EAGAIN);
+  failed_ = 1;
+  absl::Status told;
+  const absl::Status started = resolver_.start(
+      host_port("a.example"), [&](Addresses addresses) { told = addresses.status(); });
+  const absl::Status& status = started.ok() ? told : started;
+  EXPECT_TRUE(absl::StrContains(status.message(), "EAGAIN")) << status;
+  // The next one tries again.
+  absl::Notification done;
+  EXPECT_TRUE(resolver_.start(host_port("a.example"), [&](Addresses) { done.Notify(); }).ok());
+  done.WaitForNotification();
+}
+
+// A request is not lost with the thread of another one.
+TEST_F(ResolverTest, AThreadThatFailsToStartLosesNobodyElsesRequest) {
+  absl::Notification first_starts;
+  absl::Notification second_failed;
+  kernel_.before(KernelCall::kThreadStart, [&](const FaultKernel::Call& call) {
+    if (call.nth != 1) return;
+    first_starts.Notify();
+    second_failed.WaitForNotification();
+  });
+  kernel_.fail(KernelCall::kThreadStart, EAGAIN, 2);
+  failed_ = 1;
+  absl::Notification first_done;
+  std::thread first([&] {
+    EXPECT_TRUE(
+        resolver_.start(host_port("a.example"), [&](Addresses) { first_done.Notify(); }).ok());
+  });
+  first_starts.WaitForNotification();
+  std::atomic<bool> second_done{false};
+  (void)resolver_.start(host_port("a.example"), [&](Addresses) { second_done = true; });
+  second_failed.Notify();
+  first.join();
+  first_done.WaitForNotification();
+  resolver_.stop();  // before second_done goes
+}
+
+// stop() waits for a thread whose start is under way, or nobody would join it.
+TEST_F(ResolverTest, AThreadThatStartsDuringStopIsJoined) {
+  absl::Notification starts;
+  absl::Notification go_on;
+  kernel_.before(KernelCall::kThreadStart, [&](const FaultKernel::Call&) {
+    starts.Notify();
+    go_on.WaitForNotification();
+  });
+  std::thread starter([&] { (void)resolver_.start(host_port("a.example"), [](Addresses) {}); });
+  starts.WaitForNotification();
+  absl::Notification waits;
+  kernel_.before(KernelCall::kPark, [&](const FaultKernel::Call&) {
+    if (!waits.HasBeenNotified()) waits.Notify();
+  });
+  absl::Notification stopped;
+  std::thread stopper([&] {
+    resolver_.stop();
+    stopped.Notify();
+    if (!waits.HasBeenNotified()) waits.Notify();
+  });
+  waits.WaitForNotification();
+  EXPECT_FALSE(stopped.HasBeenNotified());
+  kernel_.before(KernelCall::kPark, nullptr);
+  go_on.Notify();
+  stopper.join();
+  starter.join();
+}
+
+}  // namespace
+}  // namespace epore::internal

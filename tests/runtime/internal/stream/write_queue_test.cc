@@ -1,0 +1,99 @@
+#include "epore/runtime/internal/stream/write_queue.h"
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace epore::internal {
+namespace {
+
+void append(WriteQueue& queue, std::string_view text) {
+  queue.append(std::as_bytes(std::span(text)));
+}
+
+// What gather() shows, through at most `pieces` vectors.
+std::string front(const WriteQueue& queue, std::size_t pieces = 64) {
+  std::array<iovec, 64> vectors;
+  const std::size_t count = queue.gather(std::span(vectors).first(pieces));
+  EXPECT_LE(count, pieces);
+  std::string text;
+  for (const iovec& vector : std::span(vectors).first(count)) {
+    EXPECT_GT(vector.iov_len, 0u);
+    text.append(static_cast<const char*>(vector.iov_base), vector.iov_len);
+  }
+  return text;
+}
+
+std::string numbered(std::size_t size) {
+  std::string text;
+  for (unsigned i = 0; text.size() < size; ++i) text += std::to_string(i) + ",";
+  text.resize(size);
+  return text;
+}
+
+TEST(WriteQueueTest, IsEmptyAtFirst) {
+  WriteQueue queue;
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.size(), 0u);
+  EXPECT_EQ(front(queue), "");
+  queue.consume(0);
+  queue.clear();
+  append(queue, "");
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(WriteQueueTest, KeepsBytesInOrderAtEverySplit) {
+  const std::string text = numbered(30'000);
+  for (std::size_t step : {1u, 7u, 4064u, 4096u, 29'999u, 30'000u}) {
+    WriteQueue queue;
+    for (std::size_t at = 0; at < text.size(); at += 1'000) append(queue, text.substr(at, 1'000));
+    std::string taken;
+    while (!queue.empty()) {
+      const std::size_t count = std::min(step, queue.size());
+      taken += front(queue).substr(0, count);
+      queue.consume(count);
+      ASSERT_EQ(queue.size(), text.size() - taken.size());
+    }
+    EXPECT_EQ(taken, text) << "in steps of " << step;
+  }
+}
+
+TEST(WriteQueueTest, TakesBytesBetweenTwoConsumes) {
+  WriteQueue queue;
+  append(queue, "abc");
+  queue.consume(2);
+  append(queue, "def");
+  EXPECT_EQ(front(queue), "cdef");
+  queue.consume(4);
+  EXPECT_TRUE(queue.empty());
+  append(queue, "ghi");
+  EXPECT_EQ(front(queue), "ghi");
+}
+
+TEST(WriteQueueTest, GathersNoMoreThanThereIsRoomFor) {
+  WriteQueue queue;
+  const std::string text = numbered(1'000'000);
+  append(queue, text);
+  const std::string one = front(queue, 1);
+  EXPECT_LT(one.size(), text.size());
+  EXPECT_EQ(one, text.substr(0, one.size()));
+  EXPECT_EQ(front(queue), text);
+}
+
+TEST(WriteQueueTest, ClearDropsAllAndMayBeUsedAgain) {
+  WriteQueue queue;
+  append(queue, numbered(200'000));
+  queue.consume(100'000);
+  queue.clear();
+  EXPECT_TRUE(queue.empty());
+  append(queue, "x");
+  EXPECT_EQ(front(queue), "x");
+}
+
+}  // namespace
+}  // namespace epore::internal

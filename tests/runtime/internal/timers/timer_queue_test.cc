@@ -1,0 +1,456 @@
+#include "epore/runtime/internal/timers/timer_queue.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/barrier.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/internal/timers/test_node.h"
+
+namespace epore::internal {
+namespace {
+
+using State = TimerQueue::State;
+
+// As a leader does. Returns how many there were.
+std::size_t expire(TimerQueue& queue, std::int64_t now) {
+  std::size_t count = 0;
+  queue.collect(now);
+  while (const TimerQueue::Due due = queue.pop()) {
+    queue.hand_on(due);
+    due.node->expired();
+    ++count;
+  }
+  return count;
+}
+
+TEST(TimerQueueTest, AnArmedNodeExpiresAtItsDeadlineAndIsDueUntilItIsClaimed) {
+  TimerQueue queue(0);
+  int expired = 0;
+  TestNode node([&] { ++expired; });
+  EXPECT_EQ(queue.state(node), State::idle);
+  const TimerQueue::Armed armed = queue.arm(node, 1000);
+  EXPECT_EQ(armed.before, State::idle);
+  EXPECT_TRUE(armed.is_armed);
+  EXPECT_EQ(queue.state(node), State::armed);
+  EXPECT_EQ(queue.earliest(), 1000);
+  EXPECT_EQ(expire(queue, 999), 0u);
+  EXPECT_EQ(expire(queue, 1000), 1u);
+  EXPECT_EQ(expired, 1);
+  EXPECT_EQ(queue.state(node), State::due);
+  EXPECT_EQ(queue.earliest(), kNever);
+  EXPECT_TRUE(queue.claim(node, 1000).was_due);
+  EXPECT_EQ(queue.state(node), State::idle);
+  EXPECT_FALSE(queue.claim(node, 1000).was_due);
+}
+
+// F21: one contract for everything that changes a deadline.
+TEST(TimerQueueTest, F21OnlyWhatMovesTheEarliestDeadlineForwardAsksForAWake) {
+  TimerQueue queue(0);
+  TestNode first;
+  TestNode second;
+  EXPECT_TRUE(queue.arm(first, 1000).is_earliest);    // the first of all
+  EXPECT_FALSE(queue.arm(second, 2000).is_earliest);  // a later one
+  EXPECT_FALSE(queue.arm(second, 1000).is_earliest);  // as early as the earliest
+  EXPECT_TRUE(queue.arm(second, 500).is_earliest);    // shortened to be the earliest
+  EXPECT_FALSE(queue.arm(second, 3000).is_earliest);  // put off: the poll thread wakes for nothing
+  EXPECT_FALSE(queue.arm(first, 600).is_earliest);    // earlier, but it wakes at 500 anyway
+  EXPECT_EQ(expire(queue, 500), 0u);
+  EXPECT_EQ(queue.earliest(), 600);  // and knows better then
+  EXPECT_EQ(queue.cancel(first), State::armed);
+  EXPECT_FALSE(queue.arm(first, 600).is_earliest);  // cancelled and armed again as it was
+  EXPECT_EQ(queue.cancel(first), State::armed);
+  EXPECT_TRUE(queue.arm(first, 599).is_earliest);  // and earlier than it was
+  EXPECT_FALSE(queue.arm(first, kNever).is_earliest);
+  EXPECT_EQ(queue.cancel(second), State::armed);
+}
+
+TEST(TimerQueueTest, EarliestIsNeverLaterThanTheEarliestDeadline) {
+  TimerQueue queue(0);
+  std::vector<std::unique_ptr<TestNode>> nodes;
+  for (std::int64_t i = 0; i < 100; ++i) {
+    nodes.push_back(std::make_unique<TestNode>());
+    (void)queue.arm(*nodes.back(), 1'000'000 * (100 - i));
+    EXPECT_EQ(queue.earliest(), 1'000'000 * (100 - i));
+  }
+  for (std::int64_t i = 99; i >= 0; --i) {
+    queue.cancel(*nodes[static_cast<std::size_t>(i)]);
+    if (i > 0) {
+      EXPECT_LE(queue.earliest(), 1'000'000 * (100 - (i - 1)));
+    }
+  }
+  EXPECT_EQ(queue.size(), 0u);
+}
+
+TEST(TimerQueueTest, NeverIsJustAsIdle) {
+  TimerQueue queue(0);
+  TestNode node;
+  EXPECT_TRUE(queue.arm(node, 5).is_armed);
+  const TimerQueue::Armed armed = queue.arm(node, kNever);
+  EXPECT_EQ(armed.before, State::armed);
+  EXPECT_FALSE(armed.is_armed);
+  EXPECT_EQ(queue.state(node), State::idle);
+  EXPECT_EQ(queue.size(), 0u);
+}
+
+TEST(TimerQueueTest, AClaimOfAPeriodicNodeArmsTheFirstPeriodThatIsNotOver) {
+  TimerQueue queue(0);
+  TestNode node;
+  EXPECT_TRUE(queue.arm(node, 100, /*interval=*/100).is_armed);
+  struct Step {
+    std::int64_t claimed_at;
+    std::int64_t next;
+  };
+  for (const Step& step : {Step{100, 200}, Step{250, 300}, Step{1099, 1100}, Step{5000, 5100}}) {
+    EXPECT_EQ(expire(queue, step.claimed_at), 1u);
+    const TimerQueue::Claimed claimed = queue.claim(node, step.claimed_at);
+    EXPECT_TRUE(claimed.was_due);
+    EXPECT_TRUE(claimed.is_armed);
+    EXPECT_TRUE(claimed.is_earliest);
+    EXPECT_EQ(queue.earliest(), step.next);
+  }
+  EXPECT_EQ(queue.cancel(node), State::armed);
+}
+
+TEST(TimerQueueTest, APeriodThatEndsBeyondTheEndOfTimeIsNotArmed) {
+  TimerQueue queue(0);
+  TestNode node;
+  EXPECT_TRUE(queue.arm(node, kNever - 10, /*interval=*/kNever / 2).is_armed);
+  EXPECT_EQ(expire(queue, kNever - 5), 1u);
+  const TimerQueue::Claimed claimed = queue.claim(node, kNever - 5);
+  EXPECT_TRUE(claimed.was_due);
+  EXPECT_FALSE(claimed.is_armed);
+}
+
+// F26: a sibling that is due in the same batch.
+TEST(TimerQueueTest, F26WhatASiblingOfTheBatchCancelsCannotBeClaimed) {
+  TimerQueue queue(0);
+  TestNode second;
+  State cancelled = State::idle;
+  TestNode first([&] { cancelled = queue.cancel(second); });
+  (void)queue.arm(first, 100);
+  (void)queue.arm(second, 101);
+  EXPECT_EQ(expire(queue, 1000), 2u);
+  EXPECT_EQ(cancelled, State::due);  // in time
+  EXPECT_FALSE(queue.claim(second, 1000).was_due);
+  EXPECT_TRUE(queue.claim(first, 1000).was_due);
+  EXPECT_EQ(queue.cancel(first), State::idle);  // too late
+}
+
+TEST(TimerQueueTest, WhatASiblingOfTheBatchPutsOffIsArmedAndNotDue) {
+  TimerQueue queue(0);
+  TestNode second;
+  TestNode first([&] { EXPECT_EQ(queue.arm(second, 5000).before, State::due); });
+  (void)queue.arm(first, 100);
+  (void)queue.arm(second, 101);
+  EXPECT_EQ(expire(queue, 1000), 2u);
+  EXPECT_FALSE(queue.claim(second, 1000).was_due);
+  EXPECT_EQ(expire(queue, 5000), 1u);
+  EXPECT_TRUE(queue.claim(second, 5000).was_due);
+}
+
+TEST(TimerQueueTest, OnlyWhatIsDueIsClaimedOnce) {
+  TimerQueue queue(0);
+  TestNode node;
+  EXPECT_FALSE(queue.claim_once(node));  // idle
+  (void)queue.arm(node, 100);
+  EXPECT_FALSE(queue.claim_once(node));  // armed
+  EXPECT_EQ(expire(queue, 100), 1u);
+  EXPECT_TRUE(queue.claim_once(node));
+  EXPECT_FALSE(queue.claim_once(node));
+  EXPECT_EQ(queue.state(node), State::idle);
+  // Due, and armed anew.
+  (void)queue.arm(node, 200);
+  EXPECT_EQ(expire(queue, 200), 1u);
+  EXPECT_EQ(queue.arm(node, 300).before, State::due);
+  EXPECT_FALSE(queue.claim_once(node));
+  EXPECT_EQ(queue.cancel(node), State::armed);
+}
+
+TEST(TimerQueueTest, TheLeaderClaimsWhatItHasPopped) {
+  TimerQueue queue(0);
+  TestNode nodes[5];
+  for (std::int64_t i = 0; i < 4; ++i) (void)queue.arm(nodes[i], 100 + i);
+  (void)queue.arm(nodes[4], 104, /*interval=*/10);
+  queue.collect(104);
+  for (TestNode& node : nodes) EXPECT_EQ(queue.state(node), State::due);
+  EXPECT_EQ(queue.cancel(nodes[1]), State::due);
+  EXPECT_EQ(queue.arm(nodes[2], 500).before, State::due);
+  EXPECT_EQ(queue.retire(nodes[3]), State::due);
+  // As it was armed, and popped, and only once.
+  TimerQueue::Due due = queue.pop();
+  EXPECT_EQ(due.node, &nodes[0]);
+  EXPECT_FALSE(queue.claim_once(nodes[0]));  // it was not handed on
+  EXPECT_TRUE(queue.claim_popped(due));
+  EXPECT_EQ(queue.state(nodes[0]), State::idle);
+  EXPECT_FALSE(queue.claim_popped(due));
+  // What was cancelled, put off or retired meanwhile is not due, nor if it is handed on.
+  for (std::size_t i = 1; i <= 3; ++i) {
+    due = queue.pop();
+    EXPECT_EQ(due.node, &nodes[i]);
+    EXPECT_FALSE(queue.claim_popped(due));
+    queue.hand_on(due);
+    EXPECT_FALSE(queue.claim(nodes[i], 104).was_due);
+  }
+  EXPECT_EQ(queue.state(nodes[2]), State::armed);
+  // A periodic one is handed on.
+  due = queue.pop();
+  EXPECT_EQ(due.node, &nodes[4]);
+  EXPECT_FALSE(queue.claim_popped(due));
+  EXPECT_EQ(queue.state(nodes[4]), State::due);
+  queue.hand_on(due);
+  EXPECT_EQ(queue.state(nodes[4]), State::due);
+  EXPECT_TRUE(queue.claim(nodes[4], 104).is_armed);
+  EXPECT_EQ(queue.earliest(), 114);
+}
+
+// The cells of what is due are not used for anything else until all were popped.
+TEST(TimerQueueTest, WhatIsArmedWhileOthersAreDueIsNotTakenForDue) {
+  constexpr std::int64_t kNodes = 200;
+  TimerQueue queue(0);
+  std::vector<TestNode> nodes(kNodes);
+  std::vector<TestNode> others(kNodes);
+  std::vector<TestNode*> popped;
+  for (std::int64_t round = 0; round < 10; ++round) {
+    const std::int64_t now = 10'000 * round;
+    for (std::int64_t i = 0; i < kNodes; ++i) (void)queue.arm(nodes[i], now + i);
+    queue.collect(now + kNodes);
+    for (std::int64_t i = 0; i < kNodes; ++i) {
+      (void)queue.arm(others[i], now + 5'000 + i);
+      if (i % 3 == 0) (void)queue.arm(nodes[i], now + 6'000 + i);  // out of its cell of due
+      if (i % 7 == 0) queue.cancel(nodes[i]);
+    }
+    for (std::int64_t i = 0; i < kNodes; ++i) {
+      const TimerQueue::Due due = queue.pop();
+      ASSERT_EQ(due.node, &nodes[i]);
+      ASSERT_EQ(queue.claim_popped(due), i % 3 != 0 && i % 7 != 0) << i;
+    }
+    EXPECT_EQ(queue.pop().node, nullptr);
+    for (TestNode& other : others) EXPECT_EQ(queue.cancel(other), State::armed);
+    for (TestNode& node : nodes) queue.cancel(node);
+    EXPECT_EQ(queue.size(), 0u);
+  }
+}
+
+TEST(TimerQueueTest, WhatIsRetiredIsNeverArmedAgain) {
+  TimerQueue queue(0);
+  TestNode idle, armed, due;
+  EXPECT_EQ(queue.retire(idle), State::idle);
+  (void)queue.arm(armed, 100);
+  EXPECT_EQ(queue.retire(armed), State::armed);
+  (void)queue.arm(due, 10);
+  EXPECT_EQ(expire(queue, 10), 1u);
+  EXPECT_EQ(queue.retire(due), State::due);
+  EXPECT_FALSE(queue.claim(due, 10).was_due);
+  for (TestNode* const node : {&idle, &armed, &due}) {
+    const TimerQueue::Armed again = queue.arm(*node, 20, /*interval=*/5);
+    EXPECT_EQ(again.before, State::idle);
+    EXPECT_FALSE(again.is_armed);
+    EXPECT_FALSE(again.is_earliest);
+    EXPECT_EQ(queue.state(*node), State::idle);
+    EXPECT_EQ(queue.cancel(*node), State::idle);
+    EXPECT_FALSE(queue.arm(*node, kNever).is_armed);
+    EXPECT_EQ(queue.retire(*node), State::idle);
+    EXPECT_FALSE(queue.arm(*node, 30).is_armed);
+  }
+  EXPECT_EQ(queue.size(), 0u);
+}
+
+TEST(TimerQueueTest, APeriodicNodeIsNotClaimedOnceAndNeverFoundIdle) {
+  TimerQueue queue(0);
+  TestNode node;
+  (void)queue.arm(node, 100, /*interval=*/100);
+  EXPECT_EQ(expire(queue, 100), 1u);
+  EXPECT_EQ(queue.state(node), State::due);
+  EXPECT_FALSE(queue.claim_once(node));
+  EXPECT_TRUE(queue.claim(node, 100).is_armed);
+  // What it is, is said by the arm() that made it due, and not by a later one.
+  (void)queue.arm(node, 200);
+  EXPECT_EQ(expire(queue, 200), 1u);
+  EXPECT_TRUE(queue.claim_once(node));
+  EXPECT_EQ(queue.cancel(node), State::idle);
+  (void)queue.arm(node, 300, /*interval=*/100);
+  EXPECT_EQ(expire(queue, 300), 1u);
+  EXPECT_EQ(queue.cancel(node), State::due);
+  EXPECT_FALSE(queue.claim(node, 300).was_due);
+}
+
+TEST(TimerQueueTest, APeriodicNodeIsNeverIdleForThoseThatLookMeanwhile) {
+  TimerQueue queue(0);
+  TestNode node;
+  (void)queue.arm(node, 1, /*interval=*/1);
+  std::atomic<bool> is_over{false};
+  std::int64_t idle = 0;
+  std::thread looks([&] {
+    while (!is_over.load()) idle += queue.state(node) == State::idle ? 1 : 0;
+  });
+  for (std::int64_t now = 1; now <= 100'000; ++now) {
+    EXPECT_EQ(expire(queue, now), 1u);
+    EXPECT_TRUE(queue.claim(node, now).is_armed);
+  }
+  is_over = true;
+  looks.join();
+  EXPECT_EQ(idle, 0);
+}
+
+// A claim without the lock sees what its arm() brought: for ThreadSanitizer.
+TEST(TimerQueueTest, AClaimSeesWhatWasDoneBeforeTheArm) {
+  for (int round = 0; round < 100; ++round) {
+    TimerQueue queue(0);
+    TestNode node;
+    int brought = 0;
+    std::thread claims([&] {
+      while (!queue.claim_once(node)) std::this_thread::yield();
+      EXPECT_EQ(brought, 1);
+    });
+    std::thread arms([&] {
+      brought = 1;
+      (void)queue.arm(node, 1);
+    });
+    while (expire(queue, 1) == 0) std::this_thread::yield();
+    claims.join();
+    arms.join();
+  }
+}
+
+// Those that are to be popped live until they are: what comes meanwhile waits.
+TEST(TimerQueueTest, ACollectBeforeAllWerePoppedIsLeftForLater) {
+  TimerQueue queue(0);
+  TestNode first, second, third;
+  (void)queue.arm(first, 1);
+  (void)queue.arm(second, 2);
+  (void)queue.arm(third, 3);
+  queue.collect(2);
+  EXPECT_EQ(queue.collected(), 2u);
+  EXPECT_EQ(queue.pop().node, &first);
+  queue.collect(3);
+  EXPECT_EQ(queue.collected(), 1u);
+  EXPECT_EQ(queue.pop().node, &second);
+  EXPECT_EQ(queue.pop().node, nullptr);
+  queue.collect(3);
+  EXPECT_EQ(queue.pop().node, &third);
+}
+
+TEST(TimerQueueTest, F26OfACancelAndAClaimOnTwoThreadsExactlyOneWins) {
+  for (int round = 0; round < 600; ++round) {
+    const bool with_lock = round % 2 == 0;
+    TimerQueue queue(0);
+    TestNode node;
+    (void)queue.arm(node, 1);
+    expire(queue, 1);
+    absl::Barrier* const barrier = new absl::Barrier(2);
+    bool was_cancelled = false;
+    std::thread canceller([&] {
+      if (barrier->Block()) delete barrier;
+      was_cancelled = queue.cancel(node) == State::due;
+    });
+    if (barrier->Block()) delete barrier;
+    const bool was_claimed = with_lock ? queue.claim(node, 1).was_due : queue.claim_once(node);
+    canceller.join();
+    EXPECT_NE(was_cancelled, was_claimed);
+  }
+}
+
+// The leader pops and claims while others cancel, put off and retire the same nodes: each node that
+// was due is had by one of them.
+TEST(TimerQueueTest, F26OfTheLeaderAndThoseThatChangeWhatIsDueExactlyOneWins) {
+  constexpr int kRounds = 60;
+  constexpr std::size_t kNodes = 300;
+  TimerQueue queue(0);
+  std::vector<TestNode> nodes(kNodes);
+  absl::Barrier* barrier = nullptr;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::int64_t now = 1'000'000 * round;
+    for (std::size_t i = 0; i < kNodes; ++i) {
+      EXPECT_EQ(queue.arm(nodes[i], now + static_cast<std::int64_t>(i)).before,
+                round % 3 == 1 ? State::armed : State::idle);
+    }
+    queue.collect(now + kNodes);
+    barrier = new absl::Barrier(2);
+    std::vector<State> was(kNodes, State::idle);
+    std::thread other([&, round] {
+      if (barrier->Block()) delete barrier;
+      for (std::size_t i = kNodes; i-- > 0;) {
+        was[i] =
+            round % 3 == 0 ? queue.arm(nodes[i], now + 2'000'000).before : queue.cancel(nodes[i]);
+      }
+    });
+    if (barrier->Block()) delete barrier;
+    std::vector<bool> was_claimed(kNodes);
+    for (std::size_t i = 0; i < kNodes; ++i) {
+      const TimerQueue::Due due = queue.pop();
+      ASSERT_EQ(due.node, &nodes[i]);
+      was_claimed[i] = queue.claim_popped(due);
+      if (!was_claimed[i]) queue.hand_on(due);
+    }
+    other.join();
+    for (std::size_t i = 0; i < kNodes; ++i) {
+      // An arm() that has looked already is as if it had been called before the claim.
+      if (round % 3 == 0) {
+        EXPECT_TRUE(was_claimed[i] || was[i] == State::due);
+        EXPECT_EQ(queue.state(nodes[i]), State::armed);
+      } else {
+        EXPECT_NE(was_claimed[i], was[i] == State::due) << i;
+        EXPECT_EQ(queue.state(nodes[i]), State::idle);
+      }
+    }
+    EXPECT_EQ(queue.size(), round % 3 == 0 ? kNodes : 0u);
+  }
+}
+
+TEST(TimerQueueTest, CloseExpiresAllAndNothingIsArmedAfterwards) {
+  TimerQueue queue(0);
+  int expired = 0;
+  TestNode soon([&] { ++expired; });
+  TestNode in_a_century([&] { ++expired; });
+  TestNode idle([&] { ++expired; });
+  (void)queue.arm(soon, 1);
+  (void)queue.arm(in_a_century, std::int64_t{100} * 365 * 24 * 3600 * 1'000'000'000);
+  queue.close();
+  EXPECT_EQ(expired, 2);
+  EXPECT_EQ(queue.size(), 0u);
+  EXPECT_EQ(queue.earliest(), kNever);
+  const TimerQueue::Armed armed = queue.arm(idle, 5);
+  EXPECT_FALSE(armed.is_armed);
+  EXPECT_FALSE(armed.is_earliest);
+  EXPECT_EQ(queue.state(idle), State::idle);
+  EXPECT_EQ(expire(queue, kNever - 1), 0u);
+}
+
+TEST(TimerQueueTest, ArmingAndCancellingFromManyThreadsLosesNoNode) {
+  constexpr int kThreads = 3;
+  constexpr int kEach = 3000;
+  TimerQueue queue(0);
+  std::atomic<int> expired{0};
+  std::atomic<int> cancelled{0};
+  std::atomic<int> running{kThreads};
+  std::vector<std::thread> threads;
+  std::vector<std::vector<std::unique_ptr<TestNode>>> nodes(kThreads);
+  for (auto& own : nodes) {
+    for (int i = 0; i < kEach; ++i) {
+      own.push_back(std::make_unique<TestNode>([&] { expired.fetch_add(1); }));
+    }
+  }
+  for (auto& own : nodes) {
+    threads.emplace_back([&queue, &cancelled, &running, &own] {
+      std::int64_t deadline = 0;
+      for (const auto& node : own) {
+        (void)queue.arm(*node, deadline += 700'000);
+        if (deadline % 3 == 0 && queue.cancel(*node) == State::armed) cancelled.fetch_add(1);
+      }
+      running.fetch_sub(1);
+    });
+  }
+  std::int64_t now = 0;
+  while (running.load() > 0) expire(queue, now += 100'000);
+  for (std::thread& thread : threads) thread.join();
+  expire(queue, kNever - 1);
+  EXPECT_EQ(expired.load() + cancelled.load(), kThreads * kEach);
+  EXPECT_EQ(queue.size(), 0u);
+}
+
+}  // namespace
+}  // namespace epore::internal
