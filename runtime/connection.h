@@ -53,7 +53,7 @@ class Connection {
   Connection& operator=(Connection&&) noexcept;
   ~Connection();
 
-  // -- What to be told. Each replaces the callback that was set before. --
+  // -- What to be told. Each replaces the callback that was set before; null: none. --
 
   // Bytes from the peer, valid during the call only. Without it they are read and dropped.
   void on_data(DataCallback callback);
@@ -97,11 +97,12 @@ class Connection {
 
   // Runs `closure` in the connection's order, never inside this call. It is destroyed without
   // running if the connection ends first. FailedPrecondition: it has ended already, or this handle
-  // names none.
+  // names none. InvalidArgument: the closure is null.
   absl::Status post(Callback closure);
 
   // A timer whose callback runs in the connection's order; gone with it. Not armed yet. After the
-  // connection's end it does nothing.
+  // connection's end it does nothing. For a null callback: a timer that names none, and an error in
+  // the log.
   Timer timer(Callback callback);
 
   // -- What it is. --

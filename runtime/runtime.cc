@@ -40,6 +40,9 @@ absl::Status Runtime::status() const { return core_->status(); }
 absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallback on_accept,
                                          const ListenOptions& options) {
   if (!status().ok()) return status();
+  if (!on_accept) {
+    return absl::InvalidArgumentError(absl::StrCat("listen(\"", address, "\"): on_accept is null"));
+  }
   if (core_->phase() != Core::Phase::running) {
     return absl::FailedPreconditionError(
         absl::StrCat("listen(\"", address, "\"): the runtime is shut down"));
@@ -52,6 +55,10 @@ absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallbac
 
 void Runtime::connect(std::string_view address, ConnectCallback on_connected,
                       const ConnectOptions& options) {
+  if (!on_connected) {
+    LOG(ERROR) << "epore: connect(\"" << address << "\"): on_connected is null; nothing is started";
+    return;
+  }
   if (!status().ok()) {
     core_->call(on_connected, status());  // no thread is there that could call it
     return;
@@ -59,9 +66,16 @@ void Runtime::connect(std::string_view address, ConnectCallback on_connected,
   internal::Connector::start(core_, address, std::move(on_connected), options);
 }
 
-absl::Status Runtime::post(Closure closure) { return core_->post(std::move(closure)); }
+absl::Status Runtime::post(Closure closure) {
+  if (!closure) return absl::InvalidArgumentError("post: the closure is null");
+  return core_->post(std::move(closure));
+}
 
 Timer Runtime::timer(Closure callback) {
+  if (!callback) {
+    LOG(ERROR) << "epore: timer: the callback is null; the timer does nothing";
+    return Timer();
+  }
   if (core_->phase() >= Core::Phase::refusing) return Timer();
   return Timer(Ref<internal::TimerEntry>::adopt(
       new internal::RuntimeTimer(core_, core_->any_reactor(), std::move(callback))));

@@ -66,9 +66,9 @@ class Runtime {
   // listener, a connection that has not had its call yet. So it must not capture such a handle.
   //
   // A name is resolved in this call, which blocks, so from a callback only numbers are taken
-  // (FailedPrecondition, also once the shutdown has begun). Other errors: InvalidArgument, NotFound
-  // and Unavailable for a name, and those of socket(2), bind(2), listen(2); then nothing is left
-  // open.
+  // (FailedPrecondition, also once the shutdown has begun). Other errors: InvalidArgument for a
+  // null callback; InvalidArgument, NotFound and Unavailable for a name; those of socket(2),
+  // bind(2), listen(2). Then nothing is left open.
   absl::StatusOr<Listener> listen(std::string_view address, AcceptCallback on_accept,
                                   const ListenOptions& options = {});
 
@@ -79,18 +79,20 @@ class Runtime {
   // resolved on a thread of their own.
   //
   // It is never called inside this call, with one exception: where no thread is left that could,
-  // because the runtime could not start (with status()) or is shut down (with Cancelled).
+  // because the runtime could not start (with status()) or is shut down (with Cancelled). If it is
+  // null nothing is started, and there is an error in the log.
   void connect(std::string_view address, ConnectCallback on_connected,
                const ConnectOptions& options = {});
 
   // Runs `closure` on a worker (or the poll thread), never inside this call. Closures may run at
   // the same time and in any order; for one at a time, Connection::post().
   // FailedPrecondition: the runtime is shut down; the closure is destroyed in this call.
+  // InvalidArgument: the closure is null.
   absl::Status post(Closure closure);
 
   // The same after a delay; cancel it with the returned timer. Once a shutdown has come to step 3,
   // or if the runtime could not start, the closure is destroyed in this call, and the timer names
-  // none.
+  // none. So it does for a null closure, with an error in the log.
   Timer post_after(absl::Duration delay, Closure closure);
 
   // A timer, not armed yet. Its callback runs where closures do, one call at a time. From step 3 of
@@ -141,8 +143,8 @@ class Runtime {
   // draining ends; several that come before it looks are one. Replaces the callback that was set
   // before.
   //
-  // InvalidArgument: not from 1 to 64, or SIGINT, SIGTERM, SIGKILL, SIGSTOP. FailedPrecondition:
-  // signals are being caught already. What else the system refuses (32 and 33 are glibc's) is an
+  // InvalidArgument: a null callback, a signal not from 1 to 64, or SIGINT, SIGTERM, SIGKILL,
+  // SIGSTOP. FailedPrecondition: signals are being caught already. What else the system refuses (32 and 33 are glibc's) is an
   // error of whoever catches.
   absl::Status on_signal(int signal, Closure callback);
 

@@ -26,6 +26,10 @@ absl::Status SignalWaiter::add(int signal, absl::AnyInvocable<void()> callback) 
     return absl::InvalidArgumentError(
         absl::StrCat("on_signal(", signal, "): not a signal that a callback can be set for"));
   }
+  if (!callback) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("on_signal(", signal, "): the callback is null"));
+  }
   absl::MutexLock lock(&mutex_);
   if (is_claimed_ || is_catching_) {
     return absl::FailedPreconditionError(

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "epore/runtime/internal/stream/stream.h"
 
@@ -68,11 +69,17 @@ absl::Status Connection::post(Callback closure) {
   if (!stream_) {
     return absl::FailedPreconditionError("Connection::post: this handle names no connection");
   }
+  if (!closure) return absl::InvalidArgumentError("Connection::post: the closure is null");
   return stream_->post(std::move(closure));
 }
 
 Timer Connection::timer(Callback callback) {
-  return stream_ ? Timer(stream_->timer(std::move(callback))) : Timer();
+  if (!stream_) return Timer();
+  if (!callback) {
+    LOG(ERROR) << "epore: Connection::timer: the callback is null; the timer does nothing";
+    return Timer();
+  }
+  return Timer(stream_->timer(std::move(callback)));
 }
 
 bool Connection::is_open() const { return stream_ && stream_->is_open(); }

@@ -1,0 +1,99 @@
+// A callback that is null is refused where it is given, and never called.
+
+#include <signal.h>
+
+#include <string>
+
+#include "absl/base/log_severity.h"
+#include "absl/log/log_entry.h"
+#include "absl/log/log_sink.h"
+#include "absl/log/log_sink_registry.h"
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/runtime_test_base.h"
+
+namespace epore {
+namespace {
+
+// The errors that are logged while it lives.
+class LoggedErrors : public absl::LogSink {
+ public:
+  LoggedErrors() { absl::AddLogSink(this); }
+  ~LoggedErrors() override { absl::RemoveLogSink(this); }
+  void Send(const absl::LogEntry& entry) override {
+    if (entry.log_severity() != absl::LogSeverity::kError) return;
+    text_ += entry.text_message();
+    text_ += "\n";
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+using NullCallbackTest = RuntimeTest;
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, NullCallbackTest, testing::ValuesIn(epoll_modes()), mode_name);
+
+TEST_P(NullCallbackTest, WhatReturnsAStatusSaysSo) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  for (const absl::Status& status :
+       {runtime.listen("127.0.0.1:0", nullptr).status(), runtime.post(nullptr),
+        runtime.on_signal(SIGUSR1, nullptr), link.connection.post(nullptr)}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), "null")) << status;
+  }
+  fence(link.connection);
+  EXPECT_EQ(runtime.counters().callback_exceptions, 0u);
+}
+
+TEST_P(NullCallbackTest, ATimerThatWouldHaveNoneNamesNoneAndTheLogSaysSo) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  LoggedErrors errors;
+  Timer timers[] = {runtime.timer(nullptr), runtime.post_after(absl::ZeroDuration(), nullptr),
+                    link.connection.timer(nullptr)};
+  for (Timer& timer : timers) {
+    timer.arm(absl::ZeroDuration());
+    EXPECT_FALSE(timer.is_armed());
+    timer.arm_every(absl::Nanoseconds(1));
+    EXPECT_FALSE(timer.is_armed());
+  }
+  EXPECT_TRUE(absl::StrContains(errors.text(), "timer: the callback is null")) << errors.text();
+  EXPECT_TRUE(absl::StrContains(errors.text(), "Connection::timer")) << errors.text();
+  fence(runtime);
+}
+
+TEST_P(NullCallbackTest, AConnectThatWouldTellNobodyStartsNothing) {
+  Runtime runtime(options());
+  LoggedErrors errors;
+  const std::uint64_t sockets = kernel_.calls(KernelCall::kSocket);
+  runtime.connect("127.0.0.1:1", nullptr);
+  EXPECT_TRUE(absl::StrContains(errors.text(), "on_connected is null")) << errors.text();
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(kernel_.calls(KernelCall::kSocket), sockets);
+}
+
+TEST_P(NullCallbackTest, OfAConnectionItMeansNone) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.connection.on_data(nullptr);
+  link.connection.on_writable(nullptr);
+  link.connection.on_read_closed(nullptr);
+  link.connection.on_drain(nullptr);
+  fence(link.connection);
+  link.peer.send("x");
+  link.peer.half_close();
+  EXPECT_EQ(link.peer.end(), 0);
+  EXPECT_TRUE(observer.await_closed().ok());
+}
+
+}  // namespace
+}  // namespace epore
