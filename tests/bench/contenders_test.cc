@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/bench/arena/broadcast_load.h"
+#include "tests/bench/arena/room_load.h"
 #include "tests/bench/arena/slow_neighbour.h"
 #include "tests/bench/connect_many.h"
 #include "tests/bench/contender_spec.h"
@@ -86,6 +87,17 @@ TEST_P(ContenderTest, SendsABroadcastToAll) {
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_GE(result->latency.count(), 1u);
   }
+  EXPECT_TRUE(server->stop().ok());
+}
+
+TEST_P(ContenderTest, ServesARoomWithManyTalkers) {
+  START_OR_SKIP(server, ":reply=broadcast");
+  auto load = RoomLoad::connect(server->endpoint(), {.members = 20, .talkers = 10});
+  ASSERT_TRUE(load.ok()) << load.status();
+  const auto result = (*load)->run(absl::Milliseconds(10));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_GE(result->messages, 200u);
+  load->reset();
   EXPECT_TRUE(server->stop().ok());
 }
 

@@ -50,6 +50,16 @@ TEST(GoalsTest, WorkersAreComparedWithTheFloorByNumberOfConnections) {
   EXPECT_FALSE(find(all, "epore:dispatch=workers: echo, CPU per message x epoll, 500 ").is_met());
 }
 
+TEST(GoalsTest, ARoomCostsLittleMoreThanWithOneThread) {
+  ArenaResult result = example_result();
+  result.contenders[4].spec = ContenderSpec::parse("epore:dispatch=poll_thread").value();
+  result.trials.push_back(example_trial("room/1000x1", {0, 115, 0, 0, 100}));
+  result.trials.push_back(example_trial("room/1000x100", {0, 116, 0, 0, 100}));
+  const std::vector<Goal> all = goals(result);
+  EXPECT_TRUE(find(all, "room/1000x1,").is_met());
+  EXPECT_FALSE(find(all, "room/1000x100,").is_met());
+}
+
 TEST(GoalsTest, AllCoresAreWantedForHandlersThatNeedThem) {
   ArenaResult result = example_result();
   result.trials.push_back(example_trial("cpu/one_core", {0, 100, 100, 100, 0}));

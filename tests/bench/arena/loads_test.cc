@@ -14,6 +14,7 @@
 #include "epore/poll/owned_fd.h"
 #include "gtest/gtest.h"
 #include "tests/bench/arena/broadcast_load.h"
+#include "tests/bench/arena/room_load.h"
 #include "tests/bench/arena/slow_neighbour.h"
 #include "tests/bench/arena/svg_chart.h"
 #include "tests/bench/tcp.h"
@@ -112,6 +113,84 @@ TEST(BroadcastLoadTest, SaysHowManyAMessageDidNotReach) {
   const auto result = (*load)->run(absl::Seconds(10));
   EXPECT_TRUE(absl::IsDeadlineExceeded(result.status())) << result.status();
   load->reset();
+}
+
+TEST(RoomLoadTest, CountsDeliveriesToAllMembers) {
+  for (const int talkers : {1, 3}) {
+    TinyServer server(5, [](std::vector<OwnedFd>& fds) {
+      broadcast(fds, [](int, std::size_t, char*) { return true; });
+    });
+    auto load = RoomLoad::connect(server.endpoint(), {.members = 5, .talkers = talkers});
+    ASSERT_TRUE(load.ok()) << load.status();
+    const auto result = (*load)->run(absl::Milliseconds(5));
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_GE(result->messages, 5u * static_cast<unsigned>(talkers));
+    EXPECT_EQ(result->messages, 5 * result->latency.count());
+    EXPECT_GT(result->rate, 0);
+  }
+}
+
+// The server may know a connection only after its first messages.
+TEST(RoomLoadTest, BeginsWhenAMessageHasReachedAll) {
+  TinyServer server(3, [](std::vector<OwnedFd>& fds) {
+    broadcast(fds, [](int message, std::size_t i, char*) { return message > 2 || i != 1; });
+  });
+  auto load = RoomLoad::connect(server.endpoint(), {.members = 3});
+  ASSERT_TRUE(load.ok()) << load.status();
+  EXPECT_TRUE((*load)->run(absl::Milliseconds(1)).ok());
+}
+
+TEST(RoomLoadTest, PutsMessagesTogetherThatArriveInPieces) {
+  TinyServer server(1, [](std::vector<OwnedFd>& fds) {
+    char bytes[64];
+    while (::recv(fds[0].get(), bytes, sizeof bytes, MSG_WAITALL) == sizeof bytes) {
+      for (std::size_t i = 0; i < sizeof bytes; i += 16) {
+        (void)::send(fds[0].get(), bytes + i, 16, MSG_NOSIGNAL);
+      }
+    }
+  });
+  auto load = RoomLoad::connect(server.endpoint(), {.members = 1});
+  ASSERT_TRUE(load.ok()) << load.status();
+  EXPECT_TRUE((*load)->run(absl::Milliseconds(5)).ok());
+  load->reset();
+}
+
+TEST(RoomLoadTest, ComparesEveryByteAndTheOrder) {
+  // A byte of the text, of the talker, and of the number.
+  for (const int offset : {40, 0, 3}) {
+    TinyServer server(2, [offset](std::vector<OwnedFd>& fds) {
+      broadcast(fds, [offset](int message, std::size_t i, char* bytes) {
+        if (message == 2 && i == 1) bytes[offset] ^= 1;
+        return true;
+      });
+    });
+    auto load = RoomLoad::connect(server.endpoint(), {.members = 2});
+    ASSERT_TRUE(load.ok()) << load.status();
+    const auto result = (*load)->run(absl::Seconds(10));
+    EXPECT_TRUE(absl::IsDataLoss(result.status())) << result.status();
+    load->reset();
+  }
+}
+
+TEST(RoomLoadTest, SaysHowManyDeliveriesAreMissing) {
+  TinyServer server(2, [](std::vector<OwnedFd>& fds) {
+    broadcast(fds, [](int message, std::size_t i, char*) { return message < 2 || i != 1; });
+  });
+  auto load = RoomLoad::connect(server.endpoint(),
+                                {.members = 2, .stall_timeout = absl::Milliseconds(300)});
+  ASSERT_TRUE(load.ok()) << load.status();
+  const auto result = (*load)->run(absl::Milliseconds(1));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(result.status())) << result.status();
+  load->reset();
+}
+
+TEST(RoomLoadTest, SaysWhatIsWrongWithARoom) {
+  const Endpoint nobody = Endpoint::parse("127.0.0.1:1").value();
+  for (const RoomOptions& options :
+       {RoomOptions{.members = 0}, RoomOptions{.members = 2, .talkers = 3},
+        RoomOptions{.talkers = 0}, RoomOptions{.message_size = 15}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(RoomLoad::connect(nobody, options).status()));
+  }
 }
 
 TEST(SlowNeighbourTest, SendsMessagesThatBeginWithSUntilItIsStopped) {

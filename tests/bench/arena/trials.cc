@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "tests/bench/arena/broadcast_load.h"
+#include "tests/bench/arena/room_load.h"
 #include "tests/bench/arena/slow_neighbour.h"
 #include "tests/bench/arena/trial.h"
 #include "tests/bench/clock.h"
@@ -161,6 +162,29 @@ Trial broadcast(int connections) {
           }};
 }
 
+Trial room(int members, int talkers) {
+  const RoomOptions options = {.members = members, .talkers = talkers};
+  // The first ones of the warm-up and the last ones of the round are on their way to everybody.
+  constexpr absl::Duration kDelivery = absl::Nanoseconds(2'000);
+  return {
+      .id = absl::StrCat("room/", members, "x", talkers),
+      .group = "room",
+      .title = absl::StrCat(members, " members, ", talkers,
+                            talkers == 1 ? " talker, 64 B" : " talkers, 64 B"),
+      .server_flags = {"--reply=broadcast"},
+      .cores = Cores::all,
+      .measures = {&kCpu, &kRate, &kP50, &kP99},
+      .overhead = overhead_of({.connections = members}) + 2 * members * talkers * kDelivery,
+      .run = [options](const EchoServer& server, absl::Duration round) -> absl::StatusOr<Sample> {
+        absl::StatusOr<std::unique_ptr<RoomLoad>> load =
+            RoomLoad::connect(server.endpoint(), options);
+        if (!load.ok()) return load.status();
+        absl::StatusOr<LoadResult> warm = (*load)->run(round / 5);
+        if (!warm.ok()) return warm.status();
+        return measure(server, [&] { return (*load)->run(round); });
+      }};
+}
+
 absl::StatusOr<LoadResult> churn_for(ShortConnections& clients, absl::Duration duration) {
   constexpr std::uint64_t kAtATime =
       200;  // the tail, when fewer than `parallel` are left, is short
@@ -217,6 +241,10 @@ const std::vector<TrialGroup>& trial_groups() {
       {"broadcast", "Broadcast",
        "A message to one connection goes to all of them; the rate counts what arrives, latency is "
        "until the last one has it."},
+      {"room", "A room with a lock",
+       "One mutex guards the list of members, and a message of a talker goes to all of them. Each "
+       "talker sends its next message when it has its own copy. CPU and rate count deliveries; "
+       "latency is until the talker's own copy. All cores."},
       {"churn", "Short connections",
        "Connect, send a message, read its echo, go. The rate counts connections, and so does CPU."},
   };
@@ -245,6 +273,7 @@ std::vector<Trial> make_trials(bool quick) {
   trials.push_back(churn());
   trials.push_back(ten_sends());
   trials.push_back(broadcast(quick ? 200 : 1000));
+  for (const int talkers : {1, 100}) trials.push_back(room(quick ? 200 : 1000, talkers));
   trials.push_back(cpu_heavy(Cores::one));
   trials.push_back(cpu_heavy(Cores::all));
   trials.push_back(slow_neighbour(50, 0));
