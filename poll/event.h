@@ -6,7 +6,16 @@
 
 namespace epore {
 
-// One ready registration: its token and what it is ready for. 16 bytes, copied freely.
+// An Event is one ready registration: its token, and what it is ready for. It is not a queue entry:
+// dropping an event loses nothing but the news.
+//
+//   if (event.is_readable()) read_until_eagain(event.token);
+//   if (event.is_writable()) write_until_eagain(event.token);
+//
+// Threads, lifetime: a plain value of 16 bytes, copied freely. It stays valid after its
+// registration has ended, and then names a registration that is gone.
+//
+// Edges: every bit is a hint. See readiness.h for what each one means.
 struct Event {
   Token token;
   Readiness readiness;

@@ -9,19 +9,24 @@
 
 namespace epore {
 
-// The batch that Poll::poll() fills: allocated once, used for every poll.
+// Events is the batch that Poll::poll() fills. It is allocated once and used for every poll. It
+// does not accumulate: each poll() replaces the contents.
 //
 //   epore::Events events(1024);
-//   for (;;) {
-//     if (!poll->poll(events, absl::InfiniteDuration()).ok()) break;
+//   while (poll->poll(events, absl::InfiniteDuration()).ok()) {
 //     for (const epore::Event& event : events) handle(event);
 //   }
 //
-// Not an accumulator: each poll() replaces what was there. What does not fit stays with the kernel
-// and comes with a later poll(), so a small batch costs calls, never events. Capacity 0 is taken
-// as 1. Belongs to one thread at a time.
+// Threads: one at a time.
+//
+// Ownership, lifetime: owns its memory and no descriptor. May outlive the Poll, and may be used
+// with several Polls in turn.
+//
+// Edges: events beyond the capacity stay in the kernel, and a later poll() yields them. A small
+// batch therefore costs more calls, but loses nothing. See epoll_wait(2), `maxevents`.
 class Events {
  public:
+  // `capacity` is the largest number of events of one poll(). Zero is taken as one.
   explicit Events(std::size_t capacity);
 
   Events(Events&&) = default;
@@ -35,11 +40,12 @@ class Events {
   std::size_t capacity() const { return capacity_; }
   void clear() { events_.clear(); }
 
-  // For engines: adds an event; the caller has checked that size() < capacity().
+  // For engines: adds an event. Requires size() < capacity().
   void push_back(Event event) { events_.push_back(event); }
 
-  // For engines: room for capacity() records of `record_size` bytes in the kernel's own format,
-  // kept from poll to poll, aligned for any object. Contents are not kept.
+  // For engines: memory for capacity() records of `record_size` bytes in the kernel's own format.
+  // The memory is aligned for any object and is reused by the next poll(). Its contents are
+  // undefined.
   void* scratch(std::size_t record_size);
 
  private:

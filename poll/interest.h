@@ -5,27 +5,31 @@
 
 namespace epore {
 
-// How often a readiness that persists is told.
+// How often poll() reports a readiness that lasts.
 enum class Trigger : std::uint8_t {
-  edge,      // once per change; drain until EAGAIN (the default)
-  level,     // by every poll() while it lasts
-  one_shot,  // once; then silent until reregister_fd()
+  edge,      // once for each change: read or write until EAGAIN (the default)
+  level,     // by every poll() while the readiness lasts
+  one_shot,  // once: then the registration is silent until reregister_fd()
 };
 
-// What a registration asks for: readable, writable or both, and the trigger.
+// An Interest is what a registration asks for: readable, writable or both, and the trigger. It
+// cannot ask for errors and hang-ups: the kernel always reports those.
 //
-//   epore::Interest::readable()                                      // edge-triggered
-//   (epore::Interest::readable() | epore::Interest::writable()).level()
+//   const epore::Interest reads = epore::Interest::readable();  // edge-triggered
+//   const epore::Interest both = (reads | epore::Interest::writable()).level();
 //
-// A value type of two bytes. Taking directions out with `-` can leave it empty; an empty interest
-// is refused by the registry: to hear nothing of a descriptor, deregister it (the kernel reports
-// errors and hang-ups even to those who asked for nothing, and spins them).
+// Threads, lifetime: a plain value of two bytes, copied freely.
 //
-// | trigger  | epoll        | poll(2)                                          |
-// |----------|--------------|--------------------------------------------------|
-// | edge     | EPOLLET      | as level: may be told again while it lasts       |
-// | level    | default      | default                                          |
-// | one-shot | EPOLLONESHOT | emulated: silent, hang-ups included, until rearm |
+// Edges: `-` can leave an Interest empty, and Registry refuses an empty one. To hear nothing of a
+// descriptor, deregister it. With an empty interest the kernel would still report errors and
+// hang-ups, so a level-triggered registration would spin.
+//
+// | trigger  | epoll        | poll(2)                                                     |
+// |----------|--------------|-------------------------------------------------------------|
+// | edge     | EPOLLET      | today as level: may be reported again while it lasts        |
+// | level    | (no flag)    | as poll(2) does by itself                                   |
+// | one_shot | EPOLLONESHOT | emulated: after an event even hang-ups are silent until     |
+// |          |              | reregister_fd()                                             |
 //
 // See epoll(7) for edge and level, epoll_ctl(2) for EPOLLONESHOT.
 class Interest {
@@ -43,7 +47,8 @@ class Interest {
   constexpr bool is_empty() const { return directions_ == 0; }
   constexpr Trigger trigger() const { return trigger_; }
 
-  // The directions of both, or those of `a` that `b` lacks; the trigger is that of `a`.
+  // `a | b` has the directions of both. `a - b` has the directions of `a` without those of `b`. The
+  // trigger of the result is that of `a`.
   friend constexpr Interest operator|(Interest a, Interest b) {
     return Interest(static_cast<std::uint8_t>(a.directions_ | b.directions_), a.trigger_);
   }

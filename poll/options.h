@@ -7,15 +7,18 @@ namespace epore {
 
 class Kernel;
 
-// How a Poll is made.
+// The options of Poll::create(). The defaults suit a service; tests and comparisons change them.
+//
+//   absl::StatusOr<epore::Poll> poll = epore::Poll::create({.selector = "poll"});
 struct PollOptions {
-  // The engine: "epoll" or "poll" (poll(2), the slow and portable reference). Empty: the variable
-  // EPORE_SELECTOR of the environment if it is set and not empty, otherwise the best this system
-  // has. A name that is not known is an error that lists the known ones.
+  // The engine's name: "epoll", or "poll" for poll(2), which is slow and portable. If the name is
+  // empty, the environment variable EPORE_SELECTOR names the engine. If that is empty too, the Poll
+  // takes the best engine of this system. An unknown name is InvalidArgument, and the message lists
+  // the known names.
   std::string selector;
 
-  // The way to the operating system; null: the real one. For epore's own tests, which alone see its
-  // header. Must outlive the Poll and its registries.
+  // The way to the operating system; null means the real one. Borrowed: it must outlive the Poll
+  // and its registries. Only epore's own tests can make another one.
   Kernel* kernel = nullptr;
 };
 

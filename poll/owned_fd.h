@@ -5,19 +5,26 @@ namespace epore {
 
 class Kernel;
 
-// Owns a file descriptor: closes it exactly once, when destroyed, reset or assigned over.
+// An OwnedFd owns a file descriptor: it closes the descriptor once, when it is destroyed, reset or
+// assigned to. It does not share a descriptor and does not know about registrations.
 //
 //   epore::OwnedFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 //   registry->register_fd(fd.get(), token, interest);  // the registry borrows it
+//   ...
+//   registry->deregister_fd(fd.get());                 // deregister before closing
 //
-// Move-only; -1 means none. One thread at a time, like an int. close(2) is never repeated after an
-// error: the number is free by then and may be another thread's (Linux; close(2), "Dealing with
-// error returns from close()"). Deregister before closing.
+// Threads: one at a time, like an int.
+//
+// Ownership, lifetime: move-only. A moved-from OwnedFd holds -1, which means "none".
+//
+// Edges: close(2) is never repeated after an error. On Linux the number is free by then, and
+// another thread may have it already. See close(2), "Dealing with error returns from close()".
 class OwnedFd {
  public:
   OwnedFd() = default;
-  explicit OwnedFd(int fd);         // closes through the real kernel
-  OwnedFd(int fd, Kernel& kernel);  // closes through `kernel`, which must outlive this
+  explicit OwnedFd(int fd);  // `fd` is closed through the real kernel
+  OwnedFd(int fd,
+          Kernel& kernel);  // `fd` is closed through `kernel`, which must outlive the OwnedFd
   OwnedFd(OwnedFd&& other) noexcept;
   OwnedFd& operator=(OwnedFd&& other) noexcept;
   ~OwnedFd() { reset(); }
@@ -25,10 +32,10 @@ class OwnedFd {
   int get() const { return fd_; }
   bool is_valid() const { return fd_ >= 0; }
 
-  // Gives the descriptor away without closing it.
+  // Returns the descriptor and gives up its ownership.
   [[nodiscard]] int release();
 
-  // Closes it now, if there is one.
+  // Closes the descriptor now, if there is one.
   void reset();
 
  private:

@@ -24,8 +24,8 @@ namespace {
 
 constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
 
-// Up to whole nanoseconds, so that a wait is never shorter than asked; 292 years are for ever. The
-// two common ones come first: Duration's arithmetic takes its time over infinity.
+// Rounds up to whole nanoseconds, so that no wait is shorter than asked. 292 years and more become
+// kForever. Infinity and zero are tested first, because absl::Duration's arithmetic is slow.
 std::int64_t to_nanoseconds(absl::Duration timeout) {
   if (timeout == absl::InfiniteDuration()) return kForever;
   if (timeout <= absl::ZeroDuration()) return 0;

@@ -13,8 +13,8 @@
 
 namespace epore {
 
-// The system's event queue and the one thread that waits for it. Waits and reports; it does not
-// read, write, retry, time or dispatch: `runtime/` does.
+// A Poll is the operating system's event queue together with the one thread that waits for it. It
+// waits and reports. It does not read, write, retry or dispatch: `runtime/` does.
 //
 //   absl::StatusOr<epore::Poll> poll = epore::Poll::create();
 //   std::shared_ptr<epore::Registry> registry = poll->registry();
@@ -23,48 +23,52 @@ namespace epore {
 //   absl::Status polled = poll->poll(events, absl::Seconds(1));
 //   for (const epore::Event& event : events) read_until_eagain(event.token);
 //
-// Threads: poll() by one thread at a time, and a second one is refused; registry() from any. To
-// end a blocked poll() from another thread, use a Waker.
+// Threads: one thread at a time calls poll(), and a second caller gets FailedPrecondition. Any
+// thread may call registry(). A Waker ends a blocked poll() from another thread.
 //
-// Lifetime: destroy, move or assign over it only while nobody is in poll(), which is CHECKed.
-// Registries outlive it and then refuse.
-// Descriptors are borrowed. Close-on-exec everywhere; not to be used in a forked child, whose
-// changes would reach the parent's queue (epoll(7)).
+// Ownership, lifetime: a Poll borrows the registered descriptors and never closes them. Its own
+// descriptors are close-on-exec. No thread may be in poll() while the Poll is destroyed, moved or
+// assigned to; this is CHECKed. Registries may outlive the Poll and then refuse every call. A
+// forked child must not use the Poll, because its changes would reach the parent's queue
+// (epoll(7)).
 //
-// What holds on every engine (today epoll and poll(2)):
+// Edges, on every engine (today epoll and poll(2)):
 //
-// 1. One thread at a time is in poll(); Registry and Waker work from any thread at any time.
-// 2. Descriptors are borrowed; double or unknown registration is an error.
-// 3. Readiness is a hint and edges are not repeated (on poll(2) they may be): read until EAGAIN.
-//    Readable and writable are guaranteed, the other bits are hints.
-// 4. After deregister_fd() returns, no poll() that starts later yields its token.
-// 5. A wake is never lost and may be merged; what happened before it is visible after the poll()
-//    that it ends. Likewise what happened before a registration, after the poll() that tells it.
+// 1. Guaranteed: Registry and Waker work from any thread at any time, also during a poll().
+// 2. Guaranteed: registering a descriptor twice, or changing an unknown one, is an error.
+// 3. Guaranteed: readable and writable are reported, once for each change. All other bits are
+// hints.
+//    Every event may be spurious. An edge is not repeated, so read or write until EAGAIN.
+// 4. Guaranteed: after deregister_fd() has returned, no poll() that starts later yields its token.
+// 5. Guaranteed: no wake is lost. Several wakes may become one event.
+// 6. Guaranteed: the thread in poll() sees what another thread did before it woke or registered, as
+//    soon as poll() returns the event of that wake or registration.
+// 7. Today, not promised: the poll(2) engine repeats an edge while the readiness lasts.
 //
 // See epoll(7), poll(2).
 class Poll {
  public:
-  // Makes an event queue. Errors: a selector name that is not known (InvalidArgument), the system
-  // refuses (the errno's code: EMFILE is ResourceExhausted).
+  // Makes an event queue. Errors: InvalidArgument if no engine has the name in `options`; otherwise
+  // the code of the errno with which the system refused (EMFILE is ResourceExhausted).
   static absl::StatusOr<Poll> create(const PollOptions& options = {});
 
   Poll(Poll&& other) noexcept;
   Poll& operator=(Poll&& other) noexcept;
   ~Poll();
 
-  // Waits until something is ready, a Waker wakes or `timeout` has passed, and replaces `events` by
-  // what is ready, wakers included; none after a timeout.
+  // Waits until a descriptor is ready, a Waker wakes it, or `timeout` has passed. Replaces the
+  // contents of `events` by what is ready, wakes included. After a timeout `events` is empty.
   //
-  // `timeout`: waits are never shorter than asked, with the nanoseconds of epoll_pwait2(2) where
-  // there is one (Linux 5.11), otherwise rounded up to milliseconds. absl::InfiniteDuration() waits
-  // for ever, zero and negative ones do not wait at all. A signal does not end the wait: it goes on
-  // with the time that is left.
+  // `timeout`: a wait is never shorter than asked. It is exact to the nanosecond where the system
+  // has epoll_pwait2(2) (Linux 5.11), and is rounded up to a millisecond elsewhere. With
+  // absl::InfiniteDuration() it waits for ever. Zero and negative timeouts do not wait. A signal
+  // does not end the wait, which goes on with the time that is left.
   //
-  // Errors: FailedPrecondition for a second thread, and if this was moved from; otherwise the
-  // wait's own errno, which is fatal for this Poll.
+  // Errors: FailedPrecondition if another thread is in poll(), or if this Poll was moved from. Any
+  // other error is that of the system's wait, and is fatal for this Poll.
   absl::Status poll(Events& events, absl::Duration timeout);
 
-  // The shared face; copies of the pointer may go to any thread. Null if this was moved from.
+  // The registry of this Poll; null if the Poll was moved from. Copies may go to any thread.
   std::shared_ptr<Registry> registry() const { return registry_; }
 
  private:
@@ -72,6 +76,10 @@ class Poll {
   void retire();
 
   std::shared_ptr<Registry> registry_;
+
+  // True while a thread is in poll(). That thread sets it by an exchange (acquire) and clears it by
+  // a store (release), so that the next thread sees the Events and engine state of the one before.
+  // The race: two threads call poll() at once; the exchange lets one in and refuses the other.
   std::atomic<bool> polling_{false};
 };
 

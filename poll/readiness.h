@@ -5,20 +5,31 @@
 
 namespace epore {
 
-// What an event tells. A hint, never a promise: a read after is_readable() may still find EAGAIN.
+// A Readiness is the set of things that an event reports. It is a hint and not a promise: a read
+// after is_readable() may still find EAGAIN.
 //
-// | bit          | epoll, poll(2)         | guaranteed | what to do                               |
-// |--------------|------------------------|------------|------------------------------------------|
-// | readable     | IN, RDHUP, HUP, ERR    | yes        | read until EAGAIN                        |
-// | writable     | OUT, HUP, ERR          | yes        | write until EAGAIN                       |
-// | read_closed  | RDHUP, HUP             | hint       | read on: end of file is read() == 0 only |
-// | write_closed | HUP, ERR               | hint       | the next write tells the error           |
-// | error        | ERR                    | hint       | take SO_ERROR, once                      |
-// | priority     | PRI (epoll, edge)      | hint       | as readable; a short read is not the end |
+//   if (event.readiness.is_readable()) read_until_eagain();
+//   if (event.readiness.is_error()) take_so_error();
 //
-// RDHUP (the peer sends no more) is not HUP (both ways are gone): a connection that is read_closed
-// alone may still be written to. HUP and ERR set readable and writable too, so that a program that
-// looks at those two alone meets the condition in its next read or write.
+// Threads, lifetime: a plain value of four bytes, copied freely.
+//
+// Edges:
+//
+// | bit          | flags of the system    | guaranteed | what to do |
+// |--------------|------------------------|------------|-------------------------------------------|
+// | readable     | IN, PRI, RDHUP, HUP,   | yes        | read until EAGAIN | |              | ERR
+// |            |                                           | | writable     | OUT, HUP, ERR | yes
+// | write until EAGAIN                        | | read_closed  | RDHUP, HUP             | hint |
+// read on: the end of file is read() == 0   | | write_closed | HUP, ERR               | hint |
+// write: the next write returns the error   | | error        | ERR                    | hint | take
+// SO_ERROR once (socket(7))            | | priority     | PRI (epoll, edge only) | hint       |
+// read on: a short read is not the end here |
+//
+// RDHUP means that the peer sends no more. HUP means that both directions have ended. A connection
+// that reports only read_closed can still be written to.
+//
+// HUP and ERR also set readable and writable. A program that looks only at these two bits therefore
+// meets the condition in its next read or write. See poll(2), epoll_ctl(2).
 class Readiness {
  public:
   constexpr Readiness() = default;

@@ -18,61 +18,67 @@ namespace internal {
 class Selector;
 }
 
-// The shared face of a Poll: puts descriptors into the event queue and takes them out.
+// A Registry is the shared face of a Poll: it puts descriptors into the event queue and takes them
+// out. It does not wait, and it does not own what is registered.
 //
 //   std::shared_ptr<epore::Registry> registry = poll->registry();
 //   std::thread([registry, fd] {
 //     absl::Status added = registry->register_fd(fd, epore::Token{7}, epore::Interest::readable());
 //   }).join();
 //
-// Threads: every method may be called from any thread at any time, also while another thread is
-// blocked in Poll::poll(); that very poll() sees the change.
+// Threads: any thread may call any method at any time. A poll() that is blocked at that moment sees
+// the change.
 //
-// Ownership: borrows descriptors, never closes them. Deregister before close(2): a descriptor that
-// was duplicated keeps firing after its close, and nobody can take it out any more (epoll(7),
-// questions and answers, 6). A clone of the shared_ptr keeps the queue's own descriptor alive, so a
-// late call can never hit a stranger's; once the Poll is gone every call returns
+// Ownership: a Registry borrows descriptors and never closes them. Deregister a descriptor before
+// closing it. If it was duplicated, it keeps firing after close(2), and nobody can take it out of
+// the queue any more (epoll(7), questions and answers, 6).
+//
+// Lifetime: each copy of the shared_ptr keeps the queue's own descriptor open. A late call can
+// therefore never reach a foreign descriptor. Once the Poll is gone, every call returns
 // FailedPrecondition.
 //
-// Errors, the same on every engine, each naming the call, the descriptor and the errno:
+// Errors are the same on every engine. Each message names the call, the descriptor and the errno:
 //
-// | situation                                  | status             |
-// |--------------------------------------------|--------------------|
-// | fd already registered (register_fd)        | AlreadyExists      |
-// | fd not registered (reregister, deregister) | NotFound           |
-// | fd closed or never opened                  | FailedPrecondition (EBADF) |
-// | fd cannot be waited for (a file, a folder) | PermissionDenied (EPERM)   |
-// | empty interest                             | InvalidArgument    |
-// | the Poll is gone                           | FailedPrecondition |
-// | out of memory or of user watches           | ResourceExhausted  |
+// | situation                                      | status                     |
+// |------------------------------------------------|----------------------------|
+// | register_fd: the descriptor is registered      | AlreadyExists              |
+// | reregister_fd, deregister_fd: it is not        | NotFound                   |
+// | the descriptor is closed or was never opened   | FailedPrecondition (EBADF) |
+// | it cannot be waited for (a file, a directory)  | PermissionDenied (EPERM)   |
+// | the interest is empty                          | InvalidArgument            |
+// | the Poll is gone                               | FailedPrecondition         |
+// | no memory, or too many watches of this user    | ResourceExhausted          |
 //
-// Edges: a registration follows the open file description, not the number. After a close(2) without
-// deregister_fd the number can be registered anew; whether the old one still fires is the kernel's
-// business. The poll(2) engine knows files by device and inode, and takes two eventfds, timerfds or
-// the like, which share one inode, for the same file; and it cannot tell a device that is always
-// ready, as /dev/null, which epoll refuses. See epoll_ctl(2).
+// Edges: a registration belongs to the open file description and not to the number. After a
+// close(2) without deregister_fd() the number can be registered again. Whether the old registration
+// still fires is up to the kernel. Today, not promised: the poll(2) engine compares files by device
+// and inode. All eventfds, timerfds and signalfds share one inode, so it takes them for the same
+// file. The poll(2) engine also accepts devices that are always ready, such as /dev/null; epoll
+// refuses them.
+//
+// See epoll_ctl(2), epoll(7).
 class Registry {
  public:
   ~Registry();
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  // Starts reporting `fd` under `token`. A readiness that is already there counts as an edge. What
-  // happened before the call is visible to whoever gets an event of it.
+  // Starts reporting `fd` with `token`. A readiness that exists already counts as an edge. The
+  // thread that gets an event of `fd` sees what the caller did before this call.
   absl::Status register_fd(int fd, Token token, Interest interest);
 
-  // Replaces token and interest, rearms a one-shot, and reports a present readiness again.
+  // Replaces token and interest, and rearms a one-shot. A readiness that exists already is reported
+  // again.
   absl::Status reregister_fd(int fd, Token token, Interest interest);
 
-  // Stops reporting `fd`. No poll() that starts after the return yields its token; events that were
-  // copied out before may still be in the caller's hands.
+  // Stops reporting `fd`. No poll() that starts after the return yields its token. The caller may
+  // still hold events that an earlier poll() copied out.
   absl::Status deregister_fd(int fd);
 
-  // The engine's name: "epoll" or "poll".
+  // The name of the engine, as in PollOptions::selector.
   std::string_view selector_name() const;
 
-  // Whether Trigger::edge tells a persisting readiness once only. Where it does not, prefer
-  // one-shot.
+  // Whether Trigger::edge reports a lasting readiness only once. Where it does not, use one-shot.
   bool has_edges() const;
 
  private:
@@ -87,11 +93,15 @@ class Registry {
   const std::unique_ptr<internal::Selector> selector_;
   Kernel& kernel_;
 
+  // True once the Poll has ended. The Poll's destructor stores it (release); every call of Registry
+  // and Waker loads it (acquire). It never becomes false again. A call that races the destructor
+  // may still reach the selector, which lives as long as the Registry.
   std::atomic<bool> poll_gone_{false};
 
-  // Says to the language what the kernel does anyway: each wake and each registration adds one,
-  // with release and before its system call; poll() loads, with acquire, after its wait. So what a
-  // thread did before is visible to the one that gets the event, also to ThreadSanitizer's eye.
+  // Carries the happens-before edge of guarantee 6 of poll.h. The kernel orders a wake and the wait
+  // that it ends, but the C++ memory model does not know about the kernel. So each wake and each
+  // registration increments the word (release) before its system call, and poll() loads the word
+  // (acquire) after its wait. The value means nothing. ThreadSanitizer reports a race without it.
   std::atomic<std::uint32_t> published_{0};
 };
 

@@ -5,13 +5,23 @@
 
 namespace epore {
 
-// The caller's own 64-bit word, given with a registration and handed back, untouched, with every
-// event of it. `poll/` never looks inside. Two registrations may share a token; telling them apart
-// is then the caller's business.
+// A Token is the caller's own 64-bit word. It is given with a registration and comes back with
+// every event of that registration. `poll/` never looks inside it. A token is not a descriptor
+// number.
 //
-// Descriptor numbers make poor tokens: the kernel reuses the lowest free number at once, so an
-// event that was already copied out can name a descriptor that now belongs to somebody else. Use an
-// index with a generation count, as `runtime/` does.
+//   std::vector<Client> clients;
+//   registry->register_fd(fd, epore::Token{clients.size()}, epore::Interest::readable());
+//   ...
+//   Client& client = clients[event.token.value];
+//
+// Threads, lifetime: a plain value, copied freely.
+//
+// Edges: two registrations may share a token. The caller then has no way to tell their events
+// apart.
+//
+// Do not use the descriptor number as the token. The kernel gives the lowest free number to the
+// next descriptor that is opened (open(2)). An event that was copied out earlier would then name
+// the wrong descriptor. Use an index together with a generation count, as `runtime/` does.
 struct Token {
   std::uint64_t value = 0;
 

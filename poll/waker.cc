@@ -62,7 +62,8 @@ absl::Status Waker::wake() const {
     if (written.error() != EAGAIN) {
       return errno_status(written.error(), absl::StrCat("Waker::wake: write(fd ", fd_->get(), ")"));
     }
-    // The counter is full. That alone is no edge for a wait that has seen it: make room and write.
+    // The counter is full. A write that fails is no edge, so a poll() that has already reported the
+    // eventfd would not wake. Empty the counter and write again.
     std::uint64_t drained;
     (void)kernel.read(fd_->get(), &drained, sizeof drained);
   }

@@ -11,32 +11,38 @@
 
 namespace epore {
 
-// Ends a poll() from any thread: the current one, or the next if none is waiting.
+// A Waker ends a poll() from any thread. If no thread is in poll(), the next poll() returns at
+// once. A Waker carries no data: the Token of its event only says that somebody woke.
 //
 //   absl::StatusOr<epore::Waker> waker = epore::Waker::create(poll->registry(), epore::Token{0});
 //   std::thread([&] { absl::Status woken = waker->wake(); }).join();
 //   poll->poll(events, absl::InfiniteDuration());  // yields one event with Token{0}
 //
-// Threads: wake() from any thread, concurrently. Lifetime: registered while it lives; it holds the
-// registry. wake() after the Poll is gone returns FailedPrecondition.
+// Threads: any number of threads may call wake() at once.
 //
-// Edges: wakes may be merged, never lost. What a thread did before wake() is visible to the thread
-// in poll() after that poll() returned. One wake costs one write(2); nothing is read per wake, as
-// the eventfd is edge-triggered (on the poll(2) engine the engine reads it). A counter that is full
-// is read and written again (eventfd(2)). Repeated wakes are not saved up here: that is a flag of
-// the owner's (`runtime/` has one).
+// Ownership, lifetime: a Waker owns an eventfd and holds the Registry. It is registered as long as
+// it lives. After the Poll is gone, wake() returns FailedPrecondition.
+//
+// Edges. Guaranteed: no wake is lost, and several wakes may become one event. Guaranteed: after the
+// poll() has returned, its thread sees what the other thread did before wake(). Today, not
+// promised: one wake costs one write(2) and no read, because the eventfd is edge-triggered. (The
+// poll(2) engine reads the eventfd itself.) A Waker does not suppress repeated wakes. A program
+// that wakes often keeps a flag for that, as `runtime/` does.
+//
+// See eventfd(2).
 class Waker {
  public:
-  // `registry` must not be null. Errors as Registry::register_fd, and those of eventfd(2). No
-  // descriptor is left on failure.
+  // Makes an eventfd and registers it with `token`. Requires that `registry` is not null. Errors:
+  // those of Registry::register_fd() and of eventfd(2). After an error no descriptor is left open.
   static absl::StatusOr<Waker> create(std::shared_ptr<Registry> registry, Token token);
 
   Waker(Waker&&) = default;
   Waker& operator=(Waker&& other) noexcept;
   ~Waker();
 
-  // Ends the poll(). FailedPrecondition: the Poll is gone, or this was moved from. Other errors
-  // would be those of write(2), which no eventfd in use gives; EINTR and EAGAIN are seen to.
+  // Ends the poll() that is blocked, or the next one. Errors: FailedPrecondition if the Poll is
+  // gone or this Waker was moved from. EINTR and EAGAIN are handled inside; no other errno of
+  // write(2) occurs for an open eventfd.
   absl::Status wake() const;
 
  private:
@@ -44,7 +50,7 @@ class Waker {
   void retire();
 
   std::shared_ptr<Registry> registry_;  // null when moved from
-  std::shared_ptr<const OwnedFd> fd_;   // shared with an engine that reads it
+  std::shared_ptr<const OwnedFd> fd_;   // shared with engines that read the eventfd
 };
 
 }  // namespace epore

@@ -22,8 +22,10 @@ std::uint32_t to_epoll(Interest interest) {
   if (interest.is_readable()) flags |= EPOLLIN | EPOLLRDHUP;
   if (interest.is_writable()) flags |= EPOLLOUT;
   if (interest.trigger() == Trigger::edge) flags |= EPOLLET;
-  // A read stops at urgent data, so that one which is short does not mean drained, and there will
-  // be no other edge. Level-triggered they would be told of for ever, as few programs take them.
+  // A read stops before urgent data (tcp(7), SO_OOBINLINE). Readers take a short read for the end
+  // of the data, and the kernel reports no further edge. With EPOLLPRI the event has the priority
+  // bit, and the reader reads on. A level-triggered EPOLLPRI would spin: few programs take urgent
+  // data.
   if (interest.trigger() == Trigger::edge && interest.is_readable()) flags |= EPOLLPRI;
   if (interest.trigger() == Trigger::one_shot) flags |= EPOLLONESHOT;
   return flags;
@@ -47,14 +49,14 @@ Readiness to_readiness(std::uint32_t flags) {
   return readiness;
 }
 
-// Up, so that a wait is never shorter than asked.
+// Rounds up, so that no wait is shorter than asked.
 std::int64_t to_milliseconds(std::int64_t timeout_ns) {
   if (timeout_ns < 0) return -1;
   return timeout_ns / 1'000'000 + (timeout_ns % 1'000'000 != 0 ? 1 : 0);
 }
 
-// ENOSYS before Linux 5.11; EPERM from seccomp filters older than the call (buytenh/ivykis#33), the
-// call itself has no such error.
+// ENOSYS comes from kernels before 5.11. EPERM comes from seccomp filters that do not know the call
+// (buytenh/ivykis#33); the call itself never returns EPERM.
 bool lacks_pwait2(SysResult result) { return result.error() == ENOSYS || result.error() == EPERM; }
 
 }  // namespace
@@ -81,7 +83,7 @@ SysResult EpollSelector::remove(int fd) {
 }
 
 SysResult EpollSelector::add_waker(std::shared_ptr<const OwnedFd> fd, Token token) {
-  // Edge-triggered: every write to an eventfd is an edge, so that it need never be read.
+  // Every write to an eventfd is an edge, so nobody has to read it.
   return control(EPOLL_CTL_ADD, fd->get(), token, Interest::readable());
 }
 
@@ -103,7 +105,7 @@ SysResult EpollSelector::wait(Events& events, std::int64_t timeout_ns) {
 }
 
 SysResult EpollSelector::wait(epoll_event* ready, int capacity, std::int64_t timeout_ns) {
-  // epoll_wait does as well where nothing is to be rounded: not at all, and for ever.
+  // Zero and "for ever" need no rounding, so epoll_wait(2) is exact for them.
   if (timeout_ns > 0 && has_pwait2_.load(std::memory_order_relaxed)) {
     timespec timeout;
     timeout.tv_sec = timeout_ns / 1'000'000'000;
@@ -115,7 +117,7 @@ SysResult EpollSelector::wait(epoll_event* ready, int capacity, std::int64_t tim
   const std::int64_t ms = to_milliseconds(timeout_ns);
   const int part = static_cast<int>(std::min<std::int64_t>(ms, INT_MAX));
   const SysResult count = kernel_.epoll_wait(epoll_.get(), ready, capacity, part);
-  // An int holds 24.8 days: have the caller go on with the time that is left.
+  // An int of milliseconds holds 24.8 days. EINTR makes the caller wait for the rest.
   return count.value() == 0 && part < ms ? SysResult::from_errno(EINTR) : count;
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "epore/poll/engine/selector.h"
@@ -14,9 +15,12 @@ struct epoll_event;
 
 namespace epore::internal {
 
-// epoll(7). The kernel keeps the table, so this class has none, and no lock.
+// The epoll(7) engine. The kernel keeps the table of registrations, so this class needs no lock.
 class EpollSelector final : public Selector {
  public:
+  static constexpr std::string_view kName = "epoll";
+
+  // Errors: those of epoll_create1(2).
   static absl::StatusOr<std::unique_ptr<Selector>> create(Kernel& kernel);
 
   SysResult add(int fd, Token token, Interest interest) override;
@@ -24,7 +28,7 @@ class EpollSelector final : public Selector {
   SysResult remove(int fd) override;
   SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) override;
   SysResult wait(Events& events, std::int64_t timeout_ns) override;
-  Traits traits() const override { return {"epoll", true}; }
+  Traits traits() const override { return {kName, true}; }
 
  private:
   EpollSelector(Kernel& kernel, OwnedFd epoll);
@@ -35,7 +39,9 @@ class EpollSelector final : public Selector {
   Kernel& kernel_;
   const OwnedFd epoll_;
 
-  std::atomic<bool> has_pwait2_{true};  // until the kernel says otherwise
+  // False once epoll_pwait2(2) was refused. Written and read by wait() only, relaxed: a stale value
+  // costs one more refused call.
+  std::atomic<bool> has_pwait2_{true};
 };
 
 }  // namespace epore::internal

@@ -67,12 +67,13 @@ SysResult PollSelector::insert(int fd, Entry entry) {
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(fd);
-    // An entry of another file is a leftover: that file was closed, and the number is new again.
+    // An entry with another identity belongs to a file that was closed without remove().
     if (found != entries_.end() && found->second.identity == entry.identity) {
       return SysResult::from_errno(EEXIST);
     }
     entry.serial = ++serial_;
-    std::swap(entries_.try_emplace(fd, entry).first->second, entry);  // a leftover dies unlocked
+    // The old entry is destroyed after the lock: it may hold the last pointer to an eventfd.
+    std::swap(entries_.try_emplace(fd, entry).first->second, entry);
   }
   interrupt();
   return SysResult(0);
@@ -102,7 +103,7 @@ SysResult PollSelector::remove(int fd) {
   Identity identity;
   const SysResult identified = identify(fd, identity);
   if (!identified.ok()) return identified;
-  decltype(entries_)::node_type removed;  // dies unlocked
+  decltype(entries_)::node_type removed;  // destroyed after the lock, for the same reason
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(fd);
@@ -111,7 +112,7 @@ SysResult PollSelector::remove(int fd) {
     }
     removed = entries_.extract(found);
   }
-  interrupt();  // so that a waiting poll(2) lets go of the file
+  interrupt();  // a blocked poll(2) keeps the file open
   return SysResult(0);
 }
 
@@ -127,7 +128,7 @@ SysResult PollSelector::wait(Events& events, std::int64_t timeout_ns) {
   if (!ready.ok() || ready.value() == 0) return ready;
   if (fds_[0].revents != 0) drain(interrupt_.get());
   for (const auto& waker : collect(events)) drain(waker->get());
-  // The table has changed, or what was ready has gone from it: wait on with the new one.
+  // The table has changed, or the ready descriptors were removed from it. Ask to be called again.
   if (events.empty()) return SysResult::from_errno(EINTR);
   return SysResult(static_cast<std::int64_t>(events.size()));
 }
@@ -161,7 +162,7 @@ std::vector<std::shared_ptr<const OwnedFd>> PollSelector::collect(Events& events
     if (found == entries_.end() || found->second.serial != serials_[i]) continue;
     Entry& entry = found->second;
     if (entry.waker != nullptr) wakers.push_back(entry.waker);
-    if (fds_[i].revents & POLLNVAL) {  // closed without deregister: forgotten, as epoll does
+    if (fds_[i].revents & POLLNVAL) {  // closed without remove(): epoll forgets it as well
       entries_.erase(found);
       continue;
     }
@@ -175,7 +176,7 @@ SysResult PollSelector::identify(int fd, Identity& identity) {
   struct stat status;
   const SysResult found = kernel_.fstat(fd, &status);
   if (!found.ok()) return found;
-  // What epoll_ctl(2) refuses, as such files are always ready.
+  // These are always ready, and epoll_ctl(2) refuses them.
   if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return SysResult::from_errno(EPERM);
   identity = Identity{status.st_dev, status.st_ino};
   return SysResult(0);
@@ -183,7 +184,7 @@ SysResult PollSelector::identify(int fd, Identity& identity) {
 
 void PollSelector::interrupt() {
   const std::uint64_t one = 1;
-  (void)kernel_.write(interrupt_.get(), &one, sizeof one);  // EAGAIN: full, so already readable
+  (void)kernel_.write(interrupt_.get(), &one, sizeof one);  // EAGAIN: already readable
 }
 
 void PollSelector::drain(int fd) {

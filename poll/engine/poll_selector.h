@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -18,13 +19,19 @@ struct pollfd;
 
 namespace epore::internal {
 
-// poll(2): the slow, portable reference. Keeps the table that epoll keeps in the kernel, and an
-// eventfd of its own that ends a poll(2) which does not know of a change yet.
+// The poll(2) engine: slow and portable, the reference for the other engines. It keeps the table of
+// registrations that epoll(7) keeps in the kernel. Each wait() copies the table and calls poll(2)
+// without the lock. A change of the table writes to an eventfd of the engine, which ends the call;
+// the next wait() then uses the new table.
 //
-// poll(2) knows no edges, and they cannot be made up: between two calls a descriptor may have been
-// drained and filled again. So an edge is told as level here, see Interest.
+// poll(2) reports levels, and no engine can turn them into edges. Between two calls a descriptor
+// may have been drained and filled again, which poll(2) does not show. So Trigger::edge is level
+// here.
 class PollSelector final : public Selector {
  public:
+  static constexpr std::string_view kName = "poll";
+
+  // Errors: those of eventfd(2).
   static absl::StatusOr<std::unique_ptr<Selector>> create(Kernel& kernel);
   ~PollSelector() override;
 
@@ -33,10 +40,10 @@ class PollSelector final : public Selector {
   SysResult remove(int fd) override;
   SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) override;
   SysResult wait(Events& events, std::int64_t timeout_ns) override;
-  Traits traits() const override { return {"poll", false}; }
+  Traits traits() const override { return {kName, false}; }
 
  private:
-  // Tells apart two files that had the same number.
+  // Distinguishes two files that had the same descriptor number one after the other.
   struct Identity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
@@ -49,9 +56,14 @@ class PollSelector final : public Selector {
     Token token;
     Interest interest;
     Identity identity;
-    bool is_armed = true;      // false: a one-shot that has fired
-    std::uint64_t serial = 0;  // of the last add or modify; what wait() saw is dropped if older
-    std::shared_ptr<const OwnedFd> waker;  // read by wait(), so that its level becomes an edge
+    bool is_armed = true;  // false after the event of a one-shot
+
+    // The number of the last add or modify. wait() drops the result of an entry that has another
+    // number by then, because the result belongs to an earlier registration.
+    std::uint64_t serial = 0;
+
+    // The eventfd, if this is a Waker's. wait() empties it, so that the next write is a change.
+    std::shared_ptr<const OwnedFd> waker;
   };
 
   PollSelector(Kernel& kernel, OwnedFd interrupt);
@@ -64,16 +76,15 @@ class PollSelector final : public Selector {
 
   // Constant after construction.
   Kernel& kernel_;
-  const OwnedFd interrupt_;
+  const OwnedFd interrupt_;  // the eventfd that a change of the table writes to
 
-  // The waiting thread only: what poll(2) was asked, the serials of that, and the number at which
-  // the next batch begins, so that a small one does not always serve the same.
-  std::vector<pollfd> fds_;
-  std::vector<std::uint64_t> serials_;
-  int next_fd_ = 0;
+  // The thread in wait() only.
+  std::vector<pollfd> fds_;             // the argument of poll(2)
+  std::vector<std::uint64_t> serials_;  // the serials of those entries
+  int next_fd_ = 0;                     // where the next batch begins, so that all get their turn
 
   absl::Mutex mutex_;
-  absl::btree_map<int, Entry> entries_ ABSL_GUARDED_BY(mutex_);  // ordered: a run can be repeated
+  absl::btree_map<int, Entry> entries_ ABSL_GUARDED_BY(mutex_);  // ordered, so runs are repeatable
   std::uint64_t serial_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -13,20 +13,38 @@
 
 namespace epore::internal {
 
-// The port contract: what an engine must do, written once. Readiness only; a completion path is a
-// class of its own above this one. An engine has no policy: it neither retries nor times.
+// A Selector is the engine behind a Poll. This comment is the port contract: what every engine must
+// do. docs/adding-an-engine.md says how each engine keeps each line, and which test checks the
+// line.
 //
-// Threads: wait() by one thread at a time (Poll sees to it), everything else from any thread at any
-// time, also during a wait(), which must see the change.
+// An engine reports readiness. An engine that completes operations, such as io_uring, is a class of
+// its own and not a Selector. An engine has no policy: it does not retry, time or dispatch.
 //
-// Errors are the errno's of epoll_ctl(2) on every engine: EEXIST for a second add, ENOENT for an
-// unknown modify or remove, EBADF for a closed descriptor, EPERM for one that cannot be waited for.
-// The interest is never empty.
-//
-// A readiness that is there when add() or modify() is called counts as an edge. One-shot: after an
-// event the registration is silent, hang-ups included, until modify(). After remove() returns, no
-// wait() that starts later yields the token. Readable and writable must be exact up to spurious
-// ones; error and hang-up set them too (readiness.h has the table).
+//  1. Threads. One thread at a time calls wait(); Poll ensures that. Any thread may call any other
+//     function at any time. A wait() that is blocked at that moment sees the change.
+//  2. Errors. A function returns the errno that epoll_ctl(2) has for the same situation:
+//     EEXIST  add(): the descriptor is registered already.
+//     ENOENT  modify(), remove(): the descriptor is not registered.
+//     EBADF   the descriptor is not open.
+//     EPERM   the descriptor cannot be waited for, such as a regular file.
+//     After an error nothing has changed. The interest is never empty; Registry ensures that.
+//  3. Ownership. The engine borrows descriptors. A descriptor that is closed without remove() is
+//     forgotten sooner or later, and is never an error of wait().
+//  4. Readiness. Readable and writable are never missed, and may be spurious. An error or a hang-up
+//     sets both, whatever the interest asks for. readiness.h has the table of all bits.
+//  5. Present readiness. add() and modify() make the next wait() report a readiness that exists.
+//  6. Triggers. Level reports a readiness by every wait() while it lasts. Edge reports each change
+//     once if Traits::has_edges is true, and is the same as level otherwise. One-shot reports once;
+//     then the registration is silent until modify(), also for hang-ups.
+//  7. Removal. After remove() has returned, no wait() that starts later yields the token.
+//  8. Wakers. Each write to an eventfd of add_waker() yields at least one event.
+//  9. Time. wait() is never shorter than asked, unless something is ready. It may return EINTR at
+//  any
+//     time; the caller then waits again with the time that is left.
+// 10. Batches. wait() appends at most capacity() events. Events beyond that come from a later
+// wait().
+//     A small batch starves no registration.
+// 11. Locks. No lock is held during a system call, or while user code runs or is destroyed.
 class Selector {
  public:
   virtual ~Selector() = default;
@@ -35,19 +53,19 @@ class Selector {
   virtual SysResult modify(int fd, Token token, Interest interest) = 0;
   virtual SysResult remove(int fd) = 0;
 
-  // Adds an eventfd that is written to wake the wait: each write yields at least one event,
-  // although nobody but the engine reads it. Shared, so that an engine that reads it can keep its
-  // number from becoming a stranger's meanwhile.
+  // Adds the eventfd of a Waker. Only the engine may read it. An engine that reads it during wait()
+  // keeps a copy of the pointer until the read is done. Otherwise the Waker's destructor could
+  // close the eventfd first, and the engine would read a foreign descriptor with the same number.
   virtual SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) = 0;
 
-  // Waits for at most `timeout_ns` nanoseconds (negative: for ever, zero: not at all; never less
-  // than asked) and appends to the empty `events` at most its capacity. Returns the number, or an
-  // errno; EINTR asks the caller to go on with the time that is left.
+  // Waits for at most `timeout_ns` nanoseconds and appends what is ready to `events`, which is
+  // empty. A negative timeout waits for ever, zero does not wait. Returns the number of events or
+  // an errno.
   virtual SysResult wait(Events& events, std::int64_t timeout_ns) = 0;
 
   struct Traits {
-    std::string_view name;
-    bool has_edges;  // Trigger::edge tells a persisting readiness once only
+    std::string_view name;  // as in the table of selector_factory.cc
+    bool has_edges;         // whether Trigger::edge reports a lasting readiness only once
   };
   virtual Traits traits() const = 0;
 };

@@ -2,21 +2,44 @@
 
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "epore/poll/engine/epoll_selector.h"
 #include "epore/poll/engine/poll_selector.h"
 
 namespace epore::internal {
+namespace {
+
+constexpr Engine kEngines[] = {
+    {EpollSelector::kName, "Linux", EpollSelector::create},
+    {PollSelector::kName, "Linux, slow", PollSelector::create},
+};
+
+const Engine* find_engine(std::string_view name) {
+  for (const Engine& engine : kEngines) {
+    if (engine.name == name) return &engine;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::span<const Engine> engines() { return kEngines; }
 
 absl::Status check_selector(std::string_view name, std::string_view source) {
-  if (name.empty() || name == "epoll" || name == "poll") return absl::OkStatus();
+  if (name.empty() || find_engine(name) != nullptr) return absl::OkStatus();
+  const auto describe = [](std::string* out, const Engine& engine) {
+    absl::StrAppend(out, engine.name, " (", engine.available, ")");
+  };
   return absl::InvalidArgumentError(
-      absl::StrCat("unknown selector \"", name, "\" in ", source, "; known are: epoll, poll"));
+      absl::StrCat("unknown selector \"", name, "\" in ", source,
+                   "; known are: ", absl::StrJoin(kEngines, ", ", describe)));
 }
 
 absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, Kernel& kernel) {
@@ -27,8 +50,8 @@ absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, K
     source = "the environment variable EPORE_SELECTOR";
   }
   if (absl::Status bad = check_selector(name, source); !bad.ok()) return bad;
-  if (name == "poll") return PollSelector::create(kernel);
-  return EpollSelector::create(kernel);
+  const Engine& engine = name.empty() ? kEngines[0] : *find_engine(name);
+  return engine.create(kernel);
 }
 
 }  // namespace epore::internal

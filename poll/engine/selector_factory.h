@@ -2,6 +2,7 @@
 #define EPORE_POLL_ENGINE_SELECTOR_FACTORY_H_
 
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -11,11 +12,23 @@
 
 namespace epore::internal {
 
-// InvalidArgument, naming `source` and listing the known ones, if no engine is called `name`. An
-// empty one is valid.
+// One engine of this build.
+struct Engine {
+  std::string_view name;       // of PollOptions::selector and EPORE_SELECTOR
+  std::string_view available;  // where the engine works, for error messages
+  absl::StatusOr<std::unique_ptr<Selector>> (*create)(Kernel& kernel);
+};
+
+// All engines, the default first. The factory, the checks of options, the error messages and the
+// tests read this table; no engine is named anywhere else.
+std::span<const Engine> engines();
+
+// Checks a name that came from `source`, such as "PollOptions::selector". An empty name is valid.
+// Errors: InvalidArgument if no engine has this name. The message lists the engines.
 absl::Status check_selector(std::string_view name, std::string_view source);
 
-// Makes the engine called `name`; empty: that of EPORE_SELECTOR, or the default.
+// Makes the engine called `name`. If `name` is empty, takes the name from EPORE_SELECTOR; if that
+// is empty too, takes the default. Errors: those of check_selector() and of the engine's create().
 absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, Kernel& kernel);
 
 }  // namespace epore::internal

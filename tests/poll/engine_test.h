@@ -4,11 +4,13 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/status_matchers.h"
 #include "absl/status/statusor.h"
+#include "epore/poll/engine/selector_factory.h"
 #include "epore/poll/poll.h"
 #include "epore/poll/waker.h"
 #include "gmock/gmock.h"
@@ -27,7 +29,7 @@ using testing::HasSubstr;
 
 // A Poll over one engine, by its name, and a kernel to trouble it with. One behavioural suite runs
 // over every engine: what differs is asked of Registry::has_edges().
-class EngineTest : public testing::TestWithParam<const char*> {
+class EngineTest : public testing::TestWithParam<std::string> {
  protected:
   EngineTest() : EngineTest(kernel_) {}
   explicit EngineTest(Kernel& kernel)
@@ -58,9 +60,15 @@ class EngineTest : public testing::TestWithParam<const char*> {
   std::shared_ptr<Registry> registry_;
 };
 
-#define EPORE_FOR_EVERY_ENGINE(suite)                                 \
-  INSTANTIATE_TEST_SUITE_P(, suite, testing::Values("epoll", "poll"), \
-                           [](const auto& info) { return std::string(info.param); })
+inline std::vector<std::string> engine_names() {
+  std::vector<std::string> names;
+  for (const internal::Engine& engine : internal::engines()) names.emplace_back(engine.name);
+  return names;
+}
+
+#define EPORE_FOR_EVERY_ENGINE(suite)                                  \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(engine_names()), \
+                           [](const auto& info) { return info.param; })
 
 }  // namespace epore
 

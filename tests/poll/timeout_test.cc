@@ -72,7 +72,7 @@ class WaitingKernel : public FaultKernel {
   }
 };
 
-class TimeoutTest : public testing::TestWithParam<const char*> {
+class TimeoutTest : public testing::TestWithParam<std::string> {
  protected:
   TimeoutTest() : poll_(make_poll()) {}
 
