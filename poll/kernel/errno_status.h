@@ -8,11 +8,12 @@
 
 namespace epore {
 
-// "EMFILE (Too many open files)".
+// Returns a text such as "EMFILE (Too many open files)".
 std::string errno_text(int error);
 
-// A status with the canonical code of `error` and the message "CALL: EMFILE (Too many open files)",
-// where `call` says which call on what, as in "epoll_ctl(ADD, fd 7)".
+// Returns a status with the canonical code of `error` and a message such as
+// "epoll_ctl(ADD, fd 7): EMFILE (Too many open files)". `call` is the part before the colon: the
+// call and its subject.
 absl::Status errno_status(int error, std::string_view call);
 
 }  // namespace epore

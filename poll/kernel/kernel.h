@@ -20,24 +20,23 @@ struct timespec;
 
 namespace epore {
 
-// The one seam between epore and the operating system: every system call and every blocking wait of
-// the library is a method here. It exists to be replaced: counted, made to fail at the k-th call,
-// or simulated with a virtual clock.
+// A Kernel is the one seam between epore and the operating system. Every system call and every
+// blocking wait of the library is a method of this class. Tests replace it: they count calls, make
+// the k-th call fail, or let a simulated clock pass.
 //
-// A method does what the system call of its name does (see its manual page), once: no retry, no
-// policy. Sockets and descriptors are made close-on-exec and, where they are made by epore,
-// non-blocking, by the flags that the caller passes. Sending never raises SIGPIPE.
+// A method makes the system call of its name once, with no retry and no policy. The manual page of
+// the call is its documentation. Callers pass the flags that make descriptors close-on-exec and
+// non-blocking. Sending never raises SIGPIPE.
 //
-// The rule that makes simulation possible: no call of this class while a lock is held. (A thread is
-// then only ever switched at such a call.)
+// Threads: any, at the same time, but not from a signal handler: counting may allocate and lock. No
+// caller holds a lock during a call. A simulation can then switch threads at these calls only.
 //
-// Threads: any, concurrently; but not in signal handlers, as counting may allocate and lock.
-// Lifetime: outlives whatever uses it.
+// Lifetime: a Kernel outlives everything that uses it.
 class Kernel {
  public:
   virtual ~Kernel() = default;
 
-  // The operating system itself; one for the process, never destroyed.
+  // The operating system itself. There is one for the process, and it is never destroyed.
   static Kernel& real();
 
   // Sockets.
@@ -56,13 +55,13 @@ class Kernel {
   virtual SysResult getpeername(int fd, sockaddr* address, unsigned* size) = 0;
 
   // Descriptors.
-  virtual SysResult close(int fd) = 0;  // never to be repeated, whatever it returns
+  virtual SysResult close(int fd) = 0;  // never repeated, whatever it returns
   virtual SysResult fcntl(int fd, int command, int argument) = 0;
   virtual SysResult fstat(int fd, struct stat* status) = 0;
   virtual SysResult read(int fd, void* buffer, std::size_t size) = 0;
   virtual SysResult write(int fd, const void* bytes, std::size_t size) = 0;
 
-  // Event queues. A null timeout waits for ever.
+  // Event queues. A null `timeout` waits for ever.
   virtual SysResult eventfd(unsigned value, int flags) = 0;
   virtual SysResult epoll_create(int flags) = 0;
   virtual SysResult epoll_ctl(int epfd, int operation, int fd, epoll_event* event) = 0;
@@ -71,40 +70,42 @@ class Kernel {
                                  const timespec* timeout) = 0;
   virtual SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) = 0;
 
-  // CLOCK_MONOTONIC, in nanoseconds. Never goes back.
+  // The time of CLOCK_MONOTONIC in nanoseconds.
   virtual std::int64_t now() = 0;
 
-  // Blocks while `word` holds `expected`, for at most `timeout_ns` (negative: for ever); may return
-  // at any time. See futex(2), FUTEX_WAIT.
+  // Blocks the thread while `word` holds `expected`, for at most `timeout_ns` nanoseconds. A
+  // negative timeout blocks for ever. May return early, so callers check `word` again. See
+  // futex(2).
   virtual SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                          std::int64_t timeout_ns) = 0;
-  // Ends up to `count` parks on `word`.
+  // Wakes at most `count` threads that park on `word`.
   virtual SysResult unpark(const std::atomic<std::uint32_t>& word, int count) = 0;
 
-  // How many processors this thread may use, at least one; see sched_getaffinity(2).
+  // The number of processors that this thread may use, at least one. See sched_getaffinity(2).
   virtual int processors() = 0;
 
-  // This thread, for the next one; see gettid(2).
+  // The id of this thread, as run_delay() takes it. See gettid(2).
   virtual int thread_id() = 0;
 
-  // From now on this thread takes no processor from another one when it wakes; it waits until that
-  // one sleeps, or its slice is over. See sched(7), SCHED_BATCH. Nothing happens if it has another
-  // than the default policy.
+  // Gives this thread the policy SCHED_BATCH. A batch thread that wakes up does not preempt the
+  // thread that runs on the processor. It waits until that thread sleeps or has used its slice.
+  // Does nothing if the thread has another policy than SCHED_OTHER. See sched(7).
   virtual SysResult set_batch_scheduling() = 0;
 
-  // How long a thread of this process has waited for a processor while it could have run, all in
-  // all. ENOENT where the system does not tell. The second number of /proc/PID/task/TID/schedstat,
-  // see the kernel's Documentation/scheduler/sched-stats.
+  // Stores how long `thread` has waited for a processor while it was able to run, since its start.
+  // `thread` is of this process. Returns ENOENT where the system does not tell. It is the second
+  // number of /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats of the kernel).
   virtual SysResult run_delay(int thread, std::int64_t* nanoseconds) = 0;
 
-  // Starts a thread named `name` (cut to 15 characters) that runs `body` with the signals of the
-  // program blocked, and stores its id, which is to be joined or detached exactly once.
+  // Starts a thread that runs `body` and stores its id. `name` is cut to 15 characters. The thread
+  // has the program's signals blocked. Join or detach each id exactly once.
   virtual SysResult start_thread(const char* name, std::function<void()> body,
                                  std::uint64_t* id) = 0;
   virtual SysResult join_thread(std::uint64_t id) = 0;
   virtual SysResult detach_thread(std::uint64_t id) = 0;
 
-  // getaddrinfo(3), blocking: returns 0 or an EAI_ code. A list is given back to free_addresses.
+  // Calls getaddrinfo(3), which blocks. Returns 0 or an EAI_ code. Give the list back with
+  // free_addresses().
   virtual int resolve(const char* host, const char* service, const addrinfo* hints,
                       addrinfo** list) = 0;
   virtual void free_addresses(addrinfo* list) = 0;
@@ -112,7 +113,8 @@ class Kernel {
   virtual SysResult sigaction(int signal, const struct sigaction* action,
                               struct sigaction* old) = 0;
 
-  // How often each kind was called so far. A replacement that wraps another kernel passes it on.
+  // The number of calls of each kind so far. A Kernel that wraps another one returns the counts of
+  // the inner one.
   virtual KernelCallCounts counts() const = 0;
 };
 

@@ -9,7 +9,7 @@
 
 namespace epore {
 
-// Every kind of call that goes through the Kernel, for counting.
+// The kinds of calls of a Kernel, for counting.
 enum class KernelCall : std::uint8_t {
   kSocket,
   kBind,
@@ -34,7 +34,7 @@ enum class KernelCall : std::uint8_t {
   kEpollCtl,
   kEpollWait,
   kPoll,
-  kClock,  // answered by the vDSO, not a system call on most machines
+  kClock,  // on most machines the vDSO answers, without a system call
   kPark,
   kUnpark,
   kProcessors,
@@ -51,7 +51,7 @@ enum class KernelCall : std::uint8_t {
 inline constexpr std::size_t kKernelCallKinds =
     static_cast<std::size_t>(KernelCall::kSigaction) + 1;
 
-// The name under which a kind is printed: that of the system call where there is one.
+// The printed name of a kind: the name of the system call, where there is one.
 constexpr std::string_view kernel_call_name(KernelCall call) {
   constexpr std::string_view kNames[] = {
       "socket",
@@ -94,7 +94,7 @@ constexpr std::string_view kernel_call_name(KernelCall call) {
   return kNames[static_cast<std::size_t>(call)];
 }
 
-// How often each kind was called, indexed by kind.
+// The number of calls of each kind, indexed by kind.
 using KernelCallCounts = std::array<std::uint64_t, kKernelCallKinds>;
 
 }  // namespace epore

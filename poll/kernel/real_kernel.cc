@@ -198,7 +198,7 @@ SysResult RealKernel::unpark(const std::atomic<std::uint32_t>& word, int waiters
 int RealKernel::processors() {
   count(KernelCall::kProcessors);
   cpu_set_t set;
-  // It fails where there are more than a cpu_set_t has room for; then their number is no matter.
+  // The call fails where a machine has more processors than a cpu_set_t has room for.
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return CPU_SETSIZE;
   return std::max(1, CPU_COUNT(&set));
 }
@@ -237,8 +237,8 @@ SysResult RealKernel::start_thread(const char* name, std::function<void()> body,
   count(KernelCall::kThreadStart);
   auto start =
       std::make_unique<ThreadStart>(ThreadStart{std::string(name).substr(0, 15), std::move(body)});
-  // The program's handlers are to run on the program's threads. Profilers need SIGPROF everywhere,
-  // and a blocked fault would end the process without its handler.
+  // The program's signal handlers must run on the program's threads. Profilers need SIGPROF on
+  // every thread. A fault that is blocked would end the process without the program's handler.
   sigset_t blocked;
   sigset_t before;
   ::sigfillset(&blocked);

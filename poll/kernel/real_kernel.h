@@ -6,8 +6,8 @@
 
 namespace epore {
 
-// The operating system (here: Linux), with every call counted. Public so that a Runtime can have
-// one of its own, and so its own counts, and so that a test can override a single call.
+// A RealKernel is the operating system, with every call counted. A Runtime makes one of its own for
+// counts of its own. A test derives from it to override a single call.
 class RealKernel : public Kernel {
  public:
   SysResult socket(int domain, int type, int protocol) override;

@@ -19,10 +19,19 @@
 namespace epore {
 namespace {
 
+// Whether a trap exists. set() exchanges it (acq_rel), the destructor clears it (release). The
+// race: two threads set a trap at once; the exchange lets one in.
 std::atomic<bool> is_set{false};
+
+// The signals that take() has not returned yet. Handlers fetch_or, take() exchanges with 0, both
+// acq_rel. The race: a signal comes during take(); it is in this result or in the next.
 std::atomic<std::uint64_t> caught{0};
-std::atomic<int> handlers{0};  // that are running
+
+// How many handlers run, and where they write (-1: nowhere). signal_trap.h has the race. All
+// accesses are seq_cst.
+std::atomic<int> handlers{0};
 std::atomic<int> eventfd{-1};
+
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::atomic<int>::is_always_lock_free);
 
@@ -32,8 +41,8 @@ void handle(int signal) {
   caught.fetch_or(std::uint64_t{1} << (signal - 1), std::memory_order_acq_rel);
   const int fd = eventfd.load(std::memory_order_seq_cst);
   if (fd >= 0) {
-    // Not through the Kernel: what it counts with may take a lock. It fails only when the counter
-    // is full, that is when nobody has waited since.
+    // The Kernel is not safe here, as its counting may lock. write(2) fails only if the eventfd is
+    // full; then it is readable anyway.
     const std::uint64_t one = 1;
     (void)!::write(fd, &one, sizeof one);
   }

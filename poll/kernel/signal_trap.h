@@ -13,19 +13,25 @@ struct sigaction;
 
 namespace epore {
 
-// Catches signals while it lives: the handler notes the signal and adds one to an eventfd; nothing
-// else is safe in a handler (signal-safety(7)). The handlers that were there before come back with
-// its destruction. One at a time in a process.
+// A SignalTrap catches signals while it lives. Its handler notes the signal and adds one to an
+// eventfd. Nothing else is safe in a handler (signal-safety(7)). The destructor restores the
+// handlers that were there before. There is one trap at a time in a process.
 //
-// The handler may run on any thread of the program, and still do so while the trap is destroyed. So
-// it announces itself before it reads where to write, and the destructor takes that away before it
-// looks for handlers, all sequentially consistent: either the handler finds nothing to write to, or
-// the destructor sees it and waits the few instructions until it is through. The eventfd may then
-// be closed, and its number be somebody else's.
+// A handler may run on any thread of the program, and may still run while the trap is destroyed. It
+// must not write to an eventfd that is closed. Four words in signal_trap.cc prevent that:
+//
+//   handler                              destructor
+//   1 handlers += 1                      1 eventfd = -1
+//   2 reads eventfd; -1: does not write  2 waits until handlers is 0
+//   3 handlers -= 1
+//
+// All these accesses are sequentially consistent. So either the handler reads -1, or the destructor
+// sees the handler in `handlers` and waits for its last few instructions.
 class SignalTrap {
  public:
-  // Signals from 1 to 64. `eventfd` is borrowed, non-blocking, and must outlive the trap.
-  // FailedPrecondition if there is a trap already.
+  // Starts to catch `signals`, which are numbers from 1 to 64. Borrows `eventfd`, which must be
+  // non-blocking and must outlive the trap. Errors: FailedPrecondition if a trap exists; the errno
+  // of sigaction(2).
   static absl::StatusOr<std::unique_ptr<SignalTrap>> set(Kernel& kernel,
                                                          const std::vector<int>& signals,
                                                          int eventfd);
@@ -33,7 +39,7 @@ class SignalTrap {
   SignalTrap(const SignalTrap&) = delete;
   SignalTrap& operator=(const SignalTrap&) = delete;
 
-  // The signals that came since the last call, as bits (signal - 1).
+  // Returns the signals since the last call: bit N - 1 is signal N.
   std::uint64_t take();
 
  private:

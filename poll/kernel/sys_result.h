@@ -5,11 +5,11 @@
 
 namespace epore {
 
-// What a system call returned: its value, or an errno. Trivially copyable, so that EAGAIN on the
-// hot path builds no message; errno_status() turns it into a Status where it leaves the library.
+// A SysResult is what a system call returned: a value or an errno. It is trivially copyable, so
+// EAGAIN costs nothing on the hot path. errno_status() makes a Status of it for users.
 class SysResult {
  public:
-  // A value of zero or more is success, a negative one is -errno: the kernel's own convention.
+  // Zero or more is a value, a negative number is -errno. This is the kernel's own convention.
   constexpr explicit SysResult(std::int64_t raw) : raw_(raw) {}
   static constexpr SysResult from_errno(int error) { return SysResult(-std::int64_t{error}); }
 

@@ -17,7 +17,7 @@ ABSL_CONST_INIT std::bitset<kThreadSlots> slots_taken ABSL_GUARDED_BY(slots_mute
 struct SlotReleaser {
   ~SlotReleaser() {
     const std::size_t slot = this_thread_slot;
-    this_thread_slot = kThreadSlots;  // what is destroyed after this counts in the shared shard
+    this_thread_slot = kThreadSlots;  // later destructors of this thread count in the shared shard
     if (slot < kThreadSlots) {
       absl::MutexLock lock(&slots_mutex);
       slots_taken.reset(slot);

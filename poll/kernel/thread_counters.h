@@ -8,29 +8,31 @@
 
 namespace epore::internal {
 
-// The number of threads that can count without a locked instruction; the rest share one shard.
+// The number of threads that have a shard of their own. All other threads share one shard.
 inline constexpr std::size_t kThreadSlots = 128;
 
 inline constexpr std::size_t kUnknownThreadSlot = kThreadSlots + 1;
 
-// A plain word, so that the fast path is one read of thread-local memory without a guard.
+// Constant initialisation makes reading it one load: there is no guard to check.
 inline constinit thread_local std::size_t this_thread_slot = kUnknownThreadSlot;
 
 std::size_t take_thread_slot();
 
-// This thread's slot: below kThreadSlots it is nobody else's for as long as the thread lives, equal
-// to kThreadSlots when all are taken (or the thread is ending).
+// Returns this thread's slot. A slot below kThreadSlots belongs to this thread until it ends. The
+// value kThreadSlots means that all slots are taken, or that the thread is ending.
 inline std::size_t thread_slot() {
   if (this_thread_slot == kUnknownThreadSlot) this_thread_slot = take_thread_slot();
   return this_thread_slot;
 }
 
-// N monotonic counters that any thread adds to and any thread reads.
+// N counters that any thread adds to and any thread reads.
 //
-// Adding is a load and a store to a shard that the thread has for itself: no locked instruction, no
-// shared cache line. Reading sums the shards; it may miss additions that are being made, never
-// loses one. A slot passes from an ended thread to a new one under a lock, so that the new owner
-// sees the old one's stores; that makes the single-writer rule sound.
+// Each thread adds to a shard of its own, with a plain load and a store. There is no locked
+// instruction and no shared cache line. sum() adds the shards up. It may miss an addition that is
+// being made at that moment, but no addition is lost.
+//
+// Only one thread writes to a shard at a time. When a thread ends, its slot goes to a new thread
+// under a lock, so that the new thread sees the stores of the old one.
 template <std::size_t N>
 class ThreadCounters {
  public:
@@ -69,8 +71,8 @@ class ThreadCounters {
     cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
 
-  // A thread's first time, or one that has no shard for itself. Not inlined, for the sake of the
-  // code around it.
+  // The first addition of a thread, and all additions of a thread without a shard. It is kept out
+  // of line so that add() stays small.
   [[gnu::noinline, gnu::cold]] void add_slowly(std::size_t counter, std::uint64_t n) {
     const std::size_t slot = thread_slot();
     if (slot < kThreadSlots) {
@@ -89,8 +91,11 @@ class ThreadCounters {
     return *shard;
   }
 
+  // The shards by slot, null until the first addition. The slot's thread stores (release), sum()
+  // loads (acquire), so that a reader sees a shard of zeros. The cells are relaxed: numbers only.
   std::array<std::atomic<Shard*>, kThreadSlots> shards_ = {};
-  Cells overflow_ = {};
+
+  Cells overflow_ = {};  // the shared shard: fetch_add, relaxed
 };
 
 }  // namespace epore::internal
