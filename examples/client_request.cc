@@ -21,7 +21,11 @@ absl::StatusOr<std::vector<Address>> resolve(const std::string& host, const std:
   addrinfo hints = {};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
-  const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+  int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+  // A bare container has no /etc/hosts; no host at all is the loopback addresses.
+  if (error != 0 && host == "localhost") {
+    error = ::getaddrinfo(nullptr, port.c_str(), &hints, &list);
+  }
   if (error != 0) return absl::NotFoundError(absl::StrCat(host, ": ", ::gai_strerror(error)));
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, ::freeaddrinfo);
   std::vector<Address> addresses;
@@ -33,10 +37,7 @@ absl::StatusOr<std::vector<Address>> resolve(const std::string& host, const std:
   return addresses;
 }
 
-void ClientRequest::start(epore::Registry& registry) {
-  status_ = absl::NotFoundError("no address to connect to");
-  connect_next(registry);
-}
+void ClientRequest::start(epore::Registry& registry) { connect_next(registry); }
 
 void ClientRequest::on_event(epore::Registry& registry) {
   if (is_done_) return;
@@ -49,10 +50,12 @@ void ClientRequest::on_event(epore::Registry& registry) {
 void ClientRequest::connect_next(epore::Registry& registry) {
   hang_up(registry);
   while (next_address_ < addresses_.size()) {
-    status_ = connect_to(registry, addresses_[next_address_++]);
-    if (status_.ok()) return;
+    const absl::Status connecting = connect_to(registry, addresses_[next_address_++]);
+    if (connecting.ok()) return;
+    failure_.Update(connecting);
   }
-  finish(registry, status_);
+  failure_.Update(absl::NotFoundError("no address to connect to"));
+  finish(registry, failure_);
 }
 
 absl::Status ClientRequest::connect_to(epore::Registry& registry, const Address& address) {
@@ -77,7 +80,7 @@ void ClientRequest::send_some(epore::Registry& registry) {
     } else if (errno != EINTR) {
       const absl::Status error = absl::ErrnoToStatus(errno, sent_ == 0 ? "connect" : "send");
       if (sent_ > 0) return finish(registry, error);
-      status_ = error;  // before the first byte it is the connect that failed
+      failure_.Update(error);  // before the first byte it is the connect that failed
       return connect_next(registry);
     }
   }

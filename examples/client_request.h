@@ -22,7 +22,8 @@ struct Address {
   socklen_t size = 0;
 };
 
-// The addresses of a host, by getaddrinfo(3), which blocks.
+// The addresses of a host, by getaddrinfo(3), which blocks. It puts those last that this machine
+// cannot reach. A localhost that the system does not know is the loopback addresses.
 absl::StatusOr<std::vector<Address>> resolve(const std::string& host, const std::string& port);
 
 // One HTTP request over a connection of its own, on the poll layer alone: connects without
@@ -64,7 +65,8 @@ class ClientRequest {
   std::string received_;
   HttpResponseParser response_;
   bool is_done_ = false;
-  absl::Status status_;  // while connecting: why the last address did not do
+  absl::Status failure_;  // why the first address did not do, which says the most
+  absl::Status status_;
 };
 
 }  // namespace examples

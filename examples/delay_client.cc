@@ -111,11 +111,11 @@ int fail(const absl::Status& status) {
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments = examples::parse_command_line(argc, argv, kHelp);
   if (arguments.size() > 1) examples::usage_error("more than one HOST");
+  absl::StatusOr<epore::Poll> poll = epore::Poll::create({absl::GetFlag(FLAGS_selector)});
+  if (!poll.ok()) return fail(poll.status());
   const auto addresses = examples::resolve(arguments.empty() ? "localhost" : arguments[0],
                                            absl::StrCat(absl::GetFlag(FLAGS_port)));
   if (!addresses.ok()) return fail(addresses.status());
-  absl::StatusOr<epore::Poll> poll = epore::Poll::create({absl::GetFlag(FLAGS_selector)});
-  if (!poll.ok()) return fail(poll.status());
 
   Requests requests;
   for (const std::uint64_t delay : make_delays()) {

@@ -3,7 +3,9 @@
 
 #include "examples/client_request.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -36,6 +38,7 @@ struct Calls {
 };
 Calls calls;
 bool interrupts = false;
+bool knows_names = true;
 
 // Every second call, the first included.
 bool is_interrupted(int& count) {
@@ -63,16 +66,42 @@ extern "C" int connect(int fd, const sockaddr* address, socklen_t size) {
   return is_interrupted(calls.connects) ? -1 : result;
 }
 
+// Without knows_names, as where there is neither /etc/hosts nor a name server.
+extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo* hints,
+                           addrinfo** list) {
+  if (host != nullptr && !knows_names) return EAI_AGAIN;
+  static const auto real =
+      reinterpret_cast<decltype(&getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  return real(host, service, hints, list);
+}
+
 namespace examples {
 namespace {
 
+TEST(ResolveTest, LocalhostIsLoopbackOnASystemThatDoesNotKnowIt) {
+  knows_names = false;
+  const auto addresses = resolve("localhost", "80");
+  const auto other = resolve("host.example", "80");
+  knows_names = true;
+  ASSERT_TRUE(addresses.ok()) << addresses.status();
+  EXPECT_FALSE(addresses->empty());
+  for (const Address& address : *addresses) {
+    if (address.storage.ss_family != AF_INET) continue;  // ::1
+    sockaddr_in name;
+    std::memcpy(&name, &address.storage, sizeof name);
+    EXPECT_EQ(ntohl(name.sin_addr.s_addr), INADDR_LOOPBACK);
+    EXPECT_EQ(ntohs(name.sin_port), 80);
+  }
+  EXPECT_EQ(other.status().code(), absl::StatusCode::kNotFound);
+}
+
 constexpr char kAnswer[] = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
-Address address_of(int port) {
+Address address_of(int port, std::uint32_t host = INADDR_LOOPBACK) {
   sockaddr_in name = {};
   name.sin_family = AF_INET;
   name.sin_port = htons(static_cast<std::uint16_t>(port));
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  name.sin_addr.s_addr = htonl(host);
   Address address;
   std::memcpy(&address.storage, &name, sizeof name);
   address.size = sizeof name;
@@ -237,9 +266,10 @@ TEST_P(ClientRequestTest, EveryAddressIsTried) {
   EXPECT_TRUE(request.status().ok());
 }
 
-TEST_P(ClientRequestTest, TheErrorOfTheLastAddressIsTold) {
+// The system sorts the addresses that it cannot reach behind the others.
+TEST_P(ClientRequestTest, TheErrorOfTheFirstAddressIsTold) {
   const epore::TcpPort refusing = epore::refusing_port();
-  addresses_ = {address_of(refusing.port), address_of(refusing.port)};
+  addresses_ = {address_of(refusing.port), address_of(1, INADDR_BROADCAST)};
   ClientRequest request = make_request();
   request.start(registry());
   run_to_end(request);

@@ -176,6 +176,10 @@ TEST(DelayClient, ErrorsOfTheCommandLineSayWhat) {
   ChildProcess selector = start_program("delay_client", {"--selector=kqueue"});
   EXPECT_THAT(selector.read_error_line().value_or(""), HasSubstr("kqueue"));
   EXPECT_EQ(selector.wait().value_or(-1), 1);
+  // What is wrong with the flags is told before a name is looked up.
+  ChildProcess both = start_program("delay_client", {"name.invalid", "--selector=kqueue"});
+  EXPECT_THAT(both.read_error_line().value_or(""), HasSubstr("kqueue"));
+  EXPECT_EQ(both.wait().value_or(-1), 1);
   ChildProcess host = start_program("delay_client", {"name.invalid"});
   EXPECT_THAT(host.read_error_line().value_or(""), HasSubstr("name.invalid"));
   EXPECT_EQ(host.wait().value_or(-1), 1);

@@ -49,8 +49,14 @@ absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPor
   const std::string service = absl::StrCat(host_port.port);
   addrinfo* list = nullptr;
   errno = 0;
-  const int code = kernel.resolve(host_port.host.empty() ? nullptr : host_port.host.c_str(),
-                                  service.c_str(), &hints, &list);
+  int code = kernel.resolve(host_port.host.empty() ? nullptr : host_port.host.c_str(),
+                            service.c_str(), &hints, &list);
+  // A bare container has no /etc/hosts; no host at all is loopback, unless the hints say passive.
+  if (code != 0 && host_port.host == "localhost") {
+    hints.ai_flags = AI_NUMERICSERV;
+    errno = 0;
+    code = kernel.resolve(nullptr, service.c_str(), &hints, &list);
+  }
   if (code != 0) return lookup_error(host_port, code, errno);
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {

@@ -13,7 +13,8 @@
 namespace epore::internal {
 
 // The addresses of a host, by getaddrinfo(3), blocking; numbers are not looked up. An empty host is
-// every address of this machine to listen on, and the loopback to connect to.
+// every address of this machine to listen on, and the loopback to connect to. A localhost that the
+// system does not know is the loopback addresses.
 // InvalidArgument, NotFound, Unavailable (the name service), naming the host.
 absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPort& host_port,
                                                    bool to_listen);

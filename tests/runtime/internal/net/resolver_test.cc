@@ -64,6 +64,19 @@ TEST(ResolveTest, TheSystemKnowsNumbersAndTheEmptyHost) {
   EXPECT_FALSE(any->empty());
 }
 
+// As where there is neither /etc/hosts nor a name server.
+TEST(ResolveTest, LocalhostIsLoopbackOnASystemThatDoesNotKnowIt) {
+  for (const bool to_listen : {false, true}) {
+    FaultKernel kernel(Kernel::real());
+    kernel.fail(KernelCall::kResolve, EAI_AGAIN);
+    for (const std::string& text : printed(resolve(kernel, host_port("localhost"), to_listen))) {
+      EXPECT_TRUE(text == "127.0.0.1:80" || text == "[::1]:80") << text;
+    }
+    kernel.fail(KernelCall::kResolve, EAI_AGAIN);
+    EXPECT_FALSE(resolve(kernel, host_port("host.example"), to_listen).ok());
+  }
+}
+
 class ResolverTest : public testing::Test {
  protected:
   ResolverTest() { names_.add("a.example", {"127.0.0.1:0"}); }
