@@ -18,8 +18,8 @@ struct Counters {
 
   // Since the start.
   std::uint64_t accepts = 0;
-  std::uint64_t accept_errors = 0;  // transient ones, of connections that died in the backlog
-  std::uint64_t accept_pauses = 0;  // for want of descriptors or memory, or at the limit
+  std::uint64_t accept_errors = 0;  // failed calls, but not for want of descriptors or memory
+  std::uint64_t accept_pauses = 0;  // no descriptors, no memory, the limit, or refused too often
   std::uint64_t connects = 0;       // that succeeded
   std::uint64_t connect_errors = 0;
   std::uint64_t polls = 0;  // turns

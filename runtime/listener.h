@@ -23,8 +23,10 @@ class ListenerState;
 // nothing: it accepts until close() or the runtime's shutdown.
 //
 // When descriptors or memory run out it pauses, leaves clients in the backlog, and goes on when one
-// of the runtime's connections ends, at the latest after a backoff of 10 to 500 ms. Any other error
-// of accept(2) that is not a single connection's ends that socket: a line in the log, and status().
+// of the runtime's connections ends, at the latest after a backoff of 10 to 500 ms. The same when
+// accept(2) fails in another way, of a single connection (ECONNABORTED, EPROTO, ...) 64 times in a
+// row: a line in the log, at most once a second. Only EBADF, EINVAL, ENOTSOCK and EFAULT, which no
+// later call can get over, end that socket: a line in the log, and status().
 //
 // Threads: every method from any.
 class Listener {

@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/log_severity.h"
@@ -67,6 +69,20 @@ class Accepted {
  private:
   mutable absl::Mutex mutex_;
   std::vector<Connection> connections_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Collects what is logged.
+class Log : public absl::LogSink {
+ public:
+  Log() { absl::AddLogSink(this); }
+  ~Log() override { absl::RemoveLogSink(this); }
+  void Send(const absl::LogEntry& entry) override {
+    if (absl::StrContains(entry.text_message(), "pauses")) ++pauses_;
+  }
+  int pauses() const { return pauses_; }
+
+ private:
+  std::atomic<int> pauses_{0};
 };
 
 // That the poll thread has turned, and the connection behind the peer is served.
@@ -256,6 +272,58 @@ TEST_P(AcceptTest, ErrorsOfASingleConnectionDoNotEndTheListener) {
   EXPECT_EQ(runtime.counters().accept_pauses, 0u);
 }
 
+// Whatever the error, a system that refuses for ever is asked seldom: one call for each backoff,
+// after a budget for those errors that are a single connection's.
+TEST_P(AcceptTest, ARefusalForEverPausesAndIsCounted) {
+  constexpr std::uint64_t kBudget = 64;
+  for (const auto& [error, budget] :
+       std::vector<std::pair<int, std::uint64_t>>{{EPERM, kBudget},
+                                                  {EPROTO, kBudget},
+                                                  {ENETDOWN, kBudget},
+                                                  {ECONNABORTED, kBudget},
+                                                  {EINTR, kBudget},
+                                                  {EACCES, 0},
+                                                  {ENOSYS, 0},
+                                                  {ENOSR, 0},
+                                                  {ESOCKTNOSUPPORT, 0},
+                                                  {EPROTONOSUPPORT, 0},
+                                                  {EIO, 0}}) {
+    Log log;
+    Accepted accepted;
+    Runtime runtime(options());
+    const Listener listener = listen_on_loopback(runtime, accepted.callback());
+    Peer first(listener.address());
+    accepted.await(1);
+    expect_served(first);
+    clock_.fail(KernelCall::kAccept, error, 1, FaultKernel::kAlways);
+    const std::uint64_t calls = accept_calls();
+    Peer waits(listener.address());
+    while (runtime.counters().accept_pauses == 0) expect_served(first);
+    for (int i = 0; i < 20; ++i) expect_served(first);
+    EXPECT_EQ(accept_calls() - calls, budget + 1) << strerrorname_np(error);
+    EXPECT_EQ(runtime.counters().accept_errors, error == EINTR ? 0 : budget + 1);
+    EXPECT_EQ(log.pauses(), 1);
+    EXPECT_TRUE(listener.status().ok()) << listener.status();
+
+    // One more for each backoff.
+    clock_.advance(absl::Milliseconds(10));
+    while (accept_calls() - calls < budget + 2) expect_served(first);
+    for (int i = 0; i < 20; ++i) expect_served(first);
+    EXPECT_EQ(accept_calls() - calls, budget + 2) << strerrorname_np(error);
+
+    // It is told again while it lasts, but not at every try.
+    clock_.advance(absl::Seconds(1));
+    while (accept_calls() - calls < budget + 3) expect_served(first);
+    for (int i = 0; i < 3; ++i) expect_served(first);
+    EXPECT_EQ(log.pauses(), 2);
+
+    clock_.fail(KernelCall::kAccept, 0);
+    clock_.advance(absl::Milliseconds(500));
+    accepted.await(2);
+    expect_served(waits);
+  }
+}
+
 // On Linux a connection that was reset in the backlog is accepted like any other.
 TEST_P(AcceptTest, AConnectionResetInTheBacklogEndsAsSuch) {
   absl::Notification in_accept;
@@ -288,26 +356,19 @@ TEST_P(AcceptTest, AnErrorOfTheListenerItselfEndsIt) {
   const absl::Status why = bad.status();
   EXPECT_TRUE(absl::StrContains(why.message(), bad.address().to_string())) << why;
   EXPECT_TRUE(absl::StrContains(why.message(), "accept4: EINVAL")) << why;
+  for (const int error : {EBADF, ENOTSOCK, EFAULT}) {
+    const Listener other = listen_on_loopback(runtime, accepted.callback());
+    clock_.fail(KernelCall::kAccept, error);
+    Peer also_refused(other.address());
+    EXPECT_EQ(also_refused.end(), ECONNRESET);
+    EXPECT_FALSE(other.status().ok()) << strerrorname_np(error);
+  }
   EXPECT_TRUE(good.status().ok()) << good.status();
   EXPECT_EQ(Listener().status().code(), absl::StatusCode::kFailedPrecondition);
   Peer peer(good.address());
   accepted.await(1);
   expect_served(peer);
 }
-
-// Collects what is logged.
-class Log : public absl::LogSink {
- public:
-  Log() { absl::AddLogSink(this); }
-  ~Log() override { absl::RemoveLogSink(this); }
-  void Send(const absl::LogEntry& entry) override {
-    if (absl::StrContains(entry.text_message(), "pauses")) ++pauses_;
-  }
-  int pauses() const { return pauses_; }
-
- private:
-  std::atomic<int> pauses_{0};
-};
 
 TEST_P(AcceptTest, APauseIsLoggedAtMostOnceASecond) {
   Log log;

@@ -24,10 +24,19 @@ constexpr std::int64_t kFirstBackoff = 10 * kMillisecond;
 constexpr std::int64_t kLongestBackoff = 500 * kMillisecond;
 constexpr std::int64_t kLogInterval = 1000 * kMillisecond;
 
-// The connection died in the backlog, or the network had a word for it; the listener is well. See
+// So many failures in a row are one connection each, and cheap; then it is the system that refuses.
+constexpr int kFailuresBeforePause = 64;
+
+// What the call itself was given is wrong: no later call can succeed. See accept(2), "ERRORS".
+bool is_of_listener(int error) {
+  return error == EBADF || error == EINVAL || error == ENOTSOCK || error == EFAULT;
+}
+
+// The connection died in the backlog, or the network refused it; the next one may be well. See
 // accept(2), "Error handling".
 bool is_of_connection(int error) {
   switch (error) {
+    case EINTR:
     case ECONNABORTED:
     case EPROTO:
     case ENETDOWN:
@@ -125,6 +134,7 @@ std::string Acceptor::describe() const {
 void Acceptor::accept_ready() {
   for (std::size_t left = settings_->accept_budget; left > 0; --left) {
     if (!core_->permits().try_take()) {
+      if (state_ == State::listening) ++pauses_;  // not each look: the limit may hold for days
       pause(absl::ResourceExhaustedError("the limit of connections is reached"));
       if (core_->permits().has_one()) resume();
       return;
@@ -139,27 +149,37 @@ void Acceptor::accept_ready() {
       continue;
     }
     core_->permits().give_back_unused();
-    if (result.error() == EAGAIN) break;
-    if (result.error() == EINTR) continue;
-    if (is_of_connection(result.error())) {
-      core_->counters().add(Counter::accept_errors);
-      continue;
+    if (result.error() == EAGAIN) {
+      failures_ = 0;
+      break;
     }
-    if (is_of_resources(result.error())) {
-      pause(errno_status(result.error(), "accept4"));
-      return;
-    }
-    fatal_error_.store(result.error(), std::memory_order_release);
-    LOG(ERROR) << "epore: " << status().message();
-    end();
-    return;
+    if (!may_go_on_after(result.error())) return;
   }
   // Level-triggered: what the budget left in the backlog is told again by the next poll.
   if (state_ == State::paused) go_on();
 }
 
+// False: it has paused or ended.
+bool Acceptor::may_go_on_after(int error) {
+  if (!is_of_resources(error) && error != EINTR) core_->counters().add(Counter::accept_errors);
+  if (is_of_listener(error)) {
+    fatal_error_.store(error, std::memory_order_release);
+    LOG(ERROR) << "epore: " << status().message();
+    end();
+    return false;
+  }
+  if (is_of_connection(error) && failures_ < kFailuresBeforePause) {
+    ++failures_;
+    return true;
+  }
+  ++pauses_;
+  pause(errno_status(error, "accept4"));
+  return false;
+}
+
 void Acceptor::accepted(OwnedFd fd, const SocketAddress& peer) {
   backoff_ = 0;
+  failures_ = 0;
   core_->counters().add(Counter::accepts);
   const SocketAddress local = is_wildcard_ ? local_address_of(core_->kernel(), fd.get()) : address_;
   const auto stream =
@@ -176,14 +196,13 @@ void Acceptor::pause(const absl::Status& why) {
     (void)home().registry()->deregister_fd(fd_.get());
     core_->permits().add_waiter(*this);
     core_->counters().add(Counter::accept_pauses);
-    ++pauses_;
   }
   backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff);
   const std::int64_t now = core_->kernel().now();
   home().arm(*this, now + backoff_);
   if (pauses_ == 0 || (last_log_ != 0 && now - last_log_ < kLogInterval)) return;
   LOG(WARNING) << "epore: the listener on " << address_.to_string() << " pauses (" << pauses_
-               << " times since the last message): " << why.message();
+               << " failures since the last message): " << why.message();
   last_log_ = now;
   pauses_ = 0;
 }
@@ -194,7 +213,9 @@ void Acceptor::go_on() {
   core_->permits().remove_waiter(*this);
   absl::Status registered =
       home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
-  if (!registered.ok()) pause(registered);
+  if (registered.ok()) return;
+  ++pauses_;
+  pause(registered);
 }
 
 void Acceptor::end() {

@@ -66,6 +66,7 @@ class Acceptor final : public PermitWaiter {
   absl::Status begin();
   void accept_ready();
   void accepted(OwnedFd fd, const SocketAddress& peer);
+  bool may_go_on_after(int error);
   void pause(const absl::Status& why);
   void go_on();
   void end();
@@ -87,7 +88,8 @@ class Acceptor final : public PermitWaiter {
   State state_ = State::closed;
   std::int64_t backoff_ = 0;
   std::int64_t last_log_ = 0;
-  std::uint64_t pauses_ = 0;
+  int failures_ = 0;          // of single connections, in a row
+  std::uint64_t pauses_ = 0;  // not in the log yet
 };
 
 }  // namespace epore::internal
