@@ -12,8 +12,8 @@ enum class Trigger : std::uint8_t {
   one_shot,  // once: then the registration is silent until reregister_fd()
 };
 
-// An Interest is what a registration asks for: readable, writable or both, and the trigger. It
-// cannot ask for errors and hang-ups: the kernel always reports those.
+// An Interest is what a registration asks for: readable, writable or both, or hang-ups alone, and
+// the trigger. The kernel reports errors and hang-ups to every registration.
 //
 //   const epore::Interest reads = epore::Interest::readable();  // edge-triggered
 //   const epore::Interest both = (reads | epore::Interest::writable()).level();
@@ -36,6 +36,10 @@ class Interest {
  public:
   static constexpr Interest readable() { return Interest(kReadable, Trigger::edge); }
   static constexpr Interest writable() { return Interest(kWritable, Trigger::edge); }
+
+  // Errors and hang-ups alone, which the other two report as well: for a descriptor whose bytes
+  // nobody wants now. Best as a one-shot, as a hang-up lasts.
+  static constexpr Interest hang_up() { return Interest(kHangUp, Trigger::edge); }
 
   // The same directions with another trigger.
   constexpr Interest edge() const { return Interest(directions_, Trigger::edge); }
@@ -63,6 +67,7 @@ class Interest {
  private:
   static constexpr std::uint8_t kReadable = 1;
   static constexpr std::uint8_t kWritable = 2;
+  static constexpr std::uint8_t kHangUp = 4;
 
   constexpr Interest(std::uint8_t directions, Trigger trigger)
       : directions_(directions), trigger_(trigger) {}

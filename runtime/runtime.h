@@ -62,8 +62,8 @@ class Runtime {
 
   // Accepts connections on every address that "HOST:PORT" names; port 0: a free one, the same for
   // all. `on_accept` is the first callback of each connection, in its order; it may be called for
-  // several connections at a time. It lives as long as any of: the open sockets, a handle of this
-  // listener, a connection that has not had its call yet. So it must not capture such a handle.
+  // several connections at a time. It is destroyed where callbacks run, once the sockets are closed
+  // and each connection has had its call; so it may capture a handle of this listener.
   //
   // A name is resolved in this call, which blocks, so from a callback only numbers are taken
   // (FailedPrecondition, also once the shutdown has begun). Other errors: InvalidArgument for a

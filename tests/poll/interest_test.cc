@@ -137,6 +137,17 @@ TEST_P(InterestTest, TwoRegistrationsMayShareAToken) {
   EXPECT_EQ(take_events(poll_).size(), 2u);
 }
 
+TEST_P(InterestTest, HangUpAloneTellsOfNothingElse) {
+  SocketPair pair = tcp_pair();
+  ASSERT_THAT(registry_->register_fd(pair.a.get(), Token{1}, Interest::hang_up().one_shot()),
+              IsOk());
+  write_all(pair.b.get(), "x");
+  expect_no_events(poll_);
+  reset(pair.b);
+  expect_event(poll_, Token{1}, Readiness::error());
+  expect_no_events(poll_);
+}
+
 // Registers `count` sockets that are ready to be written to, with the tokens 0, 1, ...
 class BatchTest : public EngineTest {
  protected:

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
+#include "tests/support/sockets.h"
 #include "tests/support/thread_name.h"
 
 namespace epore {
@@ -448,6 +450,76 @@ TEST(PermitTest, APermitThatIsFreedAsTheListenerPausesIsNotMissed) {
   expect_served(second);  // without a backoff, as time stands still
 }
 
+// A permit is for a connection: a listener that looks for one has none.
+TEST(PermitTest, AListenerWhoseBacklogIsEmptyHoldsNoPermit) {
+  FaultKernel kernel;
+  absl::Notification in_accept, may_accept, attempt_goes_on, told;
+  const TcpPort server = tcp_listener();
+  kernel.before(KernelCall::kAccept, [&](const FaultKernel::Call& call) {
+    if (call.nth != 2) return;
+    in_accept.Notify();
+    may_accept.WaitForNotification();
+  });
+  kernel.before(KernelCall::kConnect, [&](const FaultKernel::Call&) { attempt_goes_on.Notify(); });
+  RuntimeOptions two;
+  two.dispatch = Dispatch::workers;  // so that the attempt begins while the poll thread is held
+  two.max_connections = 2;
+  two.kernel = &kernel;
+  Accepted accepted;
+  Runtime runtime(two);
+  const Listener listener = listen_on_loopback(runtime, accepted.callback());
+  const Peer first(listener.address());
+  in_accept.WaitForNotification();
+  runtime.connect("127.0.0.1:" + std::to_string(server.port),
+                  [&](absl::StatusOr<Connection> connection) {
+                    EXPECT_TRUE(connection.ok()) << connection.status();
+                    if (!attempt_goes_on.HasBeenNotified()) attempt_goes_on.Notify();
+                    if (connection.ok()) connection->abort();
+                    told.Notify();
+                  });
+  attempt_goes_on.WaitForNotification();
+  may_accept.Notify();
+  told.WaitForNotification();
+}
+
+// The last permit was taken while it accepted: the client waits as if in the backlog.
+TEST(PermitTest, AConnectionAcceptedBeyondTheLimitWaitsForAPermit) {
+  FaultKernel kernel;
+  absl::Notification has_accepted, may_go_on, has_permit, connected;
+  const TcpPort server = tcp_listener();
+  kernel.after(KernelCall::kAccept, [&](const FaultKernel::Call& call) {
+    if (call.nth != 1) return;
+    has_accepted.Notify();
+    may_go_on.WaitForNotification();
+  });
+  kernel.before(KernelCall::kConnect, [&](const FaultKernel::Call&) { has_permit.Notify(); });
+  RuntimeOptions one;
+  one.dispatch = Dispatch::workers;
+  one.max_connections = 1;
+  one.kernel = &kernel;
+  Accepted accepted;
+  Connection connection;
+  Runtime runtime(one);
+  const Listener listener = listen_on_loopback(runtime, accepted.callback());
+  Peer peer(listener.address());
+  has_accepted.WaitForNotification();
+  runtime.connect("127.0.0.1:" + std::to_string(server.port),
+                  [&](absl::StatusOr<Connection> result) {
+                    ASSERT_TRUE(result.ok()) << result.status();
+                    connection = *result;
+                    connected.Notify();
+                  });
+  has_permit.WaitForNotification();
+  may_go_on.Notify();
+  connected.WaitForNotification();
+  while (runtime.counters().accept_pauses == 0) std::this_thread::yield();
+  EXPECT_EQ(runtime.counters().connections, 1u);
+  EXPECT_EQ(accepted.count(), 0u);
+  connection.abort();
+  accepted.await(1);
+  expect_served(peer);
+}
+
 TEST_P(AcceptTest, AttemptsToConnectCountToTheLimitAndAreRefused) {
   RuntimeOptions two = options();
   two.max_connections = 2;
@@ -510,6 +582,38 @@ TEST_P(AcceptTest, ACloseInOnAcceptAndAfterAPause) {
   paused.close();
   EXPECT_EQ(waits.end(), ECONNRESET);
   EXPECT_EQ(accepted.count(), 0u);
+}
+
+// Destructors of captures are user code: while one blocks the poll thread a relief leads.
+TEST(AcceptCallbackTest, ADestructorOfACaptureThatBlocksHoldsUpNobody) {
+  absl::Notification in_destructor, may_end;
+  Accepted accepted;
+  Runtime runtime;
+  const Listener other = listen_on_loopback(runtime, accepted.callback());
+  {
+    const std::shared_ptr<int> blocking(new int(0), [&](int* p) {
+      delete p;
+      in_destructor.Notify();
+      may_end.WaitForNotification();
+    });
+    listen_on_loopback(runtime, [blocking](Connection&) {}).close();
+  }
+  in_destructor.WaitForNotification();
+  Peer peer(other.address());
+  accepted.await(1);
+  expect_served(peer);
+  may_end.Notify();
+}
+
+TEST_P(AcceptTest, ACallbackMayCaptureTheHandleOfItsListener) {
+  const auto kept = std::make_shared<int>(0);
+  const auto listener = std::make_shared<Listener>();
+  {
+    Runtime runtime(options());
+    *listener = listen_on_loopback(runtime, [kept, listener](Connection&) {});
+    EXPECT_GT(kept.use_count(), 1);
+  }
+  EXPECT_EQ(kept.use_count(), 1) << "the callback goes with the runtime";
 }
 
 TEST_P(AcceptTest, AHandleMayOutliveTheRuntime) {

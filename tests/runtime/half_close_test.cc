@@ -168,6 +168,23 @@ TEST_P(HalfCloseTest, APausedConnectionWhosePeerIsGoneDoesNotSpin) {
   }
 }
 
+// No read finds it, as the end of file was the last.
+TEST_P(HalfCloseTest, AResetBehindTheEndOfFileIsNoticed) {
+  Observer observer;
+  observer.when_read_closed = nullptr;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.peer.half_close();
+  observer.await_read_closed();
+  fence(link.connection);
+  const std::uint64_t polls = runtime.counters().polls;
+  for (int i = 0; i < 5; ++i) fence(runtime);
+  EXPECT_LE(runtime.counters().polls - polls, 5 * 20u) << "it waits and does not spin";
+  EXPECT_EQ(observer.closed(), 0);
+  link.peer.reset();
+  EXPECT_FALSE(observer.await_closed().ok());
+}
+
 TEST_P(HalfCloseTest, ShutDownWriteSendsWhatIsQueuedAndStillReads) {
   const std::string& sent = much_there();
   Observer observer;

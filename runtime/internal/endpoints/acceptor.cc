@@ -66,6 +66,24 @@ bool is_any_address(const SocketAddress& address) {
 
 }  // namespace
 
+// Drops an acceptor's share of the callback, as the destructors of its captures are user code: they
+// may block, and so run where callbacks do. The shutdown waits for them.
+class Acceptor::Farewell final : public Runnable {
+ public:
+  Farewell(Ref<Core> core, Reactor& home, std::shared_ptr<AcceptSettings> settings)
+      : Runnable(home, Kind::closure), core_(std::move(core)), settings_(std::move(settings)) {}
+
+  void run() override {
+    settings_ = nullptr;
+    core_->end_activity();
+  }
+  std::string describe() const override { return "the end of a listener"; }
+
+ private:
+  const Ref<Core> core_;
+  std::shared_ptr<AcceptSettings> settings_;
+};
+
 Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
                    std::shared_ptr<AcceptSettings> settings)
     : PermitWaiter(home, Kind::pinned),
@@ -73,6 +91,7 @@ Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddres
       address_(address),
       is_wildcard_(is_any_address(address)),
       settings_(std::move(settings)),
+      farewell_(Ref<Farewell>::adopt(new Farewell(core_, home, settings_))),
       fd_(std::move(fd)) {}
 
 absl::Status Acceptor::start() {
@@ -132,28 +151,27 @@ std::string Acceptor::describe() const {
 }
 
 void Acceptor::accept_ready() {
+  if (in_hand_.fd.is_valid() && !begin_stream()) return pause_at_limit();
   for (std::size_t left = settings_->accept_budget; left > 0; --left) {
-    if (!core_->permits().try_take()) {
-      if (state_ == State::listening) ++pauses_;  // not each look: the limit may hold for days
-      pause(absl::ResourceExhaustedError("the limit of connections is reached"));
-      if (core_->permits().has_one()) resume();
-      return;
-    }
+    if (!core_->permits().has_one()) return pause_at_limit();
     sockaddr_storage storage;
     unsigned size = sizeof storage;
     auto* peer = reinterpret_cast<sockaddr*>(&storage);
     const SysResult result =
         core_->kernel().accept(fd_.get(), peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (result.ok()) {
-      accepted(OwnedFd(result.fd(), core_->kernel()), SocketAddress::from_sockaddr(peer, size));
-      continue;
-    }
-    core_->permits().give_back_unused();
-    if (result.error() == EAGAIN) {
+      backoff_ = 0;
+      failures_ = 0;
+      core_->counters().add(Counter::accepts);
+      in_hand_.fd = OwnedFd(result.fd(), core_->kernel());
+      in_hand_.peer = SocketAddress::from_sockaddr(peer, size);
+      if (!begin_stream()) return pause_at_limit();
+    } else if (result.error() == EAGAIN) {
       failures_ = 0;
       break;
+    } else if (!may_go_on_after(result.error())) {
+      return;
     }
-    if (!may_go_on_after(result.error())) return;
   }
   // Level-triggered: what the budget left in the backlog is told again by the next poll.
   if (state_ == State::paused) go_on();
@@ -177,17 +195,24 @@ bool Acceptor::may_go_on_after(int error) {
   return false;
 }
 
-void Acceptor::accepted(OwnedFd fd, const SocketAddress& peer) {
-  backoff_ = 0;
-  failures_ = 0;
-  core_->counters().add(Counter::accepts);
+// False: the limit was reached while the connection was accepted, and it waits in hand.
+bool Acceptor::begin_stream() {
+  if (!core_->permits().try_take()) return false;
+  OwnedFd fd = std::move(in_hand_.fd);
   const SocketAddress local = is_wildcard_ ? local_address_of(core_->kernel(), fd.get()) : address_;
-  const auto stream =
-      Ref<Stream>::adopt(new Stream(core_, home(), std::move(fd), settings_->limits, local, peer));
+  const auto stream = Ref<Stream>::adopt(
+      new Stream(core_, home(), std::move(fd), settings_->limits, local, in_hand_.peer));
   const bool started = stream->start(
       [settings = settings_](Connection& connection) { settings->on_accept(connection); },
       /*is_registered=*/false);
-  if (!started) core_->permits().give_back_unused();
+  if (!started) core_->permits().give_back();
+  return true;
+}
+
+void Acceptor::pause_at_limit() {
+  if (state_ == State::listening) ++pauses_;  // not at each look: the limit may hold for days
+  pause(absl::ResourceExhaustedError("the limit of connections is reached"));
+  if (core_->permits().has_one()) resume();
 }
 
 void Acceptor::pause(const absl::Status& why) {
@@ -226,7 +251,9 @@ void Acceptor::end() {
   retire();
   if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
   fd_.reset();
-  core_->end_activity();
+  in_hand_.fd.reset();
+  settings_ = nullptr;  // not the last share
+  core_->schedule(std::move(farewell_));
 }
 
 }  // namespace epore::internal

@@ -61,11 +61,19 @@ class Acceptor final : public PermitWaiter {
   void shut_down(ShutdownStep) override { close(); }
 
  private:
+  struct Accepted {
+    OwnedFd fd;
+    SocketAddress peer;
+  };
+
+  class Farewell;
+
   enum class State : std::uint8_t { listening, paused, closed };
 
   absl::Status begin();
   void accept_ready();
-  void accepted(OwnedFd fd, const SocketAddress& peer);
+  bool begin_stream();
+  void pause_at_limit();
   bool may_go_on_after(int error);
   void pause(const absl::Status& why);
   void go_on();
@@ -76,7 +84,6 @@ class Acceptor final : public PermitWaiter {
   const Ref<Core> core_;
   const SocketAddress address_;
   const bool is_wildcard_;
-  const std::shared_ptr<AcceptSettings> settings_;
 
   // Any thread, with release and before a wake(), which has them looked at once more.
   std::atomic<bool> close_asked_{false};
@@ -84,7 +91,10 @@ class Acceptor final : public PermitWaiter {
   std::atomic<int> fatal_error_{0};  // the errno that ended it; release, acquire
 
   // The runner only.
+  std::shared_ptr<AcceptSettings> settings_;  // null at the end
+  Ref<Runnable> farewell_;                    // made beforehand, as the end may not fail
   OwnedFd fd_;
+  Accepted in_hand_;  // waits for a permit; empty as a rule
   State state_ = State::closed;
   std::int64_t backoff_ = 0;
   std::int64_t last_log_ = 0;

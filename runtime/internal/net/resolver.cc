@@ -79,7 +79,8 @@ struct Resolver::State {
 
   // One that was started, or is about to be. Stays where it is until the state goes.
   struct Thread {
-    std::uint64_t id = 0;  // 0: not known yet, or no longer ours to join
+    std::uint64_t id = 0;     // 0: not known yet, or no longer ours to join
+    bool has_looked = false;  // for requests
     bool is_resolving = false;
     bool is_abandoned = false;
     Callback done;  // while it is resolving
@@ -99,7 +100,8 @@ struct Resolver::State {
   absl::Mutex mutex;
   std::deque<Request> requests ABSL_GUARDED_BY(mutex);
   std::list<Thread> threads ABSL_GUARDED_BY(mutex);
-  int starting ABSL_GUARDED_BY(mutex) = 0;
+  int starting ABSL_GUARDED_BY(mutex) = 0;  // whose ids are not known
+  int coming ABSL_GUARDED_BY(mutex) = 0;    // that have not looked for requests
   int idle ABSL_GUARDED_BY(mutex) = 0;
   bool is_stopping ABSL_GUARDED_BY(mutex) = false;
 };
@@ -114,10 +116,11 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
     absl::MutexLock lock(&state.mutex);
     if (state.is_stopping) return absl::CancelledError("the runtime is shut down");
     state.requests.push_back({std::move(host_port), std::move(done)});
-    if (static_cast<int>(state.requests.size()) > state.idle + state.starting &&
+    if (static_cast<int>(state.requests.size()) > state.idle + state.coming &&
         state.threads.size() < kThreads) {
       fresh = &state.threads.emplace_back();
       ++state.starting;
+      ++state.coming;
     }
   }
   if (fresh == nullptr) {
@@ -134,6 +137,7 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
     if (started.ok()) {
       fresh->id = id;
     } else {
+      --state.coming;
       state.threads.remove_if([&](const State::Thread& thread) { return &thread == fresh; });
       if (state.threads.empty()) abandoned.swap(state.requests);  // also who counted on this one
     }
@@ -162,6 +166,7 @@ bool Resolver::State::take(Thread& self, HostPort& host_port) {
   bool is_idle = false;
   gate.wait([&] {
     absl::MutexLock lock(&mutex);
+    if (!std::exchange(self.has_looked, true)) --coming;
     const bool waits = !is_stopping && requests.empty();
     // In one step with the taking, so that start() never counts on a thread that is at work.
     idle += static_cast<int>(waits) - static_cast<int>(is_idle);

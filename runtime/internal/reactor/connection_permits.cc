@@ -6,14 +6,16 @@
 namespace epore::internal {
 
 bool ConnectionPermits::try_take() {
-  const std::uint64_t before = taken_.fetch_add(1, std::memory_order_seq_cst);
-  if (limit_ == 0 || before < limit_) return true;
-  give_back_unused();
-  return false;
+  // Never above the limit, not even for a moment: another one would take that for the limit.
+  std::uint64_t taken = taken_.load(std::memory_order_seq_cst);
+  do {
+    if (limit_ != 0 && taken >= limit_) return false;
+  } while (!taken_.compare_exchange_weak(taken, taken + 1, std::memory_order_seq_cst));
+  return true;
 }
 
 void ConnectionPermits::give_back() {
-  give_back_unused();
+  taken_.fetch_sub(1, std::memory_order_seq_cst);
   if (waiter_count_.load(std::memory_order_seq_cst) == 0) return;
   std::vector<Ref<PermitWaiter>> waiters;
   {

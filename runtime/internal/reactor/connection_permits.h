@@ -28,14 +28,12 @@ class ConnectionPermits {
   // `limit` 0: there is none.
   explicit ConnectionPermits(std::uint64_t limit) : limit_(limit) {}
 
-  // Takes a permit for one more connection; false at the limit.
+  // Takes a permit for one more connection, to be given back once; false at the limit. A permit
+  // stands for a connection that is there or about to be: a listener takes one only for what it has
+  // accepted.
   bool try_take();
 
-  // Gives back a permit that was not used. Tells no waiter: a listener that has just found no
-  // descriptor would resume itself, again and again.
-  void give_back_unused() { taken_.fetch_sub(1, std::memory_order_seq_cst); }
-
-  // A connection has closed its descriptor: its permit is free, and waiters are told.
+  // Gives back a permit, of a connection that has closed its descriptor, and tells the waiters.
   void give_back();
 
   // Whether a permit is free. Sequentially consistent with give_back() and add_waiter(): of a

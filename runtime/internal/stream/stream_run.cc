@@ -21,6 +21,9 @@ namespace {
 // In one run at the most; then others get their turn.
 constexpr int kReadBudget = 16;  // calls, each of at most the thread's buffer
 
+// Of armed_directions_, beside 1 and 2 for the two.
+constexpr std::uint8_t kArmedForHangUp = 4;
+
 // Discarded while it lingers at the most.
 constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
 
@@ -158,14 +161,20 @@ void Stream::take_hang_up() {
 void Stream::rearm() {
   if (home().has_edges() || !is_registered_) return;
   const std::uint32_t events = events_.load(std::memory_order_acquire);
-  const std::uint8_t wanted =
+  std::uint8_t wanted =
       static_cast<std::uint8_t>((wants_read() ? 1 : 0) | (is_write_blocked_ ? 2 : 0));
-  if (wanted == 0 || (wanted == armed_directions_ && events == events_at_rearm_)) return;
+  // After the end of file no read would find a reset. Armed once, as a hang-up lasts.
+  if (wanted == 0 && read_closed_ && !write_shut_) wanted = kArmedForHangUp;
+  if (wanted == 0 || (wanted == armed_directions_ &&
+                      (events == events_at_rearm_ || wanted == kArmedForHangUp))) {
+    return;
+  }
   events_at_rearm_ = events;
   armed_directions_ = wanted;
   Interest interest = Interest::readable().one_shot();
   if (wanted == 3) interest = interest | Interest::writable();
   if (wanted == 2) interest = Interest::writable().one_shot();
+  if (wanted == kArmedForHangUp) interest = Interest::hang_up().one_shot();
   absl::Status armed = home().registry()->reregister_fd(fd_.get(), token(), interest);
   if (!armed.ok()) fail(std::move(armed));
 }

@@ -261,6 +261,33 @@ TEST_F(ResolverTest, AThreadThatFailsToStartLosesNobodyElsesRequest) {
   resolver_.stop();  // before second_done goes
 }
 
+// Once it looks up a name a thread is not free any more, even if whoever starts it does not know of
+// it yet.
+TEST_F(ResolverTest, ANameDoesNotWaitForTheNameOfAThreadThatHasJustStarted) {
+  absl::Notification in_lookup, may_find, second_done;
+  kernel_.after(KernelCall::kThreadStart, [&](const FaultKernel::Call& call) {
+    if (call.nth == 1) second_done.WaitForNotification();
+  });
+  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
+    if (call.nth != 1) return;
+    in_lookup.Notify();
+    may_find.WaitForNotification();
+  });
+  absl::Notification first_done;
+  std::thread first([&] {
+    EXPECT_TRUE(
+        resolver_.start(host_port("a.example"), [&](Addresses) { first_done.Notify(); }).ok());
+  });
+  in_lookup.WaitForNotification();
+  EXPECT_TRUE(
+      resolver_.start(host_port("a.example"), [&](Addresses) { second_done.Notify(); }).ok());
+  second_done.WaitForNotification();
+  may_find.Notify();
+  first.join();
+  first_done.WaitForNotification();
+  EXPECT_EQ(started(), 2u);
+}
+
 // stop() waits for a thread whose start is under way, or nobody would join it.
 TEST_F(ResolverTest, AThreadThatStartsDuringStopIsJoined) {
   absl::Notification starts;
