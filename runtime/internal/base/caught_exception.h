@@ -5,8 +5,8 @@
 
 namespace epore::internal {
 
-// In a catch (...) around user code, where every exception ends: what it was, as an Internal
-// status. Not inline, so that all it takes to call user code is the call.
+// Returns the current exception as an Internal status. Called in the catch (...) around user code. It
+// is not inline, so that a call of user code stays small.
 absl::Status caught_exception();
 
 }  // namespace epore::internal

@@ -8,7 +8,7 @@
 
 namespace epore::internal {
 
-// What a runtime counts. A gauge is two counters, what came and what went.
+// What a runtime counts. A gauge, such as open connections, is the difference of two counters.
 enum class Counter : std::uint8_t {
   connections_opened,
   connections_closed,

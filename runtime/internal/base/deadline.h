@@ -9,7 +9,7 @@ namespace epore::internal {
 // Deadlines are nanoseconds of CLOCK_MONOTONIC, as Kernel::now() gives them.
 inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
-// a + b for a >= 0, stopping at the ends instead of overflowing.
+// Returns a + b, or kNever if that overflows. Requires a >= 0.
 constexpr std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
   return b > kNever - a ? kNever : a + b;
 }

@@ -32,7 +32,7 @@ void Gate::notify() {
   if (fd < 0) return;
   const std::uint64_t one = 1;
   while (kernel_.write(fd, &one, sizeof one).error() == EINTR) {
-  }  // and EAGAIN is success: it is full of rings
+  }  // EAGAIN is success: the bell is readable already
 }
 
 std::uint32_t Gate::begin(By by) {

@@ -10,18 +10,30 @@
 
 namespace epore::internal {
 
-// Waiting for a condition that other threads make true: they change it and call notify().
+// A Gate lets a thread wait for a condition that other threads make true. They change the condition
+// and call notify(). A Gate holds no condition of its own, and no lock.
 //
-// Threads park on the word, at no cost while nobody waits. One thread at a time may wait by the
-// bell instead, an eventfd that signal handlers ring as well: a park goes on after a handler has
-// run, and ThreadSanitizer, which holds handlers back until its thread makes a call that it knows,
-// does not know futexes.
+// A thread waits in one of two ways. By::park waits on the word with a futex, and any number of
+// threads may do so. By::bell waits with ppoll(2) on an eventfd, the bell, and one thread at a time
+// may do so. A signal handler can ring the bell, but cannot end a park: park() starts again after a
+// handler. ThreadSanitizer also delays handlers until a call that it knows, and it knows no futex.
 //
-// The word orders all of it, by read-modify-writes alone. Parking: the futex compares, so a notify
-// after `seen` was read ends it at once. The bell: whoever hangs it up touches the word afterwards.
-// A notify that comes later in the word's order finds the bell; what an earlier one has changed is
-// seen by the look that follows. It is emptied before each look, so a ring after the look ends the
-// wait.
+// word_ counts the notifies. bell_ is the eventfd, or -1 before hang_bell().
+//
+//   notifier                               waiter
+//   changes the condition                  (bell: empties the bell)
+//   word_ += 1, acq_rel                    seen = word_, acquire
+//   wakes the futex                        looks at the condition
+//   bell_, acquire; rings it, if any       parks while word_ == seen, or waits for the bell
+//
+// The race: a notify between the look and the sleep. For a park the futex compares word_ with
+// `seen` and returns at once. For the bell the ring comes after the bell was emptied, so ppoll(2)
+// returns at once. The condition itself is visible because the waiter's load reads the notifier's
+// increment.
+//
+// Another race: a notify that comes before there is a bell. hang_bell() stores bell_ (release) and
+// then increments word_ (acq_rel). A notify with a later increment sees the bell. The waiter sees
+// the condition of an earlier notify in its next look.
 class Gate {
  public:
   enum class By { park, bell };
@@ -31,10 +43,10 @@ class Gate {
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
-  // Any thread.
+  // Wakes all waiters, which look at their conditions again. Any thread.
   void notify();
 
-  // Waits until `condition()` holds or `deadline` has passed; returns whether it held.
+  // Waits until `condition()` is true or `deadline` has passed. Returns whether it is true.
   template <typename Condition>
   bool wait(Condition condition, std::int64_t deadline = kNever, By by = By::park) {
     for (;;) {
@@ -49,7 +61,8 @@ class Gate {
     }
   }
 
-  // Hangs up the bell, which stays; needed once before By::bell. One thread at a time.
+  // Makes the bell, unless there is one already. Required before By::bell. One thread at a time.
+  // Errors: those of eventfd(2).
   absl::Status hang_bell();
   int bell() const { return bell_.load(std::memory_order_acquire); }
 

@@ -8,12 +8,12 @@
 
 namespace epore::internal {
 
-// What one callback sends is gathered up to kGathered, so that it leaves in one call; a piece from
-// kLarge on is written from where it lies, because copying it would cost more than a call.
+// Small pieces are copied together until there are kGathered bytes, and leave in one system call. A
+// piece of kLarge or more is written from where it lies, as copying it costs more than a call.
 inline constexpr std::size_t kGathered = 64 * 1024;
 inline constexpr std::size_t kLarge = 16 * 1024;
 
-// What the run that is under way has sent and the system has not seen yet.
+// The bytes that the current run has sent and not written yet.
 class Output {
  public:
   bool empty() const { return begin_ == end_; }
@@ -36,15 +36,16 @@ class Output {
  private:
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
-  std::array<std::byte, kGathered + kLarge> bytes_;  // pages that nobody writes cost nothing
+  std::array<std::byte, kGathered + kLarge> bytes_;  // an untouched page costs no memory
 };
 
-// What a thread that runs callbacks has for all of them: connections read into it and gather what
-// they send in it, so that an idle connection holds no buffer.
+// The buffers of a thread that runs callbacks. Every connection that runs on the thread reads into
+// them and gathers its output in them, so an idle connection holds no buffer.
 struct IoBuffers {
   Output output;
-  // What is read at once is sent while it is in the cache, and before the peer's window has run
-  // out: with 64 KiB, 64 KiB messages one behind the other cost three times as much on loopback.
+  // Larger is slower: with 64 KiB here, a stream of 64 KiB messages costs three times as much on
+  // the loopback device. The bytes leave the cache, and the peer's window closes, before they are
+  // sent.
   std::array<std::byte, 32 * 1024> read;
 };
 

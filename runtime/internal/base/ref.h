@@ -8,19 +8,19 @@
 
 namespace epore::internal {
 
-// Base of an object that counts its references: one word, in the object, so that a handle is one
-// pointer and a queue entry needs no allocation.
+// The base of an object that counts its references. The count is in the object, so a handle is one
+// pointer, and a queue of such objects needs no allocation.
 class RefCounted {
  public:
   RefCounted() = default;
   RefCounted(const RefCounted&) = delete;
   RefCounted& operator=(const RefCounted&) = delete;
 
-  // Relaxed: whoever adds a reference has one, so nothing can be freed meanwhile.
+  // Requires a reference of the caller's. Relaxed: the object cannot go away meanwhile.
   void add_ref() const { references_.fetch_add(1, std::memory_order_relaxed); }
 
-  // For those that know of the object without a reference, under a lock that its destructor takes:
-  // false if it is being destroyed.
+  // Adds a reference unless the object is being destroyed. For a caller without a reference, who
+  // holds a lock that the destructor takes as well.
   bool try_add_ref() const {
     std::uint32_t count = references_.load(std::memory_order_relaxed);
     while (count != 0) {
@@ -31,10 +31,10 @@ class RefCounted {
     return false;
   }
 
-  // For the holder of the only one: nobody else will come by another.
+  // Whether the caller's reference is the only one. Nobody else can then get another one.
   bool is_only_reference() const { return references_.load(std::memory_order_acquire) == 1; }
 
-  // Release by each, acquire by the last: the destructor sees what every holder did.
+  // Each drop releases and the last one acquires: the destructor sees what every holder did.
   void drop_ref() const {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
@@ -43,10 +43,11 @@ class RefCounted {
   virtual ~RefCounted() = default;
 
  private:
+  // The number of references. Any thread adds (relaxed) and drops (acq_rel).
   mutable std::atomic<std::uint32_t> references_{1};
 };
 
-// An owning pointer to a RefCounted. T may be incomplete where no reference is copied or dropped.
+// An owning pointer to a RefCounted. T may be incomplete where a Ref is neither copied nor dropped.
 template <typename T>
 class Ref {
  public:
@@ -66,14 +67,14 @@ class Ref {
     if (object_ != nullptr) object_->drop_ref();
   }
 
-  // Takes over a reference that the caller has, or adds one of its own.
+  // adopt() takes over the caller's reference. share() adds a reference.
   static Ref adopt(T* object) { return Ref(object); }
   static Ref share(T* object) {
     object->add_ref();
     return Ref(object);
   }
 
-  // Gives the reference away without dropping it.
+  // Returns the object and gives its reference to the caller.
   [[nodiscard]] T* release() { return std::exchange(object_, nullptr); }
 
   T* get() const { return object_; }

@@ -6,9 +6,10 @@
 
 namespace epore::internal {
 
-// Decides who runs a Runnable: at most one thread at a time, at most one queue entry, no wake lost.
+// A DispatchWord decides who runs a Runnable. At most one thread runs it at a time, it is in at
+// most one queue, and no wake is lost.
 //
-// One atomic byte of two bits, PENDING (1) and RUNNING (2):
+// The word is one atomic byte of two bits, PENDING (1) and RUNNING (2):
 //
 //   | value | name          | a queue entry | a thread in run() |
 //   |-------|---------------|---------------|-------------------|
@@ -25,58 +26,56 @@ namespace epore::internal {
 //       +------------------|------------------------+  running-again (wake: stays)
 //                          +-----------------------------+
 //
-//   (1), (3) wake(): fetch_or(PENDING), acq_rel. The caller that turned 0 into 1, and nobody else,
-//            must put the Runnable into a queue.
+//   (1), (3) wake(): fetch_or(PENDING), acq_rel. Whoever turned 0 into 1 must queue the Runnable.
+//            Nobody else queues it.
 //   (2)      begin(): exchange(RUNNING), seq_cst, by the thread that took the queue entry.
-//   (6)      claim(): compare-exchange 0 -> RUNNING, acq_rel: wake() and begin() in one, for a
-//   thread
-//            that would run it at once anyway. Where it fails, the word is not idle and it is a
-//            wake.
-//            claim_led() and end_led(), load and store, are the same for a timer, which only the
-//            thread that leads its reactor ever wakes: while that has it idle, or runs it itself
-//            and has not been relieved, nobody else writes the word. The lead orders what one
-//            leader did before the next (see Lead).
-//   (4), (5) end(): compare-exchange RUNNING -> 0, release; if that fails the word is
-//            running-again, becomes PENDING, and the caller must queue it again.
+//   (6)      claim(): compare-exchange 0 -> RUNNING, acq_rel. It is wake() and begin() in one, for
+//   a
+//            thread that would run the Runnable at once anyway. If it fails, it is a wake().
+//            claim_led() and end_led() are the same with plain loads and stores. They are for
+//            timers, which only the leader of their reactor wakes. While a timer is idle, or the
+//            leader runs it and was not relieved, no other thread writes the word. Lead orders the
+//            leaders.
+//   (4), (5) end(): compare-exchange RUNNING -> 0, release. If it fails, the word is running-again;
+//            it becomes PENDING, and the caller must queue the Runnable again.
 //
-// Orders. What a thread did before wake() must be seen by the run() that answers it. Every wake()
-// is a read-modify-write with release, also one that changes nothing, and begin() is one with
-// acquire; so begin() reads from that wake() or a later one in the same modification order (a
-// release sequence of read-modify-writes), and synchronises with it. end() releases and the next
-// begin() acquires: one run() sees all that the one before did, on whatever thread.
+// Orders. A run() must see what a thread did before the wake() that caused it. Every wake() is a
+// read-modify-write with release, also if it changes nothing, and begin() acquires. So begin()
+// reads from that wake() or from a later one in its release sequence, and synchronises with it.
+// Likewise end() releases and the next begin() acquires: each run() sees what the one before did.
 //
-// wake_pushed() that finds PENDING changes nothing, so nothing of it is in the release sequence.
-// But only begin() clears PENDING, and its push, its load, begin() and run()'s look are
-// sequentially consistent, and the load reads what was there before begin(): push, load, begin(),
-// look is their order, so the look finds what was pushed.
+// wake_pushed() may only read, and then it is in no release sequence. Instead the push, its load,
+// begin() and the look of run() are all sequentially consistent. Only begin() clears PENDING. If
+// the load reads PENDING, it comes before that begin(), and so the push comes before the look of
+// run().
 //
-// The race it was designed for, with a plain "is running" flag instead:
+// The race that the word is for, with a plain flag "is running" instead:
 //
 //   poll thread                           worker
 //                                         recv -> EAGAIN
-//   event: readable; is running,
-//   so does not queue
-//                                         is running = false
+//   event: readable; the flag is set,
+//   so it does not queue
+//                                         clears the flag
 //
-// and the bytes lie there until the next event. Here the event makes the word running-again, so
-// that end() fails and the worker queues the Runnable once more.
+// The bytes then wait until the next event. With the word the event makes it running-again, end()
+// fails, and the worker queues the Runnable again.
 class DispatchWord {
  public:
   // Asks for a run(). True: the caller must queue the Runnable.
   bool wake() { return word_.fetch_or(kPending, std::memory_order_acq_rel) == kIdle; }
 
-  // The same, after what there is to do was pushed in a sequentially consistent operation to where
-  // run() looks in another. Where a run() is to come anyway this only reads: the word stays in the
-  // caches of all who push meanwhile.
+  // As wake(), for a caller that pushed work with a sequentially consistent operation, which run()
+  // reads with another. If a run() is pending anyway, this only reads. The word then stays in the
+  // caches of all threads that push.
   bool wake_pushed() { return !is_pending() && wake(); }
 
-  // Whether a run() is to begin that nobody has begun yet.
+  // Whether a run() was asked for and has not begun.
   bool is_pending() const { return (word_.load(std::memory_order_seq_cst) & kPending) != 0; }
 
   enum class Claim { run, queue, none };
 
-  // Asks for a run() on this thread. `run`: it is the caller's now, as after begin(). `queue`: the
-  // caller must queue it, as after wake(). `none`: whoever has it will see to it.
+  // Asks for a run() on this thread. `run`: the caller must run it now, as after begin(). `queue`:
+  // the caller must queue it, as after wake(). `none`: the thread that has it will run it again.
   Claim claim() {
     std::uint8_t expected = kIdle;
     if (word_.compare_exchange_strong(expected, kRunning, std::memory_order_acq_rel,
@@ -86,22 +85,22 @@ class DispatchWord {
     return wake() ? Claim::queue : Claim::none;
   }
 
-  // The same where none but the leader of its reactor ever wakes it, and calls this: true is `run`.
-  // While the word is idle nobody else changes it, so it needs no locked instruction.
+  // As claim(), for the leader and a Runnable that only the leader wakes. True: the caller must run
+  // it now. No other thread writes the word while it is idle, so this needs no locked instruction.
   [[nodiscard]] bool claim_led() {
     if (word_.load(std::memory_order_acquire) != kIdle) return false;
     word_.store(kRunning, std::memory_order_relaxed);
     return true;
   }
 
-  // After that run(), where it was the leader all along: nobody has woken it. (One that was
-  // relieved calls end().)
+  // After that run(), if the caller has led all the time, so that nobody woke it. A leader that was
+  // relieved calls end().
   void end_led() { word_.store(kIdle, std::memory_order_release); }
 
   // Before run().
   void begin() { word_.exchange(kRunning, std::memory_order_seq_cst); }
 
-  // After run(). False: it was woken meanwhile, and the caller must queue it again.
+  // After run(). False: a wake() came meanwhile, and the caller must queue the Runnable again.
   bool end() {
     std::uint8_t expected = kRunning;
     if (word_.compare_exchange_strong(expected, kIdle, std::memory_order_release,

@@ -6,31 +6,32 @@
 
 namespace epore::internal {
 
-// Who leads a reactor, that is, polls and runs what is ready: one thread at a time, normally the
-// poll thread. A leader that runs user code may be stuck in it, so it exposes the lead meanwhile,
-// and whoever takes it first, the leader that comes back or a relief, leads on.
+// A Lead says who leads a reactor. The leader polls and runs what is ready. There is one at a time,
+// normally the poll thread. A leader may get stuck in user code, so it exposes the lead meanwhile.
+// Then the first thread that takes the lead leads: the leader that comes back, or a relief.
 //
-// One counter. Even: held by its leader. Odd: exposed, under the ticket that is its value.
+// The word is one counter. An even value means that a leader holds the lead. An odd value means
+// that the lead is exposed, and the value is its ticket.
 //
-//   leader                               relief (told by the watchdog that ticket 7 is stuck)
+//   leader                               relief (the watchdog says that ticket 7 is stuck)
 //   7 = expose()          6 -> 7
 //   user code                            take(7)   7 -> 8: leads, with the rest of the batch
 //   take(7): 8, fails
 //   is relieved: touches nothing that
-//   belongs to the lead
+//   the lead guards
 //
-// Tickets are never used again (64 bits), so a relief that comes late, when the leader has long
-// been in another callback, fails. (With a mere flag it would take over from a leader that is not
-// stuck at all, and pay two wakes for nothing.)
+// The race: a relief comes late, when the leader is already in another callback. No ticket is used
+// twice (64 bits), so take() fails. A plain flag would relieve a leader that is not stuck, and
+// would cost two wakes.
 //
-// Orders: expose() is a release and take() an acquire, so what the lead guards, the batch, the
-// queue and the timers' list, goes from leader to leader like something under a lock. A leader that
-// takes its own lead back has nothing to see, and pays for one uncontended locked instruction.
+// Orders: expose() stores with release, take() is a compare-exchange with acq_rel. So the batch,
+// the queue and the timers pass from leader to leader as if a lock guarded them. The watchdog and
+// the poll thread load with acquire.
 class Lead {
  public:
   using Ticket = std::uint64_t;
 
-  // The leader. After this, and until a take() succeeds, it touches nothing that the lead guards.
+  // The leader, before user code. Until a take() succeeds it touches nothing that the lead guards.
   Ticket expose() {
     const Ticket ticket = word_.load(std::memory_order_relaxed) + 1;
     word_.store(ticket, std::memory_order_release);
@@ -43,7 +44,7 @@ class Lead {
                                          std::memory_order_relaxed);
   }
 
-  // Any thread: where it stands. A value that stays odd is a leader that is stuck.
+  // The current value, for any thread. If it stays odd, the leader is stuck.
   std::uint64_t value() const { return word_.load(std::memory_order_acquire); }
   static bool is_exposed(std::uint64_t value) { return value % 2 == 1; }
 

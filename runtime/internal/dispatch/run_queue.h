@@ -9,8 +9,8 @@
 
 namespace epore::internal {
 
-// First in, first out, linked through the Runnables themselves: pushing allocates nothing. Owns a
-// reference to each. One thread at a time.
+// A queue of Runnables, first in, first out. It is linked through the Runnables, so that a push
+// allocates nothing, and it owns a reference to each. One thread at a time.
 class RunQueue {
  public:
   RunQueue() = default;
@@ -28,14 +28,14 @@ class RunQueue {
     ++size_;
   }
 
-  // Moves all of `other` to the end.
+  // Moves all entries of `other` to the end.
   void append(RunQueue& other) {
     append({.first = other.head_, .last = other.tail_, .size = other.size_});
     other.head_ = other.tail_ = nullptr;
     other.size_ = 0;
   }
 
-  // The same, from Handoff::take().
+  // Adds what Handoff::take() returned to the end.
   void append(Handoff<Runnable>::Chain chain) {
     if (chain.size == 0) return;
     (tail_ != nullptr ? tail_->next_ : head_) = chain.first;
@@ -60,7 +60,7 @@ class RunQueue {
   std::size_t size_ = 0;
 };
 
-// What other threads hand to a poll thread.
+// The Runnables that other threads hand to a poll thread. Any thread pushes, one thread takes.
 class Inbox {
  public:
   ~Inbox() {
@@ -68,7 +68,7 @@ class Inbox {
     take(rest);
   }
 
-  // False, and not taken: it is closed.
+  // Returns false, and leaves `runnable` alone, if the Inbox is closed.
   [[nodiscard]] bool push(Ref<Runnable>&& runnable) {
     if (!pushed_.push(runnable.get())) return false;
     (void)runnable.release();
@@ -77,10 +77,10 @@ class Inbox {
 
   bool empty() const { return pushed_.empty(); }
 
-  // The taker: moves all to the end of `queue`.
+  // The taker only: moves all entries to the end of `queue`.
   void take(RunQueue& queue) { queue.append(pushed_.take()); }
 
-  // The taker. False: there is something to take first.
+  // The taker only: closes the Inbox. Returns false if there are entries to take first.
   bool close() { return pushed_.close(); }
 
  private:

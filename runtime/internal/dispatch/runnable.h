@@ -12,23 +12,23 @@ namespace epore::internal {
 
 class Reactor;
 
-// Something that runs when it is woken: a connection, an acceptor, a timer's callback, a closure.
-// Its run() is called by one thread at a time, see DispatchWord.
+// A Runnable is something that runs when it is woken: a connection, an acceptor, the callback of a
+// timer, a closure. Its DispatchWord makes sure that one thread at a time is in run().
 class Runnable : public RefCounted {
  public:
   enum class Kind : std::uint8_t {
-    lasting,  // a connection: how long it takes is known from the runs before
-    passing,  // a timer's callback: known only from its like
-    closure,  // the same, and nobody wakes it or finds it without a reference
-    pinned,   // runs no user code, and only on its reactor's leading thread
+    lasting,  // a connection: its earlier runs tell how long it takes
+    passing,  // a timer's callback: all of them share one Slowness
+    closure,  // as `passing`; it runs once, nobody wakes it, and only its queue refers to it
+    pinned,   // runs no user code, and only on the thread that leads its reactor
   };
 
   Runnable(Reactor& home, Kind kind) : kind_(kind), home_(home) {}
 
-  // Does what there is to do. Called with no lock held, never inside another run().
+  // Does the work. Called with no lock held, and never inside another run().
   virtual void run() = 0;
 
-  // For messages: "connection 17 (127.0.0.1:40312)". Any thread that has a reference.
+  // A text for messages, such as "connection 17 (127.0.0.1:40312)". Any thread with a reference.
   virtual std::string describe() const = 0;
 
   Reactor& home() const { return home_; }
@@ -38,8 +38,7 @@ class Runnable : public RefCounted {
   Slowness& slowness() { return slowness_; }
   DispatchWord& word() { return word_; }
 
-  // As of all that is counted; but a closure nobody finds without a reference, so that the last one
-  // is dropped without a locked instruction.
+  // Drops a reference. A closure has one owner, so its last reference needs no locked instruction.
   void drop_ref() const {
     if (kind_ == Kind::closure && is_only_reference()) {
       delete this;
@@ -48,11 +47,11 @@ class Runnable : public RefCounted {
     }
   }
 
-  // Around run(), by whoever took it from a queue. A closure needs no word for that.
+  // Called before run() by the thread that took the queue entry. A closure does without the word.
   void begin() {
     if (kind_ != Kind::closure) word_.begin();
   }
-  // False: it was woken meanwhile, and the caller must queue it again.
+  // Called after run(). False: a wake() came meanwhile, and the caller must queue it again.
   [[nodiscard]] bool end() { return kind_ == Kind::closure || word_.end(); }
 
  private:
@@ -60,12 +59,12 @@ class Runnable : public RefCounted {
   template <typename>
   friend class Handoff;
 
-  // Small things first: they lie next to the count of references.
+  // The small members are first, in the same word as the count of references.
   DispatchWord word_;
   const Kind kind_;
   Slowness slowness_;
   Reactor& home_;
-  Runnable* next_ = nullptr;  // of the queue that it is in
+  Runnable* next_ = nullptr;  // in the queue that holds it
 };
 
 }  // namespace epore::internal

@@ -7,22 +7,22 @@
 
 namespace epore::internal {
 
-// What is known of how long a connection's runs take: whether they may run on the poll thread, or
-// go to a worker at once. Only a hint, so relaxed; for closures and timers, which have no past, one
-// is shared by all of a runtime.
+// A Slowness estimates how long the runs of a connection take. A slow connection goes to a worker
+// at once instead of running on the poll thread. Closures and timers have no earlier runs, so all
+// of them in a runtime share one Slowness.
 class Slowness {
  public:
-  // From here on a run is slow: it holds up the others for longer than it costs to hand it over,
-  // a hundred times.
+  // A run of this time or more is slow. It holds up other work a hundred times longer than a
+  // handover to a worker costs.
   static constexpr std::int64_t kSlow = 1'000'000;  // ns
 
   bool is_slow() const { return credits_.load(std::memory_order_relaxed) != 0; }
 
-  // Its leader was relieved. Perhaps the leader only had to wait for a processor, so this counts
-  // for a few runs; those are timed and tell.
+  // The leader was relieved during a run. Perhaps the leader only waited for a processor, so this
+  // counts for a few runs only. A worker times those runs.
   void was_stuck() { raise(4); }
 
-  // It ran elsewhere, timed.
+  // A worker ran it, for `duration` nanoseconds.
   void ran(std::int64_t duration) {
     if (duration >= kSlow) {
       raise(32);
@@ -37,7 +37,9 @@ class Slowness {
                    std::memory_order_relaxed);
   }
 
-  std::atomic<std::uint8_t> credits_{0};  // fast runs until it is not slow any more
+  // The number of fast runs that it takes until this is not slow any more; 0: not slow. The thread
+  // that runs or relieves writes, any thread reads, all relaxed. A lost update only costs speed.
+  std::atomic<std::uint8_t> credits_{0};
 };
 
 }  // namespace epore::internal

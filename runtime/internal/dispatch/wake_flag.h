@@ -6,8 +6,8 @@
 
 namespace epore::internal {
 
-// Saves wakes: of all the producers that have work for a poll thread, one writes the eventfd, and
-// none while the poll thread is awake anyway.
+// A WakeFlag saves wakes. If several producers have work for a sleeping poll thread, only one of
+// them writes the eventfd. If the poll thread is awake, none does.
 //
 //   | value | meaning                                                                     |
 //   |-------|-----------------------------------------------------------------------------|
@@ -21,62 +21,60 @@ namespace epore::internal {
 //   (4) exchange(1)             [awake]           (c)      write the eventfd
 //       the turn, which looks at the queues                it fails: exchange(0)  [failed]
 //
-// The rule is: the flag is cleared *before* the queues are looked at. Whatever writes the flag is
-// an exchange, so that each synchronises with all that come before it in the flag's modification
-// order (a plain store in (4) would break that). All accesses are sequentially consistent, but for
-// failed(), which is acq_rel.
+// The rule: the flag is cleared before the queues are looked at. All accesses are sequentially
+// consistent, except failed(), which is acq_rel. Every write is an exchange. Each exchange
+// therefore synchronises with all exchanges before it in the modification order; a plain store in
+// (4) would break that.
 //
-// A (1) that comes after a producer's (b) or (a') has its work seen by (2):
+// Claim 1: if an allow (1) comes after a producer's (b) or (a'), the look (2) sees the work.
 //
-// - (b) is before it in the modification order, and (1) synchronises with it;
-// - (a') has read a 1 that was written before it, and so is before it in the order of all
-//   sequentially consistent operations, and so is (a), and (2) is after it. For that (a) must be a
-//   sequentially consistent read-modify-write, as Handoff::push() is. Other producers go to (b)
-//   at once; (a') only saves them a write to a line that they all share.
+// - After (b): the exchange (1) synchronises with the exchange (b), which comes after the push.
+// - After (a'): the load (a') read a 1 that was written before (1). In the order of all
+// sequentially
+//   consistent operations (a) comes before (a'), (a') before (1), and (1) before (2). This requires
+//   that the push (a) is a sequentially consistent read-modify-write, as in Handoff::push(). The
+//   load (a') only saves a write to a cache line that all producers share.
 //
-// And there is such a (1), by what the producer has read:
+// Claim 2: such a (1) comes. It depends on what the producer read:
 //
-// - 0, in (b): the poll thread is between (1) and (4), and (c) ends the poll() of (3), the one that
-//   runs or the next;
-// - the 1 of (4), or the one at the beginning: it is in its turn. The look of this turn may have
-//   come before the push already, but the turn ends with a (1), and the look after that sees the
-//   work;
-// - the 1 of another producer's (b): the (c) of that one is under way.
+// - 0 in (b): the poll thread is between (1) and (4). The write (c) ends its poll(), which looks
+//   again.
+// - 1 from (4), or from the start: the poll thread is in its turn. The turn ends with a (1).
+// - 1 from the (b) of another producer: that producer writes the eventfd.
 //
-// There is no other case, so no wake is lost, and none needs a timeout as a net.
+// So no wake is lost, and no timeout is needed as a safety net.
 //
-// The race it was designed for is the reverse order, queues first, flag second:
+// The race that the flag is for, with the queues looked at first and the flag cleared second:
 //
 //   poll thread                                   producer
-//   look at the queues: nothing
-//                                                 push work; flag is 1: no write
+//   looks at the queues: nothing
+//                                                 pushes work; flag is 1: no write
 //   flag = 0
 //   poll(): sleeps with work in the queue
 //
-// A write that fails must not leave the flag set, or nobody would ever write again, so the claimer
-// calls failed(). That undoes its own claim only: who has read 1 meanwhile, in (a') or (b), has
-// relied on that write and gone. The claimer's work and theirs then lie in the queues until the
-// poll() ends for another reason: an event, a timer, or the next producer, which reads 0 and
-// writes. As Waker::wake() goes on after EINTR and EAGAIN, no write fails while the Poll lives,
-// unless a test's Kernel makes it.
+// If the write (c) fails, the flag must not stay 1, or nobody would ever write again. The producer
+// calls failed(), which takes back only its own claim. A producer that read this 1 meanwhile has
+// relied on the write. The work of both then waits until the poll() ends for another reason: an
+// event, a timer, or the next producer, which reads 0. Waker::wake() handles EINTR and EAGAIN, so a
+// write fails only if a test's Kernel lets it fail.
 class WakeFlag {
  public:
-  // The poll thread, before it looks at its queues for the last time before it sleeps.
+  // The poll thread, before its last look at the queues before it sleeps.
   void allow() { flag_.exchange(0, std::memory_order_seq_cst); }
 
-  // The poll thread, after its sleep. Sequentially consistent for the watchdog's sake, see there.
+  // The poll thread, after its sleep. Sequentially consistent, as watchdog.h needs it.
   void awake() { flag_.exchange(1, std::memory_order_seq_cst); }
 
-  // The watchdog: the poll thread sleeps or is about to, and nobody has woken it.
+  // The watchdog: whether the poll thread sleeps or is about to, and nobody has woken it.
   bool is_asleep() const { return flag_.load(std::memory_order_seq_cst) == 0; }
 
-  // A producer, after it pushed in a sequentially consistent operation. True: it need do nothing.
+  // A producer, after a push that is sequentially consistent. True: there is nothing left to do.
   bool is_awake() const { return flag_.load(std::memory_order_seq_cst) == 1; }
 
-  // A producer, after it pushed. True: it must write the eventfd.
+  // A producer, after a push. True: it must write the eventfd.
   bool claim() { return flag_.exchange(1, std::memory_order_seq_cst) == 0; }
 
-  // A producer that has claimed and whose write failed.
+  // A producer whose claim() returned true and whose write failed.
   void failed() { flag_.exchange(0, std::memory_order_acq_rel); }
 
  private:

@@ -7,12 +7,14 @@
 
 namespace epore::internal {
 
-// A SocketAddress in one word, for objects that are many: what is IPv4 fits, the rest is elsewhere.
+// A CompactAddress holds a SocketAddress in one word. An IPv4 address fits in; any other address
+// has a SocketAddress on the heap.
 //
-//   bit 0 set:   IPv4, its address in bits 32 to 63, its port in bits 16 to 31 (as the network has
-//                them)
-//   0:           empty
-//   otherwise:   a pointer to a SocketAddress of its own
+//   | word      | meaning                                                                      |
+//   |-----------|------------------------------------------------------------------------------|
+//   | bit 0 set | IPv4: the address in bits 32 to 63, the port in bits 16 to 31, network order |
+//   | 0         | an empty address                                                             |
+//   | otherwise | a pointer to the SocketAddress                                               |
 class CompactAddress {
  public:
   explicit CompactAddress(const SocketAddress& address);

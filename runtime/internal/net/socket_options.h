@@ -10,18 +10,19 @@
 
 namespace epore::internal {
 
-// A non-blocking, close-on-exec TCP socket for that kind of address. `error`, if any, gets the
-// errno.
+// Opens a non-blocking, close-on-exec TCP socket of the family of `address`. Stores the errno, or
+// 0, in `error` unless it is null.
 absl::StatusOr<OwnedFd> open_tcp_socket(Kernel& kernel, const SocketAddress& address,
                                         int* error = nullptr);
 
-// setsockopt(2) of an int; `name` is for the error.
+// Sets an int option with setsockopt(2). `name` is the option's name in the error.
 absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value, const char* name);
 
-// What ConnectionOptions say of the socket. A listener's are inherited by what it accepts.
+// Sets the socket options that `options` ask for. An accepted socket inherits those of its
+// listener.
 absl::Status set_connection_options(Kernel& kernel, int fd, const ConnectionOptions& options);
 
-// getsockname(2); empty if the system refuses.
+// Returns the address of getsockname(2), or an empty one if the call fails.
 SocketAddress local_address_of(Kernel& kernel, int fd);
 
 }  // namespace epore::internal
