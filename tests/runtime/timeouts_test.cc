@@ -2,8 +2,12 @@
 
 #include <sys/socket.h>
 
+#include <atomic>
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/log/check.h"
 #include "absl/strings/match.h"
@@ -27,9 +31,28 @@ class TimeoutsTest : public RuntimeTest {
   void pass(Runtime& runtime, Connection connection, absl::Duration time) {
     fence(connection);
     clock_.advance(time);
+    settle(runtime, connection);
+  }
+
+  // A timeout that is due takes two turns, and each may be behind a fence.
+  void settle(Runtime& runtime, Connection connection) {
+    for (int i = 0; i < 3; ++i) {
+      fence(runtime);
+      fence(connection);
+    }
     fence(runtime);
-    fence(connection);
-    fence(runtime);
+  }
+
+  // Has the poll thread run `action` once, when its next wait for events has ended.
+  void after_the_next_wait(std::function<void()> action) {
+    for (KernelCall wait : {KernelCall::kEpollWait, KernelCall::kPoll}) {
+      clock_.after(wait, [this, action](const FaultKernel::Call&) {
+        for (KernelCall any : {KernelCall::kEpollWait, KernelCall::kPoll}) {
+          clock_.after(any, nullptr);
+        }
+        action();
+      });
+    }
   }
 
   ClockKernel clock_;
@@ -199,6 +222,153 @@ TEST_P(TimeoutsTest, ALingerTimeoutOfZeroDoesNotWait) {
   });
   EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(link.peer.receive_all(), "bye");
+}
+
+TEST_P(TimeoutsTest, TheTimeInACallbackIsNotIdle) {
+  Observer observer;
+  observer.when_data = [&](Connection& c, std::string_view) {
+    clock_.advance(absl::Seconds(15));
+    c.send("answer");
+  };
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, idle_after(absl::Seconds(10)));
+  for (int i = 0; i < 3; ++i) {
+    link.peer.send("x");
+    EXPECT_EQ(link.peer.receive(6), "answer");
+    settle(runtime, link.connection);
+    ASSERT_TRUE(link.connection.is_open()) << "after " << i;
+  }
+  pass(runtime, link.connection, absl::Seconds(10) - kAlmost);
+  EXPECT_TRUE(link.connection.is_open());
+  clock_.advance(kAlmost);
+  EXPECT_EQ(link.peer.end(), 0);
+  link.peer.close();
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_P(TimeoutsTest, TheTimeInACallbackIsNoStall) {
+  ConnectionOptions stall;
+  stall.write_stall_timeout = absl::Seconds(10);
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, stall, [&](Connection& c) {
+    c.send(std::string(16'000'000, 'x'));
+    clock_.advance(absl::Seconds(15));
+  });
+  settle(runtime, link.connection);
+  ASSERT_TRUE(link.connection.is_open());
+  pass(runtime, link.connection, absl::Seconds(10) - kAlmost);
+  EXPECT_TRUE(link.connection.is_open());
+  clock_.advance(kAlmost);
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_P(TimeoutsTest, TheTimeInACallbackIsNoLinger) {
+  ConnectionOptions linger;
+  linger.linger_timeout = absl::Seconds(5);
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, linger, [&](Connection& c) {
+    c.send("bye");
+    c.close();
+    clock_.advance(absl::Seconds(6));
+  });
+  EXPECT_EQ(link.peer.receive_all(), "bye");
+  pass(runtime, link.connection, absl::Seconds(5) - kAlmost);
+  EXPECT_EQ(observer.closed(), 0);
+  link.peer.close();
+  EXPECT_TRUE(observer.await_closed().ok());
+}
+
+// As after a SIGSTOP: the process did not look while the bytes came.
+TEST_P(TimeoutsTest, BytesThatCameInTimeAreReadBeforeTheTimeoutIsJudged) {
+  constexpr std::size_t kConnections = 8;
+  RuntimeOptions one_event = options();
+  one_event.events_per_poll = 1;  // so that a single poll does not bring them all
+  for (const RuntimeOptions& some : {options(), one_event}) {
+    Observer observers[kConnections];
+    Runtime runtime(some);
+    std::vector<Link> links;
+    for (Observer& observer : observers) {
+      observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
+      links.push_back(open_link(runtime, observer, idle_after(absl::Seconds(10))));
+    }
+    for (Link& link : links) fence(link.connection);
+    fence(runtime);
+    absl::Notification stopped;
+    after_the_next_wait([&] {
+      for (Link& link : links) link.peer.send("in time");
+      clock_.advance(absl::Seconds(10));
+      stopped.Notify();
+    });
+    fence(runtime);  // which ends the wait
+    stopped.WaitForNotification();
+    for (Link& link : links) EXPECT_EQ(link.peer.receive(7), "in time");
+    for (Link& link : links) {
+      settle(runtime, link.connection);
+      EXPECT_TRUE(link.connection.is_open());
+    }
+  }
+}
+
+TEST_P(TimeoutsTest, RoomThatCameInTimeIsUsedBeforeTheStallIsJudged) {
+  constexpr std::size_t kMuch = 16'000'000;
+  ConnectionOptions stall;
+  stall.write_stall_timeout = absl::Seconds(10);
+  Observer observer;
+  Runtime runtime(options());
+  Link link =
+      open_link(runtime, observer, stall, [](Connection& c) { c.send(std::string(kMuch, 'x')); });
+  fence(link.connection);
+  absl::Notification stopped;
+  after_the_next_wait([&] {
+    link.peer.receive(2'000'000);  // less than there is in the system's buffers
+    clock_.advance(absl::Seconds(10));
+    stopped.Notify();
+  });
+  fence(runtime);
+  stopped.WaitForNotification();
+  settle(runtime, link.connection);
+  EXPECT_TRUE(link.connection.is_open());
+  EXPECT_EQ(link.peer.receive(kMuch - 2'000'000).size(), kMuch - 2'000'000);
+}
+
+TEST_P(TimeoutsTest, AnEndThatCameInTimeIsSeenBeforeTheLingerIsJudged) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.close(); });
+  EXPECT_EQ(link.peer.receive_all(), "");
+  fence(runtime);
+  after_the_next_wait([&] {
+    link.peer.close();
+    clock_.advance(absl::Seconds(5));
+  });
+  fence(runtime);
+  EXPECT_TRUE(observer.await_closed().ok());
+}
+
+// Where every poll brings as many events as it may, an idle connection still has its end.
+TEST_P(TimeoutsTest, OtherConnectionsDoNotPutATimeoutOff) {
+  RuntimeOptions one_event = options();
+  one_event.events_per_poll = 1;
+  Observer idle, busy;
+  busy.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
+  Runtime runtime(one_event);
+  Link link = open_link(runtime, idle, idle_after(absl::Seconds(10)));
+  Link other = open_link(runtime, busy);
+  std::atomic<bool> is_over{false};
+  std::thread talker([&] {
+    while (!is_over) {
+      other.peer.send("ping");
+      EXPECT_EQ(other.peer.receive(4), "ping");
+    }
+  });
+  clock_.advance(absl::Seconds(10));
+  EXPECT_EQ(link.peer.end(), 0);
+  link.peer.close();
+  EXPECT_EQ(idle.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
+  is_over = true;
+  talker.join();
 }
 
 TEST_P(TimeoutsTest, ADrainEndsWithItsTimeout) {

@@ -68,6 +68,10 @@ class Reactor {
   // Any thread: has the leader call shut_down(step) on every live registration, soon.
   void request_shutdown(ShutdownStep step);
 
+  // The leader: goes up with each poll. What was ready when it was n has been told, and noted in
+  // its registration, once it is n + 2 at least.
+  std::uint32_t sweeps() const { return sweeps_; }
+
   // A worker: leads in the place of a leader that is stuck under `ticket`, if it still is, until
   // the poll thread comes back.
   void relieve(Lead::Ticket ticket);
@@ -134,6 +138,7 @@ class Reactor {
   void await_kept(Lead::Ticket ticket);
   Registration* take_ready(const Event& event);
   void begin_turn();
+  void count_sweep();
   bool is_worth_sharing(std::size_t runs) const;
   void estimate_cost(std::int64_t now);
   void share_out();
@@ -181,7 +186,9 @@ class Reactor {
   Events events_;
   std::size_t next_event_ = 0;  // of the turn; those before have been seen to
   std::size_t end_event_ = 0;   // and those behind have been shared
-  RunQueue local_;              // submitted, or with budget left over
+  std::uint32_t sweeps_ = 0;
+  std::size_t swept_ = 0;  // events since sweeps_ last went up
+  RunQueue local_;         // submitted, or with budget left over
   HandoffList<PostedClosure> closures_;
   Ref<ClosureRun> closure_run_;    // nobody else's; one that is stuck stays with its thread
   RunQueue batch_;                 // for the workers

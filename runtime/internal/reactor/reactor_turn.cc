@@ -42,8 +42,24 @@ void Reactor::begin_turn() {
   window_runs_ = 0;
   next_event_ = 0;
   end_event_ = events_.size();
+  count_sweep();
   core_.counters().add(Counter::polls);
   if (is_worth_sharing(end_event_)) share_out();
+}
+
+// A batch that is not full has all that was ready. Where batches are full each descriptor has its
+// turn, as engines tell of those that are ready one after the other: so all have been told after as
+// many events as there are descriptors, and one round may have begun in the middle.
+void Reactor::count_sweep() {
+  swept_ += end_event_;
+  if (end_event_ < events_.capacity()) {
+    sweeps_ += 2;
+  } else if (swept_ > slots_.used()) {
+    sweeps_ += 1;
+  } else {
+    return;
+  }
+  swept_ = 0;
 }
 
 bool Reactor::finish_turn() {

@@ -57,14 +57,15 @@ void SlotTable::reclaim(Registration& registration) {
   registration.drop_ref();  // may destroy it, and so must not be under the lock
 }
 
+std::uint32_t SlotTable::used() {
+  absl::MutexLock lock(&mutex_);
+  return used_;
+}
+
 std::vector<Ref<Registration>> SlotTable::live() {
-  std::uint32_t used;
-  {
-    absl::MutexLock lock(&mutex_);
-    used = used_;
-  }
+  const std::uint32_t count = used();
   std::vector<Ref<Registration>> found;
-  for (std::uint32_t index = 0; index < used; ++index) {
+  for (std::uint32_t index = 0; index < count; ++index) {
     Slot& candidate = slot(index);
     if (candidate.generation.load(std::memory_order_acquire) % 2 == 1) {
       found.push_back(Ref<Registration>::share(candidate.registration));

@@ -68,6 +68,9 @@ class SlotTable {
     for (std::size_t i = 0; i < kPrefetched; i += 64) __builtin_prefetch(begin + i, 1);
   }
 
+  // How many were ever taken at a time.
+  std::uint32_t used();
+
   // Poll thread only.
   void reclaim(Registration& registration);
 

@@ -45,7 +45,6 @@ Stream::~Stream() { discard_mail(); }
 
 bool Stream::start(Connection::Callback first, bool is_registered) {
   is_in_queue_already_ = is_registered;
-  last_activity_ = this_thread.now;
   if (!core_->begin_activity()) return false;
   // Before anybody can find it, so that it is the first whatever comes, a shutdown included.
   self_ = Connection(Ref<Stream>::share(this));

@@ -180,6 +180,7 @@ class Stream final : public Registration {
   void settle();
   bool shut_write();
   void finish();
+  void note_times();
   void check_timeouts();
   std::int64_t next_timeout() const;
   void arm_timeouts();
@@ -200,6 +201,8 @@ class Stream final : public Registration {
   std::atomic<bool> timeout_expired_{false};  // stored before a wake()
   std::atomic<bool> abort_due_{false};        // the runtime's, past all mail
   std::atomic<bool> has_ended_{false};        // mail is not read any more
+  std::atomic<bool> is_suspect_{false};       // a timeout is due; to be judged behind a poll
+  std::uint32_t suspect_sweep_ = 0;           // the poll thread only: at its first expiry
 
   // The runner only. Small things first, next to those above; what few connections use is not in
   // the object, as most of many connections are idle.
@@ -213,11 +216,15 @@ class Stream final : public Registration {
   bool write_shut_ : 1 = false;
   bool wants_reset_ : 1 = false;
   bool is_write_blocked_ : 1 = false;  // until the next edge for writing
-  std::uint8_t armed_directions_ = 0;  // engines without edges: what was asked for last
+  static constexpr std::uint8_t kReceived = 1;
+  static constexpr std::uint8_t kSent = 2;
+  static constexpr std::uint8_t kQueued = 4;  // the queue was empty before
+  std::uint8_t moved_ = kReceived;            // in this run; it begins as if something had
+  std::uint8_t armed_directions_ = 0;         // engines without edges: what was asked for last
   const Ref<Core> core_;
   Connection self_;  // what callbacks get; a reference to itself from start() to finish()
   std::uint64_t lingered_bytes_ = 0;
-  std::int64_t last_activity_ = 0;
+  std::int64_t last_activity_ = 0;  // the end of the last run in which bytes moved
   std::int64_t waiting_since_ = 0;  // for the peer: to take bytes; to end, while it lingers
   std::int64_t armed_timeout_ = kNever;
   OwnedFd fd_;

@@ -51,6 +51,11 @@ void Stream::exception(absl::Status thrown) {
 }
 
 void Stream::settle() {
+  if (moved_ != 0) note_times();
+  if (timeout_expired_.load(std::memory_order_relaxed) &&
+      timeout_expired_.exchange(false, std::memory_order_acquire)) [[unlikely]] {
+    check_timeouts();
+  }
   if (phase_ == Phase::open && !write_shut_asked_ && !read_closed_) [[likely]] {
     rearm();  // which may fail
     if (!is_ending()) return arm_timeouts();
@@ -62,14 +67,14 @@ void Stream::settle() {
       fail(end_);
     } else if (shut_write() && phase_ == Phase::closing) {
       phase_ = Phase::lingering;
-      waiting_since_ = this_thread.now;
+      waiting_since_ = core_->kernel().now();
     }
   }
   if (read_closed_ && write_shut_ && !is_ending()) fail(end_);
   // close() after shut_down_write().
   if (phase_ == Phase::closing && write_shut_) {
     phase_ = Phase::lingering;
-    waiting_since_ = this_thread.now;
+    waiting_since_ = core_->kernel().now();
   }
   if (!is_ending()) rearm();
   if (is_ending()) {
@@ -89,7 +94,7 @@ bool Stream::shut_write() {
 void Stream::finish() {
   phase_ = Phase::closed;
   has_ended_.store(true, std::memory_order_release);
-  home().timers().cancel(*this);
+  home().timers().retire(*this);  // expired(), on another thread, may be about to arm it
   const std::vector<Ref<ConnectionTimer>> timers = timers_.close(home().timer_lists());
   if (wants_reset_) {
     const linger reset = {1, 0};
@@ -120,9 +125,30 @@ void Stream::finish() {
   core_->end_activity();
 }
 
+// A timeout is judged in two steps, because what the kernel has ready may not have been looked at
+// for long: the process was stopped, or a callback held the thread up. The first expiry has the
+// connection run, which finds that it is due, and arms the timeout for now. The second one comes
+// behind a poll, and waits until everything that was ready at the first one has been told.
 void Stream::expired() {
+  if (is_suspect_.load(std::memory_order_relaxed) && home().sweeps() - suspect_sweep_ < 2) {
+    home().arm(*this, this_thread.now);
+    return;
+  }
+  suspect_sweep_ = home().sweeps();
   timeout_expired_.store(true, std::memory_order_release);
   core_->wake(*this);
+}
+
+// At the end of a run, so that the time in which callbacks ran does not count. Only connections
+// that have a timeout to count look at the clock.
+void Stream::note_times() {
+  const std::uint8_t moved = std::exchange(moved_, 0);
+  const bool is_idle_clocked = limits_->idle_timeout != kNever && phase_ == Phase::open;
+  const bool is_wait_clocked = !queue_.empty() && (moved & (kSent | kQueued)) != 0;
+  if (!is_idle_clocked && !is_wait_clocked) return;
+  const std::int64_t now = core_->kernel().now();
+  last_activity_ = now;
+  if (is_wait_clocked) waiting_since_ = now;
 }
 
 std::int64_t Stream::next_timeout() const {
@@ -146,10 +172,20 @@ void Stream::arm_timeouts() {
   home().arm(*this, next);
 }
 
+// After this run has read and written what was ready.
 void Stream::check_timeouts() {
   armed_timeout_ = kNever;
-  const std::int64_t now = this_thread.now;
+  const bool was_suspect = is_suspect_.load(std::memory_order_relaxed);
+  is_suspect_.store(false, std::memory_order_relaxed);
+  if (is_ending()) return;
+  const std::int64_t now = core_->kernel().now();
   if (now < next_timeout()) return;
+  if (!was_suspect) {
+    is_suspect_.store(true, std::memory_order_relaxed);  // expired() sees it, behind arm()'s lock
+    armed_timeout_ = now;
+    home().arm(*this, now);
+    return;
+  }
   if (phase_ == Phase::lingering) {
     fail(absl::DeadlineExceededError(
         absl::StrCat("close: no end of file from the peer within ",

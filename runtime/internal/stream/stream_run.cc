@@ -39,10 +39,6 @@ void Stream::run() {
   if (abort_due_.load(std::memory_order_acquire)) [[unlikely]]  // after its first callback
     shut_down_now();
   if (!is_registered_ && !is_ending()) register_fd();
-  if (timeout_expired_.load(std::memory_order_relaxed) &&
-      timeout_expired_.exchange(false, std::memory_order_acquire)) {
-    check_timeouts();
-  }
   if (is_write_blocked_ && edges_.is_ready(Direction::write)) {
     is_write_blocked_ = false;
     stop_waiting_for_write();
@@ -123,7 +119,7 @@ void Stream::read() {
 }
 
 void Stream::received(std::span<const std::byte> bytes) {
-  last_activity_ = this_thread.now;
+  moved_ |= kReceived;
   core_->counters().add(Counter::bytes_in, bytes.size());
   if (phase_ == Phase::open) {
     if (on_data_) call(on_data_, bytes);
@@ -165,8 +161,8 @@ void Stream::rearm() {
       static_cast<std::uint8_t>((wants_read() ? 1 : 0) | (is_write_blocked_ ? 2 : 0));
   // After the end of file no read would find a reset. Armed once, as a hang-up lasts.
   if (wanted == 0 && read_closed_ && !write_shut_) wanted = kArmedForHangUp;
-  if (wanted == 0 || (wanted == armed_directions_ &&
-                      (events == events_at_rearm_ || wanted == kArmedForHangUp))) {
+  if (wanted == 0 ||
+      (wanted == armed_directions_ && (events == events_at_rearm_ || wanted == kArmedForHangUp))) {
     return;
   }
   events_at_rearm_ = events;

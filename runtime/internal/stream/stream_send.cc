@@ -177,7 +177,7 @@ std::size_t Stream::write_some(std::span<const std::byte> first,
   if (written.ok()) [[likely]] {
     const std::size_t count = static_cast<std::size_t>(written.value());
     core_->counters().add(Counter::bytes_out, count);
-    last_activity_ = waiting_since_ = this_thread.now;
+    moved_ |= kSent;
     return count;
   }
   if (written.error() == EAGAIN) {
@@ -208,7 +208,7 @@ SysResult Stream::send_gathered(std::span<const std::byte> first,
 
 void Stream::enqueue(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
-  if (queue_.empty()) waiting_since_ = this_thread.now;
+  if (queue_.empty()) moved_ |= kQueued;
   queue_.append(bytes);
 }
 
