@@ -39,11 +39,9 @@ namespace epore::internal {
 //  7. Removal. After remove() has returned, no wait() that starts later yields the token.
 //  8. Wakers. Each write to an eventfd of add_waker() yields at least one event.
 //  9. Time. wait() is never shorter than asked, unless something is ready. It may return EINTR at
-//  any
-//     time; the caller then waits again with the time that is left.
-// 10. Batches. wait() appends at most capacity() events. Events beyond that come from a later
-// wait().
-//     A small batch starves no registration.
+//     any time; the caller then waits again with the time that is left.
+// 10. Batches. wait() appends at most capacity() events. Events beyond these come from a later
+//     wait(). A small batch starves no registration.
 // 11. Locks. No lock is held during a system call, or while user code runs or is destroyed.
 class Selector {
  public:

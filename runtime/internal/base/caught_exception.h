@@ -5,8 +5,8 @@
 
 namespace epore::internal {
 
-// Returns the current exception as an Internal status. Called in the catch (...) around user code. It
-// is not inline, so that a call of user code stays small.
+// Returns the current exception as an Internal status. Called in the catch (...) around user code.
+// It is not inline, so that a call of user code stays small.
 absl::Status caught_exception();
 
 }  // namespace epore::internal

@@ -30,8 +30,7 @@ namespace epore::internal {
 //            Nobody else queues it.
 //   (2)      begin(): exchange(RUNNING), seq_cst, by the thread that took the queue entry.
 //   (6)      claim(): compare-exchange 0 -> RUNNING, acq_rel. It is wake() and begin() in one, for
-//   a
-//            thread that would run the Runnable at once anyway. If it fails, it is a wake().
+//            a thread that would run the Runnable at once anyway. If it fails, it is a wake().
 //            claim_led() and end_led() are the same with plain loads and stores. They are for
 //            timers, which only the leader of their reactor wakes. While a timer is idle, or the
 //            leader runs it and was not relieved, no other thread writes the word. Lead orders the

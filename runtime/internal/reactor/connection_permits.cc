@@ -6,7 +6,7 @@
 namespace epore::internal {
 
 bool ConnectionPermits::try_take() {
-  // Never above the limit, not even for a moment: another one would take that for the limit.
+  // Not an increment and a check: for a moment the count would be too high for another thread.
   std::uint64_t taken = taken_.load(std::memory_order_seq_cst);
   do {
     if (limit_ != 0 && taken >= limit_) return false;

@@ -12,32 +12,39 @@
 
 namespace epore::internal {
 
-// A registration that pauses until a descriptor or a permit is free: a listener.
+// A registration that can pause until a descriptor or a permit is free: an acceptor.
 class PermitWaiter : public Registration {
  public:
   using Registration::Registration;
 
-  // Any thread: look again.
+  // Makes the waiter look again. Any thread.
   virtual void resume() = 0;
 };
 
-// RuntimeOptions::max_connections, and the listeners that wait for a permit or a descriptor.
-// Any thread.
+// ConnectionPermits enforces RuntimeOptions::max_connections, and knows the listeners that wait for
+// a permit or a descriptor. Any thread.
+//
+// The race: a connection ends while a listener pauses.
+//
+//   connection ends: give_back()            listener pauses
+//   taken_ -= 1                             add_waiter(): waiter_count_ += 1
+//   waiter_count_ != 0? resumes them        has_one()? goes on at once
+//
+// All four are sequentially consistent, so at least one side sees the other.
 class ConnectionPermits {
  public:
-  // `limit` 0: there is none.
+  // A `limit` of 0 means that there is no limit.
   explicit ConnectionPermits(std::uint64_t limit) : limit_(limit) {}
 
-  // Takes a permit for one more connection, to be given back once; false at the limit. A permit
-  // stands for a connection that is there or about to be: a listener takes one only for what it has
-  // accepted.
+  // Takes a permit for one more connection. Returns false at the limit. Each permit is given back
+  // once. It stands for a connection that exists or is about to: a listener takes one only for what
+  // it has accepted.
   bool try_take();
 
-  // Gives back a permit, of a connection that has closed its descriptor, and tells the waiters.
+  // Gives a permit back, after the connection's descriptor was closed, and resumes the waiters.
   void give_back();
 
-  // Whether a permit is free. Sequentially consistent with give_back() and add_waiter(): of a
-  // listener that pauses and a connection that ends at the same time, one sees the other.
+  // Whether a permit is free.
   bool has_one() const { return limit_ == 0 || taken_.load(std::memory_order_seq_cst) < limit_; }
 
   void add_waiter(PermitWaiter& waiter);

@@ -9,38 +9,38 @@
 
 namespace epore::internal {
 
-// What exists for reading and for writing is an array indexed by this.
+// Members that exist once for reading and once for writing are arrays with this index.
 enum class Direction : std::uint8_t { read, write };
 
-// The edges that the poll thread has seen of a registration, and those that its runner has used up.
-// An edge-triggered queue tells a change once, so it must not be forgotten, also not by a runner
-// that clears "ready" after an EAGAIN while the poll thread just sets it again:
+// Edges counts the edges of one registration, for each direction. An edge-triggered queue reports a
+// change once, so no edge may be forgotten. The race, with a plain flag "ready" instead:
 //
 //   runner                                   poll thread
 //   recv -> EAGAIN
 //                                            new bytes: ready = true
-//   ready = false                            (the edge is lost, the bytes stay for ever)
+//   ready = false                            (the edge is lost; the bytes are never read)
 //
-// So each direction has a counter of edges (written by the poll thread alone) and the runner's note
-// of the count it has used up: ready means that they differ. The runner takes a mark() *before* the
-// system call, and a call that says EAGAIN uses up just the edges before that mark.
+// Each direction has a count of edges, which only the poll thread writes. The runner notes which
+// count it has used up. "Ready" means that the two differ. The runner calls mark() before the
+// system call. A call that returns EAGAIN uses up the edges before that mark, and no later one:
 //
 //   runner: m = mark(); recv -> EAGAIN; use_up(m)        poll thread: ++count at any time between
 //
-// Orders: the poll thread's increment is a release, mark() an acquire: whoever sees the count makes
-// its system call after the kernel reported the bytes, so the call finds them. The counters are 32
-// bits wide and compared for equality: an edge would be lost if exactly 2^32 came between mark()
-// and use_up(), that is, during one system call. (Eight bits were not enough for tokio:
-// tokio#6133.)
+// Orders: the poll thread stores the count with release, mark() loads it with acquire. A runner
+// that sees the count makes its system call after the kernel has reported the bytes, so it finds
+// them.
+//
+// A count has 32 bits and is compared for equality. An edge is lost if exactly 2^32 edges come
+// during one system call. (Eight bits were not enough: tokio#6133.)
 class Edges {
  public:
-  // Poll thread only.
+  // The poll thread only: counts the edges of an event.
   void add(Readiness readiness) {
     if (readiness.is_readable()) bump(Direction::read);
     if (readiness.is_writable()) bump(Direction::write);
   }
 
-  // The runner only.
+  // The runner only, as all of the following.
   std::uint32_t mark(Direction direction) const {
     return counts_[index(direction)].load(std::memory_order_acquire);
   }
@@ -51,7 +51,7 @@ class Edges {
   static constexpr std::size_t index(Direction direction) {
     return static_cast<std::size_t>(direction);
   }
-  void bump(Direction direction) {  // one writer: no locked instruction
+  void bump(Direction direction) {  // one thread writes, so no locked instruction is needed
     std::atomic<std::uint32_t>& count = counts_[index(direction)];
     count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }

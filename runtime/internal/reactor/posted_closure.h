@@ -13,14 +13,14 @@
 
 namespace epore::internal {
 
-// A closure that was posted to a reactor's leader, on its way.
+// A closure on its way to the leader of a reactor.
 struct PostedClosure final : HandoffNode<PostedClosure>, InNodeCache {
   explicit PostedClosure(absl::AnyInvocable<void()>&& c) : closure(std::move(c)) {}
 
   absl::AnyInvocable<void()> closure;
 };
 
-// Runs those, one after the other: a leader has a single one.
+// Runs posted closures, one after the other. Each leader has one ClosureRun.
 class ClosureRun final : public Runnable {
  public:
   explicit ClosureRun(Reactor& home) : Runnable(home, Kind::closure) {}
@@ -37,7 +37,7 @@ class ClosureRun final : public Runnable {
   std::unique_ptr<PostedClosure> posted_;
 };
 
-// A closure in the workers' queues: handed over, or shared by a leader.
+// A closure in a queue of the workers.
 class QueuedClosure final : public Runnable, public InNodeCache {
  public:
   QueuedClosure(Reactor& home, absl::AnyInvocable<void()>&& closure)

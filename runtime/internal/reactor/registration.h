@@ -11,23 +11,38 @@
 
 namespace epore::internal {
 
-// The steps of a shutdown that a registration is told of.
+// The steps of a shutdown that concern a registration.
 enum class ShutdownStep : std::uint8_t { drain, abort };
 
-// The bond of a descriptor and a reactor: a Runnable that the reactor wakes when its token is
-// ready.
+// A Registration is the bond of a descriptor and a reactor. It is a Runnable, and the reactor wakes
+// it when an event has its token. Streams, acceptors and connectors derive from it.
+//
+// Its words, beside edges_ (edges.h). "Poll thread" means the thread that leads the reactor.
+//
+// hints_: kMayHaveMore and kHangUp. The poll thread sets bits before it counts the edge, the runner
+//   takes them after it has seen the count. So all accesses are relaxed, and the count orders them.
+//   The race: an end of file comes right behind some bytes. The runner reads less than its buffer
+//   holds and must not take that for the end of the bytes; kMayHaveMore tells it.
+//
+// waits_for_write_: 1 while the runner waits for room. "Writable" alone wakes only such a runner,
+//   because every new connection is writable. The race: room comes while the runner finds none.
+//
+//   poll thread: ready()                     runner: wait_for_write()
+//   counts the edge                          waits = exchange(1), acq_rel
+//   fetch_or(0), acq_rel: 1? wakes           an edge meanwhile? goes on
+//
+//   If the exchange comes first, ready() reads 1 and wakes. If ready() comes first, the exchange
+//   synchronises with it, and the runner sees the edge.
+//
+// events_: the number of events so far, for engines without edges. The poll thread stores
+// (release),
+//   the runner loads (acquire). The race: a one-shot fires while its runner rearms it. The runner
+//   compares the number with events_at_rearm_ and sees that it fired.
 class Registration : public TimerNode {
  public:
   Registration(Reactor& home, Kind kind);
 
-  // The poll thread: remembers what an event told. True: the wake is to follow.
-  //
-  // "Writable" alone means nothing to most (every new connection is), so it wakes only those that
-  // wait for it: see wait_for_write(). Either that exchange comes first, and this one reads true,
-  // or it comes second, synchronises with this one, and sees the edge.
-  //
-  // Hints before edges, whose count publishes them: a runner that reads less than it could takes
-  // that for the end of what there is, unless a hint that came with the edge tells otherwise.
+  // The poll thread: notes an event. True: the caller must wake this registration.
   bool ready(Readiness readiness) {
     if (readiness.is_read_closed() || readiness.is_priority()) [[unlikely]] {
       hints_.fetch_or(kMayHaveMore, std::memory_order_relaxed);
@@ -41,31 +56,31 @@ class Registration : public TimerNode {
     return waits_for_write_.fetch_or(0, std::memory_order_acq_rel) != 0;
   }
 
-  // The poll thread, at a shutdown: takes note and wakes itself.
+  // The poll thread, at a shutdown: notes `step` and wakes this registration.
   virtual void shut_down(ShutdownStep step) = 0;
 
   Token token() const { return token_; }
 
  protected:
-  // Gives the slot back, at once for events and for memory between two polls. The descriptor must
-  // be deregistered after this and before it is closed.
+  // Ends the registration. From here on no event finds it. Its slot is freed between two polls.
+  // Deregister the descriptor after this call and before closing it.
   void retire();
 
-  // The runner, when a write found no room: false if room was told of meanwhile.
+  // The runner, after a write found no room. False: an edge came meanwhile, so write again.
   bool wait_for_write() {
     waits_for_write_.exchange(1, std::memory_order_acq_rel);
     return !edges_.is_ready(Direction::write);
   }
   void stop_waiting_for_write() { waits_for_write_.store(0, std::memory_order_relaxed); }
 
-  static constexpr std::uint32_t kMayHaveMore = 1;  // sticky: a short read need not be the last
-  static constexpr std::uint32_t kHangUp = 2;       // taken: look at SO_ERROR
+  static constexpr std::uint32_t kMayHaveMore = 1;  // stays set: a short read may not be the last
+  static constexpr std::uint32_t kHangUp = 2;       // taken by the runner, who reads SO_ERROR
 
   Edges edges_;
   std::atomic<std::uint32_t> hints_{0};
   std::atomic<std::uint32_t> waits_for_write_{0};
-  std::atomic<std::uint32_t> events_{0};  // told so far; written by the poll thread
-  std::uint32_t events_at_rearm_ = 0;     // the runner's note of them, for engines without edges
+  std::atomic<std::uint32_t> events_{0};
+  std::uint32_t events_at_rearm_ = 0;  // the runner only
 
  private:
   friend class SlotTable;

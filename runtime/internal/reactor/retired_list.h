@@ -8,11 +8,12 @@
 
 namespace epore::internal {
 
-// Registrations that have ended and wait for the poll thread to reclaim their slots: pushed by any
-// thread, taken all at once between two polls. Owns nothing: the slot's reference is still there.
+// A RetiredList holds registrations that have ended, until the poll thread reclaims their slots.
+// Any thread pushes. The poll thread takes all of them between two polls. The list owns nothing:
+// the reference of the slot is still there.
 class RetiredList {
  public:
-  // Returns how many wait now, so that the poll thread can be woken when they pile up.
+  // Returns the length of the list, so that the caller can wake the poll thread when it is long.
   std::uint32_t push(Registration& registration) {
     const std::uint32_t waiting = waiting_.fetch_add(1, std::memory_order_relaxed) + 1;
     Registration* head = head_.load(std::memory_order_relaxed);
@@ -38,8 +39,11 @@ class RetiredList {
   }
 
  private:
+  // A stack. Pushes are acq_rel compare-exchanges, take() is an acq_rel exchange of the whole
+  // stack. Nothing is popped alone, so there is no ABA.
   std::atomic<Registration*> head_{nullptr};
-  std::atomic<std::uint32_t> waiting_{0};
+
+  std::atomic<std::uint32_t> waiting_{0};  // the length, relaxed: a hint
 };
 
 }  // namespace epore::internal

@@ -54,7 +54,7 @@ void SlotTable::reclaim(Registration& registration) {
     absl::MutexLock lock(&mutex_);
     free_.push_back(index);
   }
-  registration.drop_ref();  // may destroy it, and so must not be under the lock
+  registration.drop_ref();  // outside the lock, as it may destroy the registration
 }
 
 std::uint32_t SlotTable::used() {

@@ -16,25 +16,27 @@
 
 namespace epore::internal {
 
-// From a token to its registration, so that a late event is recognised by arithmetic.
+// A SlotTable maps a token to its registration, so that a late event is recognised by arithmetic.
 //
-// A token is {slot: 32, generation: 32}. A slot has a generation that goes up when its registration
-// is retired, so a token of an earlier tenant finds a generation that is not its own, for the next
-// 2^32 tenants of that slot. The same check catches what every reactor without one gets wrong:
+// A token is {slot: 32, generation: 32}. The generation of a slot goes up by one when a
+// registration gets the slot, and again when the registration ends. A token of an earlier tenant
+// therefore has another generation, for the next 2^31 tenants. The race that this is for:
 //
-//   batch of one poll: [A readable, B readable]      (F01: two sockets of one client)
-//   A's callback closes B; accept() reuses B's number at once; a new connection C has it
-//   the event of B, read by descriptor, would go to C; read by token it is stale and dropped
+//   one poll returns [A readable, B readable]
+//   A's callback closes B; accept() gets B's number again, for a new connection C
+//   the event of B, found by descriptor, would go to C; found by token, it is stale and is dropped
 //
 // A slot passes through three hands:
 //
-//   acquire(): any thread, under the lock. The registration is stored before the generation that
-//              makes it findable is (release), and only then put into the event queue, so that an
-//              event that comes at once finds it whole (F04).
-//   retire():  the registration's own order. Only turns the generation: from here on no lookup
-//              finds it; one that found it before holds a plain pointer.
+//   acquire(): any thread, under the lock. Stores the registration, then the generation (release).
+//              The descriptor goes into the event queue after that, so even an event that comes at
+//              once finds the registration.
+//   retire():  the registration's own order. Increments the generation (release), so that no lookup
+//              finds the registration any more. An earlier lookup still holds a plain pointer.
 //   reclaim(): the poll thread between two polls, when no such pointer is left. Drops the slot's
 //              reference and frees the slot.
+//
+// find() loads the generation with acquire and compares.
 class SlotTable {
  public:
   SlotTable() = default;
@@ -42,7 +44,7 @@ class SlotTable {
   SlotTable& operator=(const SlotTable&) = delete;
   ~SlotTable();
 
-  // False: all kMaxSlots slots are taken, 4,194,304.
+  // Gives `registration` a slot and a token. False: all kMaxSlots (4,194,304) slots are taken.
   bool acquire(Registration& registration);
 
   void retire(const Registration& registration);
@@ -74,7 +76,7 @@ class SlotTable {
   // Poll thread only.
   void reclaim(Registration& registration);
 
-  // Poll thread only: those that live now.
+  // Poll thread only: the registrations that have a slot and are not retired.
   std::vector<Ref<Registration>> live();
 
  private:
@@ -83,13 +85,13 @@ class SlotTable {
   static constexpr std::uint32_t kMaxSlots = 4096 * kChunk;
 
   struct Slot {
-    // Odd: has a tenant that can be found. Even: free, or waiting to be reclaimed.
+    // Odd: a registration has the slot. Even: the slot is free, or waits for reclaim().
     std::atomic<std::uint32_t> generation{0};
     Registration* registration = nullptr;
   };
   using Chunk = std::array<Slot, kChunk>;
 
-  // Of a token that may be none of this table's: then null.
+  // Returns null if `token` is of no slot of this table.
   const Slot* slot_of(Token token) const {
     const std::uint32_t index = index_of(token);
     if (index >= kMaxSlots) return nullptr;
@@ -104,10 +106,13 @@ class SlotTable {
     return static_cast<std::uint32_t>(token.value >> 32);
   }
 
-  std::array<std::atomic<Chunk*>, kMaxSlots / kChunk> chunks_ = {};  // written under mutex_
+  // The slots, in chunks that never move. acquire() stores under mutex_ (release), any thread loads
+  // (acquire). The race: a lookup of a token whose chunk is being made; it sees null, or a chunk of
+  // zeros.
+  std::array<std::atomic<Chunk*>, kMaxSlots / kChunk> chunks_ = {};
 
   absl::Mutex mutex_;
-  std::uint32_t used_ ABSL_GUARDED_BY(mutex_) = 0;  // slots that were ever handed out
+  std::uint32_t used_ ABSL_GUARDED_BY(mutex_) = 0;  // the slots that were ever used
   std::vector<std::uint32_t> free_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -12,12 +12,12 @@ class Reactor;
 class Runnable;
 class WatchedThread;
 
-// Which runtime's thread this is and what it is doing; all null on a thread of the program.
+// What this thread is and does for a runtime. All members are null on a thread of the program.
 struct ThreadContext {
   Core* core = nullptr;
-  Reactor* reactor = nullptr;   // whose poll thread or relief this is
-  Reactor* leads = nullptr;     // whose lead it holds now; not while it is exposed
-  Runnable* current = nullptr;  // in whose run() it is
+  Reactor* reactor = nullptr;   // this is its poll thread or its relief
+  Reactor* leads = nullptr;     // this thread holds its lead; null while the lead is exposed
+  Runnable* current = nullptr;  // this thread is in its run()
   IoBuffers* buffers = nullptr;
   WatchedThread* watched = nullptr;
   std::int64_t now = 0;  // cached: after the poll, or before the run

@@ -16,20 +16,20 @@
 namespace epore::internal {
 namespace {
 
-// In ns. A leader is suspect after one to two ticks, and stuck one alert tick later. Each costs a
-// timer's interrupt and two switches of threads, 5 to 20 us on a virtual machine.
+// In nanoseconds. A leader is a suspect after one to two ticks, and is stuck one alert tick later.
+// A tick costs a timer interrupt and two switches of threads: 5 to 20 us on a virtual machine.
 constexpr std::int64_t kCalmTick = 8'000'000;
 constexpr std::int64_t kAlertTick = 1'000'000;
 constexpr std::int64_t kAlert = 1'000'000'000;
 
-// While poll threads sleep now and then. A processor that has nothing to do stops its own tick,
-// unless a timer is due within a period of it (4 ms with CONFIG_HZ=250, see
-// Documentation/timers/no_hz.rst), and starts it when there is something to do. On a virtual
-// machine each is an exit to its host: with a timer every 3 ms a message that comes alone costs a
-// quarter less. Where nobody sleeps there is nothing to gain, and the tick costs more.
+// The tick while poll threads sleep now and then. An idle processor stops its own tick, unless a
+// timer is due within one period (4 ms with CONFIG_HZ=250, Documentation/timers/no_hz.rst).
+// Stopping and starting are exits to the host of a virtual machine. With a timer every 3 ms the
+// processor keeps its tick, and a lone message costs a quarter less. Where no thread sleeps, this
+// gains nothing.
 constexpr std::int64_t kNapTick = 3'000'000;
 
-// Then it is worth a wake to begin anew.
+// The watchdog sleeps after so many ticks in which nothing ran.
 constexpr int kIdleTicks = 4;
 
 }  // namespace
@@ -109,7 +109,8 @@ bool Watchdog::look_at(Reactor& reactor, Seen& seen, std::int64_t now) {
   if (is_moving) {
     seen = Seen{lead, false, 0};
   } else if (is_exposed) {
-    // A suspect. At the next tick, which comes soon, it is stuck if it has not just waited.
+    // A suspect. The next tick comes soon. The leader is stuck then, unless it waited for a
+    // processor.
     alert_until_ = now + kAlert;
     std::int64_t delay = 0;
     const bool is_known = core_.kernel().run_delay(reactor.leader()->id(), &delay).ok();

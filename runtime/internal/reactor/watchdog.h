@@ -12,26 +12,29 @@ namespace epore::internal {
 class Core;
 class Reactor;
 
-// The thread that notices when others are stuck in user code. It runs none itself, so it is never
-// stuck. Every tick it looks at each leader and each worker:
+// The Watchdog is the thread that notices when other threads are stuck in user code. It runs no
+// user code, so it is never stuck itself. Every tick it looks at each leader and each worker:
 //
-// - a leader that has been in one run since the last tick gets a relief, see Lead, unless it spent
-//   the time waiting for a processor;
-// - a worker that has been in one run for too long is blocked: it is named in the log, and a spare
-//   worker takes its place.
+// - A leader that has been in one run since the last tick gets a relief (lead.h), unless it spent
+// the
+//   time waiting for a processor.
+// - A worker that has been in one run for too long is blocked. The log names the callback, and a
+//   spare worker takes the worker's place.
 //
-// It ticks slowly as long as no leader is ever stuck, slowest while none sleeps, and fast for a
-// while after one was stuck: where there is one slow callback there are more.
+// The tick is slow while no leader is stuck, and slowest while no poll thread ever sleeps. It is
+// fast for a while after a leader was stuck, because one slow callback is seldom alone.
 //
-// Off when idle: after some ticks in which nothing ran it sleeps, until somebody who begins to work
-// pokes it. Whether a poke is needed is one load of a word that hardly ever changes:
+// In an idle runtime the watchdog sleeps. It falls asleep after some ticks in which nothing ran. A
+// thread that begins to work pokes it, which is one load of a word that hardly ever changes.
+//
+// The race: a callback begins while the watchdog falls asleep.
 //
 //   watchdog                              leader, after its poll
-//   (1) asleep = 1                        (a) wake flag = 1   (see WakeFlag)
-//   (2) all wake flags 0? then sleeps     (b) asleep == 1? then wakes it
+//   (1) word = asleep                     (a) wake flag = 1   (see WakeFlag)
+//   (2) all wake flags 0? then sleeps     (b) word == asleep? then wakes the watchdog
 //
-// All four are sequentially consistent: if (2) read 0 before (a), (1) came before (b), which reads
-// 1. Workers have the pool's lock in the place of the wake flag.
+// All four are sequentially consistent. If (2) reads 0, it comes before (a), so (1) comes before
+// (b), and (b) reads "asleep". For workers the lock of the pool does the same.
 class Watchdog {
  public:
   explicit Watchdog(Core& core) : core_(core) {}
@@ -39,7 +42,7 @@ class Watchdog {
   absl::Status start();
   void stop();
 
-  // Whoever begins to work, if the watchdog may be asleep.
+  // Called by a thread that begins to work: wakes the watchdog if it is asleep.
   void poke() {
     if (word_.load(std::memory_order_seq_cst) == kAsleep) wake();
   }
@@ -49,27 +52,27 @@ class Watchdog {
   static constexpr std::uint32_t kAsleep = 1;
   static constexpr std::uint32_t kStopped = 2;
 
-  // Of a reactor at the last tick.
+  // A reactor at the last tick.
   struct Seen {
     std::uint64_t lead = 0;
     bool is_suspect = false;
-    std::int64_t run_delay = 0;  // of a suspect
+    std::int64_t run_delay = 0;  // of its leader, if that is a suspect
   };
 
   void wake();
   void loop();
   void sleep();
-  bool tick(std::int64_t now);  // false: nothing has run since the last one
+  bool tick(std::int64_t now);  // false: nothing has run since the last tick
   bool look_at(Reactor& reactor, Seen& seen, std::int64_t now);
   std::int64_t interval(std::int64_t now) const;
   bool is_all_asleep();
 
   Core& core_;
-  std::atomic<std::uint32_t> word_{kAwake};
-  std::vector<Seen> seen_;  // of each reactor
+  std::atomic<std::uint32_t> word_{kAwake};  // kAwake, kAsleep or kStopped; the futex to park on
+  std::vector<Seen> seen_;                   // by reactor
   std::int64_t last_tick_ = 0;
   std::int64_t alert_until_ = 0;
-  bool naps_ = false;  // at the last tick: something has run since, and a poll thread sleeps
+  bool naps_ = false;  // the last tick saw that something ran, and that a poll thread sleeps
 
   std::uint64_t thread_ = 0;
   bool is_started_ = false;
