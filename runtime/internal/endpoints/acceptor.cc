@@ -24,15 +24,15 @@ constexpr std::int64_t kFirstBackoff = 10 * kMillisecond;
 constexpr std::int64_t kLongestBackoff = 500 * kMillisecond;
 constexpr std::int64_t kLogInterval = 1000 * kMillisecond;
 
-// So many failures in a row are one connection each, and cheap; then it is the system that refuses.
+// So many failures in a row may be of single connections, which is cheap. Then the system refuses.
 constexpr int kFailuresBeforePause = 64;
 
-// What the call itself was given is wrong: no later call can succeed. See accept(2), "ERRORS".
+// The arguments of the call are wrong, so no later call can succeed. See accept(2), "ERRORS".
 bool is_of_listener(int error) {
   return error == EBADF || error == EINVAL || error == ENOTSOCK || error == EFAULT;
 }
 
-// The connection died in the backlog, or the network refused it; the next one may be well. See
+// The connection died in the backlog, or the network refused it. The next call may succeed. See
 // accept(2), "Error handling".
 bool is_of_connection(int error) {
   switch (error) {
@@ -66,8 +66,8 @@ bool is_any_address(const SocketAddress& address) {
 
 }  // namespace
 
-// Drops an acceptor's share of the callback, as the destructors of its captures are user code: they
-// may block, and so run where callbacks do. The shutdown waits for them.
+// A Farewell drops the reference of an Acceptor to the accept callback. The destructors of the
+// captures are user code and may block, so they run where callbacks run. The shutdown waits for it.
 class Acceptor::Farewell final : public Runnable {
  public:
   Farewell(Ref<Core> core, Reactor& home, std::shared_ptr<AcceptSettings> settings)
@@ -109,7 +109,7 @@ absl::Status Acceptor::begin() {
     return absl::ResourceExhaustedError("listen: no slot is left");
   }
   state_ = State::listening;
-  // The shutdown sets its phase before it looks at the slots, and this has its slot already.
+  // Either the shutdown finds this slot, or this sees its phase: it sets the phase first.
   if (core_->phase() != Core::Phase::running) close();
   absl::Status registered =
       home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
@@ -173,11 +173,11 @@ void Acceptor::accept_ready() {
       return;
     }
   }
-  // Level-triggered: what the budget left in the backlog is told again by the next poll.
+  // The backlog may not be empty. The next poll() reports it again, as this is level-triggered.
   if (state_ == State::paused) go_on();
 }
 
-// False: it has paused or ended.
+// Handles an error of accept(2). Returns false if the Acceptor has paused or ended.
 bool Acceptor::may_go_on_after(int error) {
   if (!is_of_resources(error) && error != EINTR) core_->counters().add(Counter::accept_errors);
   if (is_of_listener(error)) {
@@ -195,7 +195,7 @@ bool Acceptor::may_go_on_after(int error) {
   return false;
 }
 
-// False: the limit was reached while the connection was accepted, and it waits in hand.
+// Starts a Stream for in_hand_. Returns false at the limit; in_hand_ then waits for a permit.
 bool Acceptor::begin_stream() {
   if (!core_->permits().try_take()) return false;
   OwnedFd fd = std::move(in_hand_.fd);
@@ -210,7 +210,7 @@ bool Acceptor::begin_stream() {
 }
 
 void Acceptor::pause_at_limit() {
-  if (state_ == State::listening) ++pauses_;  // not at each look: the limit may hold for days
+  if (state_ == State::listening) ++pauses_;  // not for each retry: the limit may hold for days
   pause(absl::ResourceExhaustedError("the limit of connections is reached"));
   if (core_->permits().has_one()) resume();
 }
@@ -252,7 +252,7 @@ void Acceptor::end() {
   if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
   fd_.reset();
   in_hand_.fd.reset();
-  settings_ = nullptr;  // not the last share
+  settings_ = nullptr;  // not the last reference: farewell_ has one
   core_->schedule(std::move(farewell_));
 }
 

@@ -20,7 +20,7 @@ namespace epore::internal {
 
 struct StreamLimits;
 
-// What the acceptors of a listener share. The callback is called concurrently.
+// What the acceptors of one listener share. Several threads may call the callback at once.
 struct AcceptSettings {
   AcceptSettings(absl::AnyInvocable<void(Connection&)> callback,
                  std::shared_ptr<const StreamLimits> stream_limits, std::size_t budget)
@@ -31,13 +31,14 @@ struct AcceptSettings {
   const std::size_t accept_budget;
 };
 
-// A listening socket. Runs on the thread that leads its reactor, as accepting is a system call and
-// no user code: the connection's first callback is run where callbacks run.
+// An Acceptor is one listening socket. It runs on the thread that leads its reactor: accepting is a
+// system call and no user code. The first callback of a connection runs where callbacks run.
 //
-// Level-triggered with a budget. An edge-triggered listener that met EMFILE would hear of its queue
-// again only with the next client (measured on Linux 6.18), a level-triggered one would spin. So
-// it pauses: out of the event queue, among those that wait for a permit or a descriptor, with a
-// timer as the last resort, because other parts of the program free descriptors too.
+// An Acceptor is level-triggered, with a budget of connections for each turn. When descriptors run
+// out, neither trigger is right by itself. An edge-triggered listener would hear of its backlog
+// only with the next client (measured on Linux 6.18). A level-triggered one would spin. So the
+// Acceptor pauses: it leaves the event queue and waits for a permit or a descriptor. A timer
+// resumes it as well, because other parts of the program free descriptors too.
 //
 //   listening --EMFILE, limit--> paused --descriptor freed, or backoff--> one accept --> listening
 //       |                          |                                         `--EMFILE--> paused
@@ -47,11 +48,11 @@ class Acceptor final : public PermitWaiter {
   Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
            std::shared_ptr<AcceptSettings> settings);
 
-  // Begins to listen. Once only.
+  // Begins to accept. Called once.
   absl::Status start();
 
   // Any thread.
-  absl::Status status() const;  // why it has ended, if it was not told to
+  absl::Status status() const;  // the error that ended it; ok after close()
   void close();
   void resume() override;
 
@@ -85,21 +86,26 @@ class Acceptor final : public PermitWaiter {
   const SocketAddress address_;
   const bool is_wildcard_;
 
-  // Any thread, with release and before a wake(), which has them looked at once more.
+  // Requests of other threads. They store true (release) and then wake the Acceptor, whose run
+  // loads (acquire) or exchanges (acq_rel). A request during a run causes another run
+  // (DispatchWord).
   std::atomic<bool> close_asked_{false};
   std::atomic<bool> resume_asked_{false};
-  std::atomic<int> fatal_error_{0};  // the errno that ended it; release, acquire
+
+  // The errno that ended the Acceptor, or 0. The run stores it once (release), any thread loads it
+  // (acquire).
+  std::atomic<int> fatal_error_{0};
 
   // The runner only.
-  std::shared_ptr<AcceptSettings> settings_;  // null at the end
-  Ref<Runnable> farewell_;                    // made beforehand, as the end may not fail
+  std::shared_ptr<AcceptSettings> settings_;  // null once it has ended
+  Ref<Runnable> farewell_;                    // made at the start: end() must not allocate
   OwnedFd fd_;
-  Accepted in_hand_;  // waits for a permit; empty as a rule
+  Accepted in_hand_;  // accepted, but without a permit; usually empty
   State state_ = State::closed;
   std::int64_t backoff_ = 0;
   std::int64_t last_log_ = 0;
-  int failures_ = 0;          // of single connections, in a row
-  std::uint64_t pauses_ = 0;  // not in the log yet
+  int failures_ = 0;          // failures of single connections in a row
+  std::uint64_t pauses_ = 0;  // since the last line in the log
 };
 
 }  // namespace epore::internal

@@ -13,8 +13,8 @@ namespace epore::internal {
 
 ConnectionTimer::ConnectionTimer(Reactor& home, Ref<Stream> stream, Callback callback)
     : TimerEntry(home, Kind::lasting), stream_(std::move(stream)), callback_(std::move(callback)) {
-  // After the end without the lock, which its runner may still need. And never the other way:
-  // TimerList::close() may find it as soon as it is in.
+  // A connection that has ended has a closed list, so the first check saves the lock. The order is
+  // fixed: once the timer is in the list, TimerList::close() may retire it on another thread.
   if (stream_->has_ended() || !stream_->timers().add(*this, home.timer_lists())) retire();
 }
 
@@ -64,9 +64,9 @@ std::vector<Ref<ConnectionTimer>> TimerList::close(absl::Mutex& mutex) {
     ConnectionTimer* timer = std::exchange(first_, closed());
     while (timer != nullptr) {
       ConnectionTimer* const next = timer->next_in_list_;
-      // One whose last handle is being dropped waits for this lock in its destructor,
+      // Without a reference left, the destructor runs: it waits for this lock, or it finds the flag
+      // cleared and does not need the list any more.
       if (timer->try_add_ref()) timers.push_back(Ref<ConnectionTimer>::adopt(timer));
-      // or needs it no more.
       timer->is_in_list_.store(false, std::memory_order_release);
       timer = next;
     }

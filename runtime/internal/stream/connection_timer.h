@@ -18,8 +18,8 @@ namespace epore::internal {
 
 class Stream;
 
-// A timer of a connection. Runs in the connection's order, and is in its list so that its end
-// reaches it.
+// A ConnectionTimer is a timer of a connection. Its callback runs in the connection's order. It is
+// in the connection's TimerList, so that the end of the connection cancels it.
 class ConnectionTimer final : public TimerEntry {
  public:
   using Callback = absl::AnyInvocable<void(Connection&)>;
@@ -27,13 +27,13 @@ class ConnectionTimer final : public TimerEntry {
   ConnectionTimer(Reactor& home, Ref<Stream> stream, Callback callback);
   ~ConnectionTimer() override;
 
-  // In the connection's order: calls the callback, if it is still due.
+  // In the connection's order: calls the callback, unless the timer was cancelled or armed anew.
   void fire();
 
-  // After its list was closed, in the connection's order.
+  // In the connection's order, after the list was closed: destroys the callback.
   void drop_callback() { callback_ = nullptr; }
 
-  void run() override {}  // its connection runs instead
+  void run() override {}  // never woken: expired() sends mail to the connection
 
  private:
   friend class TimerList;
@@ -45,17 +45,23 @@ class ConnectionTimer final : public TimerEntry {
 
   ConnectionTimer* previous_in_list_ = nullptr;  // under the reactor's timer_lists()
   ConnectionTimer* next_in_list_ = nullptr;
-  std::atomic<bool> is_in_list_{false};  // changed under the lock, read by the destructor before it
+
+  // Whether a TimerList holds this timer. Changed under the lock. The destructor reads it (acquire)
+  // before it takes the lock, to do without where it can. The race: the last handle is dropped
+  // while the connection ends. TimerList::close() stores false (release) as its last access to the
+  // timer. A destructor that reads false therefore frees memory that no other thread touches any
+  // more.
+  std::atomic<bool> is_in_list_{false};
 };
 
-// The timers of one connection. Guarded by the reactor's timer_lists().
+// A TimerList holds the timers of one connection. The reactor's timer_lists() guards it.
 class TimerList {
  public:
-  // False: the list is closed.
+  // Returns false if the list is closed.
   bool add(ConnectionTimer& timer, absl::Mutex& mutex);
   void remove(ConnectionTimer& timer, absl::Mutex& mutex);
 
-  // In the connection's order, at its end: cancels all, and returns them for drop_callback().
+  // In the connection's order, at its end: cancels all timers and returns them for drop_callback().
   [[nodiscard]] std::vector<Ref<ConnectionTimer>> close(absl::Mutex& mutex);
 
  private:

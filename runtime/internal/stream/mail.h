@@ -9,7 +9,7 @@
 
 namespace epore::internal {
 
-// Something for a connection's order: made by any thread, delivered by the connection's runner.
+// A Mail is work for the order of a connection. Any thread leaves it, the runner delivers it.
 class Mail : public HandoffNode<Mail>, public InNodeCache {
  public:
   virtual ~Mail() = default;
@@ -18,9 +18,9 @@ class Mail : public HandoffNode<Mail>, public InNodeCache {
 
 using MailList = HandoffList<Mail>;
 
-// Mail in the order in which it was pushed. What the runner leaves for itself waits in a list of
-// its own, which costs no locked instruction. Its thread has pushed nothing that is younger, so
-// that list comes first.
+// A Mailbox holds the mail of a connection in the order of the pushes. Mail that the runner leaves
+// for itself goes into a list of its own, which needs no locked instruction. This list is delivered
+// first. That keeps the order of the runner's thread, which pushed nothing else meanwhile.
 class Mailbox {
  public:
   Mailbox() = default;
@@ -29,21 +29,21 @@ class Mailbox {
   ~Mailbox() { (void)take(); }
 
   void push(std::unique_ptr<Mail> mail) {
-    (void)pushed_.push(mail.get());  // nobody closes it
+    (void)pushed_.push(mail.get());  // cannot fail: no thread closes pushed_
     (void)mail.release();
   }
 
-  // The runner. True: there was no other of these, so it must have itself run again.
+  // The runner only. True: the list was empty before, so the runner must ask for another run.
   bool push_own(std::unique_ptr<Mail> mail) {
     const bool is_first = own_.empty();
     own_.push(std::move(mail));
     return is_first;
   }
 
-  // The runner.
+  // The runner only.
   bool empty() const { return own_.empty() && pushed_.empty(); }
 
-  // The runner: all that is there.
+  // The runner only: takes all mail.
   MailList take() {
     MailList taken(std::move(own_));
     taken.append(pushed_.take());

@@ -9,7 +9,7 @@
 
 namespace epore::internal {
 
-// How a Stream's methods reach its runner. For the stream's own files.
+// How a method of Stream reaches the runner. Included by the files of Stream only.
 
 template <typename Action>
 class Stream::ActionMail final : public Mail {
@@ -25,7 +25,7 @@ class Stream::ActionMail final : public Mail {
 inline bool Stream::is_runner() const { return this_thread.current == this; }
 
 inline void Stream::leave(std::unique_ptr<Mail> mail) {
-  // A run that is ending discards what comes between this check and the push.
+  // Mail that is pushed after this check, while the connection ends, is discarded by its last run.
   if (has_ended_.load(std::memory_order_acquire)) return;
   if (is_runner()) {
     if (mailbox_.push_own(std::move(mail))) (void)word().wake();
@@ -60,10 +60,10 @@ void Stream::set_callback(std::unique_ptr<Callback> Stream::*member, Callback ca
   replace(member, std::move(held), [](const auto& pointer) { return pointer.get(); });
 }
 
-// `target(member)` is where the callback lies, as call() knows it. One that replaces itself goes on
-// running, so it is replaced after it returns. Swapped, not assigned, because what the old one
-// captured may call this again when it is destroyed. After the end nothing would destroy the new
-// one.
+// Replaces a callback. `target(member)` is the address that call() notes while the callback runs. A
+// callback that replaces itself returns first. The members are swapped and not assigned, because
+// the destructor of the old callback may set a callback again. After the end of the connection
+// nothing is set: nobody would destroy the new callback.
 template <typename Member, typename Target>
 void Stream::replace(Member Stream::*member, Member with, Target target) {
   auto swap = [member, with = std::move(with)](Stream& stream) mutable {

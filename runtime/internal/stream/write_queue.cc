@@ -12,8 +12,8 @@ namespace epore::internal {
 
 struct WriteQueue::Block {
   Block* next;
-  Block* last;       // of the queue, and
-  std::size_t size;  // its bytes: right in the first block only
+  Block* last;       // of the whole queue; valid in the first block only
+  std::size_t size;  // of the whole queue; valid in the first block only
   std::size_t begin;
   std::size_t end;
   std::size_t capacity;
@@ -34,7 +34,7 @@ void WriteQueue::append(std::span<const std::byte> bytes) {
   constexpr std::size_t kLargest = 64 * 1024 - sizeof(Block);
   while (!bytes.empty()) {
     if (first_ == nullptr || first_->last->end == first_->last->capacity) {
-      // As large as what is queued already: few blocks for much, little for little.
+      // A new block is as large as the queue: a long queue has few blocks, a short one is small.
       Block* block = Block::create(std::clamp(std::max(bytes.size(), size()), kSmallest, kLargest));
       (first_ != nullptr ? first_->last->next : first_) = block;
       first_->last = block;

@@ -8,8 +8,8 @@ struct iovec;
 
 namespace epore::internal {
 
-// Bytes that the system has not taken yet, in blocks; no memory while it is empty. One thread at a
-// time.
+// A WriteQueue holds the bytes of a connection that the system has not taken yet, in blocks. An
+// empty queue has no memory. One thread at a time.
 class WriteQueue {
  public:
   WriteQueue() = default;
@@ -19,7 +19,7 @@ class WriteQueue {
 
   void append(std::span<const std::byte> bytes);
 
-  // Fills `vectors` with the first bytes, for sendmsg(2); returns how many it filled.
+  // Fills `vectors` with the first bytes, for sendmsg(2). Returns the number of vectors filled.
   std::size_t gather(std::span<iovec> vectors) const;
 
   // Drops the first `count` bytes.
@@ -30,9 +30,9 @@ class WriteQueue {
   std::size_t size() const;
 
  private:
-  struct Block;  // a header, then its bytes
+  struct Block;  // a header with its bytes behind it
 
-  Block* first_ = nullptr;  // knows what there is of all
+  Block* first_ = nullptr;  // has the size and the last block of the whole queue
 };
 
 }  // namespace epore::internal
