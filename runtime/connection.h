@@ -19,104 +19,117 @@ namespace internal {
 class Stream;
 }
 
-// A stream to a peer, with callbacks that never overlap: its *order*. It is not a socket: it reads,
-// queues, writes and closes by itself and tells what came of it.
+// A Connection is a TCP stream to a peer, with callbacks that never overlap. These callbacks are
+// the connection's *order*. A Connection is not a socket: it reads, queues, writes and closes by
+// itself, and tells the program through callbacks.
 //
 //   runtime.listen("127.0.0.1:7000", [](epore::Connection& peer) {
 //     peer.on_data([](epore::Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
 //     peer.on_closed([](epore::Connection&, const absl::Status& why) { LOG(INFO) << why; });
 //   });
 //
-// A handle of one pointer: copies name the same connection, may go to any thread, and may outlive
-// the connection and the runtime. Dropping handles closes nothing.
+// Threads: any thread may call any method. A call in the connection's own callbacks takes effect at
+// once. A call from elsewhere takes effect in its order, soon. send() keeps the order of each
+// thread.
 //
-// Threads: every method may be called from any thread. What is called in the connection's own
-// callbacks takes effect at once, from elsewhere in its order soon after. send() keeps the order of
-// each thread.
+// Ownership, lifetime: a Connection is a handle of one pointer. Copies name the same connection,
+// may go to any thread, and may outlive the connection and the runtime. Dropping handles closes
+// nothing.
 //
-// Guarantees: callbacks of one connection run one at a time and in order; no lock is held
-// meanwhile, so they may call anything of epore. `closed` is called exactly once and is the last;
-// then the callbacks are destroyed, and with them what they captured (also a handle to itself). A
-// callback that throws aborts its connection, with Internal, and harms no other.
+// Edges, guaranteed:
 //
-// Memory: bytes are read into a buffer of the thread's; an idle connection holds none.
+// 1. The callbacks of one connection run one at a time and in order.
+// 2. No lock is held while a callback runs, so a callback may call anything of epore.
+// 3. on_closed is called exactly once, and is the last callback. Then all callbacks are destroyed,
+//    with everything that they captured, handles to the connection included.
+// 4. A callback that throws aborts its connection with Internal, and harms no other connection.
+//
+// Today, not promised: bytes are read into a buffer of the thread, so an idle connection holds
+// none.
+//
+// See tcp(7), docs/threading.md, docs/errors.md.
 class Connection {
  public:
   using DataCallback = absl::AnyInvocable<void(Connection&, std::span<const std::byte>)>;
   using Callback = absl::AnyInvocable<void(Connection&)>;
   using ClosedCallback = absl::AnyInvocable<void(Connection&, const absl::Status&)>;
 
-  Connection();  // names no connection: is_open() is false, send() is closed
+  Connection();  // names no connection: is_open() is false, send() returns `closed`
   Connection(const Connection&);
   Connection(Connection&&) noexcept;
   Connection& operator=(const Connection&);
   Connection& operator=(Connection&&) noexcept;
   ~Connection();
 
-  // -- What to be told. Each replaces the callback that was set before; null: none. --
+  // -- Callbacks. Each call replaces the callback that was set before; null removes it. --
 
-  // Bytes from the peer, valid during the call only. Without it they are read and dropped.
+  // Called with bytes from the peer. They are valid during the call only. Without this callback,
+  // bytes are read and dropped.
   void on_data(DataCallback callback);
 
-  // The peer sends no more (end of file), all of its bytes were delivered; sending still works.
-  // Without it the connection is closed gracefully.
+  // Called when the peer has ended its half and all its bytes were delivered. send() still works.
+  // Without this callback the connection is closed gracefully.
   void on_read_closed(Callback callback);
 
-  // The queue fell to the low mark after send() had said `high`.
+  // Called when the write queue falls to the low mark, after send() has returned `high`.
   void on_writable(Callback callback);
 
-  // The end, with the reason: ok after a graceful close by either side.
+  // Called at the end, with the reason. The reason is ok after a graceful close by either side.
   void on_closed(ClosedCallback callback);
 
-  // The runtime drains: finish what is under way, then close(). Without it, close() at once.
+  // Called when the runtime begins to drain: finish the current work, then close(). Without this
+  // callback the connection is closed gracefully at once.
   void on_drain(Callback callback);
 
-  // -- What to do. --
+  // -- Actions. --
 
-  // Sends a copy of `bytes`, and says whether to go on. Pieces are gathered while callbacks run and
-  // leave in one system call when they have returned; but each 64 KiB gathered, and a piece of
-  // 16 KiB or more together with what was gathered before it, leave at once in calls of their own.
-  // What the system does not take is queued.
+  // Sends a copy of `bytes`. The result says whether the bytes were accepted and whether to go on.
+  //
+  // Small pieces are gathered while callbacks run, and leave in one system call when the callbacks
+  // have returned. Each 64 KiB of them leave at once, and so does a piece of 16 KiB or more. Bytes
+  // that the system does not take are queued.
   SendResult send(std::span<const std::byte> bytes);
   SendResult send(std::string_view text);
 
-  // Stops and resumes on_data and on_read_closed. The peer is held up by its flow control.
+  // Stops and resumes on_data and on_read_closed. Meanwhile flow control holds the peer up.
   void pause_reading();
   void resume_reading();
 
-  // Ends our half once the queue is written, as shutdown(2) with SHUT_WR; the peer's bytes still
-  // come. More send() is refused.
+  // Ends our half when the queue is written, as shutdown(2) with SHUT_WR does. Bytes of the peer
+  // still arrive. A later send() returns `closed`.
   void shut_down_write();
 
-  // Closes gracefully: no more on_data; writes the queue, ends our half, drains what the peer still
-  // sends, for at most the linger timeout, so that a reset cannot destroy bytes on their way.
+  // Closes gracefully: writes the queue, ends our half, and waits for the peer's end of file, for
+  // at most the linger timeout. on_data is not called any more, and what the peer sends is dropped.
+  // A close(2) with unread bytes would send a reset, which destroys bytes that are on their way.
   void close();
 
-  // Resets (RST), dropping what is queued. `closed` gets Cancelled.
+  // Resets the connection (RST) and drops the queue. on_closed gets Cancelled.
   void abort();
 
-  // Runs `closure` in the connection's order, never inside this call. It is destroyed without
-  // running if the connection ends first. FailedPrecondition: it has ended already, or this handle
-  // names none. InvalidArgument: the closure is null.
+  // Runs `closure` in the connection's order, never inside this call. If the connection ends first,
+  // the closure is destroyed without a call. Errors: FailedPrecondition if the connection has ended
+  // or this handle names none; InvalidArgument if the closure is null.
   absl::Status post(Callback closure);
 
-  // A timer whose callback runs in the connection's order; gone with it. Not armed yet. After the
-  // connection's end it does nothing. For a null callback: a timer that names none, and an error in
-  // the log.
+  // Makes a timer, which is not armed. Its callback runs in the connection's order. After the end
+  // of the connection the timer does nothing. If the callback is null, the returned timer names
+  // none, and there is an error in the log.
   Timer timer(Callback callback);
 
-  // -- What it is. --
+  // -- Properties. --
 
-  // False from the moment close(), abort() or an error has taken effect.
+  // Whether neither close() nor abort() nor an error has taken effect. A hint on other threads: it
+  // never becomes true again.
   bool is_open() const;
 
-  // Bytes accepted by send() that the system has not taken yet.
+  // The number of bytes that send() has accepted and the system has not taken yet.
   std::size_t queued_bytes() const;
 
-  // Unique in the process, never reused; 0 for a handle without a connection.
+  // A number that is unique in the process and never reused; 0 for a handle that names none.
   std::uint64_t id() const;
 
-  // Both ends, as they were when it was opened; also after its end.
+  // The addresses of both ends, from when the connection was opened. Valid after its end as well.
   SocketAddress local_address() const;
   SocketAddress peer_address() const;
 

@@ -14,36 +14,44 @@ namespace internal {
 class ListenerState;
 }
 
-// Sockets that accept connections: one for each address of the host, and for each reactor.
+// A Listener is a set of sockets that accept connections: one for each address of the host and for
+// each reactor. It has no callbacks of its own: Runtime::listen() takes the accept callback.
 //
 //   absl::StatusOr<epore::Listener> listener = runtime.listen("localhost:0", on_accept);
 //   std::printf("LISTEN %s\n", listener->address().to_string().c_str());
 //
-// A handle: copies name the same listener and may outlive the runtime. Dropping handles closes
-// nothing: it accepts until close() or the runtime's shutdown.
+// Threads: any thread may call any method.
 //
-// When descriptors or memory run out it pauses, leaves clients in the backlog, and goes on when one
-// of the runtime's connections ends, at the latest after a backoff of 10 to 500 ms. The same when
-// accept(2) fails in another way, of a single connection (ECONNABORTED, EPROTO, ...) 64 times in a
-// row: a line in the log, at most once a second. Only EBADF, EINVAL, ENOTSOCK and EFAULT, which no
-// later call can get over, end that socket: a line in the log, and status().
+// Ownership, lifetime: a Listener is a handle. Copies name the same listener and may outlive the
+// runtime. Dropping handles closes nothing: the sockets accept until close() or the shutdown.
 //
-// Threads: every method from any.
+// Edges. Guaranteed: a socket pauses, and clients wait in the backlog, in these cases:
+//
+// - Descriptors or memory have run out, or max_connections is reached.
+// - accept(2) has failed 64 times in a row with an error of a single connection, such as
+// ECONNABORTED.
+// - accept(2) has failed in any other way.
+//
+// It goes on when a connection of the runtime ends, or after a backoff of 10 to 500 ms. A pause is
+// logged at most once a second. Only EBADF, EINVAL, ENOTSOCK and EFAULT end a socket, as no later
+// call can succeed; the log and status() say so.
+//
+// See accept(2), listen(2).
 class Listener {
  public:
   Listener();  // names no listener
 
-  // The addresses bound, with the real ports, and the first of them; the same after close(). None
-  // and an empty one if this names no listener.
+  // The bound addresses with their real ports, and the first of them. They stay the same after
+  // close(). Empty if this names no listener.
   std::vector<SocketAddress> addresses() const;
   SocketAddress address() const;
 
-  // Ok, also while it pauses and after close(); FailedPrecondition if this names no listener. If
-  // one of its sockets has ended by itself, why: the others go on, and it takes close() and another
-  // Runtime::listen() to have that one back.
+  // The state of the sockets. Ok also during a pause and after close(). FailedPrecondition if this
+  // names no listener. If a socket has ended by itself, the error that ended it; the other sockets
+  // go on. To replace it, close() the listener and listen again.
   absl::Status status() const;
 
-  // Accepts no more and closes the sockets, soon. Connections stay. Again: nothing.
+  // Closes the sockets, soon. Accepted connections stay open. A second call does nothing.
   void close();
 
  private:

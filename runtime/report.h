@@ -5,8 +5,8 @@
 
 namespace epore {
 
-// For the end of main(): prints a status that is not ok on stderr and returns the exit code, 0 for
-// ok, otherwise 1.
+// Returns the exit code for main(): 0 if `status` is ok. Otherwise prints it on stderr and
+// returns 1.
 int report(const absl::Status& status);
 
 }  // namespace epore

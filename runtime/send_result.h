@@ -7,22 +7,22 @@
 
 namespace epore {
 
-// What became of the bytes given to Connection::send(). One byte, so that the hot path builds no
-// message; status() does.
+// A SendResult says what became of the bytes that were given to Connection::send(). It is one byte,
+// so that the hot path builds no message; status() builds one.
 //
 // | value     | the bytes are                       | the caller should                          |
 // |-----------|-------------------------------------|--------------------------------------------|
-// | queued    | accepted; leave soon or have left   | go on                                      |
+// | queued    | accepted; they leave soon           | go on                                      |
 // | high      | accepted; above the high mark       | stop until on_writable                     |
-// | closed    | dropped: closed or being closed     | let go of the connection                   |
-// | over_cap  | dropped: above the cap; it closes   | send less before on_writable               |
+// | closed    | dropped: the connection is closing  | let go of the connection                   |
+// | over_cap  | dropped; the connection is reset    | send less before on_writable               |
 class SendResult {
  public:
   enum Value : std::uint8_t { queued, high, closed, over_cap };
 
   constexpr SendResult(Value value) : value_(value) {}  // NOLINT(google-explicit-constructor)
 
-  // Whether the bytes were accepted. That is not whether the peer got them: no send(2) knows.
+  // Whether the bytes were accepted. Whether the peer gets them is not known, as with send(2).
   constexpr bool ok() const { return value_ <= high; }
   constexpr Value value() const { return value_; }
 
