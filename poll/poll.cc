@@ -52,16 +52,16 @@ Poll::Poll(Poll&& other) noexcept : registry_(std::move(other.registry_)) {
 
 Poll& Poll::operator=(Poll&& other) noexcept {
   if (this != &other) {
-    retire();
+    detach();
     CHECK(!other.polling_.load(std::memory_order_relaxed)) << "a Poll was moved during its poll()";
     registry_ = std::move(other.registry_);
   }
   return *this;
 }
 
-Poll::~Poll() { retire(); }
+Poll::~Poll() { detach(); }
 
-void Poll::retire() {
+void Poll::detach() {
   CHECK(!polling_.load(std::memory_order_relaxed)) << "a Poll was destroyed during its poll()";
   if (registry_ != nullptr) registry_->poll_gone_.store(true, std::memory_order_release);
 }

@@ -73,7 +73,7 @@ class Poll {
 
  private:
   explicit Poll(std::shared_ptr<Registry> registry);
-  void retire();
+  void detach();
 
   std::shared_ptr<Registry> registry_;
 

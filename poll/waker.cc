@@ -34,16 +34,16 @@ Waker::Waker(std::shared_ptr<Registry> registry, std::shared_ptr<const OwnedFd> 
 
 Waker& Waker::operator=(Waker&& other) noexcept {
   if (this != &other) {
-    retire();
+    deregister();
     registry_ = std::move(other.registry_);
     fd_ = std::move(other.fd_);
   }
   return *this;
 }
 
-Waker::~Waker() { retire(); }
+Waker::~Waker() { deregister(); }
 
-void Waker::retire() {
+void Waker::deregister() {
   if (registry_ != nullptr) (void)registry_->selector_->remove(fd_->get());
 }
 

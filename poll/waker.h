@@ -47,7 +47,7 @@ class Waker {
 
  private:
   Waker(std::shared_ptr<Registry> registry, std::shared_ptr<const OwnedFd> fd);
-  void retire();
+  void deregister();
 
   std::shared_ptr<Registry> registry_;  // null when moved from
   std::shared_ptr<const OwnedFd> fd_;   // shared with engines that read the eventfd

@@ -29,7 +29,7 @@ class ListenerState;
 //
 // - Descriptors or memory have run out, or max_connections is reached.
 // - accept(2) has failed 64 times in a row with an error of a single connection, such as
-// ECONNABORTED.
+//   ECONNABORTED.
 // - accept(2) has failed in any other way.
 //
 // It goes on when a connection of the runtime ends, or after a backoff of 10 to 500 ms. A pause is

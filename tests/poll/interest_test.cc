@@ -91,7 +91,7 @@ TEST_P(InterestTest, OneShotIsToldOnceAndThenSilentUntilReregistered) {
   ASSERT_THAT(registry_->register_fd(fd, kToken, kBoth.one_shot()), IsOk());
   EXPECT_EQ(take_events(poll_).size(), 1u);
   write_all(pair.b.get(), "x");
-  pair.b.reset();  // not even hang-ups (F15)
+  pair.b.reset();  // not even hang-ups
   expect_no_events(poll_);
   ASSERT_THAT(registry_->reregister_fd(fd, kToken, Interest::readable().one_shot()), IsOk());
   expect_event(poll_, kToken, Readiness::readable() | Readiness::read_closed());

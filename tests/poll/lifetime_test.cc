@@ -41,7 +41,7 @@ TEST_P(LifetimeTest, DeregisteredReadinessIsNotReported) {
   expect_no_events(poll_);
 }
 
-// F01 (joyent/libuv#968): a stale event must not be taken for one of the number's next owner.
+// A stale event must not be taken for one of the number's next owner. See joyent/libuv#968.
 TEST_P(LifetimeTest, AReusedNumberInOneBatchKeepsTheOldToken) {
   const SocketPair first = unix_pair();
   SocketPair second = unix_pair();
@@ -94,7 +94,7 @@ TEST_P(LifetimeTest, ANumberThatIsReusedDuringPollIsNotToldTheOldReadiness) {
   expect_event(poll_, Token{2}, Readiness::readable());
 }
 
-// F05 (joyent/libuv#1099): a descriptor that was duplicated keeps firing unless deregistered.
+// A descriptor that was duplicated keeps firing unless deregistered. See joyent/libuv#1099.
 TEST_P(LifetimeTest, ADuplicatedDescriptorIsSilentAfterDeregisterAndClose) {
   SocketPair pair = unix_pair();
   ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::readable()), IsOk());
@@ -105,7 +105,7 @@ TEST_P(LifetimeTest, ADuplicatedDescriptorIsSilentAfterDeregisterAndClose) {
   expect_no_events(poll_);
 }
 
-// F05: what the comment of Registry warns of.
+// What the comment of Registry warns of.
 TEST_P(LifetimeTest, AClosedDescriptorCannotBeTakenOutAnyMore) {
   SocketPair pair = unix_pair();
   const int number = pair.a.get();
@@ -116,7 +116,7 @@ TEST_P(LifetimeTest, AClosedDescriptorCannotBeTakenOutAnyMore) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("EBADF")));
 }
 
-// F06 (libuv/libuv#1495): closed without deregistering, and the number is somebody else's now.
+// Closed without deregistering, and the number is somebody else's now. See libuv/libuv#1495.
 TEST_P(LifetimeTest, ANumberCanBeRegisteredAnewAfterACloseWithoutDeregister) {
   SocketPair old = unix_pair();
   const int number = old.a.get();
@@ -140,7 +140,7 @@ TEST_P(LifetimeTest, ClosingWithoutDeregisterEndsTheReports) {
   expect_no_events(poll_);
 }
 
-// F08: a clone keeps the queue's own descriptor, so a late call can never hit a stranger's.
+// A clone keeps the queue's own descriptor, so a late call can never hit a stranger's.
 TEST_P(LifetimeTest, ARegistryOutlivesItsPollAndNeverTouchesTheNextOne) {
   int queue = -1;
   kernel_.after(is_epoll() ? KernelCall::kEpollCreate : KernelCall::kEventfd,
@@ -198,7 +198,7 @@ TEST_P(LifetimeTest, AssigningOverAPollRetiresIt) {
 using LifetimeDeathTest = LifetimeTest;
 EPORE_FOR_EVERY_ENGINE(LifetimeDeathTest);
 
-// F08: the thread that is blocked would go on in an object that is gone.
+// The thread that is blocked would go on in an object that is gone.
 TEST_P(LifetimeDeathTest, APollIsNotDestroyedOrMovedWhileAThreadIsInIt) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
   const auto while_polling = [this](const auto& operation) {
@@ -228,7 +228,7 @@ TEST_P(LifetimeTest, EveryDescriptorOfItsOwnIsCloseOnExec) {
   for (const int fd : made) EXPECT_EQ(::fcntl(fd, F_GETFD), FD_CLOEXEC) << fd;
 }
 
-// F20 (tokio-rs/mio#1031): whichever call fails while a Poll and a Waker are made, no descriptor is
+// tokio-rs/mio#1031: whichever call fails while a Poll and a Waker are made, no descriptor is
 // left.
 TEST_P(LifetimeTest, ConstructorsThatFailAtAnyCallLeakNothing) {
   for (int k = 1;; ++k) {
@@ -265,7 +265,7 @@ class OwnedFdTest : public testing::Test {
   FaultKernel kernel_;
 };
 
-// F34 (libuv/libuv#462): the number is free after the first close(2), whatever that said.
+// The number is free after the first close(2), whatever that said. See libuv/libuv#462.
 TEST_F(OwnedFdTest, ClosesExactlyOnceWhateverCloseSays) {
   for (const int error : {EINTR, EIO, ENOSPC}) {
     const ExpectNoFdLeak leak;

@@ -16,7 +16,7 @@ const Interest kBoth = Interest::readable() | Interest::writable();
 class ReadinessTest : public EngineTest {};
 EPORE_FOR_EVERY_ENGINE(ReadinessTest);
 
-// F13, F16: the end of the peer's stream is not the end of the connection.
+// The end of the peer's stream is not the end of the connection.
 TEST_P(ReadinessTest, HalfCloseIsReadClosedAndNothingMore) {
   for (const SocketPair& pair : {unix_pair(), tcp_pair()}) {
     ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::readable()), IsOk());
@@ -27,7 +27,7 @@ TEST_P(ReadinessTest, HalfCloseIsReadClosedAndNothingMore) {
   }
 }
 
-// F13 (tokio-rs/mio#933): a full, half-closed socket is not writable.
+// A full, half-closed socket is not writable. See tokio-rs/mio#933.
 TEST_P(ReadinessTest, HalfCloseOfAFullSocketIsNotWritableUntilThePeerReads) {
   const SocketPair pair = unix_pair();
   fill(pair.a.get());
@@ -40,7 +40,7 @@ TEST_P(ReadinessTest, HalfCloseOfAFullSocketIsNotWritableUntilThePeerReads) {
   EXPECT_EQ(expect_event(poll_, kToken, Readiness::writable()), closed | Readiness::writable());
 }
 
-// F16: what was sent before the end of the stream is all there, and the other way goes on.
+// What was sent before the end of the stream is all there, and the other way goes on.
 TEST_P(ReadinessTest, BytesBeforeAHalfCloseAreNotLost) {
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{60'000}}) {
     const SocketPair pair = unix_pair();
@@ -131,7 +131,7 @@ TEST_P(ReadinessTest, AWriterHearsThatThePipeHasNoReaderLeft) {
                Readiness::writable() | Readiness::write_closed() | Readiness::error());
 }
 
-// F12: to hear nothing of a connection, deregister it; then a hang-up does not spin.
+// To hear nothing of a connection, deregister it; then a hang-up does not spin.
 TEST_P(ReadinessTest, ADeregisteredConnectionDoesNotReportHangUps) {
   SocketPair pair = unix_pair();
   ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::readable().level()), IsOk());
@@ -158,7 +158,7 @@ TEST_P(ReadinessTest, AFiredOneShotDoesNotSpinOnAHangUp) {
   EXPECT_EQ(total, 1u);
 }
 
-// F17: an event whose bytes somebody else has read costs an EAGAIN and nothing else.
+// An event whose bytes somebody else has read costs an EAGAIN and nothing else.
 TEST_P(ReadinessTest, ASpuriousEventLosesNoLaterOne) {
   const SocketPair pair = unix_pair();
   ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::readable()), IsOk());

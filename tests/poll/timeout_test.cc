@@ -103,7 +103,7 @@ EPORE_FOR_EVERY_ENGINE(TimeoutTest);
 
 using Waits = std::vector<Wait>;
 
-// F22: down spins, up at zero delays.
+// Down spins, up at zero delays.
 TEST_P(TimeoutTest, TheKernelGetsTheExactTimeout) {
   // Zero and for ever are exact in milliseconds too.
   const auto whole = [this](std::int64_t timeout) {
@@ -161,7 +161,7 @@ TEST_P(TimeoutTest, ThreeHundredYearsAreForEver) {
   EXPECT_EQ(kernel_.waits, forever);
 }
 
-// F23 (oven-sh/bun#34780): each signal must not start the timeout anew.
+// Each signal must not start the timeout anew. See oven-sh/bun#34780.
 TEST_P(TimeoutTest, AnInterruptedWaitGoesOnWithTheTimeThatIsLeft) {
   int signals = 3;
   kernel_.cut = [&](std::int64_t& asked) {
@@ -195,7 +195,7 @@ TEST_P(TimeoutTest, AnInterruptedWaitForEverStaysForEver) {
   EXPECT_EQ(waits_of(absl::InfiniteDuration()), Waits(4, forever));
 }
 
-// F23 (brazilofmux/tinymux#791): an error is not "nothing happened".
+// An error is not "nothing happened". See brazilofmux/tinymux#791.
 TEST_P(TimeoutTest, OtherErrorsOfTheWaitEndIt) {
   struct Case {
     int error;

@@ -81,7 +81,7 @@ TEST_P(WakerTest, AWakeEndsAPollThatIsBlocked) {
   waking.join();
 }
 
-// F18: wherever in a poll() the wake comes, this poll or the next one tells it.
+// Wherever in a poll() the wake comes, this poll or the next one tells it.
 TEST_P(WakerTest, AWakeAtAnyCallOfAPollIsNotLost) {
   const SocketPair pair = unix_pair();
   ASSERT_THAT(registry_->register_fd(pair.a.get(), Token{1}, Interest::writable().level()), IsOk());
@@ -118,7 +118,7 @@ TEST_P(WakerTest, AWakeAtAnyCallOfAPollIsNotLost) {
   EXPECT_GT(calls_of_a_poll, 6u);
 }
 
-// F19 (tokio-rs/mio#909): a full counter is no failure, and no reason to lose the wake.
+// A full counter is no failure, and no reason to lose the wake. See tokio-rs/mio#909.
 TEST_P(WakerTest, AWakeOfAFullCounterThatWasNotSeenYetIsTold) {
   saturate();
   ASSERT_THAT(waker_->wake(), IsOk());
@@ -136,7 +136,7 @@ TEST_P(WakerTest, AWakeOfAFullCounterThatWasSeenIsToldAgain) {
   }
 }
 
-// F18 (cppalliance/corosio#259).
+// See cppalliance/corosio#259.
 TEST_P(WakerTest, AWriteThatFailsOnceIsMadeAgain) {
   for (const int error : {EINTR, EAGAIN}) {
     kernel_.fail(KernelCall::kWrite, error, /*k=*/1, /*times=*/3);
@@ -172,7 +172,7 @@ TEST_P(WakerTest, SeveralWakersHaveTheirOwnTokens) {
   expect_no_events(poll_);
 }
 
-// F20 (Thomasdezeeuw/gaea#45).
+// See Thomasdezeeuw/gaea#45.
 TEST_P(WakerTest, AMovedWakerGoesOnAndAnEmptyOneRefuses) {
   Waker moved = *std::move(waker_);
   EXPECT_THAT(waker_->wake(),

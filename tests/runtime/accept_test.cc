@@ -117,7 +117,6 @@ TEST_P(AcceptTest, AWildcardListenerTellsTheRealLocalAddress) {
   EXPECT_EQ(accepted.at(0).local_address(), local);
 }
 
-// F29.
 TEST_P(AcceptTest, ATurnTakesNoMoreThanItsBudget) {
   constexpr std::size_t kBudget = 4;
   std::atomic<std::uint64_t> before{0};
@@ -154,7 +153,7 @@ TEST_P(AcceptTest, ATurnTakesNoMoreThanItsBudget) {
   clock_.before(KernelCall::kPoll, nullptr);
 }
 
-// F27: for each of the errors that say "no resources".
+// For each of the errors that say "no resources".
 TEST_P(AcceptTest, WithoutResourcesItPausesAndGoesOnWhenOneIsFreed) {
   for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM}) {
     constexpr std::size_t kClients = 50;
@@ -221,7 +220,7 @@ TEST_P(AcceptTest, TheBackoffDoublesUpToHalfASecond) {
   clock_.before(KernelCall::kAccept, nullptr);
 }
 
-// F27, without a fault: the process's own limit.
+// Without a fault: the process's own limit.
 TEST_P(AcceptTest, AtTheProcessLimitItWaitsAndLosesNobody) {
   constexpr std::size_t kClients = 50;
   RuntimeOptions real = options();
@@ -257,7 +256,6 @@ TEST_P(AcceptTest, AtTheProcessLimitItWaitsAndLosesNobody) {
   for (Peer& peer : peers) expect_served(peer);
 }
 
-// F28.
 TEST_P(AcceptTest, ErrorsOfASingleConnectionDoNotEndTheListener) {
   Accepted accepted;
   Runtime runtime(options());

@@ -46,7 +46,7 @@ TEST_P(CloseTest, CloseSendsWhatIsQueuedThenTheEndOfFile) {
   EXPECT_EQ(observer.read_closed(), 0);
 }
 
-// F32: one unread byte at close(2) would make it a reset, which destroys what was sent.
+// One unread byte at close(2) would make it a reset, which destroys what was sent.
 TEST_P(CloseTest, CloseWithUnreadInputLosesNothing) {
   const std::string sent = pattern(800'000);
   Observer observer;
@@ -463,7 +463,7 @@ TEST_P(CloseTest, ADrainThatIsNotFollowedEndsInAnAbort) {
   EXPECT_EQ(link.peer.end(), ECONNRESET);
 }
 
-// F33: with SIGPIPE at its default, each way of sending to a peer that is gone leaves the process
+// With SIGPIPE at its default, each way of sending to a peer that is gone leaves the process
 // alive.
 TEST_P(CloseTest, NoSendRaisesSigpipe) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";

@@ -211,7 +211,7 @@ TEST_P(ConnectTest, ErrorsNameTheCall) {
   EXPECT_EQ(runtime.counters().connects, 0u);
 }
 
-// F31: what SO_ERROR says is read once and is the outcome.
+// What SO_ERROR says is read once and is the outcome.
 TEST_P(ConnectTest, TheSocketErrorDecides) {
   Runtime runtime(options());
   const Listener listener = listen_on_loopback(runtime, [](Connection&) {});
@@ -270,7 +270,7 @@ TEST_P(ConnectTest, AnInterruptedConnectGoesOn) {
   EXPECT_TRUE(server.await_closed().ok());
 }
 
-// F17: being told "writable" is not being connected.
+// Being told "writable" is not being connected.
 TEST_P(ConnectTest, SpuriousEventsDoNotConnect) {
   const SilentPort silent;
   SpuriousKernel kernel;

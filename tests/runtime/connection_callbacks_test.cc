@@ -165,7 +165,7 @@ TEST_P(ConnectionCallbacksTest, ClosuresThatComeTooLateAreDestroyedWithoutRunnin
   EXPECT_EQ(destroyed, 1'000);
 }
 
-// F42: whichever callback throws, its connection ends with Internal and a reset, and another one
+// Whichever callback throws, its connection ends with Internal and a reset, and another one
 // goes on.
 TEST_P(ConnectionCallbacksTest, AnExceptionEndsItsConnectionAlone) {
   const auto boom = [] { throw std::runtime_error("boom"); };

@@ -15,7 +15,6 @@ namespace {
 
 using ConnectionDataTest = RuntimeTest;
 
-// F35.
 TEST_P(ConnectionDataTest, SmallSendsSurviveEverySplit) {
   Observer observer;
   Runtime runtime(options());
@@ -34,7 +33,7 @@ TEST_P(ConnectionDataTest, SmallSendsSurviveEverySplit) {
   }
 }
 
-// F35: what was gathered and a large piece leave in one sendmsg, split before, at and after the
+// What was gathered and a large piece leave in one sendmsg, split before, at and after the
 // seam.
 TEST_P(ConnectionDataTest, ASmallAndALargeSendSurviveSplits) {
   Observer observer;
@@ -92,7 +91,7 @@ TEST_P(ConnectionDataTest, InterruptedCallsAreRepeated) {
   }
 }
 
-// F09: a turn ends when its budget does; what is left needs no further event.
+// A turn ends when its budget does; what is left needs no further event.
 TEST_P(ConnectionDataTest, MoreThanABudgetOfReadsIsReadToTheEnd) {
   Observer observer;
   Runtime runtime(options());
@@ -104,7 +103,7 @@ TEST_P(ConnectionDataTest, MoreThanABudgetOfReadsIsReadToTheEnd) {
   EXPECT_GE(kernel_.calls(KernelCall::kRecv), 101u);
 }
 
-// F09: the edge for what came during a pause is remembered.
+// The edge for what came during a pause is remembered.
 TEST_P(ConnectionDataTest, BytesOfAPauseAreReadWithoutAnotherEvent) {
   Observer observer;
   Runtime runtime(options());
@@ -134,7 +133,6 @@ TEST_P(ConnectionDataTest, BytesWithoutACallbackAreDropped) {
   EXPECT_EQ(link.peer.end(), 0);
 }
 
-// F17.
 TEST_P(ConnectionDataTest, SpuriousEventsDoNoHarm) {
   SpuriousKernel kernel;
   {
@@ -160,7 +158,7 @@ TEST_P(ConnectionDataTest, SpuriousEventsDoNoHarm) {
   }
 }
 
-// F07: each byte names the connection that it was sent on, while connections come and go.
+// Each byte names the connection that it was sent on, while connections come and go.
 TEST_P(ConnectionDataTest, BytesNeverCrossBetweenConnections) {
   constexpr int kThreads = 4;
   constexpr int kRounds = 50;

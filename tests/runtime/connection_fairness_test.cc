@@ -36,7 +36,7 @@ class ConnectionFairnessTest : public RuntimeTest {
   }
 };
 
-// F37: one whose peer never stops sending.
+// One whose peer never stops sending.
 TEST_P(ConnectionFairnessTest, AFloodOfBytes) {
   Observer hot;
   std::atomic<bool> stop{false};

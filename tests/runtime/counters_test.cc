@@ -1,4 +1,4 @@
-// Counters: exact, and gauges that come back to zero (F43).
+// Counters: exact, and gauges that come back to zero.
 
 #include "epore/runtime/counters.h"
 

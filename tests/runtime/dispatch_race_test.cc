@@ -1,4 +1,4 @@
-// F03: the end of a connection between an event and the callback that answers it, at every place
+// The end of a connection between an event and the callback that answers it, at every place
 // where a thread can be stopped in between.
 
 #include <optional>

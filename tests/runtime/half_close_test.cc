@@ -29,7 +29,6 @@ const std::string& much_back() {
   return bytes;
 }
 
-// F16.
 TEST_P(HalfCloseTest, AllBytesComeThenTheEndThenWeStillSend) {
   for (std::size_t size : {std::size_t{0}, std::size_t{1}, kBuffer - 1, kBuffer, kBuffer + 1,
                            kBudget - 1, kBudget, kBudget + 1, kMuch}) {
@@ -51,7 +50,7 @@ TEST_P(HalfCloseTest, AllBytesComeThenTheEndThenWeStillSend) {
   }
 }
 
-// F16, with the end of file in the same event as the bytes before it.
+// With the end of file in the same event as the bytes before it.
 TEST_P(HalfCloseTest, TheEndBehindBytesOfAPauseIsTold) {
   for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{5'000}, kBuffer}) {
     Observer observer;
@@ -93,7 +92,7 @@ TEST_P(HalfCloseTest, BothWaysAtOnceTenMebibytesEach) {
   EXPECT_EQ(observer.read_closed(), 1);
 }
 
-// F13: the peer's end of file is not room for writing.
+// The peer's end of file is not room for writing.
 TEST_P(HalfCloseTest, AHalfClosedPeerThatReadsNothingIsLeftAlone) {
   const std::string& sent = much_there();
   Observer observer;
@@ -132,7 +131,7 @@ TEST_P(HalfCloseTest, AHalfClosedPeerThatReadsNothingIsLeftAlone) {
   EXPECT_EQ(link.peer.end(), 0);
 }
 
-// F12: what was not read may be the end of file or a reset, and neither makes events without end.
+// What was not read may be the end of file or a reset, and neither makes events without end.
 TEST_P(HalfCloseTest, APausedConnectionWhosePeerIsGoneDoesNotSpin) {
   for (const bool is_reset : {false, true}) {
     std::atomic<int> paused_fd{-1};  // the first that is accepted

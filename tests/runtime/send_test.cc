@@ -180,7 +180,6 @@ TEST_P(SendTest, OtherThreadsThatStopAtHighAreAllCalledBack) {
   EXPECT_LE(static_cast<std::uint64_t>(observer.writable()), runtime.counters().high_marks);
 }
 
-// F38.
 TEST_P(SendTest, MoreThanTheCapClosesFromACallback) {
   constexpr std::size_t kCap = 1'000'000;
   std::size_t most = 0;

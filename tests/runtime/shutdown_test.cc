@@ -342,7 +342,7 @@ TEST_P(ShutdownTest, F45AListenerThatPausesAndWhoseHandleIsGoneEnds) {
       Timer fence = runtime->post_after(absl::ZeroDuration(), [&] { turn.Notify(); });
       turn.WaitForNotification();
     }
-    EXPECT_EQ(kernel_.calls(KernelCall::kAccept), accepts + tries);  // F27: once for each backoff
+    EXPECT_EQ(kernel_.calls(KernelCall::kAccept), accepts + tries);  // once for each backoff
     kernel_.advance(absl::Milliseconds(10 << (tries - 1)));
   }
   EXPECT_EQ(runtime->counters().accept_pauses, 1u);

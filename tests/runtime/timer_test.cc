@@ -248,7 +248,7 @@ TEST_P(TimerTest, F42AThrowingTimerIsCountedAndAPeriodicOneGoesOn) {
   EXPECT_EQ(runtime.counters().timers_fired, 3u);
 }
 
-// F26: both due in the same turn, whichever comes first cancels the other.
+// Both due in the same turn, whichever comes first cancels the other.
 TEST_P(TimerTest, F26OfTwoThatAreDueTogetherTheOneThatIsCancelledIsNotCalled) {
   for (int round = 0; round < 20; ++round) {
     Calls called;

@@ -18,8 +18,8 @@ namespace epore {
 
 // A thread of a model: a coroutine that says before each of its atomic steps
 //
-//   co_await step("claim");                                   // the rest, up to the next one,
-//   if (flag.claim()) ...                                     // happens at once
+//   co_await step("set");                                     // the rest, up to the next one,
+//   if (flag.set()) ...                                       // happens at once
 //   co_await step("wait", [this] { return counter > 0; });    // only when that holds
 //
 // What it keeps from one step to the next must be a member of the model and be in its state().

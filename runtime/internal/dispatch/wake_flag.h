@@ -17,7 +17,7 @@ namespace epore::internal {
 //   poll thread                                   producer
 //   (1) flag = exchange(0)      [allow]           (a)  push work
 //   (2) look at the queues                        (a') if load() == 1: done   [is_awake]
-//   (3) nothing there: poll(), blocking           (b)  if exchange(1) == 0    [claim]
+//   (3) nothing there: poll(), blocking           (b)  if exchange(1) == 0    [set]
 //   (4) exchange(1)             [awake]           (c)      write the eventfd
 //       the turn, which looks at the queues                it fails: exchange(0)  [failed]
 //
@@ -53,7 +53,7 @@ namespace epore::internal {
 //   poll(): sleeps with work in the queue
 //
 // If the write (c) fails, the flag must not stay 1, or nobody would ever write again. The producer
-// calls failed(), which takes back only its own claim. A producer that read this 1 meanwhile has
+// calls failed(), which takes back only its own set(). A producer that read this 1 meanwhile has
 // relied on the write. The work of both then waits until the poll() ends for another reason: an
 // event, a timer, or the next producer, which reads 0. Waker::wake() handles EINTR and EAGAIN, so a
 // write fails only if a test's Kernel lets it fail.
@@ -72,9 +72,9 @@ class WakeFlag {
   bool is_awake() const { return flag_.load(std::memory_order_seq_cst) == 1; }
 
   // A producer, after a push. True: it must write the eventfd.
-  bool claim() { return flag_.exchange(1, std::memory_order_seq_cst) == 0; }
+  bool set() { return flag_.exchange(1, std::memory_order_seq_cst) == 0; }
 
-  // A producer whose claim() returned true and whose write failed.
+  // A producer whose set() returned true and whose write failed.
   void failed() { flag_.exchange(0, std::memory_order_acq_rel); }
 
  private:

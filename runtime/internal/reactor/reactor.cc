@@ -101,7 +101,7 @@ bool Reactor::post(std::unique_ptr<PostedClosure> closure) {
 }
 
 void Reactor::notify() {
-  if (this_thread.leads == this || !wake_flag_.claim()) return;
+  if (this_thread.leads == this || !wake_flag_.set()) return;
   core_.counters().add(Counter::wakes);
   if (!waker_.wake().ok()) wake_flag_.failed();
 }

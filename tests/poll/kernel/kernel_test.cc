@@ -130,7 +130,7 @@ TEST_F(RealKernelTest, CallsFromDestructorsOfAnEndingThreadAreCounted) {
   EXPECT_EQ(count_of(kernel_, KernelCall::kClock), 20u);
 }
 
-// F33: SIGPIPE has its default action here, so a signal would end the test.
+// SIGPIPE has its default action here, so a signal would end the test.
 TEST_F(RealKernelTest, SendingToAClosedPeerIsEpipeWithoutASignal) {
   SocketPair pair = unix_pair();
   pair.b.reset();

@@ -14,20 +14,20 @@ namespace {
 
 TEST(WakeFlagTest, ProducersWriteOnlyWhileThePollThreadMaySleepAndThenOne) {
   WakeFlag flag;
-  EXPECT_FALSE(flag.claim());  // it starts awake
+  EXPECT_FALSE(flag.set());  // it starts awake
   flag.allow();
-  EXPECT_TRUE(flag.claim());
-  EXPECT_FALSE(flag.claim());
+  EXPECT_TRUE(flag.set());
+  EXPECT_FALSE(flag.set());
   flag.awake();
-  EXPECT_FALSE(flag.claim());
+  EXPECT_FALSE(flag.set());
 }
 
 TEST(WakeFlagTest, AFailedWriteLeavesTheNextProducerToWrite) {
   WakeFlag flag;
   flag.allow();
-  EXPECT_TRUE(flag.claim());
+  EXPECT_TRUE(flag.set());
   flag.failed();
-  EXPECT_TRUE(flag.claim());
+  EXPECT_TRUE(flag.set());
 }
 
 // How the poll thread of a model goes to sleep, what a producer does after a failed write, and
@@ -96,8 +96,8 @@ class WakeModel {
   ModelThread producer() {
     co_await step("push");
     ++queued_;
-    co_await step("claim");
-    if (claim()) {
+    co_await step("set");
+    if (set()) {
       co_await step("write");
       if (!std::exchange(write_fails_, false)) {
         ++eventfd_;
@@ -109,8 +109,8 @@ class WakeModel {
     is_first_done_ = true;
     co_await step("push another");
     ++queued_;
-    co_await step("claim again");
-    if (claim()) {
+    co_await step("set again");
+    if (set()) {
       co_await step("write again");
       ++eventfd_;
     }
@@ -119,8 +119,8 @@ class WakeModel {
   ModelThread later_producer() {
     co_await step("push later", [this] { return is_first_done_; });
     ++queued_;
-    co_await step("claim");
-    if (claim()) {
+    co_await step("set");
+    if (set()) {
       co_await step("write");
       ++eventfd_;
     }
@@ -129,8 +129,8 @@ class WakeModel {
   // As Reactor::submit(): most of the time the load says that there is nothing to do.
   ModelThread looking_producer() {
     static constexpr const char* kNames[2][4] = {
-        {"look 1", "push 1", "claim 1", "write 1"},
-        {"look 2", "push 2", "claim 2", "write 2"},
+        {"look 1", "push 1", "set 1", "write 1"},
+        {"look 2", "push 2", "set 2", "write 2"},
     };
     static constexpr const char* kPushBlindly[2] = {"push 1, seen awake", "push 2, seen awake"};
     for (int i = 0; i < 2; ++i) {
@@ -149,7 +149,7 @@ class WakeModel {
         if (real_.is_awake()) continue;
       }
       co_await step(kNames[i][2]);
-      if (claim()) {
+      if (set()) {
         co_await step(kNames[i][3]);
         ++eventfd_;
       }
@@ -165,9 +165,9 @@ class WakeModel {
     flag_ = 1;
     real_.awake();
   }
-  bool claim() {
+  bool set() {
     flag_ = 1;
-    return real_.claim();
+    return real_.set();
   }
   void failed() {
     flag_ = 0;
@@ -223,8 +223,8 @@ TEST(WakeFlagTest, AProducerThatPushedAndSeesItAwakeNeedDoNothing) {
   EXPECT_TRUE(flag.is_awake());
   flag.allow();
   EXPECT_FALSE(flag.is_awake());
-  EXPECT_TRUE(flag.claim());
-  EXPECT_TRUE(flag.is_awake());  // as somebody has claimed the write
+  EXPECT_TRUE(flag.set());
+  EXPECT_TRUE(flag.is_awake());  // somebody has set the flag and writes
   const Exploration found = explore(FirstLook::after_push);
   EXPECT_EQ(found.violation, "") << found.trace;
   EXPECT_GT(found.states, 200u);
