@@ -55,10 +55,6 @@ std::int64_t to_milliseconds(std::int64_t timeout_ns) {
   return timeout_ns / 1'000'000 + (timeout_ns % 1'000'000 != 0 ? 1 : 0);
 }
 
-// ENOSYS comes from kernels before 5.11. EPERM comes from seccomp filters that do not know the call
-// (buytenh/ivykis#33); the call itself never returns EPERM.
-bool lacks_pwait2(SysResult result) { return result.error() == ENOSYS || result.error() == EPERM; }
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Selector>> EpollSelector::create(Kernel& kernel) {
@@ -105,13 +101,17 @@ SysResult EpollSelector::wait(Events& events, std::int64_t timeout_ns) {
 }
 
 SysResult EpollSelector::wait(epoll_event* ready, int capacity, std::int64_t timeout_ns) {
+  // epoll_pwait2(2) came with Linux 5.11, and a seccomp filter that does not know it may refuse it
+  // with any errno (buytenh/ivykis#33). An errno that tells of the arguments comes again from
+  // epoll_wait(2).
+  //
   // Zero and "for ever" need no rounding, so epoll_wait(2) is exact for them.
   if (timeout_ns > 0 && has_pwait2_.load(std::memory_order_relaxed)) {
     timespec timeout;
     timeout.tv_sec = timeout_ns / 1'000'000'000;
     timeout.tv_nsec = timeout_ns % 1'000'000'000;
     const SysResult count = kernel_.epoll_pwait2(epoll_.get(), ready, capacity, &timeout);
-    if (!lacks_pwait2(count)) return count;
+    if (count.ok() || count.error() == EINTR) return count;
     has_pwait2_.store(false, std::memory_order_relaxed);
   }
   const std::int64_t ms = to_milliseconds(timeout_ns);

@@ -16,6 +16,7 @@
 #include "absl/memory/memory.h"
 #include "absl/status/statusor.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/kernel/wait_ready.h"
 
 namespace epore::internal {
 namespace {
@@ -123,8 +124,7 @@ SysResult PollSelector::wait(Events& events, std::int64_t timeout_ns) {
     timeout.tv_sec = timeout_ns / 1'000'000'000;
     timeout.tv_nsec = timeout_ns % 1'000'000'000;
   }
-  const SysResult ready =
-      kernel_.ppoll(fds_.data(), fds_.size(), timeout_ns >= 0 ? &timeout : nullptr);
+  const SysResult ready = wait_ready(kernel_, fds_, timeout_ns >= 0 ? &timeout : nullptr);
   if (!ready.ok() || ready.value() == 0) return ready;
   if (fds_[0].revents != 0) drain(interrupt_.get());
   for (const auto& waker : collect(events)) drain(waker->get());

@@ -50,8 +50,14 @@ absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, K
     source = "the environment variable EPORE_SELECTOR";
   }
   if (absl::Status bad = check_selector(name, source); !bad.ok()) return bad;
-  const Engine& engine = name.empty() ? kEngines[0] : *find_engine(name);
-  return engine.create(kernel);
+  if (!name.empty()) return find_engine(name)->create(kernel);
+  absl::StatusOr<std::unique_ptr<Selector>> made;
+  for (const Engine& engine : kEngines) {
+    made = engine.create(kernel);
+    // Want of descriptors or memory is no refusal, and the next engine needs them too.
+    if (made.ok() || absl::IsResourceExhausted(made.status())) return made;
+  }
+  return made;
 }
 
 }  // namespace epore::internal

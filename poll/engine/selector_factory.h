@@ -28,7 +28,8 @@ std::span<const Engine> engines();
 absl::Status check_selector(std::string_view name, std::string_view source);
 
 // Makes the engine called `name`. If `name` is empty, takes the name from EPORE_SELECTOR; if that
-// is empty too, takes the default. Errors: those of check_selector() and of the engine's create().
+// is empty too, takes the
+// first engine that the system does not refuse. Errors: those of check_selector() and of the engine's create().
 absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, Kernel& kernel);
 
 }  // namespace epore::internal

@@ -1,6 +1,8 @@
 #ifndef EPORE_POLL_KERNEL_KERNEL_H_
 #define EPORE_POLL_KERNEL_KERNEL_H_
 
+#include <sys/select.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -69,6 +71,9 @@ class Kernel {
   virtual SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
                                  const timespec* timeout) = 0;
   virtual SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) = 0;
+  // The sets are words of bits, long enough for `size` descriptors; they may be longer than fd_set.
+  virtual SysResult pselect(int size, fd_set* readable, fd_set* writable, fd_set* priority,
+                            const timespec* timeout) = 0;
 
   // The time of CLOCK_MONOTONIC in nanoseconds.
   virtual std::int64_t now() = 0;

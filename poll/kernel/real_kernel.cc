@@ -23,6 +23,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "epore/poll/kernel/hot_calls.h"
 
@@ -50,9 +51,19 @@ Kernel& Kernel::real() {
   return *kernel;
 }
 
+// A program that was started with 0, 1 or 2 closed still writes to them: what it prints and logs
+// would go to a peer. Kept close-on-exec, as all descriptors of epore's are.
+SysResult RealKernel::above_stdio(SysResult made) {
+  if (!made.ok() || made.fd() > STDERR_FILENO) [[likely]]
+    return made;
+  const SysResult moved = result(::fcntl(made.fd(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  ::close(made.fd());
+  return moved;
+}
+
 SysResult RealKernel::socket(int domain, int type, int protocol) {
   count(KernelCall::kSocket);
-  return result(::socket(domain, type, protocol));
+  return above_stdio(result(::socket(domain, type, protocol)));
 }
 
 SysResult RealKernel::bind(int fd, const sockaddr* address, unsigned size) {
@@ -67,7 +78,7 @@ SysResult RealKernel::listen(int fd, int backlog) {
 
 SysResult RealKernel::accept(int fd, sockaddr* peer, unsigned* size, int flags) {
   count(KernelCall::kAccept);
-  return result(::accept4(fd, peer, size, flags));
+  return above_stdio(result(::accept4(fd, peer, size, flags)));
 }
 
 SysResult RealKernel::connect(int fd, const sockaddr* address, unsigned size) {
@@ -142,12 +153,12 @@ SysResult RealKernel::write(int fd, const void* bytes, std::size_t size) {
 
 SysResult RealKernel::eventfd(unsigned value, int flags) {
   count(KernelCall::kEventfd);
-  return result(::eventfd(value, flags));
+  return above_stdio(result(::eventfd(value, flags)));
 }
 
 SysResult RealKernel::epoll_create(int flags) {
   count(KernelCall::kEpollCreate);
-  return result(::epoll_create1(flags));
+  return above_stdio(result(::epoll_create1(flags)));
 }
 
 SysResult RealKernel::epoll_ctl(int epfd, int operation, int fd, epoll_event* event) {
@@ -171,6 +182,12 @@ SysResult RealKernel::ppoll(pollfd* fds, std::size_t size, const timespec* timeo
   return result(::ppoll(fds, size, timeout, nullptr));
 }
 
+SysResult RealKernel::pselect(int size, fd_set* readable, fd_set* writable, fd_set* priority,
+                              const timespec* timeout) {
+  count(KernelCall::kSelect);
+  return result(::pselect(size, readable, writable, priority, timeout, nullptr));
+}
+
 std::int64_t RealKernel::now() {
   count(KernelCall::kClock);
   timespec time;
@@ -186,8 +203,14 @@ SysResult RealKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_t
     timeout.tv_sec = timeout_ns / 1'000'000'000;
     timeout.tv_nsec = timeout_ns % 1'000'000'000;
   }
-  return result(::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected,
-                          timeout_ns >= 0 ? &timeout : nullptr, nullptr, 0));
+  const SysResult parked = result(::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected,
+                                            timeout_ns >= 0 ? &timeout : nullptr, nullptr, 0));
+  const int error = parked.error();
+  if (error != 0 && error != EAGAIN && error != EINTR && error != ETIMEDOUT) {
+    // Refused: the callers look again and again, so this at least must not spin.
+    ::poll(nullptr, 0, 1);
+  }
+  return parked;
 }
 
 SysResult RealKernel::unpark(const std::atomic<std::uint32_t>& word, int waiters) {
@@ -197,10 +220,16 @@ SysResult RealKernel::unpark(const std::atomic<std::uint32_t>& word, int waiters
 
 int RealKernel::processors() {
   count(KernelCall::kProcessors);
-  cpu_set_t set;
-  // The call fails where a machine has more processors than a cpu_set_t has room for.
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return CPU_SETSIZE;
-  return std::max(1, CPU_COUNT(&set));
+  // It fails with EINVAL where there are more processors than the set has room for, and with
+  // anything where it is refused.
+  for (int room = CPU_SETSIZE; room <= 64 * CPU_SETSIZE; room *= 4) {
+    const std::size_t size = CPU_ALLOC_SIZE(room);
+    std::vector<unsigned char> set(size);
+    auto* const bits = reinterpret_cast<cpu_set_t*>(set.data());
+    if (::sched_getaffinity(0, size, bits) == 0) return std::max(1, CPU_COUNT_S(size, bits));
+    if (errno != EINVAL) break;
+  }
+  return static_cast<int>(std::clamp(::sysconf(_SC_NPROCESSORS_ONLN), 1l, 1024l));
 }
 
 int RealKernel::thread_id() {
@@ -218,8 +247,9 @@ SysResult RealKernel::set_batch_scheduling() {
 SysResult RealKernel::run_delay(int thread, std::int64_t* nanoseconds) {
   count(KernelCall::kRunDelay);
   const std::string path = "/proc/self/task/" + std::to_string(thread) + "/schedstat";
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return SysResult::from_errno(errno);
+  const SysResult opened = above_stdio(result(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+  if (!opened.ok()) return opened;
+  const int fd = opened.fd();
   char text[128];  // "time-running time-waiting timeslices"
   const ssize_t size = ::read(fd, text, sizeof text - 1);
   ::close(fd);

@@ -35,6 +35,8 @@ class RealKernel : public Kernel {
   SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
                          const timespec* timeout) override;
   SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override;
+  SysResult pselect(int size, fd_set* readable, fd_set* writable, fd_set* priority,
+                    const timespec* timeout) override;
   std::int64_t now() override;
   SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                  std::int64_t timeout_ns) override;
@@ -53,6 +55,9 @@ class RealKernel : public Kernel {
   KernelCallCounts counts() const override;
 
  private:
+  // Moves a descriptor that the system numbered 0, 1 or 2 up, and closes that number.
+  static SysResult above_stdio(SysResult made);
+
   void count(KernelCall call) { counters_.add(static_cast<std::size_t>(call)); }
 
   internal::ThreadCounters<kKernelCallKinds> counters_;

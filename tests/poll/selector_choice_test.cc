@@ -1,5 +1,6 @@
 // Which engine a Poll gets: by option, by EPORE_SELECTOR, by default.
 
+#include <cerrno>
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -8,6 +9,7 @@
 #include "epore/poll/poll.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/fault_kernel.h"
 
 namespace epore {
 namespace {
@@ -53,6 +55,21 @@ TEST_F(SelectorChoiceTest, AnUnknownNameIsAnErrorThatListsTheKnownOnes) {
   ::setenv("EPORE_SELECTOR", "io_urging", 1);
   EXPECT_THAT(Poll::create({}), StatusIs(absl::StatusCode::kInvalidArgument,
                                          AllOf(lists_known, HasSubstr("EPORE_SELECTOR"))));
+}
+
+// Whatever the errno; but whoever asks for an engine by its name gets that one or the error.
+TEST_F(SelectorChoiceTest, WhereEpollIsRefusedTheNextEngineIsTheBest) {
+  for (const int error : {ENOSYS, EPERM, EACCES, EINVAL, EOPNOTSUPP}) {
+    FaultKernel kernel;
+    kernel.fail(KernelCall::kEpollCreate, error, 1, FaultKernel::kAlways);
+    EXPECT_EQ(chosen({.kernel = &kernel}), "poll");
+    EXPECT_THAT(chosen({.selector = "epoll", .kernel = &kernel}), HasSubstr("epoll_create1"));
+  }
+  for (const int error : {EMFILE, ENFILE, ENOMEM}) {
+    FaultKernel kernel;
+    kernel.fail(KernelCall::kEpollCreate, error);
+    EXPECT_THAT(chosen({.kernel = &kernel}), HasSubstr("epoll_create1"));
+  }
 }
 
 TEST_F(SelectorChoiceTest, OnlyEpollHasEdges) {

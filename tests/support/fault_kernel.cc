@@ -273,6 +273,12 @@ SysResult FaultKernel::ppoll(pollfd* fds, std::size_t count, const timespec* tim
   return pass(KernelCall::kPoll, -1, [&] { return inner_.ppoll(fds, count, timeout); });
 }
 
+SysResult FaultKernel::pselect(int size, fd_set* readable, fd_set* writable, fd_set* priority,
+                               const timespec* timeout) {
+  return pass(KernelCall::kSelect, -1,
+              [&] { return inner_.pselect(size, readable, writable, priority, timeout); });
+}
+
 std::int64_t FaultKernel::now() {
   Call call{KernelCall::kClock, -1};
   enter(call);

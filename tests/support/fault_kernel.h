@@ -110,6 +110,8 @@ class FaultKernel : public Kernel {
   SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
                          const timespec* timeout) override;
   SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override;
+  SysResult pselect(int size, fd_set* readable, fd_set* writable, fd_set* priority,
+                    const timespec* timeout) override;
   std::int64_t now() override;
   SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                  std::int64_t timeout_ns) override;

@@ -4,13 +4,20 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <span>
 
-#include "absl/log/check.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/kernel/wait_ready.h"
 
 namespace epore::internal {
+namespace {
+
+constexpr std::int64_t kRefusedWait = 50'000'000;
+
+}  // namespace
 
 Gate::~Gate() {
   if (const int fd = bell(); fd >= 0) (void)kernel_.close(fd);
@@ -51,9 +58,11 @@ void Gate::sleep(By by, std::uint32_t seen, std::int64_t left) {
   pollfd bell_ready = {bell(), POLLIN, 0};
   const timespec timeout = {static_cast<time_t>(left / 1'000'000'000),
                             static_cast<long>(left % 1'000'000'000)};
-  const SysResult polled = kernel_.ppoll(&bell_ready, 1, left < 0 ? nullptr : &timeout);
-  CHECK(polled.ok() || polled.error() == EINTR)
-      << errno_status(polled.error(), "ppoll of the runtime's own eventfd");
+  const SysResult waited =
+      wait_ready(kernel_, std::span(&bell_ready, 1), left < 0 ? nullptr : &timeout);
+  if (waited.ok() || waited.error() == EINTR) return;
+  // The system refuses every way to wait for a descriptor: look at the bell now and then.
+  (void)kernel_.park(word_, seen, left < 0 ? kRefusedWait : std::min(left, kRefusedWait));
 }
 
 }  // namespace epore::internal

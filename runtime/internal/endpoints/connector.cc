@@ -193,11 +193,7 @@ bool Connector::is_connected(absl::Status& error) {
   size = sizeof storage;
   const SysResult peer =
       core_->kernel().getpeername(fd_.get(), reinterpret_cast<sockaddr*>(&storage), &size);
-  if (peer.ok()) return true;
-  if (peer.error() != ENOTCONN) {
-    error = errno_status(peer.error(), call);
-    return false;
-  }
+  if (peer.error() != ENOTCONN) return true;
   error = home().registry()->reregister_fd(fd_.get(), token(), Interest::writable().one_shot());
   return false;
 }

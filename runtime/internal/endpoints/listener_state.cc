@@ -57,7 +57,14 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   if (!result.ok()) {
     return errno_status(result.error(), absl::StrCat("listen(", address.to_string(), ")"));
   }
-  const SocketAddress bound = local_address_of(kernel, fd->get());
+  SocketAddress bound = local_address_of(kernel, fd->get());
+  if (bound.is_empty()) {
+    // Only the system knows which port it chose.
+    if (address.port() == 0) {
+      return absl::UnknownError(absl::StrCat("getsockname(", address.to_string(), ") is refused"));
+    }
+    bound = address;
+  }
   return Bound{*std::move(fd), bound};
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/log/check.h"
+#include "absl/log/log.h"
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,6 +25,9 @@ namespace {
 
 // Retired registrations hold memory until a turn ends; an idle poll thread is woken for so many.
 constexpr std::uint32_t kRetiredBeforeWake = 64;
+
+// Between two waits for events that the system refuses, ns.
+constexpr std::int64_t kRefusedWait = 10'000'000;
 
 }  // namespace
 
@@ -206,9 +210,20 @@ Reactor::Left Reactor::lead(bool is_home) {
     }
     const bool is_stopping = is_home && stop_requested_.load(std::memory_order_acquire);
     if (is_stopping && !has_submitted() && posted_.close() && inbox_.close()) return Left::ended;
-    CHECK_OK(poll_.poll(events_, is_stopping ? absl::ZeroDuration() : sleep));
+    absl::Status polled = poll_.poll(events_, is_stopping ? absl::ZeroDuration() : sleep);
+    if (!polled.ok()) [[unlikely]]
+      poll_failed(polled);
     begin_turn();
   }
+}
+
+// The queue has none of its own errors while its descriptors are open, but the system may refuse a
+// wait (no memory, a seccomp filter). Timers and what was submitted go on meanwhile.
+void Reactor::poll_failed(const absl::Status& why) {
+  LOG_EVERY_N_SEC(ERROR, 1) << "epore: " << why.message();
+  events_.clear();
+  std::atomic<std::uint32_t> nobody{0};
+  (void)core_.kernel().park(nobody, 0, kRefusedWait);
 }
 
 absl::Duration Reactor::time_to_sleep(bool is_home) {

@@ -117,6 +117,7 @@ class Reactor {
   Ref<ClosureRun> make_closure_run();
   void take_back();
   void give_back();
+  void poll_failed(const absl::Status& why);
   absl::Duration time_to_sleep(bool is_home);
 
   // Parts of a turn; where they return a bool, false: this thread does not lead any more.
