@@ -77,13 +77,13 @@ struct Resolver::State {
     Callback done;
   };
 
-  // One that was started, or is about to be. Stays where it is until the state goes.
+  // A thread that was started, or is about to be. Its address does not change.
   struct Thread {
-    std::uint64_t id = 0;     // 0: not known yet, or no longer ours to join
+    std::uint64_t id = 0;     // 0: not known yet, or already joined or detached
     bool has_looked = false;  // for requests
     bool is_resolving = false;
     bool is_abandoned = false;
-    Callback done;  // while it is resolving
+    Callback done;  // of the lookup that it is in
   };
 
   State(Kernel& kernel, std::shared_ptr<Kernel> owner)
@@ -139,10 +139,11 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
     } else {
       --state.coming;
       state.threads.remove_if([&](const State::Thread& thread) { return &thread == fresh; });
-      if (state.threads.empty()) abandoned.swap(state.requests);  // also who counted on this one
+      // Without a thread, nobody is left for the requests of other callers either.
+      if (state.threads.empty()) abandoned.swap(state.requests);
     }
   }
-  state.gate.notify();  // stop() waits for it
+  state.gate.notify();  // stop() waits until no thread is being started
   for (State::Request& request : abandoned) {
     request.done(errno_status(started.error(), "starting a resolver thread"));
   }
@@ -155,12 +156,12 @@ void Resolver::State::work(Thread& self) {
     absl::StatusOr<std::vector<SocketAddress>> addresses =
         resolve(kernel, host_port, /*to_listen=*/false);
     std::optional<Callback> done = resolved(self);
-    if (!done) return;  // and touch nothing of the runtime's
+    if (!done) return;  // stop() left this thread behind: the runtime may be gone
     (*done)(std::move(addresses));
   }
 }
 
-// Waits for a request; false: it is time to end.
+// Waits for a request. Returns false if the thread must end.
 bool Resolver::State::take(Thread& self, HostPort& host_port) {
   bool has_taken = false;
   bool is_idle = false;
@@ -168,7 +169,7 @@ bool Resolver::State::take(Thread& self, HostPort& host_port) {
     absl::MutexLock lock(&mutex);
     if (!std::exchange(self.has_looked, true)) --coming;
     const bool waits = !is_stopping && requests.empty();
-    // In one step with the taking, so that start() never counts on a thread that is at work.
+    // In the same step as the taking: start() must not count a thread as idle that has work.
     idle += static_cast<int>(waits) - static_cast<int>(is_idle);
     is_idle = waits;
     if (waits || is_stopping) return !waits;
@@ -181,7 +182,7 @@ bool Resolver::State::take(Thread& self, HostPort& host_port) {
   return has_taken;
 }
 
-// The callback, to be called; none if stop() has given up on this thread.
+// Returns the callback to call, or none if stop() has left this thread behind.
 std::optional<Resolver::Callback> Resolver::State::resolved(Thread& self) {
   absl::MutexLock lock(&mutex);
   if (self.is_abandoned) return std::nullopt;
@@ -191,7 +192,7 @@ std::optional<Resolver::Callback> Resolver::State::resolved(Thread& self) {
 
 void Resolver::stop() {
   State& state = *state_;
-  std::vector<Callback> dropped;  // die unlocked
+  std::vector<Callback> dropped;  // destroyed without the lock
   std::vector<std::uint64_t> callers;
   std::vector<std::uint64_t> resolving;
   {
@@ -203,9 +204,9 @@ void Resolver::stop() {
   state.gate.notify();
   state.gate.wait([&] {
     absl::MutexLock lock(&state.mutex);
-    if (state.starting != 0) return false;  // its id is not known yet
+    if (state.starting != 0) return false;  // a thread's id is not known yet
     for (State::Thread& thread : state.threads) {
-      if (thread.id == 0) continue;  // by an earlier stop()
+      if (thread.id == 0) continue;  // an earlier stop() has joined or detached it
       (thread.is_resolving ? resolving : callers).push_back(std::exchange(thread.id, 0));
       thread.is_abandoned = thread.is_resolving;
       if (thread.is_abandoned) dropped.push_back(std::move(thread.done));

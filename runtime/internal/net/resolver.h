@@ -12,31 +12,31 @@
 
 namespace epore::internal {
 
-// The addresses of a host, by getaddrinfo(3), blocking; numbers are not looked up. An empty host is
-// every address of this machine to listen on, and the loopback to connect to. A localhost that the
-// system does not know is the loopback addresses.
-// InvalidArgument, NotFound, Unavailable (the name service), naming the host.
+// Looks up the addresses of a host with getaddrinfo(3), which blocks. Numbers are not looked up. An
+// empty host means every address of this machine if `to_listen`, and the loopback address
+// otherwise. Errors name the host: InvalidArgument, NotFound, Unavailable (the name service).
 absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPort& host_port,
                                                    bool to_listen);
 
-// Resolves names on threads of its own, as getaddrinfo(3) blocks and knows no timeout. They start
-// when they are needed, at most kThreads at a time.
+// A Resolver looks names up on threads of its own, because getaddrinfo(3) blocks without a timeout.
+// The threads start on demand, at most kThreads of them.
 //
-// Nor can getaddrinfo(3) be interrupted, so stop() leaves a thread that is inside it to itself: it
-// has no callback any more, and with it nothing of the runtime's. What it still uses, the state it
-// shares with the others and the kernel, it keeps alive, and frees when the name service lets go.
+// Nothing can interrupt getaddrinfo(3), so stop() leaves a thread that is inside it behind. It
+// takes the callback of such a thread, and with it everything of the runtime. The thread shares the
+// State and the kernel, and frees them when the name service answers.
 class Resolver {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<std::vector<SocketAddress>>)>;
 
-  // The threads keep `owner`, which keeps the kernel; with none, it must outlive them.
+  // `owner` keeps `kernel` alive, and the threads hold it. If it is null, `kernel` must outlive the
+  // threads.
   explicit Resolver(Kernel& kernel, std::shared_ptr<Kernel> owner = nullptr);
 
-  // Calls `done` on a resolver thread, or here with the error if none can be started; destroyed
-  // uncalled by stop().
+  // Calls `done` on a resolver thread, or in this call if no thread can be started. stop() destroys
+  // it without a call. Errors: Cancelled after stop().
   absl::Status start(HostPort host_port, Callback done);
 
-  // Returns when no callback runs any more. Waits for callbacks, not for name servers.
+  // Returns when no callback runs any more. Does not wait for name servers.
   void stop();
 
  private:
