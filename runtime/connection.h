@@ -63,8 +63,9 @@ class Connection {
 
   // -- Callbacks. Each call replaces the callback that was set before; null removes it. --
 
-  // Called with bytes from the peer. They are valid during the call only. Without this callback,
-  // bytes are read and dropped.
+  // Called with bytes from the peer. They are valid during the call only. Without this callback
+  // nothing is read: bytes wait in the system, and flow control holds the peer up. Where callbacks
+  // are set from outside the connection's own callbacks, set this one last.
   void on_data(DataCallback callback);
 
   // Called when the peer has ended its half and all its bytes were delivered. send() still works.
@@ -91,7 +92,9 @@ class Connection {
   SendResult send(std::span<const std::byte> bytes);
   SendResult send(std::string_view text);
 
-  // Stops and resumes on_data and on_read_closed. Meanwhile flow control holds the peer up.
+  // Stops and resumes on_data and on_read_closed. Meanwhile flow control holds the peer up. Reading
+  // also pauses by itself, see ConnectionOptions::pause_reading_above_high_mark; resume_reading()
+  // does not end that.
   void pause_reading();
   void resume_reading();
 

@@ -40,7 +40,7 @@ struct Counters {
   std::uint64_t timers_fired = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
-  std::uint64_t read_pauses = 0;  // calls of pause_reading() that had an effect
+  std::uint64_t read_pauses = 0;  // by pause_reading(), or above the high mark
   std::uint64_t high_marks = 0;   // a queue rose above its high mark
 
   // The system calls that were made, by name.

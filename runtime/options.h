@@ -73,7 +73,11 @@ struct ConnectionOptions {
   bool no_delay = true;     // TCP_NODELAY, see tcp(7)
   bool keep_alive = false;  // SO_KEEPALIVE, see socket(7)
 
-  // No byte in or out for this long closes the connection with DeadlineExceeded.
+  // No byte in or out for this long closes the connection with DeadlineExceeded. While reading is
+  // paused, bytes of the peer's that wait to be read count as if they came: then the peer is held
+  // up, not idle. Bytes that nobody listens to (no on_data) do not count. Like all timeouts here it
+  // counts from the end of the callbacks that were running, and what has come in time is read
+  // first, however late this side looks.
   absl::Duration idle_timeout = absl::InfiniteDuration();
 
   // Queued bytes of which the peer takes none for this long abort it with DeadlineExceeded.
@@ -89,6 +93,11 @@ struct ConnectionOptions {
   std::size_t write_high_mark = 256 * 1024;
   std::size_t write_low_mark = 64 * 1024;
   std::size_t write_cap = 64 * 1024 * 1024;
+
+  // Reading pauses by itself while more than `write_high_mark` is queued, until the queue is at
+  // `write_low_mark` or below: so a peer that sends but does not read what it gets is held up, and
+  // needs no more memory here. False: only pause_reading() pauses.
+  bool pause_reading_above_high_mark = true;
 
   // InvalidArgument names what is wrong. listen() and connect() ask themselves.
   absl::Status check() const;

@@ -120,17 +120,145 @@ TEST_P(ConnectionDataTest, BytesOfAPauseAreReadWithoutAnotherEvent) {
   EXPECT_EQ(observer.await_bytes(sent.size() + 1).back(), '!');
 }
 
-TEST_P(ConnectionDataTest, BytesWithoutACallbackAreDropped) {
+TEST_P(ConnectionDataTest, BytesWaitForACallback) {
   Observer observer;
   Runtime runtime(options());
-  Link link = open_link(runtime, observer);
-  link.connection.on_data(nullptr);
+  Link link =
+      open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
+  link.peer.send("abc");
+  link.peer.send("def");
+  link.peer.half_close();
+  fence(runtime);
   fence(link.connection);
-  link.peer.send("nobody reads this");
+  EXPECT_EQ(observer.bytes(), "");
+  EXPECT_EQ(observer.read_closed(), 0) << "bytes are before it";
+  observer.watch(link.connection);
+  EXPECT_EQ(observer.await_bytes(6), "abcdef");
+  observer.await_read_closed();
+  EXPECT_EQ(link.peer.end(), 0);
+  EXPECT_TRUE(observer.await_closed().ok());
+}
+
+TEST_P(ConnectionDataTest, WithoutACallbackTheEndIsToldIfNoBytesAreBeforeIt) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link =
+      open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
   link.peer.half_close();
   observer.await_read_closed();
-  EXPECT_EQ(observer.bytes(), "");
   EXPECT_EQ(link.peer.end(), 0);
+  EXPECT_TRUE(observer.await_closed().ok());
+}
+
+TEST_P(ConnectionDataTest, WithoutACallbackAResetIsSeen) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link =
+      open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
+  link.peer.reset();
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_P(ConnectionDataTest, WithoutACallbackAResetBehindBytesIsSeen) {
+  if (GetParam().selector == "poll") GTEST_SKIP() << "poll(2) is not asked while bytes wait";
+  Observer observer;
+  Runtime runtime(options());
+  Link link =
+      open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
+  link.peer.send("nobody reads this");
+  fence(runtime);
+  link.peer.reset();
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_P(ConnectionDataTest, WithoutACallbackACloseDropsWhatWaits) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link =
+      open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
+  link.peer.send("nobody reads this");
+  fence(runtime);
+  fence(link.connection);
+  link.connection.close();
+  EXPECT_EQ(link.peer.end(), 0) << "no reset";
+  link.peer.close();
+  EXPECT_TRUE(observer.await_closed().ok());
+}
+
+// A peer that does not read what it gets is not read from either.
+TEST_P(ConnectionDataTest, ReadingPausesAboveTheHighMark) {
+  constexpr std::size_t kMuch = 32'000'000;
+  ConnectionOptions marks;
+  marks.write_high_mark = 100'000;
+  marks.write_low_mark = 10'000;
+  Observer observer;
+  std::size_t most = 0;  // the connection's
+  observer.when_data = [&](Connection& c, std::string_view bytes) {
+    EXPECT_TRUE(c.send(bytes).ok());
+    most = std::max(most, c.queued_bytes());
+  };
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, marks);
+  const std::string sent = pattern(kMuch);
+  std::thread sender([&] { link.peer.send(sent); });
+  while (runtime.counters().read_pauses == 0) std::this_thread::yield();
+  EXPECT_TRUE(link.peer.receive(kMuch) == sent);
+  sender.join();
+  fence(link.connection);
+  EXPECT_LE(most, 100'000u + 64 * 1024) << "it is asked before each read";
+  EXPECT_EQ(link.connection.queued_bytes(), 0u);
+}
+
+TEST_P(ConnectionDataTest, ReadingGoesOnAboveTheHighMarkIfSoAsked) {
+  constexpr std::size_t kMuch = 32'000'000;
+  ConnectionOptions marks;
+  marks.write_high_mark = 100'000;
+  marks.write_low_mark = 10'000;
+  marks.pause_reading_above_high_mark = false;
+  Observer observer;
+  observer.when_data = [&](Connection& c, std::string_view bytes) { c.send(bytes); };
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, marks);
+  const std::string sent = pattern(kMuch);
+  link.peer.send(sent);
+  (void)observer.await_bytes(kMuch);
+  EXPECT_TRUE(link.peer.receive(kMuch) == sent);
+  EXPECT_EQ(runtime.counters().read_pauses, 0u);
+}
+
+// Whoever has paused too must resume.
+TEST_P(ConnectionDataTest, APauseOutlastsTheOneAboveTheHighMark) {
+  constexpr std::size_t kMuch = 16'000'000;
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, ConnectionOptions(),
+                        [](Connection& c) { c.send(std::string(kMuch, 'x')); });
+  link.peer.send("abc");
+  while (runtime.counters().read_pauses == 0) std::this_thread::yield();
+  EXPECT_EQ(observer.bytes(), "");
+  link.connection.pause_reading();
+  EXPECT_EQ(link.peer.receive(kMuch).size(), kMuch);
+  fence(runtime);
+  fence(link.connection);
+  EXPECT_EQ(observer.bytes(), "");
+  link.connection.resume_reading();
+  EXPECT_EQ(observer.await_bytes(3), "abc");
+}
+
+// Nobody resumes it then; what comes is dropped.
+TEST_P(ConnectionDataTest, ACloseAboveTheHighMarkEndsWithoutAReset) {
+  constexpr std::size_t kMuch = 16'000'000;
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, ConnectionOptions(),
+                        [](Connection& c) { c.send(std::string(kMuch, 'x')); });
+  link.peer.send("abc");
+  while (runtime.counters().read_pauses == 0) std::this_thread::yield();
+  link.connection.close();
+  EXPECT_EQ(link.peer.receive_all().size(), kMuch);
+  link.peer.close();
+  EXPECT_TRUE(observer.await_closed().ok());
+  EXPECT_EQ(observer.bytes(), "");
 }
 
 TEST_P(ConnectionDataTest, SpuriousEventsDoNoHarm) {

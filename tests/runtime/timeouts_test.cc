@@ -115,6 +115,59 @@ TEST_P(TimeoutsTest, CallbacksDoNotKeepAConnection) {
   EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
+// A peer whose bytes wait is held up, not idle.
+TEST_P(TimeoutsTest, APausedConnectionIsIdleOnlyIfItsPeerIs) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, idle_after(absl::Seconds(10)),
+                        [](Connection& c) { c.pause_reading(); });
+  link.peer.send("x");
+  fence(runtime);
+  for (int i = 0; i < 5; ++i) {
+    pass(runtime, link.connection, absl::Seconds(10));
+    ASSERT_TRUE(link.connection.is_open()) << "after " << i;
+  }
+  link.connection.resume_reading();
+  (void)observer.await_bytes(1);
+  link.connection.pause_reading();
+  pass(runtime, link.connection, absl::Seconds(10) - kAlmost);
+  EXPECT_TRUE(link.connection.is_open());
+  clock_.advance(kAlmost);
+  EXPECT_EQ(link.peer.end(), 0);
+  link.peer.close();
+  EXPECT_EQ(observer.await_closed().message(), "idle for 10s");
+}
+
+TEST_P(TimeoutsTest, ReadingThatPausesByItselfIsNotIdle) {
+  ConnectionOptions both = idle_after(absl::Seconds(10));
+  both.write_stall_timeout = absl::Seconds(60);
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, both,
+                        [](Connection& c) { c.send(std::string(16'000'000, 'x')); });
+  link.peer.send("x");
+  while (runtime.counters().read_pauses == 0) std::this_thread::yield();
+  for (int i = 0; i < 5; ++i) pass(runtime, link.connection, absl::Seconds(10));
+  ASSERT_TRUE(link.connection.is_open());
+  pass(runtime, link.connection, absl::Seconds(10));
+  const absl::Status why = observer.await_closed();
+  EXPECT_TRUE(absl::StrContains(why.message(), "queued bytes for 1m")) << why;
+}
+
+TEST_P(TimeoutsTest, BytesThatNobodyListensToDoNotKeepAConnection) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, idle_after(absl::Seconds(10)),
+                        [](Connection& c) { c.on_data(nullptr); });
+  link.peer.send("x");
+  fence(runtime);
+  pass(runtime, link.connection, absl::Seconds(10));
+  EXPECT_FALSE(link.connection.is_open());
+  EXPECT_EQ(link.peer.end(), 0);
+  link.peer.close();
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
 TEST_P(TimeoutsTest, AnIdleConnectionMakesNoTurns) {
   Observer observer;
   Runtime runtime(options());

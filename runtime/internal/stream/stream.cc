@@ -27,7 +27,8 @@ StreamLimits::StreamLimits(const ConnectionOptions& options)
       linger_timeout(nanoseconds(options.linger_timeout)),
       write_high_mark(options.write_high_mark),
       write_low_mark(options.write_low_mark),
-      write_cap(options.write_cap) {}
+      write_cap(options.write_cap),
+      pause_reading_above_high_mark(options.pause_reading_above_high_mark) {}
 
 Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
                std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
@@ -93,10 +94,7 @@ void Stream::pause_reading() {
 }
 
 void Stream::resume_reading() {
-  in_order([](Stream& stream) {
-    if (!std::exchange(stream.is_paused_, false)) return;
-    (void)stream.word().wake();  // this run may be past its reading
-  });
+  in_order([](Stream& stream) { stream.is_paused_ = false; });
 }
 
 void Stream::shut_down_write() {

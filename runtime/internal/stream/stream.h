@@ -19,6 +19,7 @@
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
 #include "epore/runtime/internal/stream/connection_timer.h"
+#include "epore/runtime/internal/stream/high_mark.h"
 #include "epore/runtime/internal/stream/mail.h"
 #include "epore/runtime/internal/stream/write_queue.h"
 #include "epore/runtime/options.h"
@@ -35,6 +36,7 @@ struct StreamLimits {
   std::size_t write_high_mark;
   std::size_t write_low_mark;
   std::size_t write_cap;
+  bool pause_reading_above_high_mark;
 };
 
 // What a Connection names: a socket, its callbacks and its queue.
@@ -165,6 +167,8 @@ class Stream final : public Registration {
   void received(std::span<const std::byte> bytes);
   void discarded(std::size_t bytes);
   void tell_read_closed();
+  bool hold_reading();
+  void look_for_end();
   void take_hang_up();
   bool wants_read() const;
   void rearm();
@@ -178,10 +182,12 @@ class Stream final : public Registration {
   void reset(absl::Status why);  // the same, and the peer gets a reset
   void exception(absl::Status thrown);
   void settle();
+  void go_on();
   bool shut_write();
   void finish();
   void note_times();
   void check_timeouts();
+  bool holds_up_peer();
   std::int64_t next_timeout() const;
   void arm_timeouts();
   void expired() override;  // TimerNode
@@ -197,7 +203,7 @@ class Stream final : public Registration {
   TimerList timers_;  // guarded by home().timer_lists()
   std::atomic<bool> is_open_{true};
   std::atomic<bool> can_send_{true};
-  std::atomic<bool> above_high_mark_{false};
+  HighMark high_mark_;
   std::atomic<bool> timeout_expired_{false};  // stored before a wake()
   std::atomic<bool> abort_due_{false};        // the runtime's, past all mail
   std::atomic<bool> has_ended_{false};        // mail is not read any more
@@ -209,9 +215,10 @@ class Stream final : public Registration {
   Phase phase_ = Phase::open;
   bool is_registered_ : 1 = false;
   bool is_in_queue_already_ : 1 = false;  // the event queue has the descriptor, see start()
-  bool is_paused_ = false;
-  bool is_drained_ = false;       // was told that the runtime drains
-  bool read_closed_ : 1 = false;  // recv() returned 0
+  bool is_paused_ = false;                // by its owner
+  bool is_held_ = false;                  // its reading, until the queue is low
+  bool is_drained_ = false;               // was told that the runtime drains
+  bool read_closed_ : 1 = false;          // recv() returned 0
   bool write_shut_asked_ : 1 = false;
   bool write_shut_ : 1 = false;
   bool wants_reset_ : 1 = false;

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -24,7 +25,6 @@ void Stream::begin_close(absl::Status why) {
   end_ = std::move(why);
   can_send_.store(false, std::memory_order_release);
   is_open_.store(false, std::memory_order_release);
-  if (is_paused_) (void)word().wake();  // reads again, and this run may be past its reading
 }
 
 void Stream::fail(absl::Status why) {
@@ -58,7 +58,7 @@ void Stream::settle() {
   }
   if (phase_ == Phase::open && !write_shut_asked_ && !read_closed_) [[likely]] {
     rearm();  // which may fail
-    if (!is_ending()) return arm_timeouts();
+    if (!is_ending()) return go_on();
   }
   const bool wants_shut = phase_ == Phase::closing || write_shut_asked_;
   if (!is_ending() && wants_shut && !write_shut_ && !has_output()) {
@@ -80,8 +80,14 @@ void Stream::settle() {
   if (is_ending()) {
     finish();
   } else {
-    arm_timeouts();
+    go_on();
   }
+}
+
+void Stream::go_on() {
+  arm_timeouts();
+  // The budget is used up, or reading was let go on when this run was past it.
+  if (edges_.is_ready(Direction::read) && wants_read()) (void)word().wake();
 }
 
 bool Stream::shut_write() {
@@ -195,10 +201,19 @@ void Stream::check_timeouts() {
     reset(absl::DeadlineExceededError(
         absl::StrCat("send: the peer took none of ", queue_.size(), " queued bytes for ",
                      absl::FormatDuration(absl::Nanoseconds(limits_->write_stall_timeout)))));
+  } else if (holds_up_peer()) {
+    last_activity_ = now;
   } else {
     begin_close(absl::DeadlineExceededError(
         absl::StrCat("idle for ", absl::FormatDuration(absl::Nanoseconds(limits_->idle_timeout)))));
   }
+}
+
+// Whether reading is paused while bytes of the peer's wait: then it is this side that is idle.
+bool Stream::holds_up_peer() {
+  if (!is_paused_ && !is_held_) return false;
+  std::byte byte;
+  return core_->kernel().recv(fd_.get(), &byte, 1, MSG_PEEK).value() > 0;
 }
 
 }  // namespace epore::internal

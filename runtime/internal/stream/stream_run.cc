@@ -46,10 +46,11 @@ void Stream::run() {
   read();
   if (read_closed_) take_hang_up();
   flush();
-  if (above_high_mark_.load(std::memory_order_acquire) && tell_low_mark()) {
+  if (high_mark_.is_set() && tell_low_mark()) {
     flush();
     if (!is_write_blocked_) (void)word().wake();  // it may be low again: in the next run
   }
+  if (is_held_ && queued_bytes() <= limits_->write_low_mark) is_held_ = false;
   settle();
 }
 
@@ -87,16 +88,24 @@ void Stream::register_fd() {
 
 bool Stream::wants_read() const {
   if (read_closed_ || is_ending()) return false;
-  return phase_ != Phase::open || !is_paused_;
+  return phase_ != Phase::open || (on_data_ && !is_paused_ && !is_held_);
+}
+
+// Whether the queue is too long to read what may add to it. What was gathered leaves first.
+bool Stream::hold_reading() {
+  if (phase_ != Phase::open || queued_bytes() <= limits_->write_high_mark) return false;
+  if (!limits_->pause_reading_above_high_mark) return false;
+  flush();
+  if (is_ending() || queued_bytes() <= limits_->write_high_mark) return false;
+  core_->counters().add(Counter::read_pauses);
+  is_held_ = true;
+  return true;
 }
 
 void Stream::read() {
   const std::span<std::byte> buffer = this_thread.buffers->read;
   for (int left = kReadBudget; wants_read() && edges_.is_ready(Direction::read); --left) {
-    if (left == 0) {
-      (void)word().wake();
-      return;
-    }
+    if (left == 0 || hold_reading() || is_ending()) break;
     const std::uint32_t mark = edges_.mark(Direction::read);
     const SysResult result = core_->kernel().recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (result.value() > 0) {
@@ -115,6 +124,29 @@ void Stream::read() {
     } else if (result.error() != EINTR) {
       fail_call("recv", result.error());
     }
+  }
+  if (phase_ == Phase::open && !is_paused_ && (is_held_ || !on_data_)) look_for_end();
+}
+
+// Where bytes are left to the kernel, the peer's end is told if none are before it.
+void Stream::look_for_end() {
+  constexpr std::uint32_t kEnds = kMayHaveMore | kHangUp;
+  if (read_closed_ || !edges_.is_ready(Direction::read)) return;
+  if ((hints_.load(std::memory_order_relaxed) & kEnds) == 0) return;
+  const std::uint32_t mark = edges_.mark(Direction::read);
+  std::byte byte;
+  const SysResult result = core_->kernel().recv(fd_.get(), &byte, 1, MSG_PEEK);
+  if (result.value() > 0) {
+    take_hang_up();  // a reset that bytes are before
+  } else if (result.ok()) {
+    read_closed_ = true;
+    tell_read_closed();
+  } else if (result.error() == EAGAIN) {
+    edges_.use_up(Direction::read, mark);
+  } else if (result.error() == EINTR) {
+    (void)word().wake();
+  } else {
+    fail_call("recv", result.error());
   }
 }
 
@@ -143,7 +175,8 @@ void Stream::tell_read_closed() {
   }
 }
 
-// Only where no read will find out: after the end of file, when it waits for its owner.
+// Only where no read will find out: after the end of file, when it waits for its owner, and where
+// nothing is read.
 void Stream::take_hang_up() {
   if (write_shut_ || is_ending()) return;
   if ((hints_.load(std::memory_order_relaxed) & kHangUp) == 0) return;

@@ -93,16 +93,18 @@ SendResult Stream::over_cap(std::size_t queued) {
 
 SendResult Stream::mark(std::size_t queued) {
   if (queued <= limits_->write_high_mark) return SendResult::queued;
-  if (!above_high_mark_.exchange(true, std::memory_order_acq_rel)) {
-    core_->counters().add(Counter::high_marks);
-  }
+  if (high_mark_.set()) core_->counters().add(Counter::high_marks);
   return SendResult::high;
 }
 
 // Of a stream that is above its high mark. False: it is not down yet, or nobody is to be told.
 bool Stream::tell_low_mark() {
   if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
-  above_high_mark_.store(false, std::memory_order_release);
+  high_mark_.clear();
+  if (queued_bytes() > limits_->write_low_mark) {  // another thread has sent meanwhile
+    high_mark_.set();
+    return false;
+  }
   if (on_writable_) call(*on_writable_);
   return true;
 }
