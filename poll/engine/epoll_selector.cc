@@ -101,9 +101,8 @@ SysResult EpollSelector::wait(Events& events, std::int64_t timeout_ns) {
 }
 
 SysResult EpollSelector::wait(epoll_event* ready, int capacity, std::int64_t timeout_ns) {
-  // epoll_pwait2(2) came with Linux 5.11, and a seccomp filter that does not know it may refuse it
-  // with any errno (buytenh/ivykis#33). An errno that tells of the arguments comes again from
-  // epoll_wait(2).
+  // epoll_pwait2(2) came with Linux 5.11. A seccomp filter that does not know it may refuse it with
+  // any errno (buytenh/ivykis#33). An errno about the arguments comes again from epoll_wait(2).
   //
   // Zero and "for ever" need no rounding, so epoll_wait(2) is exact for them.
   if (timeout_ns > 0 && has_pwait2_.load(std::memory_order_relaxed)) {

@@ -54,7 +54,7 @@ absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, K
   absl::StatusOr<std::unique_ptr<Selector>> made;
   for (const Engine& engine : kEngines) {
     made = engine.create(kernel);
-    // Want of descriptors or memory is no refusal, and the next engine needs them too.
+    // A lack of descriptors or memory is no refusal: the next engine needs them as well.
     if (made.ok() || absl::IsResourceExhausted(made.status())) return made;
   }
   return made;

@@ -19,7 +19,7 @@ struct Engine {
   absl::StatusOr<std::unique_ptr<Selector>> (*create)(Kernel& kernel);
 };
 
-// All engines, the default first. The factory, the checks of options, the error messages and the
+// All engines, the best first. The factory, the checks of options, the error messages and the
 // tests read this table; no engine is named anywhere else.
 std::span<const Engine> engines();
 
@@ -27,9 +27,9 @@ std::span<const Engine> engines();
 // Errors: InvalidArgument if no engine has this name. The message lists the engines.
 absl::Status check_selector(std::string_view name, std::string_view source);
 
-// Makes the engine called `name`. If `name` is empty, takes the name from EPORE_SELECTOR; if that
-// is empty too, takes the
-// first engine that the system does not refuse. Errors: those of check_selector() and of the engine's create().
+// Makes the engine called `name`. If `name` is empty, takes the name from EPORE_SELECTOR. If that
+// is empty too, takes the first engine of the table that the system does not refuse. Errors: those
+// of check_selector() and of the engine's create().
 absl::StatusOr<std::unique_ptr<Selector>> make_selector(std::string_view name, Kernel& kernel);
 
 }  // namespace epore::internal

@@ -51,8 +51,8 @@ Kernel& Kernel::real() {
   return *kernel;
 }
 
-// A program that was started with 0, 1 or 2 closed still writes to them: what it prints and logs
-// would go to a peer. Kept close-on-exec, as all descriptors of epore's are.
+// A program that was started with 0, 1 or 2 closed still prints and logs to these numbers. If a
+// socket had such a number, the text would go to a peer. The new number is close-on-exec as well.
 SysResult RealKernel::above_stdio(SysResult made) {
   if (!made.ok() || made.fd() > STDERR_FILENO) [[likely]]
     return made;
@@ -207,7 +207,7 @@ SysResult RealKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_t
                                             timeout_ns >= 0 ? &timeout : nullptr, nullptr, 0));
   const int error = parked.error();
   if (error != 0 && error != EAGAIN && error != EINTR && error != ETIMEDOUT) {
-    // Refused: the callers look again and again, so this at least must not spin.
+    // The system refuses the call. The callers try again, so a short wait keeps them from spinning.
     ::poll(nullptr, 0, 1);
   }
   return parked;
@@ -220,8 +220,8 @@ SysResult RealKernel::unpark(const std::atomic<std::uint32_t>& word, int waiters
 
 int RealKernel::processors() {
   count(KernelCall::kProcessors);
-  // It fails with EINVAL where there are more processors than the set has room for, and with
-  // anything where it is refused.
+  // EINVAL means that the machine has more processors than the set has room for. Any other errno
+  // means that the call is refused.
   for (int room = CPU_SETSIZE; room <= 64 * CPU_SETSIZE; room *= 4) {
     const std::size_t size = CPU_ALLOC_SIZE(room);
     std::vector<unsigned char> set(size);

@@ -14,7 +14,7 @@
 namespace epore {
 namespace {
 
-// A set of descriptors of any size; an fd_set ends at 1,024. The kernel takes whole words.
+// A set of descriptors of any number. An fd_set ends at 1,024, but the kernel takes any size.
 class FdSet {
  public:
   explicit FdSet(int size) : words_(static_cast<std::size_t>(size) / kBits + 1) {}
@@ -32,7 +32,7 @@ class FdSet {
   std::vector<unsigned long> words_;
 };
 
-// One descriptor that is not open fails a whole pselect(2).
+// pselect(2) fails with EBADF if one descriptor is closed. Finds the closed ones, as ppoll(2) does.
 int mark_closed(Kernel& kernel, std::span<pollfd> fds) {
   int count = 0;
   for (pollfd& one : fds) {

@@ -11,13 +11,13 @@ struct timespec;
 
 namespace epore {
 
-// Waits for descriptors as ppoll(2) does, with or without its leave. ppoll(2) takes no more
-// descriptors than RLIMIT_NOFILE allows (EINVAL), and that limit may be lowered below what is open;
-// then pselect(2) does the work, whose size the limit does not touch. A null timeout waits for
-// ever.
+// Waits for descriptors as ppoll(2) does. ppoll(2) takes no more descriptors than RLIMIT_NOFILE
+// allows (EINVAL), and a program may lower that limit below what is open. If ppoll(2) fails,
+// pselect(2) waits instead, which has no such limit. A null `timeout` waits for ever.
 //
-// Sets `revents` and returns how many of them are not 0. On the second way a hang-up or an error
-// shows as POLLIN and POLLOUT, where these were asked for. EINTR as ppoll(2).
+// Sets each `revents` and returns how many of them are not 0. pselect(2) reports a hang-up or an
+// error as POLLIN and POLLOUT, where these were asked for. Errors: EINTR as with ppoll(2); those of
+// pselect(2).
 SysResult wait_ready(Kernel& kernel, std::span<pollfd> fds, const timespec* timeout);
 
 }  // namespace epore
