@@ -25,12 +25,12 @@
 #include <utility>
 #include <vector>
 
-#include "epore/poll/kernel/hot_calls.h"
-
 namespace epore {
 namespace {
 
-SysResult result(std::int64_t returned) { return hot::from_libc(returned); }
+SysResult result(std::int64_t returned) {
+  return returned >= 0 ? SysResult(returned) : SysResult::from_errno(errno);
+}
 
 struct ThreadStart {
   std::string name;
@@ -93,12 +93,12 @@ SysResult RealKernel::shutdown(int fd, int how) {
 
 SysResult RealKernel::recv(int fd, void* buffer, std::size_t size, int flags) {
   count(KernelCall::kRecv);
-  return hot::recv(fd, buffer, size, flags);
+  return result(::recv(fd, buffer, size, flags));
 }
 
 SysResult RealKernel::send(int fd, const void* bytes, std::size_t size, int flags) {
   count(KernelCall::kSend);
-  return hot::send(fd, bytes, size, flags | MSG_NOSIGNAL);
+  return result(::send(fd, bytes, size, flags | MSG_NOSIGNAL));
 }
 
 SysResult RealKernel::sendmsg(int fd, const msghdr* message, int flags) {
@@ -168,7 +168,7 @@ SysResult RealKernel::epoll_ctl(int epfd, int operation, int fd, epoll_event* ev
 
 SysResult RealKernel::epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) {
   count(KernelCall::kEpollWait);
-  return hot::epoll_wait(epfd, events, capacity, timeout_ms);
+  return result(::epoll_wait(epfd, events, capacity, timeout_ms));
 }
 
 SysResult RealKernel::epoll_pwait2(int epfd, epoll_event* events, int capacity,

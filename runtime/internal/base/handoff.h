@@ -9,33 +9,12 @@
 
 namespace epore::internal {
 
-// What this thread has pushed last, to whatever: the nodes are no more than addresses here.
-class PushTrail {
- public:
-  // A cache line takes as long to come from another processor as it takes to look at so many nodes
-  // that are there.
-  static constexpr std::size_t kAhead = 8;
-
-  // Adds `node` and returns the one that was pushed kAhead before.
-  void* push(void* node) { return std::exchange(nodes_[next_++ % kAhead], node); }
-
- private:
-  void* nodes_[kAhead];
-  std::uint32_t next_;
-};
-inline constinit thread_local PushTrail push_trail = {};
-
 // Nodes that any thread pushes, and that one thread takes, all at once and in the order of the
 // pushes. A Treiber stack that the taker reverses; as nothing is popped singly there is no ABA. The
 // taker may close it when it goes, so that nothing can lie there for ever; what is left when this
 // is destroyed is its owner's to take before.
 //
-// To reverse it the taker follows the nodes one by one, and each is in the cache of the processor
-// that pushed it. A node that has room for `ahead_` says where another one is, so that it is under
-// way meanwhile: the one that its thread has pushed a few pushes before. That is nothing but a
-// prefetch, so it does not matter whether that node is still there, or anything is.
-//
-// Node has a Node* next_ that it lets this use, and perhaps a void* ahead_.
+// Node has a Node* next_ that it lets this use.
 template <typename Node>
 class Handoff {
  public:
@@ -51,7 +30,6 @@ class Handoff {
   // Every push is in one release sequence, so that take() sees all of their writes. Sequentially
   // consistent for the sake of WakeFlag::is_awake() and DispatchWord::wake_pushed().
   [[nodiscard]] bool push(Node* node) {
-    if constexpr (requires { node->ahead_; }) node->ahead_ = push_trail.push(node);
     Node* head = head_.load(std::memory_order_relaxed);
     do {
       if (head == closed()) return false;
@@ -73,7 +51,6 @@ class Handoff {
     Node* stack = head_.exchange(nullptr, std::memory_order_acq_rel);
     chain.last = stack;
     while (stack != nullptr) {
-      if constexpr (requires { stack->ahead_; }) __builtin_prefetch(stack->ahead_, 1);
       Node* const next = std::exchange(stack->next_, chain.first);
       chain.first = std::exchange(stack, next);
       ++chain.size;
@@ -104,7 +81,6 @@ class HandoffNode {
   friend class HandoffList;
 
   Node* next_ = nullptr;
-  void* ahead_ = nullptr;
 };
 
 // Such nodes in order: one thread's, which has taken or pushed them. Owns them.

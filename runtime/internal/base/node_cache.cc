@@ -1,6 +1,5 @@
 #include "epore/runtime/internal/base/node_cache.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -17,7 +16,6 @@ namespace {
 
 constexpr std::uint32_t kMagazine = 64;  // nodes
 constexpr std::size_t kDepot = 64;       // magazines that are not empty, and as many that are
-constexpr std::uint32_t kAhead = 4;  // nodes: the way of a cache line takes as long as some posts
 
 struct Magazine {
   std::uint32_t used = 0;  // while it is not loaded
@@ -183,10 +181,7 @@ void* NodeCache::allocate(std::size_t size) {
   if (loaded.used == 0) [[unlikely]]
     return allocate_slowly();
   ++loaded.room;
-  void* const node = loaded.nodes[--loaded.used];
-  // Another processor may have it still.
-  __builtin_prefetch(loaded.nodes[std::max(loaded.used, kAhead) - kAhead], 1);
-  return node;
+  return loaded.nodes[--loaded.used];
 }
 
 void NodeCache::free(void* memory, std::size_t size) {

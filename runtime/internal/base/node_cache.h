@@ -17,9 +17,6 @@ namespace epore::internal {
 // beyond. A thread that ends leaves its nodes to the depot. (Bonwick and Adams, "Magazines and
 // Vmem", USENIX 2001.)
 //
-// A magazine is an array, not a chain through the nodes: so the nodes to come are known, and their
-// cache lines under way, before they are needed.
-//
 // With AddressSanitizer there is no cache, which would hide what it is to find.
 class NodeCache {
  public:

@@ -53,8 +53,7 @@ Reactor::Reactor(Core& core, int index, Poll poll, Waker waker)
       watched_(absl::StrCat("epore-poll", index)),
       poll_(std::move(poll)),
       events_(core.options().events_per_poll),
-      closure_run_(make_closure_run()),
-      timers_(core.kernel().now()) {}
+      closure_run_(make_closure_run()) {}
 
 Reactor::~Reactor() {
   DCHECK(posted_.empty());  // nobody posts to one that did not start, and others close it first

@@ -127,7 +127,7 @@ class Reactor {
   [[nodiscard]] bool run_due();
   Lead::Ticket expose(Runnable& runnable);
   [[nodiscard]] bool resume(Lead::Ticket ticket);
-  [[nodiscard]] bool run_expired(const TimerQueue::Due& due, std::size_t count);
+  [[nodiscard]] bool run_expired(TimerNode& node, std::size_t count);
   bool may_run(RuntimeTimer& timer, std::size_t count) const;
   bool take_submitted();
   bool has_submitted() const { return !local_.empty() || !closures_.empty(); }

@@ -27,9 +27,6 @@ constexpr std::int64_t kBetweenPolls = 50'000;
 constexpr int kRunsBetweenPolls = 64;
 constexpr int kRunsBetweenClocks = 8;  // a clock costs half as much as a closure
 
-// After so many timers that are due, what was submitted has its turn.
-constexpr std::size_t kTimersAtOnce = 128;
-
 // A clock is read so often in a turn, for what its runs cost.
 constexpr std::int64_t kRunsBetweenEstimates = 16;
 
@@ -78,8 +75,6 @@ bool Reactor::run_ready() {
   bool is_leading = true;
   while (is_leading && next_event_ < end_event_) {
     const Event event = events_[next_event_++];
-    if (next_event_ + 1 < end_event_) slots_.prefetch_slot(events_[next_event_ + 1].token);
-    if (next_event_ < end_event_) slots_.prefetch_registration(events_[next_event_].token);
     if (event.token == kWakeToken) continue;
     ++count;
     Registration* registration = take_ready(event);
@@ -121,14 +116,18 @@ bool Reactor::run_now(Registration& registration) {
 }
 
 bool Reactor::run_due() {
-  timers_.collect(this_thread.now);
-  if (timers_.collected() == 0) return true;
-  if (!run_submitted()) return false;
-  for (std::size_t left = kTimersAtOnce; const TimerQueue::Due due = timers_.pop();) {
-    if (!run_expired(due, std::min(left, timers_.collected() + 1))) return false;
-    if (--left > 0) continue;
+  const std::int64_t now = this_thread.now;
+  // Callbacks may arm timers that are due at once. Those wait for the next turn.
+  std::size_t left = 0;
+  for (timers_.collect(now); timers_.collected() > 0; timers_.collect(now)) {
+    if (left == 0) left = timers_.collected() + timers_.size();
     if (!run_submitted()) return false;
-    left = kTimersAtOnce;
+    const std::size_t count = timers_.collected();
+    while (TimerNode* const node = timers_.pop()) {
+      if (!run_expired(*node, timers_.collected() + 1)) return false;
+    }
+    if (count < TimerQueue::kAtOnce || count >= left) return true;
+    left -= count;
   }
   return true;
 }
@@ -152,20 +151,15 @@ inline bool Reactor::resume(Lead::Ticket ticket) {
 
 // One of `count` that were due. A timer of no connection runs at once, if it may and does not still
 // run.
-bool Reactor::run_expired(const TimerQueue::Due& due, std::size_t count) {
-  RuntimeTimer* const found = RuntimeTimer::from(*due.node);
+bool Reactor::run_expired(TimerNode& node, std::size_t count) {
+  RuntimeTimer* const found = RuntimeTimer::from(node);
   if (found == nullptr || !may_run(*found, count) || !found->word().claim_led()) {
-    timers_.hand_on(due);
-    due.node->expired();
+    node.expired();
     return true;
   }
-  const Ref<RuntimeTimer> timer = Ref<RuntimeTimer>::adopt(found);  // the wheel's
-  const bool is_claimed = timers_.claim_popped(due);
-  if (!is_claimed) timers_.hand_on(due);
+  const Ref<RuntimeTimer> timer = Ref<RuntimeTimer>::adopt(found);  // the queue's
   const Lead::Ticket ticket = expose(*timer);
-  Runnable* const before = std::exchange(this_thread.current, found);
-  timer->run(is_claimed);
-  this_thread.current = before;
+  core_.run(*timer);
   if (resume(ticket)) [[likely]] {
     timer->word().end_led();
     return after_run();

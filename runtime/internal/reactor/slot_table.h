@@ -58,18 +58,6 @@ class SlotTable {
     return found->registration;
   }
 
-  // Poll thread only: for a find() that is to come, has its slot on the way to the cache, and when
-  // that is there, what is in it. Where there are many connections, and the kernel has its own part
-  // of each, neither is there otherwise.
-  void prefetch_slot(Token token) const {
-    if (const Slot* found = slot_of(token); found != nullptr) __builtin_prefetch(found);
-  }
-  void prefetch_registration(Token token) const {
-    const char* const begin = reinterpret_cast<const char*>(find(token));
-    if (begin == nullptr) return;
-    for (std::size_t i = 0; i < kPrefetched; i += 64) __builtin_prefetch(begin + i, 1);
-  }
-
   // How many were ever taken at a time.
   std::uint32_t used();
 
@@ -80,7 +68,6 @@ class SlotTable {
   std::vector<Ref<Registration>> live();
 
  private:
-  static constexpr std::size_t kPrefetched = 384;  // bytes: a connection
   static constexpr std::uint32_t kChunk = 1024;
   static constexpr std::uint32_t kMaxSlots = 4096 * kChunk;
 

@@ -20,7 +20,7 @@ void TimerEntry::arm_every(std::int64_t interval) {
 
 void TimerEntry::set(std::int64_t deadline, std::int64_t interval) {
   const TimerQueue::Armed armed = home().arm(*this, deadline, interval);
-  if (armed.before == TimerQueue::State::armed && !armed.is_armed) drop_ref();  // the wheel's
+  if (armed.before == TimerQueue::State::armed && !armed.is_armed) drop_ref();  // the queue's
 }
 
 bool TimerEntry::cancel() {
@@ -30,16 +30,15 @@ bool TimerEntry::cancel() {
 }
 
 void TimerEntry::retire() {
-  if (home().timers().retire(*this) == TimerQueue::State::armed) drop_ref();  // the wheel's
+  if (home().timers().retire(*this) == TimerQueue::State::armed) drop_ref();  // the queue's
 }
 
 bool TimerEntry::is_armed() { return TimerQueue::state(*this) != TimerQueue::State::idle; }
 
-bool TimerEntry::claim() { return TimerQueue::claim_once(*this) || claim_period(); }
-
-bool TimerEntry::claim_period() {
-  if (!is_armed()) return false;  // cancelled
-  const TimerQueue::Claimed claimed = home().timers().claim(*this, home().core().kernel().now());
+bool TimerEntry::claim() {
+  // Only the next period depends on the time, and a clock costs as much as a short callback.
+  const std::int64_t now = TimerQueue::is_periodic(*this) ? home().core().kernel().now() : 0;
+  const TimerQueue::Claimed claimed = home().timers().claim(*this, now);
   if (claimed.is_earliest) home().notify();
   return claimed.was_due;
 }

@@ -10,7 +10,7 @@
 
 namespace epore::internal {
 
-// What a Timer names. While it is armed the wheel has a reference to it, which goes to expired().
+// What a Timer names. While it is armed the queue has a reference to it, which goes to expired().
 class TimerEntry : public TimerNode {
  public:
   void arm(std::int64_t after);
@@ -31,7 +31,6 @@ class TimerEntry : public TimerNode {
 
  private:
   void entered() override { add_ref(); }
-  bool claim_period();
   void set(std::int64_t deadline, std::int64_t interval);
 };
 

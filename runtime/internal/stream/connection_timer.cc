@@ -21,7 +21,7 @@ ConnectionTimer::ConnectionTimer(Reactor& home, Ref<Stream> stream, Callback cal
 ConnectionTimer::~ConnectionTimer() { stream_->timers().remove(*this, home().timer_lists()); }
 
 void ConnectionTimer::expired() {
-  Ref<ConnectionTimer> self = Ref<ConnectionTimer>::adopt(this);  // the wheel's
+  Ref<ConnectionTimer> self = Ref<ConnectionTimer>::adopt(this);  // the queue's
   if (home().core().phase() < Core::Phase::refusing) {
     stream_->timer_due(std::move(self));
   } else {

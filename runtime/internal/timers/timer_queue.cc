@@ -1,93 +1,107 @@
 #include "epore/runtime/internal/timers/timer_queue.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "absl/synchronization/mutex.h"
 
 namespace epore::internal {
+namespace {
+
+// The end of the first period that ends after `now`, on the grid of the deadline before.
+std::int64_t next_period(std::int64_t deadline, std::int64_t interval, std::int64_t now) {
+  const std::int64_t periods = std::max<std::int64_t>(now - deadline, 0) / interval + 1;
+  return periods > kNever / interval ? kNever : saturating_add(deadline, periods * interval);
+}
+
+}  // namespace
 
 TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
-  absl::MutexLock lock(&mutex_);
-  if (is_retired(node)) return {State::idle, false, false};
+  const absl::MutexLock lock(&mutex_);
+  if (node.place() == TimerNode::kRetired) return {State::idle, false, false};
   if (deadline == kNever || is_closed_) return {take_out(node, TimerNode::kOut), false, false};
-  wheel_.reserve();
-  node.set_period(interval, deadline);
+  heap_.reserve(heap_.size() + due_periodic_ + 1);
   const State before = state(node);
+  if (before == State::due && node.is_periodic()) --due_periodic_;
+  node.interval_.store(interval, std::memory_order_relaxed);
   const bool is_earliest = insert(node, deadline);
   if (before != State::armed) node.entered();
   return {before, true, is_earliest};
 }
 
-TimerQueue::State TimerQueue::cancel(TimerNode& node) {
-  absl::MutexLock lock(&mutex_);
-  return is_retired(node) ? State::idle : take_out(node, TimerNode::kOut);
-}
-
-TimerQueue::State TimerQueue::retire(TimerNode& node) {
-  absl::MutexLock lock(&mutex_);
-  return is_retired(node) ? State::idle : take_out(node, TimerNode::kRetired);
+TimerQueue::State TimerQueue::make_idle(TimerNode& node, std::uint32_t place) {
+  const absl::MutexLock lock(&mutex_);
+  return node.place() == TimerNode::kRetired ? State::idle : take_out(node, place);
 }
 
 TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
-  absl::MutexLock lock(&mutex_);
-  if (claim_once(node)) return {true, false, false};
-  if (node.place() != TimerNode::kDueAgain) return {false, false, false};
-  wheel_.reserve();
-  const std::int64_t next = node.next_period(now);
+  const absl::MutexLock lock(&mutex_);
+  if (node.place() != TimerNode::kDue) return {false, false, false};
+  const std::int64_t interval = node.interval_.load(std::memory_order_relaxed);
+  const std::int64_t next = interval == 0 ? kNever : next_period(node.deadline_, interval, now);
   if (next == kNever || is_closed_) {
-    node.set_place(TimerNode::kOut);
+    (void)take_out(node, TimerNode::kOut);
     return {true, false, false};
   }
+  --due_periodic_;
   const bool is_earliest = insert(node, next);
   node.entered();
   return {true, true, is_earliest};
 }
 
 TimerQueue::State TimerQueue::state(const TimerNode& node) {
-  const std::uintptr_t place = node.place();
-  if (place == TimerNode::kOut || place == TimerNode::kRetired) return State::idle;
-  return TimerNode::is_cell(place) && !TimerWheel::is_due(place) ? State::armed : State::due;
+  const std::uint32_t place = node.place();
+  if (TimerNode::is_in_heap(place)) return State::armed;
+  return place == TimerNode::kDue ? State::due : State::idle;
 }
 
 void TimerQueue::collect(std::int64_t now) {
   if (collected() > 0 || now < earliest()) return;
-  absl::MutexLock lock(&mutex_);
-  wheel_.advance(now, due_);
-  earliest_.store(wheel_.next_deadline(), std::memory_order_release);
+  due_count_ = popped_ = 0;
+  const absl::MutexLock lock(&mutex_);
+  while (due_count_ < kAtOnce) {
+    TimerNode* const node = heap_.pop(now, TimerNode::kDue);
+    if (node == nullptr) break;
+    if (node->is_periodic()) ++due_periodic_;
+    due_[due_count_++] = node;
+  }
+  earliest_.store(heap_.earliest(), std::memory_order_release);
 }
 
-std::uint64_t TimerQueue::size() {
-  absl::MutexLock lock(&mutex_);
-  return wheel_.size();
+std::size_t TimerQueue::size() {
+  const absl::MutexLock lock(&mutex_);
+  return heap_.size();
 }
 
 void TimerQueue::close() {
-  std::vector<TimerNode*> dropped;
-  {
-    absl::MutexLock lock(&mutex_);
-    is_closed_ = true;
-    wheel_.take_all(dropped);
-    earliest_.store(kNever, std::memory_order_release);
-  }
-  for (TimerNode* node : dropped) node->expired();
+  while (TimerNode* const node = take_any()) node->expired();
+}
+
+TimerNode* TimerQueue::take_any() {
+  const absl::MutexLock lock(&mutex_);
+  is_closed_ = true;
+  TimerNode* const node = heap_.pop(kNever, TimerNode::kOut);
+  earliest_.store(heap_.earliest(), std::memory_order_release);
+  return node;
 }
 
 bool TimerQueue::insert(TimerNode& node, std::int64_t deadline) {
-  wheel_.move(node, deadline);
+  heap_.set(node, deadline);
   if (deadline >= earliest_.load(std::memory_order_relaxed)) return false;
   earliest_.store(deadline, std::memory_order_release);
   return true;
 }
 
-TimerQueue::State TimerQueue::take_out(TimerNode& node, std::uintptr_t to) {
-  if (wheel_.remove(node)) {
-    node.set_place(to);
-    return State::armed;
+TimerQueue::State TimerQueue::take_out(TimerNode& node, std::uint32_t place) {
+  const State before = state(node);
+  if (before == State::armed) {
+    heap_.remove(node, place);
+  } else {
+    if (before == State::due && node.is_periodic()) --due_periodic_;
+    node.set_place(place);
   }
-  return node.place_.exchange(to, std::memory_order_acq_rel) == TimerNode::kOut ? State::idle
-                                                                                : State::due;
+  return before;
 }
 
 }  // namespace epore::internal

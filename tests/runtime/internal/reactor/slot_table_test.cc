@@ -42,8 +42,6 @@ TEST_F(SlotTableTest, TokensThatNobodyHasFindNothing) {
   for (std::uint64_t value : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32,
                               std::uint64_t{0xffffffff} << 32, ~std::uint64_t{0}}) {
     EXPECT_EQ(table.find(Token{value}), nullptr) << value;
-    table.prefetch_slot(Token{value});  // does no harm
-    table.prefetch_registration(Token{value});
   }
 }
 

@@ -10,9 +10,11 @@
 
 namespace epore::internal {
 
-// A node for a queue or a wheel alone: there is no reactor, and nobody asks for one.
+// A node for a queue or a heap alone: there is no reactor, and nobody asks for one.
 class TestNode final : public TimerNode {
  public:
+  using TimerNode::kOut;
+
   explicit TestNode(std::function<void()> when_expired = [] {})
       : TimerNode(no_reactor(), Kind::lasting), when_expired_(std::move(when_expired)) {}
 

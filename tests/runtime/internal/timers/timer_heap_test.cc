@@ -1,4 +1,4 @@
-#include "epore/runtime/internal/timers/timer_wheel.h"
+#include "epore/runtime/internal/timers/timer_heap.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "epore/runtime/internal/timers/timer_queue.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/internal/timers/test_node.h"
+#include "tests/support/heap.h"
 
 namespace epore::internal {
 namespace {
@@ -19,76 +19,105 @@ namespace {
 constexpr std::int64_t kTick = std::int64_t{1} << 20;
 constexpr std::int64_t kYear = std::int64_t{365} * 24 * 3600 * 1'000'000'000;
 
-std::vector<TimerNode*> advance(TimerWheel& wheel, std::int64_t now) {
-  DueList list;
-  wheel.advance(now, list);
-  std::vector<TimerNode*> due;
-  while (const DueList::Due one = list.pop()) {
-    EXPECT_TRUE(TimerQueue::claim_popped(one));
-    due.push_back(one.node);
+// A heap that has room for all.
+class RoomyHeap : public TimerHeap {
+ public:
+  RoomyHeap() { reserve(4096); }
+
+  std::vector<TimerNode*> pop_all(std::int64_t now) {
+    std::vector<TimerNode*> due;
+    while (TimerNode* const node = pop(now, TestNode::kOut)) due.push_back(node);
+    return due;
   }
-  return due;
+};
+
+TEST(TimerHeapTest, AnEmptyHeapHasNoDeadline) {
+  RoomyHeap heap;
+  EXPECT_EQ(heap.earliest(), kNever);
+  EXPECT_EQ(heap.size(), 0u);
+  EXPECT_TRUE(heap.pop_all(kNever - 1).empty());
 }
 
-TEST(TimerWheelTest, AnEmptyWheelHasNoDeadline) {
-  TimerWheel wheel(5 * kTick);
-  EXPECT_EQ(wheel.next_deadline(), kNever);
-  EXPECT_EQ(wheel.size(), 0u);
-  EXPECT_TRUE(advance(wheel, kNever - 1).empty());
-}
-
-TEST(TimerWheelTest, ATimerIsDueAtItsNanosecondAndNotBefore) {
-  TimerWheel wheel(0);
+TEST(TimerHeapTest, ATimerIsDueAtItsNanosecondAndNotBefore) {
+  RoomyHeap heap;
   TestNode node;
   const std::int64_t deadline = 3 * kTick + 17;
-  wheel.insert(node, deadline);
-  EXPECT_EQ(wheel.next_deadline(), deadline);
-  EXPECT_TRUE(advance(wheel, deadline - 1).empty());
-  EXPECT_EQ(wheel.next_deadline(), deadline);
-  EXPECT_EQ(advance(wheel, deadline), (std::vector<TimerNode*>{&node}));
-  EXPECT_EQ(wheel.size(), 0u);
-  EXPECT_FALSE(wheel.remove(node));
+  heap.set(node, deadline);
+  EXPECT_EQ(heap.earliest(), deadline);
+  EXPECT_TRUE(heap.pop_all(deadline - 1).empty());
+  EXPECT_EQ(heap.earliest(), deadline);
+  EXPECT_EQ(heap.pop_all(deadline), (std::vector<TimerNode*>{&node}));
+  EXPECT_EQ(heap.size(), 0u);
 }
 
-TEST(TimerWheelTest, ThePastIsDueAtOnceEarliestFirst) {
-  TimerWheel wheel(1000 * kTick);
+TEST(TimerHeapTest, ThePastIsDueAtOnceEarliestFirst) {
+  RoomyHeap heap;
   TestNode nodes[4];
   const std::int64_t deadlines[] = {999 * kTick, -5, 1000 * kTick, 0};
-  for (int i = 0; i < 4; ++i) wheel.insert(nodes[i], deadlines[i]);
-  EXPECT_EQ(wheel.next_deadline(), -5);
-  EXPECT_EQ(advance(wheel, 1000 * kTick),
+  for (int i = 0; i < 4; ++i) heap.set(nodes[i], deadlines[i]);
+  EXPECT_EQ(heap.earliest(), -5);
+  EXPECT_EQ(heap.pop_all(1000 * kTick),
             (std::vector<TimerNode*>{&nodes[1], &nodes[3], &nodes[0], &nodes[2]}));
 }
 
-TEST(TimerWheelTest, AHundredYearsAreOneStep) {
-  TimerWheel wheel(kTick);
+TEST(TimerHeapTest, AHundredYearsAreOneStep) {
+  RoomyHeap heap;
   TestNode soon;
   TestNode late;
-  wheel.insert(soon, kTick + 1);
-  wheel.insert(late, 100 * kYear);
-  EXPECT_EQ(advance(wheel, 100 * kYear - 1), (std::vector<TimerNode*>{&soon}));
-  EXPECT_EQ(wheel.next_deadline(), 100 * kYear);
-  EXPECT_EQ(advance(wheel, 100 * kYear), (std::vector<TimerNode*>{&late}));
+  heap.set(soon, kTick + 1);
+  heap.set(late, 100 * kYear);
+  EXPECT_EQ(heap.pop_all(100 * kYear - 1), (std::vector<TimerNode*>{&soon}));
+  EXPECT_EQ(heap.earliest(), 100 * kYear);
+  EXPECT_EQ(heap.pop_all(100 * kYear), (std::vector<TimerNode*>{&late}));
 }
 
-TEST(TimerWheelTest, AClockThatStandsStillOrStepsBackDoesNoHarm) {
-  TimerWheel wheel(1000 * kTick);
+TEST(TimerHeapTest, AClockThatStandsStillOrStepsBackDoesNoHarm) {
+  RoomyHeap heap;
   TestNode node;
-  wheel.insert(node, 1001 * kTick);
-  EXPECT_TRUE(advance(wheel, 1000 * kTick).empty());
-  EXPECT_TRUE(advance(wheel, 10).empty());
-  EXPECT_EQ(advance(wheel, 1001 * kTick), (std::vector<TimerNode*>{&node}));
+  heap.set(node, 1001 * kTick);
+  EXPECT_TRUE(heap.pop_all(1000 * kTick).empty());
+  EXPECT_TRUE(heap.pop_all(10).empty());
+  EXPECT_EQ(heap.pop_all(1001 * kTick), (std::vector<TimerNode*>{&node}));
 }
 
-// Many are sorted in another way than a few, if they are not too far apart.
-TEST(TimerWheelTest, ManyThatAreDueTogetherComeEarliestFirst) {
+TEST(TimerHeapTest, OfEqualDeadlinesTheOneThatWasInsertedFirstComesFirst) {
+  constexpr std::size_t kNodes = 500;
+  RoomyHeap heap;
+  std::vector<TestNode> nodes(kNodes);
+  std::vector<TestNode> others(kNodes);
+  std::vector<TimerNode*> expected;
+  for (std::size_t i = 0; i < kNodes; ++i) {
+    heap.set(others[i], static_cast<std::int64_t>(i % 7));
+    heap.set(nodes[i], 3);
+    if (i % 7 == 3) expected.push_back(&others[i]);
+    expected.push_back(&nodes[i]);
+  }
+  for (std::size_t i = 0; i < kNodes; ++i) {
+    if (i % 7 != 3) heap.remove(others[i], TestNode::kOut);
+  }
+  EXPECT_EQ(heap.pop_all(3), expected);
+}
+
+TEST(TimerHeapTest, WhatIsReservedIsNotAllocatedLater) {
+  TimerHeap heap;
+  heap.reserve(100);
+  std::vector<TestNode> nodes(100);
+  if (!Heap::is_counted()) GTEST_SKIP() << "a sanitizer has malloc()";
+  const ScopedHeapCount count;
+  for (TestNode& node : nodes) heap.set(node, 5);
+  while (heap.pop(5, TestNode::kOut) != nullptr) {
+  }
+  EXPECT_EQ(count.so_far().allocations, 0u);
+}
+
+TEST(TimerHeapTest, ManyThatAreDueTogetherComeEarliestFirst) {
   constexpr std::size_t kNodes = 2000;
   constexpr std::int64_t kNow = 5000 * kTick;
   std::mt19937_64 random(1);
-  for (const std::int64_t range : {std::int64_t{3}, std::int64_t{2000}, (std::int64_t{1} << 22) - 1,
-                                   std::int64_t{1} << 22, 4000 * kTick, 4990 * kTick}) {
+  for (const std::int64_t range :
+       {std::int64_t{3}, std::int64_t{2000}, (std::int64_t{1} << 22), 4990 * kTick}) {
     for (const std::int64_t from : {std::int64_t{-1000}, std::int64_t{0}, kNow - range}) {
-      TimerWheel wheel(kNow);
+      RoomyHeap heap;
       std::vector<TestNode> nodes(kNodes);
       std::vector<std::int64_t> deadlines = {from + range, from};  // the ends are there
       while (deadlines.size() < kNodes) {
@@ -97,39 +126,21 @@ TEST(TimerWheelTest, ManyThatAreDueTogetherComeEarliestFirst) {
       }
       std::map<TimerNode*, std::int64_t> deadline_of;
       for (std::size_t i = 0; i < kNodes; ++i) {
-        wheel.insert(nodes[i], deadlines[i]);
+        heap.set(nodes[i], deadlines[i]);
         deadline_of[&nodes[i]] = deadlines[i];
       }
       std::vector<std::int64_t> came;
-      for (TimerNode* node : advance(wheel, kNow)) came.push_back(deadline_of[node]);
+      for (TimerNode* node : heap.pop_all(kNow)) came.push_back(deadline_of[node]);
       std::sort(deadlines.begin(), deadlines.end());
       EXPECT_EQ(came, deadlines) << range << " from " << from;
     }
   }
 }
 
-TEST(TimerWheelTest, AllAreTakenOutWhereverTheyHang) {
-  TimerWheel wheel(kTick);
-  TestNode nodes[4];
-  wheel.insert(nodes[0], 0);
-  wheel.insert(nodes[1], kTick + 1);
-  wheel.insert(nodes[2], kTick + 2);
-  wheel.insert(nodes[3], 100 * kYear);
-  std::vector<TimerNode*> taken;
-  wheel.take_all(taken);
-  std::sort(taken.begin(), taken.end());
-  EXPECT_EQ(taken, (std::vector<TimerNode*>{&nodes[0], &nodes[1], &nodes[2], &nodes[3]}));
-  EXPECT_EQ(wheel.size(), 0u);
-  EXPECT_EQ(wheel.next_deadline(), kNever);
-  EXPECT_FALSE(wheel.remove(nodes[3]));
-  wheel.insert(nodes[3], 5 * kTick);
-  EXPECT_EQ(advance(wheel, 5 * kTick), (std::vector<TimerNode*>{&nodes[3]}));
-}
-
-// F24: the wheel against the simplest thing that is right.
+// F24: the heap against the simplest thing that is right.
 class Comparison {
  public:
-  explicit Comparison(std::uint64_t seed) : random_(seed), now_(start()), wheel_(now_) {
+  explicit Comparison(std::uint64_t seed) : random_(seed), now_(start()) {
     for (std::uint64_t i = 0; i < kNodes; ++i) nodes_.push_back(std::make_unique<TestNode>());
     places_.resize(kNodes, by_deadline_.end());
   }
@@ -169,7 +180,7 @@ class Comparison {
     return starts[pick(6)];
   }
 
-  // Now, in the past, at and around every boundary of every level, and at the end of time.
+  // Now, in the past, at and around powers of two, and at the end of time.
   std::int64_t deadline() {
     const int level = static_cast<int>(pick(8));
     const std::int64_t width = std::int64_t{1} << std::min(20 + 6 * level, 62);
@@ -221,20 +232,19 @@ class Comparison {
 
   void insert(std::uint64_t node, std::int64_t deadline) {
     remove(node);
-    wheel_.insert(*nodes_[node], deadline);
+    heap_.set(*nodes_[node], deadline);
     places_[node] = by_deadline_.emplace(deadline, node);
   }
 
   void move(std::uint64_t node, std::int64_t deadline) {
-    wheel_.move(*nodes_[node], deadline);
+    heap_.set(*nodes_[node], deadline);
     if (places_[node] != by_deadline_.end()) by_deadline_.erase(places_[node]);
     places_[node] = by_deadline_.emplace(deadline, node);
   }
 
   void remove(std::uint64_t node) {
-    const bool was_in = places_[node] != by_deadline_.end();
-    EXPECT_EQ(wheel_.remove(*nodes_[node]), was_in);
-    if (!was_in) return;
+    if (places_[node] == by_deadline_.end()) return;
+    heap_.remove(*nodes_[node], TestNode::kOut);
     by_deadline_.erase(places_[node]);
     places_[node] = by_deadline_.end();
   }
@@ -243,7 +253,7 @@ class Comparison {
     if (step > kNever - 2 - now_) step = kNever - 2 - now_;
     now_ += step;
     std::vector<std::int64_t> deadlines;
-    for (TimerNode* node : advance(wheel_, now_)) {
+    for (TimerNode* node : heap_.pop_all(now_)) {
       const auto found = std::find_if(nodes_.begin(), nodes_.end(),
                                       [&](const auto& one) { return one.get() == node; });
       const auto index = static_cast<std::size_t>(found - nodes_.begin());
@@ -258,22 +268,22 @@ class Comparison {
 
   void check() {
     const std::int64_t earliest = by_deadline_.empty() ? kNever : by_deadline_.begin()->first;
-    EXPECT_EQ(wheel_.size(), by_deadline_.size());
+    EXPECT_EQ(heap_.size(), by_deadline_.size());
     // Not every time, as it puts what was put off where it belongs.
     if (pick(3) == 0) {
-      EXPECT_EQ(wheel_.next_deadline(), earliest) << "at " << now_;
+      EXPECT_EQ(heap_.earliest(), earliest) << "at " << now_;
     }
   }
 
   std::mt19937_64 random_;
   std::int64_t now_;
-  TimerWheel wheel_;
+  RoomyHeap heap_;
   std::vector<std::unique_ptr<TestNode>> nodes_;
   ByDeadline by_deadline_;
   std::vector<ByDeadline::iterator> places_;
 };
 
-TEST(TimerWheelTest, F24ItIsTheSameAsASortedMap) {
+TEST(TimerHeapTest, F24ItIsTheSameAsASortedMap) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Comparison(seed).run(400);
@@ -281,7 +291,7 @@ TEST(TimerWheelTest, F24ItIsTheSameAsASortedMap) {
   }
 }
 
-TEST(TimerWheelTest, SaturatingAddStopsAtTheEndOfTime) {
+TEST(TimerHeapTest, SaturatingAddStopsAtTheEndOfTime) {
   EXPECT_EQ(saturating_add(1, 2), 3);
   EXPECT_EQ(saturating_add(1, kNever - 1), kNever);
   EXPECT_EQ(saturating_add(1, kNever), kNever);
