@@ -5,27 +5,29 @@
 
 namespace epore::internal {
 
-// Whether a sender was told `high` and is owed an on_writable. Any thread may send; the runner
-// pays.
+// A HighMark is set while a sender waits for on_writable, because its send() has returned `high`.
+// Any thread sends and sets it. The runner clears it and calls on_writable.
 //
-// A sender counts its bytes, then sets this. The runner clears this, then looks at the count again,
-// and sets it back if the queue is not low. In the other order a sender could be forgotten:
+// A sender counts its bytes and then sets the mark. The runner clears the mark, and then looks at
+// the count again. If the queue is not low, the runner sets the mark again. The race that the order
+// is for, with the look first and the clearing second:
 //
 //   runner                                   another thread
-//   the queue is low
-//                                            send(): counts its bytes; it is set already: `high`
-//   clears it
+//   looks: the queue is low
+//                                            send(): counts its bytes; the mark is set: `high`
+//   clears the mark; on_writable
+//                                            begins to wait; no further on_writable comes
 //
-// Orders: both are read-modify-writes. Either the runner's comes second, and its second look sees
-// the bytes, or the sender's comes second, and it stays set.
+// Orders: set() and clear() are acq_rel exchanges. If clear() comes second, the runner's second
+// look sees the bytes. If set() comes second, the mark stays set.
 class HighMark {
  public:
   bool is_set() const { return is_set_.load(std::memory_order_acquire); }
 
-  // False: it was set already.
+  // Returns false if the mark was set already.
   bool set() { return !is_set_.exchange(true, std::memory_order_acq_rel); }
 
-  // The runner.
+  // The runner only.
   void clear() { is_set_.exchange(false, std::memory_order_acq_rel); }
 
  private:

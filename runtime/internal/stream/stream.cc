@@ -41,13 +41,13 @@ Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
       core_(std::move(core)),
       fd_(std::move(fd)) {}
 
-// What is left, if it never began, may still use any member.
+// If the stream never began there is mail left, and its destructors may use any member.
 Stream::~Stream() { discard_mail(); }
 
 bool Stream::start(Connection::Callback first, bool is_registered) {
   is_in_queue_already_ = is_registered;
   if (!core_->begin_activity()) return false;
-  // Before anybody can find it, so that it is the first whatever comes, a shutdown included.
+  // Before any thread can find this stream, so that `first` comes first, also during a shutdown.
   self_ = Connection(Ref<Stream>::share(this));
   auto call_first = [first = std::move(first)](Stream& stream) mutable { stream.call(first); };
   mailbox_.push(std::make_unique<ActionMail<decltype(call_first)>>(*this, std::move(call_first)));
@@ -58,7 +58,7 @@ bool Stream::start(Connection::Callback first, bool is_registered) {
   }
   core_->counters().add(Counter::connections_opened);
   core_->wake(*this);
-  // The shutdown sets its phase before it looks at the slots, and this has its slot already.
+  // Either the shutdown finds this slot, or this sees its phase: it sets the phase first.
   const Core::Phase phase = core_->phase();
   if (phase != Core::Phase::running) {
     shut_down(phase == Core::Phase::draining ? ShutdownStep::drain : ShutdownStep::abort);
@@ -142,7 +142,7 @@ void Stream::shut_down(ShutdownStep step) {
   if (step == ShutdownStep::drain) {
     mail([](Stream& stream) { stream.drain(); });
   } else {
-    // Not by mail: it would wait behind what threads go on leaving, faster than it is delivered.
+    // Not by mail: threads may leave mail faster than the runner delivers it.
     abort_due_.store(true, std::memory_order_release);
     core_->wake(*this);
   }

@@ -26,7 +26,7 @@
 
 namespace epore::internal {
 
-// ConnectionOptions as a stream uses them; one for all connections of a listener.
+// The ConnectionOptions in the form that a Stream uses. All connections of a listener share one.
 struct StreamLimits {
   explicit StreamLimits(const ConnectionOptions& options);
 
@@ -39,28 +39,28 @@ struct StreamLimits {
   bool pause_reading_above_high_mark;
 };
 
-// What a Connection names: a socket, its callbacks and its queue.
+// A Stream is what a Connection names: a socket with its callbacks and its write queue.
 //
-// All work is done by the runner, the thread that is in run(). Other threads leave mail and wake
-// it. A run delivers mail, reads and calls on_data, then writes what the callbacks sent, small
-// pieces in one call, and then settles: marks, timeouts, the next step of closing.
+// The runner does all the work; this is the thread in run(). Other threads leave mail and wake the
+// Stream. A run delivers mail, reads and calls on_data, writes what the callbacks have sent, and
+// then settles: marks, timeouts, the next step of closing.
 //
 //   open --close()--> closing --queue written, FIN sent--> lingering --peer's FIN--> closed
 //     |                  |                                    |                        ^
 //     +---- abort(), error, exception, stall: ending, at the end of the run -----------+
 class Stream final : public Registration {
  public:
-  // Takes a permit that ConnectionPermits::try_take() gave.
+  // Takes over a permit of ConnectionPermits::try_take().
   Stream(Ref<Core> core, Reactor& home, OwnedFd fd, std::shared_ptr<const StreamLimits> limits,
          const SocketAddress& local, const SocketAddress& peer);
   ~Stream() override;
 
-  // Begins: `first` is its first callback. `is_registered`: the descriptor is in the event queue
-  // already, under a token that its owner has retired. False: the runtime is shut down or no slot
-  // was left; nothing happens.
+  // Begins with `first` as the first callback. `is_registered`: the event queue has the descriptor
+  // already, under a token that is retired. Returns false, and does nothing, if the runtime is shut
+  // down or no slot is left.
   bool start(Connection::Callback first, bool is_registered);
 
-  // -- Any thread. Connection's methods; see there. --
+  // -- Any thread: the methods of Connection. --
   void on_data(Connection::DataCallback callback);
   void on_read_closed(Connection::Callback callback);
   void on_writable(Connection::Callback callback);
@@ -90,10 +90,10 @@ class Stream final : public Registration {
   std::string describe() const override;
   TimerList& timers() { return timers_; }
 
-  // Calls user code; an exception aborts the connection.
+  // Calls user code. An exception aborts the connection.
   template <typename Function, typename... Arguments>
   void call(Function& function, Arguments&&... arguments) {
-    // The callback before may have moved the handle away or assigned to it.
+    // An earlier callback may have moved from the handle or assigned to it.
     if (self_.stream_.get() != this) self_ = Connection(Ref<Stream>::share(this));
     core_->counters().add(Counter::callbacks);
     Call call{.callback = &function, .replacements = {}};
@@ -114,7 +114,7 @@ class Stream final : public Registration {
  private:
   enum class Phase : std::uint8_t { open, closing, lingering, ending, closed };
 
-  // A callback that is being called, and what replaces it when it returns.
+  // The callback that is running, and what will replace it when it returns.
   struct Call {
     const void* callback;
     MailList replacements;
@@ -127,11 +127,11 @@ class Stream final : public Registration {
   bool is_runner() const;
   void leave(std::unique_ptr<Mail> mail);
 
-  // Calls action(Stream&) in order, by mail.
+  // Calls action(Stream&) in the connection's order, by mail.
   template <typename Action>
   void mail(Action action);
 
-  // Calls action(Stream&), at once if this is the runner, otherwise in order.
+  // Calls action(Stream&): at once if this thread is the runner, otherwise by mail.
   template <typename Action>
   void in_order(Action action);
 
@@ -152,7 +152,7 @@ class Stream final : public Registration {
   void enqueue(std::span<const std::byte> bytes);
   void recount();
   void uncount(std::size_t count);
-  bool has_output() const { return queued_bytes() != 0; }  // or has accepted some in mail
+  bool has_output() const { return queued_bytes() != 0; }  // bytes in mail included
   SendResult over_cap(std::size_t queued);
   SendResult mark(std::size_t queued);
   bool tell_low_mark();
@@ -177,9 +177,9 @@ class Stream final : public Registration {
   // stream_close.cc
   bool is_ending() const { return phase_ >= Phase::ending; }
   void begin_close(absl::Status why);
-  void fail(absl::Status why);  // at the end of this run
+  void fail(absl::Status why);  // ends the connection at the end of this run
   void fail_call(std::string_view call, int error);
-  void reset(absl::Status why);  // the same, and the peer gets a reset
+  void reset(absl::Status why);  // as fail(), and sends a reset to the peer
   void exception(absl::Status thrown);
   void settle();
   void go_on();
@@ -192,53 +192,69 @@ class Stream final : public Registration {
   void arm_timeouts();
   void expired() override;  // TimerNode
 
-  // What other threads write lies apart from what a run needs for each closure: they take its cache
-  // line from the runner at every post.
+  // These members are apart from those that a run needs for each closure. Other threads write them,
+  // and each post takes their cache line from the runner.
   Mailbox mailbox_;
-  std::atomic<std::size_t> queued_{0};  // in mail and in the queue
-  const std::uint64_t id_;              // what is const is read by any thread
+
+  // The bytes in mail and in the queue. Senders and the runner add and subtract (acq_rel), any
+  // thread loads (acquire). high_mark.h has the race with on_writable.
+  std::atomic<std::size_t> queued_{0};
+
+  const std::uint64_t id_;  // any thread reads the const members
   const CompactAddress local_;
   const CompactAddress peer_;
   const std::shared_ptr<const StreamLimits> limits_;
   TimerList timers_;  // guarded by home().timer_lists()
+
+  // Hints for any thread, which only go one way. Callers of close() and the runner store (release),
+  // any thread loads (acquire). There is no race to lose: a call that sees the old value leaves
+  // mail, which the runner drops.
   std::atomic<bool> is_open_{true};
   std::atomic<bool> can_send_{true};
-  HighMark high_mark_;
-  std::atomic<bool> timeout_expired_{false};  // stored before a wake()
-  std::atomic<bool> abort_due_{false};        // the runtime's, past all mail
-  std::atomic<bool> has_ended_{false};        // mail is not read any more
-  std::atomic<bool> is_suspect_{false};       // a timeout is due; to be judged behind a poll
-  std::uint32_t suspect_sweep_ = 0;           // the poll thread only: at its first expiry
 
-  // The runner only. Small things first, next to those above; what few connections use is not in
-  // the object, as most of many connections are idle.
+  HighMark high_mark_;
+
+  // Requests of the poll thread. It stores true (release) and then wakes the Stream, whose run
+  // loads or exchanges (acquire). A request during a run causes another run (DispatchWord).
+  std::atomic<bool> timeout_expired_{false};
+  std::atomic<bool> abort_due_{false};  // by a shutdown
+
+  std::atomic<bool> has_ended_{false};  // no mail is delivered any more; a hint, as is_open_
+
+  // Whether a due timeout waits for a second expiry, see expired(). The runner stores, expired() on
+  // the poll thread loads, both relaxed: the lock of the timer queue orders them.
+  std::atomic<bool> is_suspect_{false};
+  std::uint32_t suspect_sweep_ = 0;  // the poll thread only: when the first expiry came
+
+  // The runner only. The small members are first, next to those above. Members that few connections
+  // use are pointers, because most of many connections are idle.
   Phase phase_ = Phase::open;
   bool is_registered_ : 1 = false;
   bool is_in_queue_already_ : 1 = false;  // the event queue has the descriptor, see start()
-  bool is_paused_ = false;                // by its owner
-  bool is_held_ = false;                  // its reading, until the queue is low
-  bool is_drained_ = false;               // was told that the runtime drains
+  bool is_paused_ = false;                // by pause_reading()
+  bool is_held_ = false;                  // reading waits until the queue is at its low mark
+  bool is_drained_ = false;               // drain() was called
   bool read_closed_ : 1 = false;          // recv() returned 0
   bool write_shut_asked_ : 1 = false;
   bool write_shut_ : 1 = false;
   bool wants_reset_ : 1 = false;
-  bool is_write_blocked_ : 1 = false;  // until the next edge for writing
+  bool is_write_blocked_ : 1 = false;  // waits for an edge for writing
   static constexpr std::uint8_t kReceived = 1;
   static constexpr std::uint8_t kSent = 2;
-  static constexpr std::uint8_t kQueued = 4;  // the queue was empty before
-  std::uint8_t moved_ = kReceived;            // in this run; it begins as if something had
-  std::uint8_t armed_directions_ = 0;         // engines without edges: what was asked for last
+  static constexpr std::uint8_t kQueued = 4;  // into a queue that was empty
+  std::uint8_t moved_ = kReceived;            // what moved in this run; the first run counts
+  std::uint8_t armed_directions_ = 0;         // engines without edges: the last interest
   const Ref<Core> core_;
-  Connection self_;  // what callbacks get; a reference to itself from start() to finish()
+  Connection self_;  // the argument of callbacks; a reference to itself from start() to finish()
   std::uint64_t lingered_bytes_ = 0;
   std::int64_t last_activity_ = 0;  // the end of the last run in which bytes moved
-  std::int64_t waiting_since_ = 0;  // for the peer: to take bytes; to end, while it lingers
+  std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;
   OwnedFd fd_;
   WriteQueue queue_;
-  std::size_t counted_ = 0;  // bytes in queued_ that are in queue_, or were at the last recount
-  absl::Status end_;         // why it ends
-  Call* call_ = nullptr;     // while a callback is being called
+  std::size_t counted_ = 0;  // the size of queue_ that queued_ includes
+  absl::Status end_;         // the reason for on_closed
+  Call* call_ = nullptr;     // not null while a callback runs
   Connection::DataCallback on_data_;
   std::unique_ptr<Connection::Callback> on_read_closed_;
   std::unique_ptr<Connection::Callback> on_writable_;

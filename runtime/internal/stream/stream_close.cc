@@ -57,12 +57,12 @@ void Stream::settle() {
     check_timeouts();
   }
   if (phase_ == Phase::open && !write_shut_asked_ && !read_closed_) [[likely]] {
-    rearm();  // which may fail
+    rearm();  // may call fail()
     if (!is_ending()) return go_on();
   }
   const bool wants_shut = phase_ == Phase::closing || write_shut_asked_;
   if (!is_ending() && wants_shut && !write_shut_ && !has_output()) {
-    // Both ways are over: close(2) sends our end of file as well, and no peer is left to wait for.
+    // The peer has ended its half, so there is nothing to wait for. close(2) ends our half as well.
     if (read_closed_) {
       fail(end_);
     } else if (shut_write() && phase_ == Phase::closing) {
@@ -71,7 +71,7 @@ void Stream::settle() {
     }
   }
   if (read_closed_ && write_shut_ && !is_ending()) fail(end_);
-  // close() after shut_down_write().
+  // Here close() came after shut_down_write().
   if (phase_ == Phase::closing && write_shut_) {
     phase_ = Phase::lingering;
     waiting_since_ = core_->kernel().now();
@@ -86,7 +86,7 @@ void Stream::settle() {
 
 void Stream::go_on() {
   arm_timeouts();
-  // The budget is used up, or reading was let go on when this run was past it.
+  // Reading has used up its budget, or was resumed after this run had read.
   if (edges_.is_ready(Direction::read) && wants_read()) (void)word().wake();
 }
 
@@ -100,14 +100,14 @@ bool Stream::shut_write() {
 void Stream::finish() {
   phase_ = Phase::closed;
   has_ended_.store(true, std::memory_order_release);
-  home().timers().retire(*this);  // expired(), on another thread, may be about to arm it
+  home().timers().retire(*this);  // not cancel(): expired() may arm it on another thread
   const std::vector<Ref<ConnectionTimer>> timers = timers_.close(home().timer_lists());
   if (wants_reset_) {
     const linger reset = {1, 0};
     (void)core_->kernel().setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   }
-  // In this order: no event finds it, the queue lets go of the descriptor while it is surely ours,
-  // then the number is free.
+  // The order matters. retire() lets no event find this stream any more. deregister_fd() comes
+  // while the descriptor is certainly ours. After close(2) another thread may get the same number.
   retire();
   if (is_registered_ || is_in_queue_already_) {
     (void)home().registry()->deregister_fd(fd_.get());
@@ -118,7 +118,7 @@ void Stream::finish() {
   this_thread.buffers->output.clear();
   queue_.clear();
   recount();
-  // What they captured may call this connection while it is destroyed.
+  // Each callback is moved out first: the destructors of its captures may call this connection.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
   if (auto closed = take(on_closed_)) call(*closed, end_);
   for (const Ref<ConnectionTimer>& timer : timers) timer->drop_callback();
@@ -131,10 +131,11 @@ void Stream::finish() {
   core_->end_activity();
 }
 
-// A timeout is judged in two steps, because what the kernel has ready may not have been looked at
-// for long: the process was stopped, or a callback held the thread up. The first expiry has the
-// connection run, which finds that it is due, and arms the timeout for now. The second one comes
-// behind a poll, and waits until everything that was ready at the first one has been told.
+// A timeout is judged in two steps. When it expires, ready bytes may be waiting in the kernel: the
+// process was stopped, or a callback held the thread up. So the first expiry only lets the
+// connection run. The run finds that the timeout is due, becomes a suspect, and arms the timeout
+// for now. The second expiry comes behind a poll(), and after all events that were ready at the
+// first one.
 void Stream::expired() {
   if (is_suspect_.load(std::memory_order_relaxed) && home().sweeps() - suspect_sweep_ < 2) {
     home().arm(*this, this_thread.now);
@@ -145,8 +146,8 @@ void Stream::expired() {
   core_->wake(*this);
 }
 
-// At the end of a run, so that the time in which callbacks ran does not count. Only connections
-// that have a timeout to count look at the clock.
+// Notes when bytes moved. It does so at the end of a run, so the time in callbacks does not count
+// against the peer. A connection without a timeout does not read the clock.
 void Stream::note_times() {
   const std::uint8_t moved = std::exchange(moved_, 0);
   const bool is_idle_clocked = limits_->idle_timeout != kNever && phase_ == Phase::open;
@@ -169,8 +170,9 @@ std::int64_t Stream::next_timeout() const {
   return next;
 }
 
-// An armed node is left as it is when its deadline moves away, which every byte does: it expires,
-// finds that it is too early, and is armed for the rest. One wake for a timeout, none for a byte.
+// Arms the timer if the deadline comes earlier than the armed one. Each byte moves the deadline
+// away, and then the timer stays as it is: it expires too early, and is armed for the rest. That is
+// one wake for each timeout, and none for each byte.
 void Stream::arm_timeouts() {
   const std::int64_t next = next_timeout();
   if (next >= armed_timeout_) return;
@@ -178,7 +180,7 @@ void Stream::arm_timeouts() {
   home().arm(*this, next);
 }
 
-// After this run has read and written what was ready.
+// Called after this run has read and written everything that was ready.
 void Stream::check_timeouts() {
   armed_timeout_ = kNever;
   const bool was_suspect = is_suspect_.load(std::memory_order_relaxed);
@@ -187,7 +189,8 @@ void Stream::check_timeouts() {
   const std::int64_t now = core_->kernel().now();
   if (now < next_timeout()) return;
   if (!was_suspect) {
-    is_suspect_.store(true, std::memory_order_relaxed);  // expired() sees it, behind arm()'s lock
+    is_suspect_.store(true,
+                      std::memory_order_relaxed);  // the lock in arm() publishes it to expired()
     armed_timeout_ = now;
     home().arm(*this, now);
     return;
@@ -209,7 +212,7 @@ void Stream::check_timeouts() {
   }
 }
 
-// Whether reading is paused while bytes of the peer's wait: then it is this side that is idle.
+// Whether bytes of the peer wait while reading is paused. Then this side is idle, not the peer.
 bool Stream::holds_up_peer() {
   if (!is_paused_ && !is_held_) return false;
   std::byte byte;

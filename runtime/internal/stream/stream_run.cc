@@ -1,4 +1,4 @@
-// A Stream's run: mail, reading, what became of it, and the rearming of engines without edges.
+// The run of a Stream: mail, reading, and rearming for engines without edges.
 
 #include <sys/socket.h>
 
@@ -18,13 +18,13 @@
 namespace epore::internal {
 namespace {
 
-// In one run at the most; then others get their turn.
-constexpr int kReadBudget = 16;  // calls, each of at most the thread's buffer
+// The most reads of one run. Then other connections get their turn.
+constexpr int kReadBudget = 16;
 
-// Of armed_directions_, beside 1 and 2 for the two.
+// A value of armed_directions_, beside the bits 1 (read) and 2 (write).
 constexpr std::uint8_t kArmedForHangUp = 4;
 
-// Discarded while it lingers at the most.
+// The most bytes that a lingering connection discards.
 constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
 
 }  // namespace
@@ -48,7 +48,7 @@ void Stream::run() {
   flush();
   if (high_mark_.is_set() && tell_low_mark()) {
     flush();
-    if (!is_write_blocked_) (void)word().wake();  // it may be low again: in the next run
+    if (!is_write_blocked_) (void)word().wake();  // the next run looks at the low mark again
   }
   if (is_held_ && queued_bytes() <= limits_->write_low_mark) is_held_ = false;
   settle();
@@ -58,8 +58,9 @@ void Stream::shut_down_now() {
   reset(absl::CancelledError("the runtime shut down before the connection ended"));
 }
 
-// All that is there, as a callback would overtake what its thread left before; but no more, for
-// those who go on leaving mail would keep everything else from its turn.
+// Delivers all mail that is there when it begins. Less would let a callback overtake older mail of
+// its own thread. More would let threads that go on leaving mail keep this run from reading and
+// writing.
 void Stream::deliver_mail() { deliver(mailbox_.take()); }
 
 void Stream::deliver(MailList list) {
@@ -91,7 +92,8 @@ bool Stream::wants_read() const {
   return phase_ != Phase::open || (on_data_ && !is_paused_ && !is_held_);
 }
 
-// Whether the queue is too long to read what may add to it. What was gathered leaves first.
+// Whether reading must pause because the write queue is above its high mark. Writes gathered output
+// first.
 bool Stream::hold_reading() {
   if (phase_ != Phase::open || queued_bytes() <= limits_->write_high_mark) return false;
   if (!limits_->pause_reading_above_high_mark) return false;
@@ -110,8 +112,8 @@ void Stream::read() {
     const SysResult result = core_->kernel().recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (result.value() > 0) {
       const std::size_t count = static_cast<std::size_t>(result.value());
-      // Less than there was room for: drained, unless an end of file is behind it, or urgent data,
-      // before which a read stops as well (tcp(7), "Sockets API").
+      // A short read means that the socket is drained. There are two exceptions: an end of file or
+      // urgent data follows, before which a read stops as well (tcp(7), "Sockets API").
       const bool is_last =
           count < buffer.size() && (hints_.load(std::memory_order_relaxed) & kMayHaveMore) == 0;
       if (is_last) edges_.use_up(Direction::read, mark);
@@ -128,7 +130,7 @@ void Stream::read() {
   if (phase_ == Phase::open && !is_paused_ && (is_held_ || !on_data_)) look_for_end();
 }
 
-// Where bytes are left to the kernel, the peer's end is told if none are before it.
+// Looks for the peer's end while nothing is read. It is passed on if no bytes are before it.
 void Stream::look_for_end() {
   constexpr std::uint32_t kEnds = kMayHaveMore | kHangUp;
   if (read_closed_ || !edges_.is_ready(Direction::read)) return;
@@ -137,7 +139,7 @@ void Stream::look_for_end() {
   std::byte byte;
   const SysResult result = core_->kernel().recv(fd_.get(), &byte, 1, MSG_PEEK);
   if (result.value() > 0) {
-    take_hang_up();  // a reset that bytes are before
+    take_hang_up();  // bytes are before the end; a reset does not wait for them
   } else if (result.ok()) {
     read_closed_ = true;
     tell_read_closed();
@@ -175,8 +177,7 @@ void Stream::tell_read_closed() {
   }
 }
 
-// Only where no read will find out: after the end of file, when it waits for its owner, and where
-// nothing is read.
+// Looks for a reset where no read would find it: after the end of file, and while nothing is read.
 void Stream::take_hang_up() {
   if (write_shut_ || is_ending()) return;
   if ((hints_.load(std::memory_order_relaxed) & kHangUp) == 0) return;
@@ -192,7 +193,8 @@ void Stream::rearm() {
   const std::uint32_t events = events_.load(std::memory_order_acquire);
   std::uint8_t wanted =
       static_cast<std::uint8_t>((wants_read() ? 1 : 0) | (is_write_blocked_ ? 2 : 0));
-  // After the end of file no read would find a reset. Armed once, as a hang-up lasts.
+  // No read finds a reset after the end of file, so this asks for a hang-up. One arming is enough:
+  // a hang-up lasts.
   if (wanted == 0 && read_closed_ && !write_shut_) wanted = kArmedForHangUp;
   if (wanted == 0 ||
       (wanted == armed_directions_ && (events == events_at_rearm_ || wanted == kArmedForHangUp))) {
@@ -209,7 +211,7 @@ void Stream::rearm() {
 }
 
 void Stream::drain() {
-  // Told twice if it began when the shutdown did: by itself, and with all others.
+  // A connection that begins with the shutdown is told twice: by start() and by the reactor.
   if (phase_ != Phase::open || std::exchange(is_drained_, true)) return;
   if (on_drain_) {
     call(*on_drain_);

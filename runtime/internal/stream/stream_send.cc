@@ -1,4 +1,4 @@
-// What a Stream writes: from send() to the system, and the marks of the queue in between.
+// How a Stream writes: from send() to the system, with the marks of the queue.
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -21,7 +21,7 @@
 namespace epore::internal {
 namespace {
 
-// Written in one run at the most; then others get their turn.
+// The most bytes that one run writes. Then other connections get their turn.
 constexpr std::size_t kWriteBudget = 1024 * 1024;
 
 std::span<const std::byte> as_span(const std::string& text) {
@@ -30,8 +30,8 @@ std::span<const std::byte> as_span(const std::string& text) {
 
 }  // namespace
 
-// Bytes from another thread. They count as queued from the moment they were accepted, also by a
-// close() that comes before their delivery.
+// Bytes that another thread has sent. They count as queued from send() on, so a close() that is
+// delivered earlier waits for them.
 class Stream::BytesMail final : public Mail {
  public:
   BytesMail(Stream& stream, std::span<const std::byte> bytes)
@@ -48,7 +48,7 @@ class Stream::BytesMail final : public Mail {
   }
 
  private:
-  Stream* stream_;  // null: delivered
+  Stream* stream_;  // null once delivered
   const std::string bytes_;
 };
 
@@ -71,7 +71,7 @@ SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
     uncount(bytes.size());
     return over_cap(queued);
   }
-  const SendResult result = mark(queued);  // before the mail, so that its run sees the mark
+  const SendResult result = mark(queued);  // before the mail, whose run looks at the mark
   static_assert(sizeof(BytesMail) <= NodeCache::kNodeSize, "a send of few bytes would allocate");
   leave(std::make_unique<BytesMail>(*this, bytes));
   return result;
@@ -97,7 +97,7 @@ SendResult Stream::mark(std::size_t queued) {
   return SendResult::high;
 }
 
-// Of a stream that is above its high mark. False: it is not down yet, or nobody is to be told.
+// Called above the high mark. Calls on_writable and returns true if the queue is at its low mark.
 bool Stream::tell_low_mark() {
   if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
   high_mark_.clear();
@@ -123,7 +123,7 @@ void Stream::put(std::span<const std::byte> bytes) {
   }
 }
 
-// Nearly always there is little to write and room for it: one call, which leaves nothing behind.
+// Writes the output. The common case is first: a little output, and one call that takes it all.
 void Stream::flush() {
   Output& output = this_thread.buffers->output;
   if (queue_.empty()) {
@@ -139,7 +139,7 @@ void Stream::write_out(std::span<const std::byte> more) {
   std::span<const std::byte> first = output.bytes();
   std::size_t budget = kWriteBudget;
   while (!is_ending() && !is_write_blocked_ && !(queue_.empty() && first.empty() && more.empty())) {
-    if (!queue_.empty() && !(first.empty() && more.empty())) {  // behind what is queued
+    if (!queue_.empty() && !(first.empty() && more.empty())) {  // the queue goes first
       enqueue(first);
       enqueue(more);
       first = more = {};
@@ -166,8 +166,8 @@ void Stream::write_out(std::span<const std::byte> more) {
   recount();
 }
 
-// One call, for what is queued or else for the two. How many bytes went; why it was none is in the
-// state: no room, an error, or nothing, then the call was interrupted.
+// Makes one call for the queue, or for `first` and `second` if the queue is empty. Returns how many
+// bytes were taken. If it returns 0, is_write_blocked_ or phase_ says why; otherwise it was EINTR.
 std::size_t Stream::write_some(std::span<const std::byte> first,
                                std::span<const std::byte> second) {
   const std::uint32_t mark = edges_.mark(Direction::write);
@@ -214,8 +214,8 @@ void Stream::enqueue(std::span<const std::byte> bytes) {
   queue_.append(bytes);
 }
 
-// Changes the count by what the queue has changed, at once, so that bytes on their way from a mail
-// into the queue are never seen twice.
+// Adds the change of the queue's size to queued_ in one step. Bytes that move from a mail into the
+// queue are therefore never counted twice.
 void Stream::recount() {
   const std::size_t now = queue_.size();
   if (now < counted_) {
