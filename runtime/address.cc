@@ -11,59 +11,100 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "epore/runtime/internal/base/printable.h"
 
 namespace epore {
 namespace {
 
 static_assert(sizeof(sockaddr_in6) == 28 && sizeof(sockaddr_in) <= 28);
 
+using internal::printable;
+
 absl::Status bad_address(std::string_view text, std::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat("address \"", text, "\": ", why));
+  return absl::InvalidArgumentError(absl::StrCat("address \"", printable(text), "\": ", why));
 }
 
-// Numbers of an interface scope ("%2") or names ("%eth0").
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// The scope of an IPv6 address: the number of an interface ("%2") or its name ("%eth0").
 bool parse_scope(const std::string& scope, std::uint32_t& number) {
-  if (absl::SimpleAtoi(scope, &number)) return true;
-  number = ::if_nametoindex(scope.c_str());
+  if (is_number(scope)) return absl::SimpleAtoi(scope, &number);
+  number = scope.empty() ? 0 : ::if_nametoindex(scope.c_str());
   return number != 0;
+}
+
+enum class Ipv6 { none, bad_scope, good };
+
+// Takes "::1" and "fe80::1%eth0".
+Ipv6 parse_ipv6(std::string_view host, in6_addr& address, std::uint32_t& scope) {
+  const std::size_t percent = host.find('%');
+  if (::inet_pton(AF_INET6, std::string(host.substr(0, percent)).c_str(), &address) != 1) {
+    return Ipv6::none;
+  }
+  if (percent == std::string_view::npos) return Ipv6::good;
+  return parse_scope(std::string(host.substr(percent + 1)), scope) ? Ipv6::good : Ipv6::bad_scope;
+}
+
+// Addresses of other kinds, which people write in good faith; empty if it is none of them.
+std::string_view other_kind(std::string_view text) {
+  if (absl::StrContains(text, "://")) {
+    return "a URL is no address: give HOST:PORT alone, as in example.com:80";
+  }
+  if (absl::StartsWith(text, "unix:") || absl::StartsWith(text, "/") ||
+      absl::StartsWith(text, "@")) {
+    return "Unix sockets are not supported: give HOST:PORT, as in localhost:80";
+  }
+  if (absl::StrContains(text, '/')) return "an address has no path: give HOST:PORT alone";
+  return "";
 }
 
 }  // namespace
 
 absl::StatusOr<HostPort> HostPort::parse(std::string_view text) {
+  if (const std::string_view why = other_kind(text); !why.empty()) return bad_address(text, why);
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return bad_address(text, "no \":PORT\" at the end");
+  if (text.back() == ']') return bad_address(text, "no \":PORT\" behind \"]\", as in [::1]:80");
   std::string_view host = text.substr(0, colon);
   const std::string_view digits = text.substr(colon + 1);
   HostPort result;
   std::uint32_t port = 0;
-  const bool is_number = !digits.empty() &&
-                         digits.find_first_not_of("0123456789") == std::string_view::npos &&
-                         absl::SimpleAtoi(digits, &port);
-  if (!is_number || port > 65535) {
-    return bad_address(text, absl::StrCat("the port \"", digits, "\" is no number up to 65535"));
+  if (!is_number(digits) || !absl::SimpleAtoi(digits, &port) || port > 65535) {
+    return bad_address(
+        text, absl::StrCat("the port \"", printable(digits), "\" is no number up to 65535"));
   }
   result.port = static_cast<std::uint16_t>(port);
   if (!host.empty() && host.front() == '[') {
     if (host.back() != ']') return bad_address(text, "\"[\" without \"]\"");
     host = host.substr(1, host.size() - 2);
     in6_addr ignored;
-    const std::string number(host.substr(0, host.find('%')));
-    if (::inet_pton(AF_INET6, number.c_str(), &ignored) != 1) {
-      return bad_address(text, absl::StrCat("\"", host, "\" is no IPv6 address"));
+    std::uint32_t scope = 0;
+    const Ipv6 parsed = parse_ipv6(host, ignored, scope);
+    if (parsed == Ipv6::none) {
+      return bad_address(text, absl::StrCat("\"", printable(host), "\" is no IPv6 address"));
+    }
+    if (parsed == Ipv6::bad_scope) {
+      return bad_address(text, absl::StrCat("\"", printable(host.substr(host.find('%') + 1)),
+                                            "\" is no interface of this machine"));
     }
   } else if (host.find(':') != std::string_view::npos) {
     return bad_address(text, "an IPv6 address needs brackets, as in [::1]:80");
   }
   if (host.find('\0') != std::string_view::npos) return bad_address(text, "a zero byte");
-  // RFC 1035, 2.3.4.
-  if (host.size() > 253) return bad_address(text, "the name is longer than 253 characters");
-  for (std::string_view label : absl::StrSplit(host, '.')) {
+  // RFC 1035, 2.3.4; a final dot, of the root, does not count.
+  std::string_view name = host;
+  if (absl::EndsWith(name, ".")) name.remove_suffix(1);
+  if (name.size() > 253) return bad_address(text, "the name is longer than 253 characters");
+  for (std::string_view label : absl::StrSplit(name, '.')) {
     if (label.size() > 63) {
-      return bad_address(text, absl::StrCat("the label \"", label, "\" is longer than 63"));
+      return bad_address(text,
+                         absl::StrCat("the label \"", printable(label), "\" is longer than 63"));
     }
   }
   result.host = std::string(host);
@@ -83,14 +124,10 @@ absl::StatusOr<SocketAddress> SocketAddress::parse(std::string_view text) {
   sockaddr_in6 v6 = {};
   v6.sin6_family = AF_INET6;
   v6.sin6_port = htons(parsed->port);
-  const std::size_t percent = host.find('%');
-  if (::inet_pton(AF_INET6, host.substr(0, percent).c_str(), &v6.sin6_addr) == 1) {
-    if (percent != std::string::npos && !parse_scope(host.substr(percent + 1), v6.sin6_scope_id)) {
-      return bad_address(text, "no such interface");
-    }
+  if (parse_ipv6(host, v6.sin6_addr, v6.sin6_scope_id) == Ipv6::good) {
     return from_sockaddr(reinterpret_cast<const sockaddr*>(&v6), sizeof v6);
   }
-  return bad_address(text, absl::StrCat("\"", host, "\" is no IPv4 or IPv6 address"));
+  return bad_address(text, absl::StrCat("\"", printable(host), "\" is no IPv4 or IPv6 address"));
 }
 
 SocketAddress SocketAddress::from_sockaddr(const sockaddr* address, unsigned size) {
@@ -98,13 +135,24 @@ SocketAddress SocketAddress::from_sockaddr(const sockaddr* address, unsigned siz
   sa_family_t family;
   if (address == nullptr || size < sizeof family) return result;
   std::memcpy(&family, &address->sa_family, sizeof family);
-  const std::size_t expected = family == AF_INET    ? sizeof(sockaddr_in)
-                               : family == AF_INET6 ? sizeof(sockaddr_in6)
-                                                    : 0;
-  if (expected == 0 || size < expected) return result;
-  std::memcpy(result.bytes_.data(), address, expected);
-  result.size_ = static_cast<std::uint32_t>(expected);
+  // Without what does not tell addresses apart: padding, and the flow label of IPv6.
+  if (family == AF_INET && size >= sizeof(sockaddr_in)) {
+    sockaddr_in v4;
+    std::memcpy(&v4, address, sizeof v4);
+    std::memset(v4.sin_zero, 0, sizeof v4.sin_zero);
+    result.set(&v4, sizeof v4);
+  } else if (family == AF_INET6 && size >= sizeof(sockaddr_in6)) {
+    sockaddr_in6 v6;
+    std::memcpy(&v6, address, sizeof v6);
+    v6.sin6_flowinfo = 0;
+    result.set(&v6, sizeof v6);
+  }
   return result;
+}
+
+void SocketAddress::set(const void* address, std::size_t size) {
+  std::memcpy(bytes_.data(), address, size);
+  size_ = static_cast<std::uint32_t>(size);
 }
 
 bool SocketAddress::is_ipv4() const { return size_ == sizeof(sockaddr_in); }
@@ -126,6 +174,30 @@ SocketAddress SocketAddress::with_port(std::uint16_t port) const {
     std::memcpy(result.bytes_.data() + offsetof(sockaddr_in, sin_port), &number, sizeof number);
   }
   return result;
+}
+
+SocketAddress SocketAddress::unmapped() const {
+  if (!is_ipv6()) return *this;
+  sockaddr_in6 v6;
+  std::memcpy(&v6, bytes_.data(), sizeof v6);
+  if (!IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return *this;
+  sockaddr_in v4 = {};
+  v4.sin_family = AF_INET;
+  v4.sin_port = v6.sin6_port;
+  std::memcpy(&v4.sin_addr, v6.sin6_addr.s6_addr + 12, sizeof v4.sin_addr);
+  return from_sockaddr(reinterpret_cast<const sockaddr*>(&v4), sizeof v4);
+}
+
+bool SocketAddress::is_any() const {
+  if (is_ipv4()) {
+    sockaddr_in v4;
+    std::memcpy(&v4, bytes_.data(), sizeof v4);
+    return v4.sin_addr.s_addr == INADDR_ANY;
+  }
+  if (!is_ipv6()) return false;
+  sockaddr_in6 v6;
+  std::memcpy(&v6, bytes_.data(), sizeof v6);
+  return IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr);
 }
 
 std::string SocketAddress::to_string() const {

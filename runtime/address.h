@@ -30,14 +30,20 @@ class SocketAddress {
   // text and what is wrong with it.
   static absl::StatusOr<SocketAddress> parse(std::string_view text);
 
-  // Copies a sockaddr of IPv4 or IPv6. Returns an empty address for any other family.
+  // Copies a sockaddr of IPv4 or IPv6, without its padding and flow label, so that addresses that
+  // mean the same are equal. Returns an empty address for any other family.
   static SocketAddress from_sockaddr(const sockaddr* address, unsigned size);
 
   bool is_empty() const { return size_ == 0; }
   bool is_ipv4() const;
   bool is_ipv6() const;
+  bool is_any() const;                                // 0.0.0.0 or [::], with any port
   std::uint16_t port() const;                         // 0 if empty
   SocketAddress with_port(std::uint16_t port) const;  // empty stays empty
+
+  // Returns the IPv4 address of an IPv4 peer that came to an IPv6 socket, "[::ffff:192.0.2.1]:80",
+  // as "192.0.2.1:80". Any other address is returned as it is.
+  SocketAddress unmapped() const;
 
   // Returns a text such as "127.0.0.1:80" or "[fe80::1%2]:80"; "" if empty.
   std::string to_string() const;
@@ -49,18 +55,30 @@ class SocketAddress {
   friend bool operator==(const SocketAddress& a, const SocketAddress& b) = default;
 
  private:
+  void set(const void* address, std::size_t size);
+
   alignas(4) std::array<std::byte, 28> bytes_ = {};  // as large as a sockaddr_in6
   std::uint32_t size_ = 0;
 };
 
-// The two parts of a "HOST:PORT". The host is a name or a number, without brackets.
+// The two parts of a "HOST:PORT". The host is a name or a number, without brackets. Some hosts
+// stand for several addresses, the same on every machine and whatever net.ipv6.bindv6only says:
+//
+// | text        | Runtime::listen()                                | Runtime::connect()         |
+// |-------------|--------------------------------------------------|----------------------------|
+// | 0.0.0.0:80  | every IPv4 address                               | as the system does: itself |
+// | [::]:80     | every address, IPv4 clients as [::ffff:1.2.3.4]  | as the system does: itself |
+// | :80, *:80   | every address, by a socket for each family       | :80 the loopback, *:80 bad |
+// | a name      | each of its addresses                            | each in turn until one is  |
+// |             |                                                  | connected                  |
 struct HostPort {
   std::string host;
   std::uint16_t port = 0;
 
-  // Parses `text`. The host may be empty. Errors: InvalidArgument, which names the text and the
-  // part: no colon, a port above 65535, a name or label that is too long (253 and 63, RFC 1035), a
-  // zero byte, IPv6 without brackets, or brackets around anything else.
+  // Parses `text`. The host may be empty. Errors: InvalidArgument, which names the text (its first
+  // 100 characters) and the part: a URL, a path, no port, a port above 65535, a name or label that
+  // is too long (253 without a final dot, and 63, RFC 1035), a zero byte, IPv6 without brackets,
+  // brackets around anything else, or a scope ("%eth0") that is no interface of this machine.
   static absl::StatusOr<HostPort> parse(std::string_view text);
 };
 

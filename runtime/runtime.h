@@ -60,10 +60,10 @@ class Runtime {
   // not change after the constructor: any thread, no lock. A shutdown is not told here.
   absl::Status status() const;
 
-  // Accepts connections on every address that "HOST:PORT" names; port 0: a free one, the same for
-  // all. `on_accept` is the first callback of each connection, in its order; it may be called for
-  // several connections at a time. It is destroyed where callbacks run, once the sockets are closed
-  // and each connection has had its call; so it may capture a handle of this listener.
+  // Accepts connections on every address that "HOST:PORT" names, see HostPort. Port 0: a free one,
+  // the same for all. `on_accept` is the first callback of each connection, in its order; it may be
+  // called for several connections at a time. It is destroyed where callbacks run, once the sockets
+  // are closed and each connection has had its call; so it may capture a handle of this listener.
   //
   // A name is resolved in this call, which blocks, so from a callback only numbers are taken
   // (FailedPrecondition, also once the shutdown has begun). Other errors: InvalidArgument for a

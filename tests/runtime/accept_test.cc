@@ -589,12 +589,12 @@ TEST(AcceptCallbackTest, ADestructorOfACaptureThatBlocksHoldsUpNobody) {
   Runtime runtime;
   const Listener other = listen_on_loopback(runtime, accepted.callback());
   {
-    const std::shared_ptr<int> blocking(new int(0), [&](int* p) {
+    std::shared_ptr<int> blocking(new int(0), [&](int* p) {
       delete p;
       in_destructor.Notify();
       may_end.WaitForNotification();
     });
-    listen_on_loopback(runtime, [blocking](Connection&) {}).close();
+    listen_on_loopback(runtime, [blocking = std::move(blocking)](Connection&) {}).close();
   }
   in_destructor.WaitForNotification();
   Peer peer(other.address());

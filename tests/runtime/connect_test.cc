@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/log/check.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
@@ -27,6 +28,11 @@ namespace {
 class ConnectKernel : public NamesKernel {
  public:
   SysResult connect(int fd, const sockaddr* address, unsigned size) override {
+    if (binds_as_target_) {
+      const int on = 1;
+      PCHECK(::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+      PCHECK(::bind(fd, address, size) == 0);
+    }
     const SysResult result = NamesKernel::connect(fd, address, size);
     absl::MutexLock lock(&mutex_);
     tried_.push_back(SocketAddress::from_sockaddr(address, size).to_string());
@@ -48,6 +54,7 @@ class ConnectKernel : public NamesKernel {
     absl::MutexLock lock(&mutex_);
     return tried_;
   }
+  void bind_as_target() { binds_as_target_ = true; }  // before it is used
   void interrupt() {
     absl::MutexLock lock(&mutex_);
     is_interrupted_ = true;
@@ -58,6 +65,7 @@ class ConnectKernel : public NamesKernel {
   }
 
  private:
+  bool binds_as_target_ = false;
   mutable absl::Mutex mutex_;
   std::vector<std::string> tried_ ABSL_GUARDED_BY(mutex_);
   bool is_interrupted_ ABSL_GUARDED_BY(mutex_) = false;
@@ -152,6 +160,55 @@ TEST_P(ConnectTest, TheCallbackIsTheFirstOfTheConnection) {
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_EQ(runtime.counters().connects, 1u);
   EXPECT_EQ(runtime.counters().connect_errors, 0u);
+}
+
+TEST_P(ConnectTest, ThePeerIsWhoTheSystemSaysItIs) {
+  Runtime runtime(options());
+  const auto listener = runtime.listen("[::]:0", [](Connection&) {});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const int port = listener->address().port();
+  for (const auto& [host, peer] :
+       std::vector<std::pair<std::string, std::string>>{{"0.0.0.0", "127.0.0.1"},
+                                                        {"[::]", "[::1]"},
+                                                        {"", "127.0.0.1"},
+                                                        {"127.0.0.2", "127.0.0.2"},
+                                                        {"[::1]", "[::1]"}}) {
+    Outcome outcome;
+    runtime.connect(absl::StrCat(host, ":", port), outcome.callback());
+    const absl::StatusOr<Connection> connection = outcome.await();
+    ASSERT_TRUE(connection.ok()) << connection.status();
+    EXPECT_EQ(connection->peer_address().to_string(), absl::StrCat(peer, ":", port)) << host;
+  }
+  Outcome star;
+  runtime.connect(absl::StrCat("*:", port), star.callback());
+  EXPECT_EQ(star.await().status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// Nobody listens, and the system gives this end the very port that it connects to.
+TEST_P(ConnectTest, AConnectionToItselfIsRefused) {
+  const int port = refusing_port().port;  // and free again
+  system_.bind_as_target();
+  Runtime runtime(options());
+  Outcome outcome;
+  const std::string target = absl::StrCat("127.0.0.1:", port);
+  runtime.connect(target, outcome.callback());
+  const absl::Status status = outcome.await().status();
+  expect_error(status, "connect(" + target + "): connected to itself", "ECONNREFUSED");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+}
+
+// Names come from users: what is told of them fits a line.
+TEST_P(ConnectTest, ErrorsOfNamesAreCutAndEscaped) {
+  Runtime runtime(options());
+  for (const std::string& host :
+       {std::string("new\nline.example"), std::string("\x1b[31m.example")}) {
+    Outcome outcome;
+    runtime.connect(host + ":80", outcome.callback());
+    const absl::Status status = outcome.await().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+    EXPECT_FALSE(absl::StrContains(status.message(), host)) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), absl::CHexEscape(host))) << status;
+  }
 }
 
 TEST_P(ConnectTest, NeverInsideTheCall) {
@@ -304,6 +361,27 @@ TEST_P(ConnectTest, TheTimeoutEndsIt) {
   const absl::Status status = outcome.await().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
   EXPECT_TRUE(absl::StrContains(status.message(), silent.address())) << status;
+}
+
+// The handshake ended while the runtime did not look: a stopped process, a busy worker.
+TEST_P(ConnectTest, AConnectionThatIsThereInTimeIsNotTimedOut) {
+  Observer server;
+  ClockKernel clock;
+  Outcome outcome;
+  RuntimeOptions manual = options();
+  manual.kernel = &clock;
+  Runtime runtime(manual);
+  const TcpPort listener = tcp_listener();
+  ConnectOptions ten;
+  ten.timeout = absl::Seconds(10);
+  // It is connected, and no event of it is told before the time is over.
+  const auto pass_time = [&](const FaultKernel::Call& call) {
+    if (call.nth == 1) clock.advance(absl::Hours(1));
+  };
+  clock.after(KernelCall::kConnect, pass_time);
+  runtime.connect(absl::StrCat("127.0.0.1:", listener.port), outcome.callback(), ten);
+  const absl::StatusOr<Connection> connection = outcome.await();
+  EXPECT_TRUE(connection.ok()) << connection.status();
 }
 
 // The first address does not use up the time of the second.

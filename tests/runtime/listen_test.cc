@@ -1,11 +1,14 @@
 // What listen() binds, and how it refuses.
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <cerrno>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
@@ -23,7 +26,14 @@ class ListenKernel : public NamesKernel {
     if (domain == AF_INET6 && !has_ipv6) return SysResult::from_errno(EAFNOSUPPORT);
     return NamesKernel::socket(domain, type, protocol);
   }
+  SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) override {
+    if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY) {
+      v6_only.push_back(*static_cast<const int*>(value));
+    }
+    return NamesKernel::setsockopt(fd, level, name, value, size);
+  }
   bool has_ipv6 = true;
+  std::vector<int> v6_only;  // as it was set
 };
 
 class ListenTest : public RuntimeTest {
@@ -177,6 +187,82 @@ TEST_P(ListenTest, APortThatOnlySomeAddressesHaveIsNotKept) {
   // Not for ever.
   faults_.fail(KernelCall::kBind, EADDRINUSE, 1, FaultKernel::kAlways);
   EXPECT_EQ(refused(runtime, "two.example:0").code(), absl::ErrnoToStatusCode(EADDRINUSE));
+}
+
+// The same whatever net.ipv6.bindv6only says: a test cannot set it, but sees that each socket is
+// told.
+TEST_P(ListenTest, WhatTheAnyAddressesBindIsDefined) {
+  struct {
+    const char* text;
+    std::vector<std::string> bound;
+    bool takes_ipv4;
+    bool takes_ipv6;
+  } const cases[] = {{"0.0.0.0:0", {"0.0.0.0"}, true, false},
+                     {"[::]:0", {"[::]"}, true, true},
+                     {":0", {"0.0.0.0", "[::]"}, true, true},
+                     {"*:0", {"0.0.0.0", "[::]"}, true, true}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.text);
+    Runtime runtime(options());
+    names_.v6_only.clear();
+    std::atomic<bool> is_mapped{false};
+    const auto listener = runtime.listen(c.text, [&](Connection& accepted) {
+      const SocketAddress peer = accepted.peer_address();
+      is_mapped = peer != peer.unmapped();
+      accepted.close();
+    });
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    std::vector<std::string> bound;
+    for (const SocketAddress& address : listener->addresses()) {
+      const std::string text = address.to_string();
+      bound.push_back(text.substr(0, text.rfind(':')));
+    }
+    EXPECT_EQ(bound, c.bound);
+    EXPECT_EQ(names_.v6_only,
+              c.takes_ipv6 ? std::vector<int>{c.bound.size() > 1} : std::vector<int>());
+    const auto connects_to = [&](const char* host) {
+      const SocketAddress to =
+          SocketAddress::parse(std::string(host) + ":0")->with_port(listener->address().port());
+      const OwnedFd fd(::socket(to.is_ipv6() ? AF_INET6 : AF_INET, SOCK_STREAM, 0));
+      if (::connect(fd.get(), to.data(), to.size()) != 0) return false;
+      char byte;
+      return ::recv(fd.get(), &byte, 1, 0) == 0;
+    };
+    EXPECT_EQ(connects_to("127.0.0.1"), c.takes_ipv4);
+    EXPECT_EQ(is_mapped, c.bound == std::vector<std::string>{"[::]"});
+    EXPECT_EQ(connects_to("[::1]"), c.takes_ipv6);
+  }
+}
+
+TEST_P(ListenTest, TheAnyAddressesNeedNoNameService) {
+  Runtime runtime(options());
+  absl::Notification done;
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    EXPECT_TRUE(runtime.listen(":0", [](Connection&) {}).ok());
+                    EXPECT_TRUE(runtime.listen("*:0", [](Connection&) {}).ok());
+                    done.Notify();
+                  })
+                  .ok());
+  done.WaitForNotification();
+  EXPECT_EQ(faults_.calls(KernelCall::kResolve), 0u);
+}
+
+TEST_P(ListenTest, WithoutIpv6NoHostIsIpv4) {
+  names_.has_ipv6 = false;
+  Runtime runtime(options());
+  const auto listener = runtime.listen(":0", [](Connection&) {});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_EQ(listener->addresses().size(), 1u);
+}
+
+// A scope that is not there is no name to be looked up.
+TEST_P(ListenTest, ABadScopeIsRefusedAsSuch) {
+  Runtime runtime(options());
+  for (const char* text : {"[::1% 1]:0", "[::1%]:0", "[::1%nosuch]:0"}) {
+    expect_error(refused(runtime, text), absl::StatusCode::kInvalidArgument, "no interface", text);
+  }
+  EXPECT_EQ(faults_.calls(KernelCall::kResolve), 0u);
 }
 
 TEST_P(ListenTest, AnAddressThatThisMachineCannotHaveIsLeftOut) {

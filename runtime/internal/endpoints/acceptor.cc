@@ -9,7 +9,6 @@
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/net/socket_options.h"
@@ -59,11 +58,6 @@ bool is_of_resources(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-bool is_any_address(const SocketAddress& address) {
-  const std::string text = address.to_string();
-  return absl::StartsWith(text, "0.0.0.0:") || absl::StartsWith(text, "[::]:");
-}
-
 }  // namespace
 
 // A Farewell drops the reference of an Acceptor to the accept callback. The destructors of the
@@ -89,7 +83,7 @@ Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddres
     : PermitWaiter(home, Kind::pinned),
       core_(std::move(core)),
       address_(address),
-      is_wildcard_(is_any_address(address)),
+      is_wildcard_(address.is_any()),
       settings_(std::move(settings)),
       farewell_(Ref<Farewell>::adopt(new Farewell(core_, home, settings_))),
       fd_(std::move(fd)) {}

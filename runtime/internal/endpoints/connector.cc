@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/net/socket_options.h"
 #include "epore/runtime/internal/stream/stream.h"
@@ -23,7 +24,7 @@ void Connector::start(Ref<Core> core, std::string_view address, Callback done,
   if (core->begin_activity()) {
     core->first_run(*connector, [&] { connector->begin(address); });
   } else {  // no thread is left that could call it
-    core->call(connector->done_, absl::CancelledError(absl::StrCat("connect(", address,
+    core->call(connector->done_, absl::CancelledError(absl::StrCat("connect(", printable(address),
                                                                    "): the runtime is shut down")));
   }
 }
@@ -40,7 +41,7 @@ Connector::Connector(Ref<Core> core, Reactor& home, Callback done, const Connect
 Connector::~Connector() = default;
 
 void Connector::begin(std::string_view address) {
-  target_ = std::string(address);
+  target_ = printable(address);
   if (!home().slots().acquire(*this)) {
     last_error_ = absl::ResourceExhaustedError("connect: no slot is left");
     is_cancelled_.store(true, std::memory_order_release);
@@ -53,8 +54,9 @@ void Connector::begin(std::string_view address) {
   if (bad.ok()) bad = host_port.status();
   if (!bad.ok()) {
     resolved(bad);
-  } else if (absl::StatusOr<SocketAddress> number = SocketAddress::parse(address); number.ok()) {
-    resolved(std::vector<SocketAddress>{*number});
+  } else if (auto known = known_addresses(address, *host_port, /*to_listen=*/false);
+             !known.ok() || !known->empty()) {
+    resolved(std::move(known));
   } else {
     home().arm(*this, deadline_);
     absl::Status started = core_->resolver().start(
@@ -85,33 +87,41 @@ void Connector::expired() { core_->wake(*this); }
 
 void Connector::run() {
   if (!is_finished_ && !has_addresses_) take_addresses();
-  if (is_finished_ || is_cut_off() || !has_addresses_) return;
+  if (is_finished_ || is_cancelled()) return;
   if (!is_registered_) {
-    try_next();
+    if (!is_too_late() && has_addresses_) try_next();
     return;
   }
+  // Looks at the socket before it judges a timeout: the handshake may have ended while this runtime
+  // did not run, with an event that nobody has told of yet.
+  const std::int64_t now = core_->kernel().now();
+  const bool is_over = now >= attempt_deadline_;
   absl::Status error;
-  if (edges_.is_ready(Direction::write) && is_connected(error)) {
+  if ((edges_.is_ready(Direction::write) || is_over) && is_connected(error)) {
     succeed();
     return;
   }
-  if (error.ok() && core_->kernel().now() >= attempt_deadline_) {
+  if (error.ok() && !is_over) return;  // not yet
+  if (error.ok() && now < deadline_) {
     error =
         errno_status(ETIMEDOUT, absl::StrCat("connect(", addresses_[next_ - 1].to_string(), ")"));
   }
-  if (error.ok()) return;  // not yet
-  last_error_ = std::move(error);
+  if (!error.ok()) last_error_ = std::move(error);
   drop_socket();
-  try_next();
+  if (!is_too_late()) try_next();
 }
 
-bool Connector::is_cut_off() {
-  if (is_cancelled_.load(std::memory_order_acquire)) {
-    finish(last_error_.ok() ? absl::CancelledError(
-                                  absl::StrCat("connect(", target_, "): the runtime shuts down"))
-                            : last_error_);
-    return true;
-  }
+// True: it has finished.
+bool Connector::is_cancelled() {
+  if (!is_cancelled_.load(std::memory_order_acquire)) return false;
+  finish(last_error_.ok()
+             ? absl::CancelledError(absl::StrCat("connect(", target_, "): the runtime shuts down"))
+             : last_error_);
+  return true;
+}
+
+// True: it has finished.
+bool Connector::is_too_late() {
   if (core_->kernel().now() < deadline_) return false;
   finish(absl::DeadlineExceededError(absl::StrCat(
       "connect(", target_, "): not connected within ", absl::FormatDuration(options_.timeout),
@@ -191,9 +201,17 @@ bool Connector::is_connected(absl::Status& error) {
   // No error is not yet a success: the event may have been spurious.
   sockaddr_storage storage;
   size = sizeof storage;
-  const SysResult peer =
-      core_->kernel().getpeername(fd_.get(), reinterpret_cast<sockaddr*>(&storage), &size);
-  if (peer.error() != ENOTCONN) return true;
+  auto* name = reinterpret_cast<sockaddr*>(&storage);
+  const SysResult named = core_->kernel().getpeername(fd_.get(), name, &size);
+  if (named.error() != ENOTCONN) {
+    peer_ = named.ok() ? SocketAddress::from_sockaddr(name, size) : addresses_[next_ - 1];
+    local_ = local_address_of(core_->kernel(), fd_.get());
+    if (local_ != peer_) return true;
+    // Nobody listens on a port from which the system chooses, and it chose that one for this end:
+    // TCP then connects the socket to itself. RFC 9293, 3.5, "simultaneous open".
+    error = errno_status(ECONNREFUSED, absl::StrCat(call, ": connected to itself"));
+    return false;
+  }
   error = home().registry()->reregister_fd(fd_.get(), token(), Interest::writable().one_shot());
   return false;
 }
@@ -204,10 +222,9 @@ void Connector::drop_socket() {
 }
 
 void Connector::succeed() {
-  const SocketAddress local = local_address_of(core_->kernel(), fd_.get());
-  const auto stream = Ref<Stream>::adopt(new Stream(
-      core_, home(), std::move(fd_), std::make_shared<const StreamLimits>(options_.connection),
-      local, addresses_[next_ - 1]));
+  const auto stream = Ref<Stream>::adopt(
+      new Stream(core_, home(), std::move(fd_),
+                 std::make_shared<const StreamLimits>(options_.connection), local_, peer_));
   const bool started = stream->start(
       [self = Ref<Connector>::share(this)](Connection& connection) {
         self->done_(connection);

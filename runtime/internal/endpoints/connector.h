@@ -51,7 +51,8 @@ class Connector final : public Registration {
  private:
   void begin(std::string_view address);
   void resolved(absl::StatusOr<std::vector<SocketAddress>> addresses);
-  bool is_cut_off();
+  bool is_cancelled();
+  bool is_too_late();
   void take_addresses();
   void try_next();
   absl::Status try_address(const SocketAddress& address);
@@ -78,6 +79,8 @@ class Connector final : public Registration {
   bool has_permit_ = false;
   bool is_registered_ = false;
   OwnedFd fd_;
+  SocketAddress local_;  // and the other end, once it is connected
+  SocketAddress peer_;
   std::int64_t attempt_deadline_ = kNever;
   absl::Status last_error_;
 

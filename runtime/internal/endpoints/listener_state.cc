@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/owned_fd.h"
+#include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/net/socket_options.h"
 #include "epore/runtime/internal/stream/stream.h"
@@ -41,8 +42,9 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   };
   absl::Status set = set_option(kernel, fd->get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
   if (set.ok() && sharing == Sharing::from_the_start) set = share();
-  if (set.ok() && v6_only && address.is_ipv6()) {
-    set = set_option(kernel, fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+  // In any case, as the default is the machine's: net.ipv6.bindv6only.
+  if (set.ok() && address.is_ipv6()) {
+    set = set_option(kernel, fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, v6_only ? 1 : 0, "IPV6_V6ONLY");
   }
   if (set.ok()) set = set_connection_options(kernel, fd->get(), options.connection);
   if (!set.ok()) return set;
@@ -73,7 +75,8 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
 // with the others afterwards.
 absl::StatusOr<std::vector<Bound>> bind_all(Core& core, const std::vector<SocketAddress>& addresses,
                                             const ListenOptions& options, int& error) {
-  const bool v6_only = addresses.size() > 1;
+  // "[::]" alone is every address of both families; beside others it is one of theirs.
+  const bool v6_only = addresses.size() > 1 || !addresses.front().is_any();
   const std::size_t reactors = core.reactors().size();
   std::vector<Bound> all;
   absl::Status last;
@@ -105,20 +108,18 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   if (absl::Status bad = options.check(); !bad.ok()) return bad;
   absl::StatusOr<HostPort> host_port = HostPort::parse(address);
   if (!host_port.ok()) return host_port.status();
-  std::vector<SocketAddress> addresses;
-  if (absl::StatusOr<SocketAddress> number = SocketAddress::parse(address); number.ok()) {
-    addresses.push_back(*number);
-  } else if (core->is_own_thread()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("listen(\"", address,
-                     "\"): a callback may not resolve names, as it would "
-                     "block; give numbers"));
-  } else {
-    absl::StatusOr<std::vector<SocketAddress>> resolved =
-        resolve(core->kernel(), *host_port, /*to_listen=*/true);
-    if (!resolved.ok()) return resolved.status();
-    addresses = *std::move(resolved);
+  absl::StatusOr<std::vector<SocketAddress>> found =
+      known_addresses(address, *host_port, /*to_listen=*/true);
+  if (found.ok() && found->empty()) {
+    if (core->is_own_thread()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("listen(\"", printable(address),
+                       "\"): a callback may not resolve names, as it would block; give numbers"));
+    }
+    found = resolve(core->kernel(), *host_port, /*to_listen=*/true);
   }
+  if (!found.ok()) return found.status();
+  const std::vector<SocketAddress>& addresses = *found;
   // Port 0: the port that the first address got may be taken for another, so try other ports.
   const bool may_retry = host_port->port == 0 && addresses.size() > 1;
   int error = 0;

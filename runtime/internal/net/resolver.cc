@@ -7,10 +7,12 @@
 #include <cerrno>
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,13 +22,14 @@
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/gate.h"
+#include "epore/runtime/internal/base/printable.h"
 
 namespace epore::internal {
 namespace {
 
 absl::Status lookup_error(const HostPort& host_port, int code, int error) {
   const std::string text = absl::StrCat(
-      "resolving \"", host_port.host,
+      "resolving \"", printable(host_port.host),
       "\": ", code == EAI_SYSTEM ? errno_text(error) : std::string(::gai_strerror(code)));
   switch (code) {
     case EAI_NONAME:
@@ -38,7 +41,32 @@ absl::Status lookup_error(const HostPort& host_port, int code, int error) {
   }
 }
 
+std::vector<SocketAddress> numbers(std::initializer_list<std::string_view> hosts,
+                                   std::uint16_t port) {
+  std::vector<SocketAddress> addresses;
+  for (std::string_view host : hosts) {
+    addresses.push_back(SocketAddress::parse(absl::StrCat(host, ":0"))->with_port(port));
+  }
+  return addresses;
+}
+
 }  // namespace
+
+absl::StatusOr<std::vector<SocketAddress>> known_addresses(std::string_view text,
+                                                           const HostPort& host_port,
+                                                           bool to_listen) {
+  if (absl::StatusOr<SocketAddress> number = SocketAddress::parse(text); number.ok()) {
+    return std::vector<SocketAddress>{*number};
+  }
+  const bool is_star = host_port.host == "*";
+  if (is_star && !to_listen) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", printable(text), "\": \"*\" is only for listening"));
+  }
+  if (!is_star && !host_port.host.empty()) return std::vector<SocketAddress>();
+  return to_listen ? numbers({"0.0.0.0", "[::]"}, host_port.port)
+                   : numbers({"127.0.0.1", "[::1]"}, host_port.port);
+}
 
 absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPort& host_port,
                                                    bool to_listen) {

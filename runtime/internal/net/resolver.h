@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_INTERNAL_NET_RESOLVER_H_
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -12,9 +13,16 @@
 
 namespace epore::internal {
 
-// Looks up the addresses of a host with getaddrinfo(3), which blocks. Numbers are not looked up. An
-// empty host means every address of this machine if `to_listen`, and the loopback address
-// otherwise. Errors name the host: InvalidArgument, NotFound, Unavailable (the name service).
+// Returns the addresses of `text`, whose parts are `host_port`, as far as they need no name
+// service: those of a number, of an empty host and of "*", as the table of HostPort says. Returns
+// none if the host is a name. Errors: InvalidArgument for "*" if not `to_listen`.
+absl::StatusOr<std::vector<SocketAddress>> known_addresses(std::string_view text,
+                                                           const HostPort& host_port,
+                                                           bool to_listen);
+
+// Looks up the addresses of a name with getaddrinfo(3), which blocks. A localhost that the system
+// does not know means the loopback addresses. Errors name the host: InvalidArgument, NotFound,
+// Unavailable (the name service).
 absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPort& host_port,
                                                    bool to_listen);
 
