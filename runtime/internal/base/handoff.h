@@ -9,26 +9,22 @@
 
 namespace epore::internal {
 
-// Nodes that any thread pushes, and that one thread takes, all at once and in the order of the
-// pushes. A Treiber stack that the taker reverses; as nothing is popped singly there is no ABA. The
-// taker may close it when it goes, so that nothing can lie there for ever; what is left when this
-// is destroyed is its owner's to take before.
+// A Handoff is a list of nodes that any thread pushes to. One thread takes all of them at once, in
+// the order of the pushes. The taker may close the Handoff when it ends, so that no node lies there
+// for ever. Whoever destroys a Handoff must take what is left first.
 //
-// Node has a Node* next_ that it lets this use.
+// Node has a member `Node* next_` for the Handoff.
 template <typename Node>
 class Handoff {
  public:
-  // In the order of the pushes; the last one's next_ is null.
+  // Nodes in the order of the pushes. The next_ of the last one is null.
   struct Chain {
     Node* first = nullptr;
     Node* last = nullptr;
     std::size_t size = 0;
   };
 
-  // False, and not taken: it is closed.
-  //
-  // Every push is in one release sequence, so that take() sees all of their writes. Sequentially
-  // consistent for the sake of WakeFlag::is_awake() and DispatchWord::wake_pushed().
+  // Any thread. Returns false, and leaves the node to the caller, if the Handoff is closed.
   [[nodiscard]] bool push(Node* node) {
     Node* head = head_.load(std::memory_order_relaxed);
     do {
@@ -44,7 +40,7 @@ class Handoff {
     return head == nullptr || head == closed();
   }
 
-  // The taker.
+  // The taker only: takes all nodes.
   Chain take() {
     Chain chain;
     if (empty()) return chain;
@@ -58,7 +54,7 @@ class Handoff {
     return chain;
   }
 
-  // The taker. False: there is something to take first.
+  // The taker only: closes the Handoff. Returns false if there are nodes to take first.
   bool close() {
     Node* head = nullptr;
     return head_.compare_exchange_strong(head, closed(), std::memory_order_acq_rel) ||
@@ -68,10 +64,17 @@ class Handoff {
  private:
   static Node* closed() { return reinterpret_cast<Node*>(std::uintptr_t{1}); }
 
+  // A stack: the node that was pushed last, null, or closed(). The taker reverses it. No node is
+  // popped alone, so there is no ABA.
+  //
+  // push() is a seq_cst compare-exchange, empty() a seq_cst load, take() an acq_rel exchange. All
+  // pushes are in one release sequence, so take() sees what each pusher wrote. The seq_cst order is
+  // for the race of a push with a thread that falls asleep (WakeFlag) or a run that ends
+  // (DispatchWord).
   std::atomic<Node*> head_{nullptr};
 };
 
-// Base of a node that one list at a time owns.
+// The base of a node. One list at a time owns it.
 template <typename Node>
 class HandoffNode {
  private:
@@ -83,7 +86,7 @@ class HandoffNode {
   Node* next_ = nullptr;
 };
 
-// Such nodes in order: one thread's, which has taken or pushed them. Owns them.
+// A list that owns its nodes, in order. One thread at a time.
 template <typename Node>
 class HandoffList {
  public:
@@ -100,7 +103,7 @@ class HandoffList {
     (void)node.release();
   }
 
-  // Takes over what Handoff::take() returned.
+  // Adds the nodes of Handoff::take() to the end, and owns them.
   void append(typename Handoff<Node>::Chain chain) {
     if (chain.size == 0) return;
     (empty() ? chain_.first : chain_.last->next_) = chain.first;

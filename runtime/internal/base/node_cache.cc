@@ -15,10 +15,10 @@ namespace epore::internal {
 namespace {
 
 constexpr std::uint32_t kMagazine = 64;  // nodes
-constexpr std::size_t kDepot = 64;       // magazines that are not empty, and as many that are
+constexpr std::size_t kDepot = 64;       // magazines with nodes, and as many empty ones
 
 struct Magazine {
-  std::uint32_t used = 0;  // while it is not loaded
+  std::uint32_t used = 0;  // valid while no thread has loaded it
   void* nodes[kMagazine];
 };
 
@@ -38,15 +38,16 @@ void delete_magazine(Magazine* magazine) {
   delete magazine;
 }
 
-// Magazines that no thread has: those with nodes, and as many empty ones at the most.
+// The magazines that no thread has.
 class Depot {
  public:
   static Depot& get() {
-    static Depot& depot = *new Depot;  // threads may end after everything static has
+    static Depot& depot = *new Depot;  // never destroyed: threads may end after static objects
     return depot;
   }
 
-  // Takes `given`, empty or null, for one that has nodes. Null, and not taken: there is none.
+  // Exchanges `given`, which is empty or null, for a magazine with nodes. Returns null, and leaves
+  // `given` alone, if there is none.
   Magazine* take(Magazine* given) {
     Magazine* taken = nullptr;
     {
@@ -59,7 +60,8 @@ class Depot {
     return taken;
   }
 
-  // Takes `given`, with nodes or null, for an empty one. Null, and taken: there is no memory.
+  // Exchanges `given`, which has nodes or is null, for an empty magazine. Returns null, but takes
+  // `given`, if there is no memory.
   Magazine* give(Magazine* given) {
     {
       const absl::MutexLock lock(&mutex_);
@@ -71,7 +73,7 @@ class Depot {
     return given;
   }
 
-  // Takes what a thread leaves.
+  // Takes a magazine of a thread that ends.
   void leave(Magazine* given) {
     {
       const absl::MutexLock lock(&mutex_);
@@ -88,7 +90,7 @@ class Depot {
     empty_.reserve(kDepot);
   }
 
-  // What there is no room for is returned.
+  // Returns `given` if there is no room for it.
   [[nodiscard]] Magazine* put(Magazine* given) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (given == nullptr) return nullptr;
     Magazines& to = given->used != 0 ? filled_ : empty_;
@@ -107,8 +109,8 @@ class Depot {
   Magazines empty_ ABSL_GUARDED_BY(mutex_);
 };
 
-// No constructor and no destructor, so that the fast path is an offset to a register. It begins as
-// if its magazine were empty and full, so that the first call of either kind takes the slow path.
+// The magazines of this thread. There is no constructor and no destructor, so access needs no
+// guard. The initial zeros say both "empty" and "full", so that the first call takes the slow path.
 struct Loaded {
   void** nodes;        // of `magazine`
   std::uint32_t used;  // of `magazine`
@@ -130,10 +132,10 @@ struct Loaded {
 };
 constinit thread_local Loaded loaded = {};
 
-// Made when a thread's first slow path names it; leaves the thread's nodes to others.
+// Leaves the nodes of an ending thread to the depot. The first slow path of a thread makes it.
 struct Leaver {
   ~Leaver() {
-    Depot::get().leave(loaded.unload());  // what is freed after this takes the slow path
+    Depot::get().leave(loaded.unload());  // later calls take the slow path
     Depot::get().leave(std::exchange(loaded.spare, nullptr));
     has_left = true;
   }

@@ -46,7 +46,7 @@ std::int64_t TimerHeap::earliest() {
   while (!entries_.empty()) {
     TimerNode& first = *entries_.front().node;
     if (entries_.front().deadline == first.deadline_) return first.deadline_;
-    sink({first.deadline_, &first}, 0);  // it was put off
+    sink({first.deadline_, &first}, 0);  // the deadline was put off
   }
   return kNever;
 }
@@ -61,7 +61,7 @@ void TimerHeap::put(Entry entry, std::size_t index) {
   entry.node->set_place(static_cast<std::uint32_t>(index));
 }
 
-// Puts the entry at the index or above it.
+// Puts `entry` at `index` or above.
 void TimerHeap::rise(Entry entry, std::size_t index) {
   while (index > 0) {
     const std::size_t parent = (index - 1) / kChildren;
@@ -72,8 +72,9 @@ void TimerHeap::rise(Entry entry, std::size_t index) {
   put(entry, index);
 }
 
-// Puts the entry at the index or below it. First moves the earlier children up to the bottom, where
-// the entry mostly belongs: that takes fewer comparisons.
+// Puts `entry` at `index` or below. It first moves the earliest child up at each level, down to the
+// bottom, and then lets the entry rise. The entry mostly belongs to the bottom, so this compares
+// less.
 void TimerHeap::sink(Entry entry, std::size_t index) {
   for (;;) {
     const std::size_t first = index * kChildren + 1;

@@ -10,24 +10,25 @@
 
 namespace epore::internal {
 
-// Timer nodes by deadline, earliest first; of equal deadlines the one that was inserted first. Told
-// the time; never reads a clock. One thread at a time.
+// A TimerHeap orders timer nodes by deadline. Of equal deadlines the one that was inserted first
+// comes first. It is told the time and never reads a clock. One thread at a time.
 //
-// A heap with four children for each entry, which lie in one cache line. Deadlines are in the heap,
-// so that moving an entry reads no node. A node whose deadline is put off keeps its entry, which
-// moves when it comes to the top: a timeout that every message puts off costs two stores.
+// Each entry of the heap has four children, which lie in one cache line. An entry holds its
+// deadline, so that moving entries reads no node. If a deadline is put off, the entry stays where
+// it is until it comes to the top. A timeout that every message puts off costs two stores.
 class TimerHeap {
  public:
-  // The heap can hold `count` nodes without an allocation. Throws std::bad_alloc.
+  // Makes room for `count` nodes. Throws std::bad_alloc.
   void reserve(std::size_t count);
 
-  // Gives the node a deadline, whether it is in the heap or not. Requires room for it.
+  // Gives the node a deadline, and inserts it if it is not in the heap. Requires room for it.
   void set(TimerNode& node, std::int64_t deadline);
 
-  // Requires a node that is in the heap. Its place is `place` then, one of TimerNode's.
+  // Removes a node that is in the heap. `place` is its new place: kOut, kRetired or kDue.
   void remove(TimerNode& node, std::uint32_t place);
 
-  // Removes the earliest node if its deadline is not after `now`, or returns null.
+  // Removes and returns the earliest node if its deadline is not after `now`; otherwise returns
+  // null.
   TimerNode* pop(std::int64_t now, std::uint32_t place);
 
   // The earliest deadline, or kNever.
@@ -39,7 +40,7 @@ class TimerHeap {
   static constexpr std::size_t kChildren = 4;
 
   struct Entry {
-    std::int64_t deadline;  // not after the node's
+    std::int64_t deadline;  // the node's deadline, or an earlier one if that was put off
     TimerNode* node;
   };
 
@@ -49,7 +50,7 @@ class TimerHeap {
   void sink(Entry entry, std::size_t index);
 
   std::vector<Entry> entries_;
-  std::uint32_t inserted_ = 0;  // nodes so far, modulo 2^32
+  std::uint32_t inserted_ = 0;  // the number of insertions, modulo 2^32
 };
 
 }  // namespace epore::internal

@@ -8,24 +8,25 @@
 
 namespace epore::internal {
 
-// A Runnable that can wait for a deadline, in one TimerQueue at the most.
+// A TimerNode is a Runnable that can wait for a deadline in a TimerQueue.
 class TimerNode : public Runnable {
  public:
-  // The leader calls this after the deadline, without a lock: it wakes what is to run. The node has
-  // left the queue by then, unless another thread has armed it anew.
+  // Called by the leader after the deadline, without a lock. It wakes what must run. The node is
+  // not in the queue by then, unless another thread has armed it again.
   virtual void expired() = 0;
 
-  // Called under the queue's lock when an arm() brings the node into the queue. A node that needs a
-  // reference while it is armed takes it here; expired(), cancel() and arm() say when it is free.
+  // Called under the queue's lock when the node enters the queue. A node that needs a reference
+  // while it is armed takes it here. The reference is free again after expired(), or when cancel()
+  // or arm() has taken an armed node out.
   virtual void entered() {}
 
  protected:
   TimerNode(Reactor& home, Kind kind) : Runnable(home, kind) {}
 
-  // The place is an index in the heap (armed), or one of these.
+  // A place is an index in the heap (armed), or one of these.
   static constexpr std::uint32_t kOut = ~std::uint32_t{0};  // idle
-  static constexpr std::uint32_t kRetired = kOut - 1;       // idle for good
-  static constexpr std::uint32_t kDue = kOut - 2;           // expired, and not claimed yet
+  static constexpr std::uint32_t kRetired = kOut - 1;       // idle, and never armed again
+  static constexpr std::uint32_t kDue = kOut - 2;           // popped, but not claimed yet
 
  private:
   friend class TimerHeap;
@@ -37,9 +38,12 @@ class TimerNode : public Runnable {
   void set_place(std::uint32_t place) { place_.store(place, std::memory_order_release); }
   bool is_periodic() const { return interval_.load(std::memory_order_relaxed) != 0; }
 
-  // All are written under the queue's lock. The atomics are read without it.
+  // All members are written under the queue's lock. place_ is stored with release and loaded with
+  // acquire by any thread, to look whether the timer is armed. The answer is certain only in the
+  // timer's own order; elsewhere another thread may change it at once. interval_ is relaxed,
+  // because only the thread that claims the node uses it.
   std::atomic<std::uint32_t> place_{kOut};
-  std::uint32_t number_ = 0;  // TimerHeap's
+  std::uint32_t number_ = 0;  // the order of insertion, see TimerHeap
   std::int64_t deadline_ = 0;
   std::atomic<std::int64_t> interval_{0};  // 0: not periodic
 };

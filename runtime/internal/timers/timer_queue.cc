@@ -9,7 +9,7 @@
 namespace epore::internal {
 namespace {
 
-// The end of the first period that ends after `now`, on the grid of the deadline before.
+// Returns the end of the first period that ends after `now`. Periods are counted from `deadline`.
 std::int64_t next_period(std::int64_t deadline, std::int64_t interval, std::int64_t now) {
   const std::int64_t periods = std::max<std::int64_t>(now - deadline, 0) / interval + 1;
   return periods > kNever / interval ? kNever : saturating_add(deadline, periods * interval);

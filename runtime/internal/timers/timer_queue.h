@@ -14,68 +14,70 @@
 
 namespace epore::internal {
 
-// A reactor's timers. Any thread arms and cancels them, the leader expires them.
+// A TimerQueue holds the timers of a reactor. Any thread arms and cancels them. The leader expires
+// them.
 //
 //            arm                 deadline                claim
 //   idle -----------> armed ---------------> due ----------------> idle, or armed if periodic
 //     ^                 | cancel              | cancel
 //     +-----------------+---------------------+
 //
-// All changes are made under the lock. A claim decides the race between a callback that is about to
-// start and a cancel: the first of them wins. The claim of a periodic node arms it anew, so that a
-// cancel during its callback finds it armed, and no thread ever finds it idle.
+// All changes are made under the lock. The race that this is for: a callback is about to start
+// while another thread cancels. The claim and the cancel both take the lock, and the first of them
+// wins. The claim of a periodic node arms it again in the same step. A cancel during its callback
+// finds it armed, and no thread finds it idle.
 class TimerQueue {
  public:
-  // The leader takes so many due nodes at once.
+  // The most due nodes that the leader takes at once.
   static constexpr std::size_t kAtOnce = 128;
 
   enum class State : std::uint8_t { idle, armed, due };
 
   struct Armed {
     State before;
-    bool is_armed;     // now
-    bool is_earliest;  // the poll thread must be told
+    bool is_armed;     // after the call
+    bool is_earliest;  // the caller must wake the poll thread
   };
 
-  // Arms the node, whatever its state, but not if it was retired; with an interval, again and
-  // again. kNever is just as idle. Throws std::bad_alloc, and has done nothing then.
+  // Arms the node in any state, unless it was retired. An `interval` of more than 0 makes it
+  // periodic. With kNever the node becomes idle. Throws std::bad_alloc, and has then changed
+  // nothing.
   [[nodiscard]] Armed arm(TimerNode& node, std::int64_t deadline, std::int64_t interval = 0);
 
-  // Makes it idle; returns what it was.
+  // Makes the node idle. Returns its state before.
   State cancel(TimerNode& node) { return make_idle(node, TimerNode::kOut); }
 
-  // The same, and for good: nothing arms it from now on.
+  // As cancel(), and every later arm() does nothing.
   State retire(TimerNode& node) { return make_idle(node, TimerNode::kRetired); }
 
-  // Any thread, without the lock.
+  // Any thread, without the lock: the state at this moment.
   static State state(const TimerNode& node);
   static bool is_periodic(const TimerNode& node) { return node.is_periodic(); }
 
-  // The leader: takes out the earliest kAtOnce nodes with deadlines up to `now`, if it has popped
-  // all that it took out before. A node must live until it is popped and told by expired(), also if
-  // it is cancelled meanwhile.
+  // The leader: takes out at most kAtOnce nodes with deadlines up to `now`, earliest first. Does
+  // nothing while nodes of the last call are not popped. A node must live until it is popped and
+  // its expired() was called, also if it is cancelled meanwhile.
   void collect(std::int64_t now);
   std::size_t collected() const { return due_count_ - popped_; }
 
-  // The next of them, earliest first, or null.
+  // The leader: returns the next of those nodes, or null.
   TimerNode* pop() { return collected() > 0 ? due_[popped_++] : nullptr; }
 
   struct Claimed {
     bool was_due;
-    bool is_armed;  // anew, for its next period
+    bool is_armed;  // for the next period
     bool is_earliest;
   };
-  // Turns due into idle, or into armed for the first period that ends after `now`.
+  // Takes the right to call the callback of a due node. The node becomes idle, or armed for the
+  // first period that ends after `now`. The result says whether the node was due.
   [[nodiscard]] Claimed claim(TimerNode& node, std::int64_t now);
 
-  // At least as early as the earliest deadline. Read without the lock: whoever moves it forward
-  // wakes the poll thread afterwards.
+  // The earliest deadline, or a time before it. Any thread, without the lock.
   std::int64_t earliest() const { return earliest_.load(std::memory_order_acquire); }
 
-  std::size_t size();  // of those that are armed
+  std::size_t size();  // the number of armed nodes
 
-  // For the end: takes all out, idle, calls expired() on them, runs nothing for them, and stays
-  // empty from now on.
+  // At the end: takes all nodes out as idle and calls expired() on each. The queue stays empty.
   void close();
 
  private:
@@ -84,7 +86,10 @@ class TimerQueue {
   bool insert(TimerNode& node, std::int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   TimerNode* take_any();
 
-  std::atomic<std::int64_t> earliest_{kNever};  // written under mutex_
+  // See earliest(). Stored under mutex_ (release), loaded by the leader (acquire). The race: a
+  // timer is armed while the poll thread falls asleep. The thread that moves earliest_ forward then
+  // wakes the poll thread, which looks at earliest_ after it has cleared the wake flag (WakeFlag).
+  std::atomic<std::int64_t> earliest_{kNever};
 
   // The leader only.
   std::array<TimerNode*, kAtOnce> due_;
@@ -93,7 +98,9 @@ class TimerQueue {
 
   absl::Mutex mutex_;
   TimerHeap heap_ ABSL_GUARDED_BY(mutex_);
-  std::size_t due_periodic_ ABSL_GUARDED_BY(mutex_) = 0;  // their claims find room in the heap
+
+  // The periodic nodes that are due. The heap keeps room for them, so that claim() cannot fail.
+  std::size_t due_periodic_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -137,7 +137,7 @@ TEST(TimerHeapTest, ManyThatAreDueTogetherComeEarliestFirst) {
   }
 }
 
-// F24: the heap against the simplest thing that is right.
+// The heap against the simplest thing that is right.
 class Comparison {
  public:
   explicit Comparison(std::uint64_t seed) : random_(seed), now_(start()) {

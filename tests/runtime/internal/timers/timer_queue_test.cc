@@ -48,7 +48,7 @@ TEST(TimerQueueTest, AnArmedNodeExpiresAtItsDeadlineAndIsDueUntilItIsClaimed) {
   EXPECT_FALSE(queue.claim(node, 1000).was_due);
 }
 
-// F21: one contract for everything that changes a deadline.
+// One contract for everything that changes a deadline.
 TEST(TimerQueueTest, F21OnlyWhatMovesTheEarliestDeadlineForwardAsksForAWake) {
   TimerQueue queue;
   TestNode first;
@@ -126,7 +126,7 @@ TEST(TimerQueueTest, APeriodThatEndsBeyondTheEndOfTimeIsNotArmed) {
   EXPECT_FALSE(claimed.is_armed);
 }
 
-// F26: a sibling that is due in the same batch.
+// A sibling that is due in the same batch.
 TEST(TimerQueueTest, F26WhatASiblingOfTheBatchCancelsCannotBeClaimed) {
   TimerQueue queue;
   TestNode second;
