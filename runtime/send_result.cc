@@ -13,6 +13,8 @@ absl::Status SendResult::status() const {
       return absl::FailedPreconditionError("send: the connection is closed");
     case over_cap:
       return absl::ResourceExhaustedError("send: more would be queued than the cap allows");
+    case no_memory:
+      return absl::ResourceExhaustedError("send: no memory");
   }
   return absl::InternalError("send: no such result");
 }

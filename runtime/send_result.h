@@ -16,9 +16,10 @@ namespace epore {
 // | high      | accepted; above the high mark       | stop until on_writable                     |
 // | closed    | dropped: the connection is closing  | let go of the connection                   |
 // | over_cap  | dropped; the connection is reset    | send less before on_writable               |
+// | no_memory | dropped; the connection is reset    | as with `closed`                           |
 class SendResult {
  public:
-  enum Value : std::uint8_t { queued, high, closed, over_cap };
+  enum Value : std::uint8_t { queued, high, closed, over_cap, no_memory };
 
   constexpr SendResult(Value value) : value_(value) {}  // NOLINT(google-explicit-constructor)
 
@@ -26,7 +27,8 @@ class SendResult {
   constexpr bool ok() const { return value_ <= high; }
   constexpr Value value() const { return value_; }
 
-  // Ok for `queued` and `high`, FailedPrecondition for `closed`, ResourceExhausted for `over_cap`.
+  // Ok for `queued` and `high`, FailedPrecondition for `closed`, ResourceExhausted for `over_cap`
+  // and `no_memory`.
   absl::Status status() const;
 
   friend constexpr bool operator==(SendResult a, SendResult b) { return a.value_ == b.value_; }

@@ -1,5 +1,6 @@
 #include "epore/runtime/connection.h"
 
+#include <new>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -66,11 +67,15 @@ void Connection::abort() {
 }
 
 absl::Status Connection::post(Callback closure) {
-  if (!stream_) {
-    return absl::FailedPreconditionError("Connection::post: this handle names no connection");
+  try {
+    if (!stream_) {
+      return absl::FailedPreconditionError("Connection::post: this handle names no connection");
+    }
+    if (!closure) return absl::InvalidArgumentError("Connection::post: the closure is null");
+    return stream_->post(std::move(closure));
+  } catch (const std::bad_alloc&) {
+    return absl::Status(absl::StatusCode::kResourceExhausted, "");  // which allocates nothing
   }
-  if (!closure) return absl::InvalidArgumentError("Connection::post: the closure is null");
-  return stream_->post(std::move(closure));
 }
 
 Timer Connection::timer(Callback callback) {

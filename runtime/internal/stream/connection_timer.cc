@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <utility>
-#include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "epore/runtime/connection.h"
@@ -57,22 +56,33 @@ void TimerList::remove(ConnectionTimer& timer, absl::Mutex& mutex) {
   timer.is_in_list_.store(false, std::memory_order_relaxed);
 }
 
-std::vector<Ref<ConnectionTimer>> TimerList::close(absl::Mutex& mutex) {
-  std::vector<Ref<ConnectionTimer>> timers;
+ClosedTimers::ClosedTimers(TimerList& list, absl::Mutex& mutex) {
   {
     absl::MutexLock lock(&mutex);
-    ConnectionTimer* timer = std::exchange(first_, closed());
+    ConnectionTimer* timer = std::exchange(list.first_, TimerList::closed());
     while (timer != nullptr) {
       ConnectionTimer* const next = timer->next_in_list_;
-      // Without a reference left, the destructor runs: it waits for this lock, or it finds the flag
-      // cleared and does not need the list any more.
-      if (timer->try_add_ref()) timers.push_back(Ref<ConnectionTimer>::adopt(timer));
+      // One whose last handle is being dropped waits for this lock in its destructor,
+      if (timer->try_add_ref()) {
+        timer->next_in_list_ = first_;
+        first_ = timer;
+      }
+      // or needs it no more.
       timer->is_in_list_.store(false, std::memory_order_release);
       timer = next;
     }
   }
-  for (const Ref<ConnectionTimer>& timer : timers) timer->retire();
-  return timers;
+  for (ConnectionTimer* timer = first_; timer != nullptr; timer = timer->next_in_list_) {
+    timer->retire();
+  }
+}
+
+void ClosedTimers::drop_callbacks() {
+  while (first_ != nullptr) {
+    const Ref<ConnectionTimer> timer = Ref<ConnectionTimer>::adopt(first_);
+    first_ = timer->next_in_list_;
+    timer->callback_ = nullptr;
+  }
 }
 
 }  // namespace epore::internal

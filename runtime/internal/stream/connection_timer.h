@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
@@ -37,6 +36,7 @@ class ConnectionTimer final : public TimerEntry {
 
  private:
   friend class TimerList;
+  friend class ClosedTimers;
 
   void expired() override;
 
@@ -44,7 +44,7 @@ class ConnectionTimer final : public TimerEntry {
   Callback callback_;
 
   ConnectionTimer* previous_in_list_ = nullptr;  // under the reactor's timer_lists()
-  ConnectionTimer* next_in_list_ = nullptr;
+  ConnectionTimer* next_in_list_ = nullptr;      // or of ClosedTimers
 
   // Whether a TimerList holds this timer. Changed under the lock. The destructor reads it (acquire)
   // before it takes the lock, to do without where it can. The race: the last handle is dropped
@@ -61,13 +61,28 @@ class TimerList {
   bool add(ConnectionTimer& timer, absl::Mutex& mutex);
   void remove(ConnectionTimer& timer, absl::Mutex& mutex);
 
-  // In the connection's order, at its end: cancels all timers and returns them for drop_callback().
-  [[nodiscard]] std::vector<Ref<ConnectionTimer>> close(absl::Mutex& mutex);
-
  private:
+  friend class ClosedTimers;
+
   static ConnectionTimer* closed() { return reinterpret_cast<ConnectionTimer*>(std::uintptr_t{1}); }
 
   ConnectionTimer* first_ = nullptr;
+};
+
+// In the connection's order, at its end: closes its list and cancels all that were in it. Keeps
+// them for drop_callbacks(), and needs no memory for that.
+class ClosedTimers {
+ public:
+  ClosedTimers(TimerList& list, absl::Mutex& mutex);
+  ClosedTimers(const ClosedTimers&) = delete;
+  ClosedTimers& operator=(const ClosedTimers&) = delete;
+  ~ClosedTimers() { drop_callbacks(); }
+
+  // Destroys what the callbacks captured, which may be the connection's handle.
+  void drop_callbacks();
+
+ private:
+  ConnectionTimer* first_ = nullptr;  // with a reference to each
 };
 
 }  // namespace epore::internal

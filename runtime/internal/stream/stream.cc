@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -28,7 +29,8 @@ StreamLimits::StreamLimits(const ConnectionOptions& options)
       write_high_mark(options.write_high_mark),
       write_low_mark(options.write_low_mark),
       write_cap(options.write_cap),
-      pause_reading_above_high_mark(options.pause_reading_above_high_mark) {}
+      pause_reading_above_high_mark(options.pause_reading_above_high_mark),
+      no_memory(absl::ResourceExhaustedError("no memory")) {}
 
 Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
                std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
@@ -50,8 +52,13 @@ bool Stream::start(Connection::Callback first, bool is_registered) {
   // Before any thread can find this stream, so that `first` comes first, also during a shutdown.
   self_ = Connection(Ref<Stream>::share(this));
   auto call_first = [first = std::move(first)](Stream& stream) mutable { stream.call(first); };
-  mailbox_.push(std::make_unique<ActionMail<decltype(call_first)>>(*this, std::move(call_first)));
-  if (!home().slots().acquire(*this)) {
+  bool has_slot = false;
+  try {
+    mailbox_.push(std::make_unique<ActionMail<decltype(call_first)>>(*this, std::move(call_first)));
+    has_slot = home().slots().acquire(*this);
+  } catch (const std::bad_alloc&) {
+  }
+  if (!has_slot) {
     self_ = Connection();
     core_->end_activity();
     return false;
@@ -118,16 +125,21 @@ absl::Status Stream::post(Connection::Callback closure) {
   if (has_ended_.load(std::memory_order_acquire)) {
     return absl::FailedPreconditionError("Connection::post: the connection has ended");
   }
-  core_->counters().add(Counter::posts);
   auto call = [closure = std::move(closure)](Stream& stream) mutable { stream.call(closure); };
   static_assert(sizeof(ActionMail<decltype(call)>) <= NodeCache::kNodeSize, "it would allocate");
-  mail(std::move(call));
+  if (!try_mail(std::move(call))) return limits_->no_memory;
+  core_->counters().add(Counter::posts);
   return absl::OkStatus();
 }
 
 Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
-  return Ref<TimerEntry>::adopt(
-      new ConnectionTimer(home(), Ref<Stream>::share(this), std::move(callback)));
+  try {
+    return Ref<TimerEntry>::adopt(
+        new ConnectionTimer(home(), Ref<Stream>::share(this), std::move(callback)));
+  } catch (const std::bad_alloc&) {
+    no_memory();
+    return Ref<TimerEntry>();
+  }
 }
 
 std::string Stream::describe() const {
@@ -143,7 +155,7 @@ void Stream::shut_down(ShutdownStep step) {
     mail([](Stream& stream) { stream.drain(); });
   } else {
     // Not by mail: threads may leave mail faster than the runner delivers it.
-    abort_due_.store(true, std::memory_order_release);
+    abort_due_.fetch_or(kShutDown, std::memory_order_release);
     core_->wake(*this);
   }
 }

@@ -37,6 +37,7 @@ struct StreamLimits {
   std::size_t write_low_mark;
   std::size_t write_cap;
   bool pause_reading_above_high_mark;
+  const absl::Status no_memory;  // made while there is some
 };
 
 // A Stream is what a Connection names: a socket with its callbacks and its write queue.
@@ -102,7 +103,7 @@ class Stream final : public Registration {
     try {
       function(self_, std::forward<Arguments>(arguments)...);
     } catch (...) {
-      thrown = caught_exception();
+      thrown = caught_exception();  // which does not throw
     }
     call_ = nullptr;
     if (!call.replacements.empty()) [[unlikely]]
@@ -124,10 +125,18 @@ class Stream final : public Registration {
   class ActionMail;
   class BytesMail;
 
+  // Why an abort is due.
+  static constexpr std::uint8_t kShutDown = 1;
+  static constexpr std::uint8_t kNoMemory = 2;
+
   bool is_runner() const;
   void leave(std::unique_ptr<Mail> mail);
 
-  // Calls action(Stream&) in the connection's order, by mail.
+  // Calls action(Stream&) in the connection's order, by mail. False if there is no memory for it.
+  template <typename Action>
+  [[nodiscard]] bool try_mail(Action action);
+
+  // As try_mail(), but without memory the connection ends.
   template <typename Action>
   void mail(Action action);
 
@@ -143,6 +152,7 @@ class Stream final : public Registration {
   void replace(Member Stream::*member, Member with, Target target);
 
   // stream_send.cc
+  SendResult send_here(std::span<const std::byte> bytes);
   SendResult send_from_elsewhere(std::span<const std::byte> bytes);
   void put(std::span<const std::byte> bytes);
   void write_out(std::span<const std::byte> more);
@@ -158,7 +168,8 @@ class Stream final : public Registration {
   bool tell_low_mark();
 
   // stream_run.cc
-  void shut_down_now();
+  void run_once();
+  void abort_now();
   void deliver_mail();
   static void deliver(MailList list);
   void discard_mail();
@@ -180,6 +191,7 @@ class Stream final : public Registration {
   void fail(absl::Status why);  // ends the connection at the end of this run
   void fail_call(std::string_view call, int error);
   void reset(absl::Status why);  // as fail(), and sends a reset to the peer
+  void no_memory();              // any thread: as reset(), because an allocation has failed
   void exception(absl::Status thrown);
   void settle();
   void go_on();
@@ -214,10 +226,11 @@ class Stream final : public Registration {
 
   HighMark high_mark_;
 
-  // Requests of the poll thread. It stores true (release) and then wakes the Stream, whose run
-  // loads or exchanges (acquire). A request during a run causes another run (DispatchWord).
+  // Requests. The poll thread (both) and callers without memory (abort_due_) store (release) and
+  // then wake the Stream, whose run loads or exchanges (acquire). A request during a run causes
+  // another run (DispatchWord).
   std::atomic<bool> timeout_expired_{false};
-  std::atomic<bool> abort_due_{false};  // by a shutdown
+  std::atomic<std::uint8_t> abort_due_{0};  // kShutDown, kNoMemory
 
   std::atomic<bool> has_ended_{false};  // no mail is delivered any more; a hint, as is_open_
 

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -43,6 +43,15 @@ void Stream::reset(absl::Status why) {
   if (is_ending()) return;
   wants_reset_ = true;
   fail(std::move(why));
+}
+
+void Stream::no_memory() {
+  if (has_ended_.load(std::memory_order_acquire)) return;
+  can_send_.store(false, std::memory_order_release);
+  is_open_.store(false, std::memory_order_release);
+  if (is_runner()) return reset(limits_->no_memory);
+  abort_due_.fetch_or(kNoMemory, std::memory_order_release);
+  core_->wake(*this);
 }
 
 void Stream::exception(absl::Status thrown) {
@@ -101,7 +110,7 @@ void Stream::finish() {
   phase_ = Phase::closed;
   has_ended_.store(true, std::memory_order_release);
   home().timers().retire(*this);  // not cancel(): expired() may arm it on another thread
-  const std::vector<Ref<ConnectionTimer>> timers = timers_.close(home().timer_lists());
+  ClosedTimers timers(timers_, home().timer_lists());
   if (wants_reset_) {
     const linger reset = {1, 0};
     (void)core_->kernel().setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
@@ -121,7 +130,7 @@ void Stream::finish() {
   // Each callback is moved out first: the destructors of its captures may call this connection.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
   if (auto closed = take(on_closed_)) call(*closed, end_);
-  for (const Ref<ConnectionTimer>& timer : timers) timer->drop_callback();
+  timers.drop_callbacks();
   (void)take(on_data_);
   (void)take(on_read_closed_);
   (void)take(on_writable_);
@@ -138,8 +147,11 @@ void Stream::finish() {
 // first one.
 void Stream::expired() {
   if (is_suspect_.load(std::memory_order_relaxed) && home().sweeps() - suspect_sweep_ < 2) {
-    home().arm(*this, this_thread.now);
-    return;
+    try {
+      home().arm(*this, this_thread.now);
+      return;
+    } catch (const std::bad_alloc&) {  // it is judged now
+    }
   }
   suspect_sweep_ = home().sweeps();
   timeout_expired_.store(true, std::memory_order_release);

@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_INTERNAL_STREAM_STREAM_MAIL_H_
 
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "epore/runtime/internal/reactor/thread_context.h"
@@ -36,16 +37,32 @@ inline void Stream::leave(std::unique_ptr<Mail> mail) {
 }
 
 template <typename Action>
+bool Stream::try_mail(Action action) {
+  std::unique_ptr<Mail> mail;
+  try {
+    mail = std::make_unique<ActionMail<Action>>(*this, std::move(action));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  leave(std::move(mail));
+  return true;
+}
+
+template <typename Action>
 void Stream::mail(Action action) {
-  leave(std::make_unique<ActionMail<Action>>(*this, std::move(action)));
+  if (!try_mail(std::move(action))) no_memory();
 }
 
 template <typename Action>
 void Stream::in_order(Action action) {
-  if (is_runner()) {
-    action(*this);
-  } else {
+  if (!is_runner()) {
     mail([action = std::move(action)](Stream& stream) mutable { action(stream); });
+    return;
+  }
+  try {
+    action(*this);
+  } catch (const std::bad_alloc&) {
+    no_memory();
   }
 }
 
@@ -56,7 +73,12 @@ void Stream::set_callback(Callback Stream::*member, Callback callback) {
 
 template <typename Callback>
 void Stream::set_callback(std::unique_ptr<Callback> Stream::*member, Callback callback) {
-  auto held = callback ? std::make_unique<Callback>(std::move(callback)) : nullptr;
+  std::unique_ptr<Callback> held;
+  try {
+    if (callback) held = std::make_unique<Callback>(std::move(callback));
+  } catch (const std::bad_alloc&) {
+    return no_memory();
+  }
   replace(member, std::move(held), [](const auto& pointer) { return pointer.get(); });
 }
 
@@ -72,7 +94,12 @@ void Stream::replace(Member Stream::*member, Member with, Target target) {
   if (!is_runner()) {
     mail(std::move(swap));
   } else if (call_ != nullptr && call_->callback == target(this->*member)) {
-    call_->replacements.push(std::make_unique<ActionMail<decltype(swap)>>(*this, std::move(swap)));
+    try {
+      call_->replacements.push(
+          std::make_unique<ActionMail<decltype(swap)>>(*this, std::move(swap)));
+    } catch (const std::bad_alloc&) {
+      no_memory();
+    }
   } else if (!has_ended_.load(std::memory_order_relaxed)) {
     swap(*this);
   }

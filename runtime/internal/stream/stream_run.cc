@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -35,9 +36,22 @@ void Stream::run() {
     discard_mail();
     return;
   }
+  bool has_memory = true;
+  try {
+    run_once();
+  } catch (const std::bad_alloc&) {
+    has_memory = false;
+  }
+  if (has_memory) [[likely]]
+    return;
+  no_memory();
+  if (phase_ != Phase::closed) finish();
+}
+
+void Stream::run_once() {
   if (!mailbox_.empty()) deliver_mail();
-  if (abort_due_.load(std::memory_order_acquire)) [[unlikely]]  // after its first callback
-    shut_down_now();
+  if (abort_due_.load(std::memory_order_acquire) != 0) [[unlikely]]  // after its first callback
+    abort_now();
   if (!is_registered_ && !is_ending()) register_fd();
   if (is_write_blocked_ && edges_.is_ready(Direction::write)) {
     is_write_blocked_ = false;
@@ -54,7 +68,9 @@ void Stream::run() {
   settle();
 }
 
-void Stream::shut_down_now() {
+void Stream::abort_now() {
+  if ((abort_due_.load(std::memory_order_acquire) & kNoMemory) != 0)
+    return reset(limits_->no_memory);
   reset(absl::CancelledError("the runtime shut down before the connection ended"));
 }
 

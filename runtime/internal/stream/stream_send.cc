@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <utility>
@@ -54,7 +55,16 @@ class Stream::BytesMail final : public Mail {
 
 SendResult Stream::send(std::span<const std::byte> bytes) {
   if (!can_send_.load(std::memory_order_acquire)) return SendResult::closed;
-  if (!is_runner()) return send_from_elsewhere(bytes);
+  try {
+    return is_runner() ? send_here(bytes) : send_from_elsewhere(bytes);
+  } catch (const std::bad_alloc&) {
+    // Some of the bytes may have left, so the connection cannot go on as if nothing had happened.
+    no_memory();
+    return SendResult::no_memory;
+  }
+}
+
+SendResult Stream::send_here(std::span<const std::byte> bytes) {
   if (phase_ != Phase::open) return SendResult::closed;
   const std::size_t queued = queued_bytes() + bytes.size();
   if (queued > limits_->write_cap) return over_cap(queued);
@@ -64,16 +74,14 @@ SendResult Stream::send(std::span<const std::byte> bytes) {
 }
 
 SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
+  static_assert(sizeof(BytesMail) <= NodeCache::kNodeSize, "a send of few bytes would allocate");
+  auto mail = std::make_unique<BytesMail>(*this, bytes);
   const std::size_t queued =
       queued_.fetch_add(bytes.size(), std::memory_order_acq_rel) + bytes.size();
   core_->counters().add(Counter::bytes_queued, bytes.size());
-  if (queued > limits_->write_cap) {
-    uncount(bytes.size());
-    return over_cap(queued);
-  }
+  if (queued > limits_->write_cap) return over_cap(queued);  // the mail's destructor uncounts
   const SendResult result = mark(queued);  // before the mail, whose run looks at the mark
-  static_assert(sizeof(BytesMail) <= NodeCache::kNodeSize, "a send of few bytes would allocate");
-  leave(std::make_unique<BytesMail>(*this, bytes));
+  leave(std::move(mail));
   return result;
 }
 
