@@ -41,8 +41,9 @@ namespace epore {
 //    Every event may be spurious. An edge is not repeated, so read or write until EAGAIN.
 // 4. Guaranteed: after deregister_fd() has returned, no poll() that starts later yields its token.
 // 5. Guaranteed: no wake is lost. Several wakes may become one event.
-// 6. Guaranteed: the thread in poll() sees what another thread did before it woke or registered, as
-//    soon as poll() returns the event of that wake or registration.
+// 6. Guaranteed: what a thread did before it woke or registered is visible to the thread in poll(),
+// as
+//    soon as poll() returns that event.
 // 7. Today, not promised: the poll(2) engine repeats an edge while the readiness lasts.
 //
 // See epoll(7), poll(2).
@@ -60,7 +61,7 @@ class Poll {
   // contents of `events` by what is ready, wakes included. After a timeout `events` is empty.
   //
   // `timeout`: a wait is never shorter than asked. It is exact to the nanosecond where the system
-  // has epoll_pwait2(2) (Linux 5.11), and is rounded up to a millisecond elsewhere. With
+  // has epoll_pwait2(2) (Linux 5.11). Elsewhere it is rounded up to a millisecond. With
   // absl::InfiniteDuration() it waits for ever. Zero and negative timeouts do not wait. A signal
   // does not end the wait, which goes on with the time that is left.
   //
@@ -77,9 +78,9 @@ class Poll {
 
   std::shared_ptr<Registry> registry_;
 
-  // True while a thread is in poll(). That thread sets it by an exchange (acquire) and clears it by
-  // a store (release), so that the next thread sees the Events and engine state of the one before.
-  // The race: two threads call poll() at once; the exchange lets one in and refuses the other.
+  // True while a thread is in poll(). The thread sets it by an exchange (acquire) and clears it by
+  // a store (release). The next thread then sees what this one did to the Events and the engine.
+  // The race: two threads call poll() at once. The exchange lets one in and refuses the other.
   std::atomic<bool> polling_{false};
 };
 

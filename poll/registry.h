@@ -30,8 +30,8 @@ class Selector;
 // the change.
 //
 // Ownership: a Registry borrows descriptors and never closes them. Deregister a descriptor before
-// closing it. If it was duplicated, it keeps firing after close(2), and nobody can take it out of
-// the queue any more (epoll(7), questions and answers, 6).
+// closing it. A descriptor that was duplicated keeps firing after close(2). Nobody can then take it
+// out of the queue any more (epoll(7), questions and answers, 6).
 //
 // Lifetime: each copy of the shared_ptr keeps the queue's own descriptor open. A late call can
 // therefore never reach a foreign descriptor. Once the Poll is gone, every call returns
@@ -99,9 +99,10 @@ class Registry {
   std::atomic<bool> poll_gone_{false};
 
   // Carries the happens-before edge of guarantee 6 of poll.h. The kernel orders a wake and the wait
-  // that it ends, but the C++ memory model does not know about the kernel. So each wake and each
-  // registration increments the word (release) before its system call, and poll() loads the word
-  // (acquire) after its wait. The value means nothing. ThreadSanitizer reports a race without it.
+  // that it ends. The C++ memory model knows nothing of the kernel. So each wake and each
+  // registration increments the word (release) before its system call. poll() loads the word
+  // (acquire) after its wait. The value means nothing. Without the word ThreadSanitizer reports
+  // races.
   std::atomic<std::uint32_t> published_{0};
 };
 

@@ -58,8 +58,8 @@ class PollSelector final : public Selector {
     Identity identity;
     bool is_armed = true;  // false after the event of a one-shot
 
-    // The number of the last add or modify. wait() drops the result of an entry that has another
-    // number by then, because the result belongs to an earlier registration.
+    // The number of the last add or modify. If it has changed during a poll(2), wait() drops the
+    // result for this entry: it belongs to an earlier registration.
     std::uint64_t serial = 0;
 
     // The eventfd, if this is a Waker's. wait() empties it, so that the next write is a change.

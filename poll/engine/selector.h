@@ -52,8 +52,9 @@ class Selector {
   virtual SysResult remove(int fd) = 0;
 
   // Adds the eventfd of a Waker. Only the engine may read it. An engine that reads it during wait()
-  // keeps a copy of the pointer until the read is done. Otherwise the Waker's destructor could
-  // close the eventfd first, and the engine would read a foreign descriptor with the same number.
+  // keeps a copy of the pointer until the read is done. Without the copy, the Waker's destructor
+  // could close the eventfd first. The engine would then read a foreign descriptor with the same
+  // number.
   virtual SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) = 0;
 
   // Waits for at most `timeout_ns` nanoseconds and appends what is ready to `events`, which is

@@ -26,7 +26,8 @@ namespace epore {
 //   3 handlers -= 1
 //
 // All these accesses are sequentially consistent. So either the handler reads -1, or the destructor
-// sees the handler in `handlers` and waits for its last few instructions.
+// sees the handler in `handlers`. In the second case it waits for the last instructions of the
+// handler.
 class SignalTrap {
  public:
   // Starts to catch `signals`, which are numbers from 1 to 64. Borrows `eventfd`, which must be

@@ -31,8 +31,8 @@ inline std::size_t thread_slot() {
 // instruction and no shared cache line. sum() adds the shards up. It may miss an addition that is
 // being made at that moment, but no addition is lost.
 //
-// Only one thread writes to a shard at a time. When a thread ends, its slot goes to a new thread
-// under a lock, so that the new thread sees the stores of the old one.
+// Only one thread writes to a shard at a time. When a thread ends, its slot goes to a new thread.
+// This happens under a lock, so the new thread sees the stores of the old one.
 template <std::size_t N>
 class ThreadCounters {
  public:

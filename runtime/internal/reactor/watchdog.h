@@ -15,9 +15,9 @@ class Reactor;
 // The Watchdog is the thread that notices when other threads are stuck in user code. It runs no
 // user code, so it is never stuck itself. Every tick it looks at each leader and each worker:
 //
-// - A leader that has been in one run since the last tick gets a relief (lead.h), unless it spent
-// the
-//   time waiting for a processor.
+// - A leader that has been in one run since the last tick gets a relief (lead.h). It gets none if
+// it
+//   spent the time waiting for a processor.
 // - A worker that has been in one run for too long is blocked. The log names the callback, and a
 //   spare worker takes the worker's place.
 //
