@@ -15,15 +15,15 @@ namespace epore {
 //
 // Edges:
 //
-// | bit          | flags of the system    | guaranteed | what to do |
-// |--------------|------------------------|------------|-------------------------------------------|
-// | readable     | IN, PRI, RDHUP, HUP,   | yes        | read until EAGAIN | |              | ERR
-// |            |                                           | | writable     | OUT, HUP, ERR | yes
-// | write until EAGAIN                        | | read_closed  | RDHUP, HUP             | hint |
-// read on: the end of file is read() == 0   | | write_closed | HUP, ERR               | hint |
-// write: the next write returns the error   | | error        | ERR                    | hint | take
-// SO_ERROR once (socket(7))            | | priority     | PRI (epoll, edge only) | hint       |
-// read on: a short read is not the end here |
+// | bit          | flags of the system    | guaranteed | what to do                               |
+// |--------------|------------------------|------------|------------------------------------------|
+// | readable     | IN, PRI, RDHUP, HUP,   | yes        | read until EAGAIN                        |
+// |              | ERR                    |            |                                          |
+// | writable     | OUT, HUP, ERR          | yes        | write until EAGAIN                       |
+// | read_closed  | RDHUP, HUP             | hint       | read on: the end of file is read() == 0  |
+// | write_closed | HUP, ERR               | hint       | write: the next write returns the error  |
+// | error        | ERR                    | hint       | take SO_ERROR once (socket(7))           |
+// | priority     | PRI (epoll, edge only) | hint       | read on: a short read is no end here     |
 //
 // RDHUP means that the peer sends no more. HUP means that both directions have ended. A connection
 // that reports only read_closed can still be written to.
