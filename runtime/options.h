@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "epore/runtime/order.h"
 
 namespace epore {
 
@@ -110,6 +111,10 @@ struct ListenOptions {
   std::size_t accept_budget = 64;  // connections taken in one turn, so that others get theirs
   ConnectionOptions connection;
 
+  // Runtime::order(), for all callbacks of all its connections; none: each has an order of its own.
+  // One of another runtime is InvalidArgument, by listen().
+  Order order;
+
   // InvalidArgument, also of `connection`. listen() asks itself and returns it.
   absl::Status check() const;
 };
@@ -120,6 +125,7 @@ struct ConnectOptions {
   // share of what is left. More than zero; infinite: as long as the system tries.
   absl::Duration timeout = absl::Seconds(30);
   ConnectionOptions connection;
+  Order order;  // as ListenOptions has it; for the callback of connect() too
 
   // InvalidArgument, also of `connection`. connect() asks itself and calls back with it.
   absl::Status check() const;

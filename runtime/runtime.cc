@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "epore/runtime/internal/endpoints/connector.h"
 #include "epore/runtime/internal/endpoints/listener_state.h"
+#include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/runtime_timer.h"
 #include "epore/runtime/internal/signals/signal_waiter.h"
@@ -86,6 +87,8 @@ Timer Runtime::post_after(absl::Duration delay, Closure closure) {
   timer.arm(delay);
   return timer;
 }
+
+Order Runtime::order() { return status().ok() ? internal::OrderState::make(core_) : Order(); }
 
 absl::Status Runtime::shutdown() { return shutdown(core_->options().drain_timeout); }
 

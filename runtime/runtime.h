@@ -12,6 +12,7 @@
 #include "epore/runtime/counters.h"
 #include "epore/runtime/listener.h"
 #include "epore/runtime/options.h"
+#include "epore/runtime/order.h"
 #include "epore/runtime/report.h"
 #include "epore/runtime/timer.h"
 
@@ -85,7 +86,7 @@ class Runtime {
                const ConnectOptions& options = {});
 
   // Runs `closure` on a worker (or the poll thread), never inside this call. Closures may run at
-  // the same time and in any order; for one at a time, Connection::post().
+  // the same time and in any order; for one at a time, order().
   // FailedPrecondition: the runtime is shut down; the closure is destroyed in this call.
   // InvalidArgument: the closure is null.
   absl::Status post(Closure closure);
@@ -98,6 +99,10 @@ class Runtime {
   // A timer, not armed yet. Its callback runs where closures do, one call at a time. From step 3 of
   // a shutdown on as above, and none that was made earlier is called any more.
   Timer timer(Closure callback);
+
+  // An order: what runs in it never overlaps. Give it to listen() and connect() in their options.
+  // After a shutdown its calls are refused; if the runtime could not start it names none.
+  Order order();
 
   // Shuts down, from any thread, as often as one likes; returns when no callback runs any more.
   //
@@ -144,8 +149,8 @@ class Runtime {
   // before.
   //
   // InvalidArgument: a null callback, a signal not from 1 to 64, or SIGINT, SIGTERM, SIGKILL,
-  // SIGSTOP. FailedPrecondition: signals are being caught already. What else the system refuses (32 and 33 are glibc's) is an
-  // error of whoever catches.
+  // SIGSTOP. FailedPrecondition: signals are being caught already. What else the system refuses (32
+  // and 33 are glibc's) is an error of whoever catches.
   absl::Status on_signal(int signal, Closure callback);
 
   // What it has done so far, also after the shutdown. From any thread, without stopping anybody; it

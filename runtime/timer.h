@@ -10,8 +10,8 @@ namespace internal {
 class TimerEntry;
 }
 
-// A callback at a later time, once or again and again. Made by Runtime::timer() and
-// Connection::timer().
+// A callback at a later time, once or again and again. Made by Runtime::timer(),
+// Connection::timer() and Order::timer().
 //
 //   epore::Timer tick = runtime.timer([] { std::puts("tick"); });
 //   tick.arm_every(absl::Seconds(1));
@@ -22,7 +22,8 @@ class TimerEntry;
 //
 // Guarantees: never early; by CLOCK_MONOTONIC, with nanoseconds where the kernel waits with them.
 // One call at a time: a period that ends while the callback still runs is merged into the next.
-// A timer of a connection runs in the connection's order and never after its `closed`.
+// A timer of an order runs in it; one of a connection in the connection's order, and never after
+// its `closed`.
 //
 // Memory: a runtime's timer that is gone leaves its 80 bytes to the program's next ones.
 //
@@ -46,7 +47,7 @@ class Timer {
 
   // Disarms. True: it was armed or due, and now will not be called. False: there was nothing to
   // prevent, because it is not armed or its callback has begun. After a cancel() in its own order
-  // (a connection's timer, in the connection's callbacks) it is certain not to be called.
+  // (a connection's or an order's timer, in their callbacks) it is certain not to be called.
   bool cancel();
 
   // Whether it waits or is due: from arm() until its callback begins, or cancel(). A periodic one
@@ -57,6 +58,7 @@ class Timer {
  private:
   friend class Runtime;
   friend class Connection;
+  friend class Order;
   explicit Timer(internal::Ref<internal::TimerEntry> entry);
 
   internal::Ref<internal::TimerEntry> entry_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/log/check.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/dispatch/dispatch_word.h"
 #include "epore/runtime/internal/dispatch/slowness.h"
@@ -21,6 +22,8 @@ class Runnable : public RefCounted {
     passing,  // a timer's callback: all of them share one Slowness
     closure,  // as `passing`; it runs once, nobody wakes it, and only its queue refers to it
     pinned,   // runs no user code, and only on the thread that leads its reactor
+    member,   // of an order: only the order runs it
+    order,    // runs its members, on the thread of any reactor
   };
 
   Runnable(Reactor& home, Kind kind) : kind_(kind), home_(home) {}
@@ -31,9 +34,13 @@ class Runnable : public RefCounted {
   // A text for messages, such as "connection 17 (127.0.0.1:40312)". Any thread with a reference.
   virtual std::string describe() const = 0;
 
+  // Hands a member to its order, instead of to a thread. A wake() has claimed its word.
+  virtual void queue_in_order(Ref<Runnable> self);
+
   Reactor& home() const { return home_; }
   Kind kind() const { return kind_; }
   bool is_pinned() const { return kind_ == Kind::pinned; }
+  bool is_member() const { return kind_ == Kind::member; }
   bool is_passing() const { return kind_ == Kind::passing || kind_ == Kind::closure; }
   Slowness& slowness() { return slowness_; }
   DispatchWord& word() { return word_; }
@@ -66,6 +73,9 @@ class Runnable : public RefCounted {
   Reactor& home_;
   Runnable* next_ = nullptr;  // in the queue that holds it
 };
+
+// Every kind of member overrides it.
+inline void Runnable::queue_in_order(Ref<Runnable>) { CHECK(false) << describe(); }
 
 }  // namespace epore::internal
 

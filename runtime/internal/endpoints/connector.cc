@@ -30,9 +30,10 @@ void Connector::start(Ref<Core> core, std::string_view address, Callback done,
 }
 
 Connector::Connector(Ref<Core> core, Reactor& home, Callback done, const ConnectOptions& options)
-    : Registration(home, Kind::lasting),
+    : Registration(home, OrderState::find(options.order, *core) ? Kind::member : Kind::lasting),
       core_(std::move(core)),
       options_(options),
+      order_(OrderState::share(options.order, *core_)),
       deadline_(
           saturating_add(core_->kernel().now(),
                          std::max<std::int64_t>(absl::ToInt64Nanoseconds(options.timeout), 0))),
@@ -50,6 +51,8 @@ void Connector::begin(std::string_view address) {
     return;
   }
   absl::Status bad = options_.check();
+  if (bad.ok())
+    bad = OrderState::check(options_.order, *core_, absl::StrCat("connect(", address, ")"));
   absl::StatusOr<HostPort> host_port = HostPort::parse(address);
   if (bad.ok()) bad = host_port.status();
   if (!bad.ok()) {
@@ -224,7 +227,7 @@ void Connector::drop_socket() {
 void Connector::succeed() {
   const auto stream = Ref<Stream>::adopt(
       new Stream(core_, home(), std::move(fd_),
-                 std::make_shared<const StreamLimits>(options_.connection), local_, peer_));
+                 std::make_shared<const StreamLimits>(options_.connection, order_), local_, peer_));
   const bool started = stream->start(
       [self = Ref<Connector>::share(this)](Connection& connection) {
         self->done_(connection);

@@ -17,6 +17,7 @@
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
+#include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
 #include "epore/runtime/options.h"
@@ -46,6 +47,7 @@ class Connector final : public Registration {
 
   void run() override;
   std::string describe() const override { return "an attempt to connect"; }
+  void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
   void shut_down(ShutdownStep) override;
 
  private:
@@ -65,6 +67,7 @@ class Connector final : public Registration {
   // Constant after construction.
   const Ref<Core> core_;
   const ConnectOptions options_;
+  const Ref<OrderState> order_;  // null: none
   const std::int64_t deadline_;
 
   std::atomic<bool> is_cancelled_{false};  // stored before a wake()

@@ -16,6 +16,7 @@
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/net/socket_options.h"
+#include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/stream/stream.h"
 
 namespace epore::internal {
@@ -106,6 +107,9 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
     Ref<Core> core, std::string_view address, absl::AnyInvocable<void(Connection&)> on_accept,
     const ListenOptions& options) {
   if (absl::Status bad = options.check(); !bad.ok()) return bad;
+  absl::Status bad_order =
+      OrderState::check(options.order, *core, absl::StrCat("listen(\"", address, "\")"));
+  if (!bad_order.ok()) return bad_order;
   absl::StatusOr<HostPort> host_port = HostPort::parse(address);
   if (!host_port.ok()) return host_port.status();
   absl::StatusOr<std::vector<SocketAddress>> found =
@@ -131,7 +135,9 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
 
   auto state = std::make_shared<ListenerState>();
   const auto shared = std::make_shared<AcceptSettings>(
-      std::move(on_accept), std::make_shared<const StreamLimits>(options.connection),
+      std::move(on_accept),
+      std::make_shared<const StreamLimits>(options.connection,
+                                           OrderState::share(options.order, *core)),
       options.accept_budget);
   const std::size_t reactors = core->reactors().size();
   for (std::size_t i = 0; i < bound->size(); ++i) {

@@ -68,6 +68,11 @@ bool Core::is_for_workers(const Slowness& slowness) const {
 }
 
 bool Core::offer(Ref<Runnable>& runnable) {
+  if (runnable->is_member()) {
+    Runnable& member = *runnable;
+    member.queue_in_order(std::move(runnable));
+    return true;
+  }
   if (!runnable->is_pinned() && is_for_workers(slowness_of(*runnable))) {
     RunQueue one;
     one.push(std::move(runnable));
@@ -75,7 +80,7 @@ bool Core::offer(Ref<Runnable>& runnable) {
     runnable = one.pop();
     if (options_.dispatch == Dispatch::workers) return false;
   }
-  Reactor& home = runnable->home();
+  Reactor& home = reactor_for(*runnable);
   return home.submit(std::move(runnable));
 }
 
@@ -104,6 +109,12 @@ absl::Status Core::post(absl::AnyInvocable<void()>&& closure) {
     if (offer(std::move(closure))) return absl::OkStatus();
   }
   return absl::FailedPreconditionError("post: the runtime is shut down");
+}
+
+// An order runs where its members became ready, which wakes nobody.
+Reactor& Core::reactor_for(Runnable& runnable) {
+  const bool may_be_here = runnable.kind() == Runnable::Kind::order && this_thread.core == this;
+  return may_be_here && this_thread.reactor != nullptr ? *this_thread.reactor : runnable.home();
 }
 
 Reactor& Core::any_reactor() {

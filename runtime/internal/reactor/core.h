@@ -150,6 +150,7 @@ class Core final : public RefCounted {
   bool offer(Ref<Runnable>& runnable);
   bool offer(absl::AnyInvocable<void()>&& closure);
   bool is_for_workers(const Slowness& slowness) const;
+  Reactor& reactor_for(Runnable& runnable);
   void report_exception();
 
   // Constant after construction.

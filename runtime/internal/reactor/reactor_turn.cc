@@ -92,14 +92,19 @@ bool Reactor::run_ready() {
   return is_leading;
 }
 
-// What an event is for, if that is to run.
+// What an event is for, if that is to run, and not in an order.
 Registration* Reactor::take_ready(const Event& event) {
   Registration* registration = slots_.find(event.token);
   if (registration == nullptr) {
     core_.counters().add(Counter::stale_events);
     return nullptr;
   }
-  return registration->ready(event.readiness) ? registration : nullptr;
+  if (!registration->ready(event.readiness)) return nullptr;
+  if (registration->is_member()) [[unlikely]] {
+    core_.wake(*registration);  // its order runs it
+    return nullptr;
+  }
+  return registration;
 }
 
 bool Reactor::run_now(Registration& registration) {
@@ -234,6 +239,10 @@ bool Reactor::run_submitted() {
       const Ref<Runnable> runnable = local_.pop();
       runnable->begin();
       if (!run_claimed(*runnable)) return false;
+      if (runnable->kind() == Runnable::Kind::order) {
+        window_runs_ += this_thread.member_runs - 1;
+        clock_at = 0;  // it takes as long as many
+      }
     }
     if (!take_submitted() || runs >= kRunsBetweenPolls) return true;
     if (runs < clock_at) continue;

@@ -8,6 +8,7 @@
 namespace epore::internal {
 
 class Core;
+class OrderState;
 class Reactor;
 class Runnable;
 class WatchedThread;
@@ -18,6 +19,8 @@ struct ThreadContext {
   Reactor* reactor = nullptr;   // this is its poll thread or its relief
   Reactor* leads = nullptr;     // this thread holds its lead; null while the lead is exposed
   Runnable* current = nullptr;  // this thread is in its run()
+  OrderState* order = nullptr;  // this thread runs its members
+  int member_runs = 0;          // how many members the last order that ran here has run
   IoBuffers* buffers = nullptr;
   WatchedThread* watched = nullptr;
   std::int64_t now = 0;  // cached: after the poll, or before the run

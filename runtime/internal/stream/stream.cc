@@ -22,8 +22,9 @@ std::atomic<std::uint64_t> last_id{0};
 
 }  // namespace
 
-StreamLimits::StreamLimits(const ConnectionOptions& options)
-    : idle_timeout(nanoseconds(options.idle_timeout)),
+StreamLimits::StreamLimits(const ConnectionOptions& options, Ref<OrderState> shared_order)
+    : order(std::move(shared_order)),
+      idle_timeout(nanoseconds(options.idle_timeout)),
       write_stall_timeout(nanoseconds(options.write_stall_timeout)),
       linger_timeout(nanoseconds(options.linger_timeout)),
       write_high_mark(options.write_high_mark),
@@ -35,7 +36,7 @@ StreamLimits::StreamLimits(const ConnectionOptions& options)
 Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
                std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
                const SocketAddress& peer)
-    : Registration(home, Kind::lasting),
+    : Registration(home, limits->order ? Kind::member : Kind::lasting),
       id_(last_id.fetch_add(1, std::memory_order_relaxed) + 1),
       local_(local),
       peer_(peer),

@@ -16,6 +16,7 @@
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/base/caught_exception.h"
 #include "epore/runtime/internal/net/compact_address.h"
+#include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
 #include "epore/runtime/internal/stream/connection_timer.h"
@@ -26,9 +27,12 @@
 
 namespace epore::internal {
 
-// The ConnectionOptions in the form that a Stream uses. All connections of a listener share one.
+// The ConnectionOptions in the form that a Stream uses, and the order that it shares, if any. All
+// connections of a listener share one.
 struct StreamLimits {
-  explicit StreamLimits(const ConnectionOptions& options);
+  explicit StreamLimits(const ConnectionOptions& options, Ref<OrderState> shared_order = {});
+
+  Ref<OrderState> order;
 
   std::int64_t idle_timeout;
   std::int64_t write_stall_timeout;
@@ -89,6 +93,7 @@ class Stream final : public Registration {
   // -- The runner. --
   void run() override;
   std::string describe() const override;
+  void queue_in_order(Ref<Runnable> self) override { limits_->order->push(std::move(self)); }
   TimerList& timers() { return timers_; }
 
   // Calls user code. An exception aborts the connection.

@@ -1,0 +1,42 @@
+#include "epore/runtime/order.h"
+
+#include <utility>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "epore/runtime/internal/order/order_state.h"
+
+namespace epore {
+
+Order::Order() = default;
+Order::Order(const Order&) = default;
+Order::Order(Order&&) noexcept = default;
+Order& Order::operator=(const Order&) = default;
+Order& Order::operator=(Order&&) noexcept = default;
+Order::~Order() = default;
+
+Order::Order(internal::Ref<internal::OrderState> state) : state_(std::move(state)) {}
+
+absl::Status Order::post(absl::AnyInvocable<void()> closure) const {
+  if (!closure) return absl::InvalidArgumentError("Order::post: the closure is null");
+  if (!state_) return absl::FailedPreconditionError("Order::post: this handle names no order");
+  return state_->post(std::move(closure));
+}
+
+Timer Order::post_after(absl::Duration delay, absl::AnyInvocable<void()> closure) const {
+  Timer timer = this->timer(std::move(closure));
+  timer.arm(delay);
+  return timer;
+}
+
+Timer Order::timer(absl::AnyInvocable<void()> callback) const {
+  if (!callback) {
+    LOG(ERROR) << "epore: Order::timer: the callback is null; the timer does nothing";
+    return Timer();
+  }
+  return state_ ? Timer(state_->timer(std::move(callback))) : Timer();
+}
+
+bool Order::is_current() const { return state_ && state_->is_current(); }
+
+}  // namespace epore

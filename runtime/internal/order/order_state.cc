@@ -1,0 +1,92 @@
+#include "epore/runtime/internal/order/order_state.h"
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "epore/runtime/internal/order/order_timer.h"
+#include "epore/runtime/internal/reactor/posted_closure.h"
+
+namespace epore::internal {
+namespace {
+
+// After so many runs, or so many ns, others on the thread have their turn. The clock is read only
+// now and then, as it costs half as much as a closure, and may stand still in a test.
+constexpr int kRunsAtOnce = 64;
+constexpr int kRunsBetweenClocks = 8;
+constexpr std::int64_t kTimeAtOnce = 100'000;
+
+}  // namespace
+
+OrderState::OrderState(Ref<Core> core, Reactor& home)
+    : Runnable(home, Kind::order), core_(std::move(core)) {}
+
+OrderState::~OrderState() = default;
+
+Order OrderState::make(Ref<Core> core) {
+  Reactor& home = core->any_reactor();
+  return Order(Ref<OrderState>::adopt(new OrderState(std::move(core), home)));
+}
+
+OrderState* OrderState::find(const Order& order, const Core& core) {
+  OrderState* const state = order.state_.get();
+  return state != nullptr && state->core_.get() == &core ? state : nullptr;
+}
+
+Ref<OrderState> OrderState::share(const Order& order, const Core& core) {
+  OrderState* const state = find(order, core);
+  return state == nullptr ? Ref<OrderState>() : Ref<OrderState>::share(state);
+}
+
+absl::Status OrderState::check(const Order& order, const Core& core, std::string_view call) {
+  if (order == Order() || find(order, core) != nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(call, ": the order is another runtime's"));
+}
+
+void OrderState::push(Ref<Runnable> member) {
+  if (is_current()) {
+    inbox_.take(queue_);  // what others have pushed came before it
+    queue_.push(std::move(member));
+    return;
+  }
+  (void)inbox_.push(std::move(member));  // nobody closes it
+  core_->wake_pushed(*this);
+}
+
+// An activity for as long as this takes: the threads live until what it pushed was handed to them.
+absl::Status OrderState::post(absl::AnyInvocable<void()> closure) {
+  if (!core_->begin_activity()) {
+    return absl::FailedPreconditionError("Order::post: the runtime is shut down");
+  }
+  core_->counters().add(Counter::posts);
+  push(Ref<Runnable>::adopt(new QueuedClosure(home(), std::move(closure))));
+  core_->end_activity();
+  return absl::OkStatus();
+}
+
+Ref<TimerEntry> OrderState::timer(absl::AnyInvocable<void()> callback) {
+  if (core_->phase() >= Core::Phase::refusing) return {};
+  return Ref<TimerEntry>::adopt(new OrderTimer(Ref<OrderState>::share(this), std::move(callback)));
+}
+
+void OrderState::run() {
+  OrderState* const before = std::exchange(this_thread.order, this);
+  // At the end the other threads may have gone, and nobody would be left to go on with the rest.
+  const bool is_limited = core_->phase() < Core::Phase::refusing;
+  std::int64_t end = kNever;
+  inbox_.take(queue_);
+  int runs = 0;
+  while (!queue_.empty()) {
+    core_->execute(*queue_.pop());
+    if (++runs % kRunsBetweenClocks != 0) continue;
+    this_thread.now = core_->kernel().now();
+    if (end == kNever) end = this_thread.now + kTimeAtOnce;
+    if (is_limited && (runs >= kRunsAtOnce || this_thread.now >= end)) break;
+  }
+  if (!queue_.empty()) (void)word().wake();
+  this_thread.order = before;
+  this_thread.member_runs = runs;
+}
+
+}  // namespace epore::internal

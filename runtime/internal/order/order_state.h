@@ -1,0 +1,77 @@
+#ifndef EPORE_RUNTIME_INTERNAL_ORDER_ORDER_STATE_H_
+#define EPORE_RUNTIME_INTERNAL_ORDER_ORDER_STATE_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/dispatch/run_queue.h"
+#include "epore/runtime/internal/dispatch/runnable.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/reactor/timer_entry.h"
+#include "epore/runtime/order.h"
+
+namespace epore::internal {
+
+// What an Order names: a Runnable that runs other Runnables, its members, one after the other.
+//
+//   event, timer, post, mail                 the order's runner, on any thread of the runtime
+//   wakes a member's word: idle -> queued
+//   push(member) into the inbox
+//   wakes the order's word: idle -> queued
+//   Core::schedule(order)            ----->  run(): takes the inbox, and runs what it took
+//                                            Core::execute(member): begin, run, end
+//
+// A member is never run but in here, so one thread at a time runs all members. It keeps a
+// DispatchWord of its own, so it is in the queue once at the most, and a wake that comes while it
+// runs queues it anew, at the end. A posted closure is a member that runs once.
+//
+// No wake is lost: a push from elsewhere is a push of Handoff with a wake_pushed() of the order's
+// word behind it, and run() takes the inbox after begin() (see DispatchWord). What the runner
+// pushes goes straight into the queue, which run() looks at before it ends.
+//
+// References: a member in the inbox, in the queue or in its run has a reference of its own, so a
+// slot that is reclaimed meanwhile frees nothing. Members have a reference to their order, and the
+// order has one to the core. The order is queued with a reference as everything else is. Members in
+// the queue and the order refer to each other until they have run.
+class OrderState final : public Runnable {
+ public:
+  OrderState(Ref<Core> core, Reactor& home);
+  ~OrderState() override;
+
+  static Order make(Ref<Core> core);
+
+  // Null: it names none, or one of another core than that.
+  static OrderState* find(const Order& order, const Core& core);
+  static Ref<OrderState> share(const Order& order, const Core& core);
+
+  // InvalidArgument, naming the call: an order of another core.
+  static absl::Status check(const Order& order, const Core& core, std::string_view call);
+
+  // Any thread: queues a member that a wake of its word has claimed, or that has no word.
+  void push(Ref<Runnable> member);
+
+  // Any thread. See Order.
+  absl::Status post(absl::AnyInvocable<void()> closure);
+  Ref<TimerEntry> timer(absl::AnyInvocable<void()> callback);  // null: as post() would refuse
+  bool is_current() const { return this_thread.order == this; }
+
+  Core& core() const { return *core_; }
+
+  void run() override;
+  std::string describe() const override { return "an order"; }
+
+ private:
+  const Ref<Core> core_;
+  Inbox inbox_;
+
+  // The runner only.
+  RunQueue queue_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_ORDER_ORDER_STATE_H_
