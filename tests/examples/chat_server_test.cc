@@ -43,6 +43,8 @@ TEST_P(ChatServerTest, EveryLineGoesToAllAndSoDoComingAndGoing) {
     EXPECT_TRUE(ben.is_at_end());
   }
   expect(ann, "* ben leaves\n");
+  ann.half_close();
+  EXPECT_TRUE(ann.is_at_end());
   EXPECT_EQ(server_.terminate(), 0);
 }
 
@@ -74,6 +76,7 @@ TEST_P(ChatServerTest, AllHearTheSame) {
   for (const std::unique_ptr<Client>& talker : talkers) {
     if (talker != talkers[0]) EXPECT_EQ(talker->read_exactly(size), heard);
   }
+  talkers.clear();
   EXPECT_EQ(server_.terminate(), 0);
 }
 

@@ -441,6 +441,21 @@ TEST_P(OrderTest, AClosureIsDestroyedInTheOrder) {
   EXPECT_EQ(runtime.counters().callback_exceptions, 1u);
 }
 
+TEST_P(OrderTest, WhatAnAcceptCallbackCapturedIsDestroyedInTheOrder) {
+  absl::Notification destroyed;
+  Runtime runtime(options(2));
+  const Order order = runtime.order();
+  auto captured = std::shared_ptr<int>(new int(0), [&](const int* number) {
+    EXPECT_TRUE(order.is_current());
+    delete number;
+    destroyed.Notify();
+  });
+  Listener listener = listen_on_loopback(
+      runtime, [captured = std::move(captured)](Connection&) {}, in(order));
+  listener.close();
+  destroyed.WaitForNotification();
+}
+
 TEST_P(OrderTest, ACallbackThatThrowsAbortsItsConnectionAndNoOther) {
   Observer bad, good;
   bad.when_data = [](Connection&, std::string_view) { throw std::runtime_error("bad"); };
@@ -500,6 +515,7 @@ TEST_P(OrderTest, HandlesMayBeDroppedWhileItRuns) {
   link.emplace(open_link(runtime, observer, in(runtime.order())));
   link->peer.send("x");
   observer.await_bytes(1);
+  link->peer.close();
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_EQ(ran, 2);
 }

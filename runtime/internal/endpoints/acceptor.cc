@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/net/socket_options.h"
+#include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/stream/stream.h"
 
@@ -246,8 +247,13 @@ void Acceptor::end() {
   if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
   fd_.reset();
   in_hand_.fd.reset();
+  const Ref<OrderState> order = settings_->limits->order;
   settings_ = nullptr;  // not the last reference: farewell_ has one
-  core_->schedule(std::move(farewell_));
+  if (order) {
+    order->push(std::move(farewell_));
+  } else {
+    core_->schedule(std::move(farewell_));
+  }
 }
 
 }  // namespace epore::internal
