@@ -1,0 +1,71 @@
+// The examples of the class comments in runtime/*.h, as they stand there.
+
+#include <cstdio>
+#include <span>
+#include <string>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
+#include "epore/runtime/runtime.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+TEST(RuntimeDocsTest, Connection) {
+  epore::Runtime runtime;
+  absl::Notification closed;
+
+  auto listener = runtime.listen("127.0.0.1:0", [&](epore::Connection& peer) {
+    peer.on_data([](epore::Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
+    peer.on_closed([&](epore::Connection&, const absl::Status& why) {
+      LOG(INFO) << why;
+      closed.Notify();
+    });
+  });
+
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  runtime.connect(listener->address().to_string(), [](absl::StatusOr<epore::Connection> client) {
+    ASSERT_TRUE(client.ok()) << client.status();
+    client->on_data([](epore::Connection& c, std::span<const std::byte> bytes) {
+      EXPECT_EQ(bytes.size(), 5u);
+      c.close();
+    });
+    client->send("hello");
+  });
+  closed.WaitForNotification();
+}
+
+TEST(RuntimeDocsTest, ListenerAndCounters) {
+  epore::Runtime runtime;
+  const auto on_accept = [](epore::Connection&) {};
+
+  absl::StatusOr<epore::Listener> listener = runtime.listen("localhost:0", on_accept);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  std::printf("LISTEN %s\n", listener->address().to_string().c_str());
+  std::puts(runtime.counters().to_json().c_str());
+
+  EXPECT_NE(listener->address().port(), 0);
+}
+
+TEST(RuntimeDocsTest, Timer) {
+  epore::Runtime runtime;
+  absl::Notification ticked;
+
+  epore::Timer tick = runtime.timer([&] {
+    std::puts("tick");
+    if (!ticked.HasBeenNotified()) ticked.Notify();
+  });
+  tick.arm_every(absl::Milliseconds(1));
+
+  ticked.WaitForNotification();
+}
+
+TEST(RuntimeDocsTest, SocketAddress) {
+  absl::StatusOr<epore::SocketAddress> address = epore::SocketAddress::parse("[::1]:8080");
+  std::puts(address->to_string().c_str());
+  EXPECT_EQ(address->to_string(), "[::1]:8080");
+}
+
+}  // namespace
