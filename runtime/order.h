@@ -15,9 +15,9 @@ namespace internal {
 class OrderState;
 }
 
-// Callbacks that run one at a time, whatever they belong to: a strand, in Asio's words. State that
-// only callbacks of one order touch needs no mutex. It is not a thread: callbacks run where others
-// of the runtime do.
+// An Order is a line of callbacks that run one at a time, whatever they belong to. (Asio calls it a
+// strand.) State that only callbacks of one Order touch needs no mutex. An Order is not a thread:
+// its callbacks run on the threads of the runtime.
 //
 //   std::set<std::string> names;  // before the runtime, so that it outlives the callbacks
 //   epore::Runtime runtime;
@@ -28,44 +28,49 @@ class OrderState;
 //   epore::Timer hourly = order.timer([&] { names.clear(); });
 //   hourly.arm_every(absl::Hours(1));
 //
-// In an order run: its post() and timer(); every callback of the connections that a listener with
-// ListenOptions::order accepts or connect() with ConnectOptions::order makes, with their accept and
-// connect callbacks, posts and timers. Not in it: Runtime::post(), Runtime::timer() and on_signal()
-// callbacks; these can post() to it.
+// These run in an Order: its own post() and timer(); all callbacks of a connection that was made
+// with ListenOptions::order or ConnectOptions::order, the accept or connect callback included.
+// Runtime::post(), Runtime::timer() and on_signal() callbacks do not; they can post() to an Order.
 //
-// Guarantees: callbacks of an order never overlap. They run in the sequence in which they became
-// ready, and each sees what the ones before it did. What a thread posts runs in the order of its
-// calls. The guarantees of each connection hold as without it.
+// Threads: any thread may call any method.
 //
-// A callback that blocks holds up its order; with Dispatch::adaptive and Dispatch::workers nothing
-// else. An order with much to run lets others run in between. Its connections may be those of
-// several reactors.
+// Ownership, lifetime: an Order is a handle. Copies name the same order, may go to any thread, and
+// may outlive the runtime. Everything that uses an order keeps it, so handles may be dropped at any
+// time. Handles of the same order are equal.
 //
-// A handle: copies name the same order, may go to any thread and may outlive the runtime. What uses
-// an order keeps it, so handles may be dropped at any time. Handles of the same order are equal.
+// Edges, guaranteed:
 //
-// Threads: every method from any.
+// 1. Callbacks of one order never overlap, and each sees what the ones before it did.
+// 2. They run in the sequence in which they became ready. Posts of one thread keep their sequence.
+// 3. The guarantees of each connection hold as well.
+// 4. An order with much work lets other work run in between.
+//
+// A callback that blocks holds up its order. With Dispatch::adaptive and Dispatch::workers it holds
+// up nothing else. The connections of an order may belong to several reactors.
+//
+// See docs/threading.md.
 class Order {
  public:
-  Order();  // names none; as an option: each connection has an order of its own
+  Order();  // names none; as an option it gives each connection an order of its own
   Order(const Order&);
   Order(Order&&) noexcept;
   Order& operator=(const Order&);
   Order& operator=(Order&&) noexcept;
   ~Order();
 
-  // Runs `closure` in this order, never inside this call, and destroys it there.
-  // FailedPrecondition: the runtime is shut down, or this names no order. InvalidArgument: the
-  // closure is null. Then it is destroyed in this call.
+  // Runs `closure` in this order, never inside this call, and destroys it there. Errors:
+  // FailedPrecondition if the runtime is shut down or this names no order; InvalidArgument if the
+  // closure is null. After an error the closure is destroyed in this call.
   absl::Status post(absl::AnyInvocable<void()> closure) const;
 
-  // The same after a delay; cancel it with the returned timer. Where post() would refuse, the
-  // closure is destroyed in this call, and the timer names none.
+  // Runs `closure` in this order after `delay`. The returned timer can cancel it. Where post()
+  // returns an error, the closure is destroyed in this call, and the timer names none.
   Timer post_after(absl::Duration delay, absl::AnyInvocable<void()> closure) const;
 
-  // A timer whose callback runs in this order; not armed yet. It keeps the order. What the callback
-  // captured is destroyed in the order, or with the last handle of a timer that is not armed.
-  // Where post() would refuse, it names none; for a null callback an error is logged as well.
+  // Makes a timer, which is not armed. Its callback runs in this order, which the timer keeps. The
+  // captures of the callback are destroyed in the order, or with the last handle if the timer is
+  // not armed. Where post() returns an error, the timer names none; a null callback is logged as
+  // well.
   Timer timer(absl::AnyInvocable<void()> callback) const;
 
   // Whether the caller is in a callback of this order.

@@ -11,8 +11,8 @@
 namespace epore::internal {
 namespace {
 
-// After so many runs, or so many ns, others on the thread have their turn. The clock is read only
-// now and then, as it costs half as much as a closure, and may stand still in a test.
+// After so many runs, or so many nanoseconds, other work on this thread gets its turn. The clock is
+// read only now and then: it costs half as much as a closure. In a test it may stand still.
 constexpr int kRunsAtOnce = 64;
 constexpr int kRunsBetweenClocks = 8;
 constexpr std::int64_t kTimeAtOnce = 100'000;
@@ -46,15 +46,15 @@ absl::Status OrderState::check(const Order& order, const Core& core, std::string
 
 void OrderState::push(Ref<Runnable> member) {
   if (is_current()) {
-    inbox_.take(queue_);  // what others have pushed came before it
+    inbox_.take(queue_);  // what other threads have pushed comes first
     queue_.push(std::move(member));
     return;
   }
-  (void)inbox_.push(std::move(member));  // nobody closes it
+  (void)inbox_.push(std::move(member));  // cannot fail: no thread closes inbox_
   core_->wake_pushed(*this);
 }
 
-// An activity for as long as this takes: the threads live until what it pushed was handed to them.
+// Counts as an activity during the push, so that the shutdown does not end the threads meanwhile.
 absl::Status OrderState::post(absl::AnyInvocable<void()> closure) {
   if (!core_->begin_activity()) {
     return absl::FailedPreconditionError("Order::post: the runtime is shut down");
@@ -72,7 +72,7 @@ Ref<TimerEntry> OrderState::timer(absl::AnyInvocable<void()> callback) {
 
 void OrderState::run() {
   OrderState* const before = std::exchange(this_thread.order, this);
-  // At the end the other threads may have gone, and nobody would be left to go on with the rest.
+  // During the last steps of a shutdown no other thread may be left to run the rest later.
   const bool is_limited = core_->phase() < Core::Phase::refusing;
   std::int64_t end = kNever;
   inbox_.take(queue_);

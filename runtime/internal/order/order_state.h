@@ -16,7 +16,8 @@
 
 namespace epore::internal {
 
-// What an Order names: a Runnable that runs other Runnables, its members, one after the other.
+// An OrderState is what an Order names. It is a Runnable that runs other Runnables, its members,
+// one after the other.
 //
 //   event, timer, post, mail                 the order's runner, on any thread of the runtime
 //   wakes a member's word: idle -> queued
@@ -25,18 +26,18 @@ namespace epore::internal {
 //   Core::schedule(order)            ----->  run(): takes the inbox, and runs what it took
 //                                            Core::execute(member): begin, run, end
 //
-// A member is never run but in here, so one thread at a time runs all members. It keeps a
-// DispatchWord of its own, so it is in the queue once at the most, and a wake that comes while it
-// runs queues it anew, at the end. A posted closure is a member that runs once.
+// Members run only in run(), so one thread at a time runs all of them. Each member has a
+// DispatchWord of its own. It is therefore in the queue once at most, and a wake during its run
+// queues it again, at the end. A posted closure is a member that runs once.
 //
-// No wake is lost: a push from elsewhere is a push of Handoff with a wake_pushed() of the order's
-// word behind it, and run() takes the inbox after begin() (see DispatchWord). What the runner
-// pushes goes straight into the queue, which run() looks at before it ends.
+// No wake is lost. A push from another thread is a Handoff::push() with a wake_pushed() of the
+// order's word behind it, and run() takes the inbox after begin() (DispatchWord). The runner pushes
+// into the queue itself, and run() looks at the queue before it ends.
 //
-// References: a member in the inbox, in the queue or in its run has a reference of its own, so a
-// slot that is reclaimed meanwhile frees nothing. Members have a reference to their order, and the
-// order has one to the core. The order is queued with a reference as everything else is. Members in
-// the queue and the order refer to each other until they have run.
+// References. A member in the inbox, in the queue or in its run has a reference of its own, so a
+// slot that is reclaimed meanwhile frees nothing. Members refer to their order, and the order
+// refers to the core. Members in the queue and the order refer to each other until the members have
+// run.
 class OrderState final : public Runnable {
  public:
   OrderState(Ref<Core> core, Reactor& home);
@@ -44,19 +45,19 @@ class OrderState final : public Runnable {
 
   static Order make(Ref<Core> core);
 
-  // Null: it names none, or one of another core than that.
+  // Returns null if `order` names none, or one of another core.
   static OrderState* find(const Order& order, const Core& core);
   static Ref<OrderState> share(const Order& order, const Core& core);
 
-  // InvalidArgument, naming the call: an order of another core.
+  // Errors: InvalidArgument, which names `call`, if `order` is of another core.
   static absl::Status check(const Order& order, const Core& core, std::string_view call);
 
-  // Any thread: queues a member that a wake of its word has claimed, or that has no word.
+  // Any thread: queues a member after a wake() of its word, or a member that has no word.
   void push(Ref<Runnable> member);
 
   // Any thread. See Order.
   absl::Status post(absl::AnyInvocable<void()> closure);
-  Ref<TimerEntry> timer(absl::AnyInvocable<void()> callback);  // null: as post() would refuse
+  Ref<TimerEntry> timer(absl::AnyInvocable<void()> callback);  // null where post() fails
   bool is_current() const { return this_thread.order == this; }
 
   Core& core() const { return *core_; }

@@ -7,12 +7,12 @@
 namespace epore::internal {
 
 void OrderTimer::expired() {
-  order_->core().wake(Ref<Runnable>(Ref<OrderTimer>::adopt(this)));  // the wheel's
+  order_->core().wake(Ref<Runnable>(Ref<OrderTimer>::adopt(this)));  // the queue's
 }
 
 void OrderTimer::run() {
   if (order_->core().phase() >= Core::Phase::refusing) {
-    // Nobody calls it any more, and it may have captured a handle of this timer.
+    // The callback is not called any more. It may hold a handle of this timer, which would leak.
     cancel();
     callback_ = nullptr;
   } else if (claim()) {

@@ -11,7 +11,7 @@
 
 namespace epore::internal {
 
-// A timer of an order: a member that becomes ready when it expires.
+// A timer of an order. It is a member of the order, and is queued there when it expires.
 class OrderTimer final : public TimerEntry {
  public:
   OrderTimer(Ref<OrderState> order, absl::AnyInvocable<void()> callback)
