@@ -14,120 +14,134 @@ namespace epore {
 
 class Kernel;
 
-// Who runs callbacks.
+// The threads that run callbacks. docs/dispatch.md has the details.
 enum class Dispatch {
-  // The poll thread, as long as that is cheapest: workers take over while it is stuck in a
-  // callback, share what is more work than it costs to wake them, and run what is known to be slow.
+  // The poll thread, as long as that is cheapest. Workers run connections that are slow, share a
+  // turn
+  // that is worth more than a wake, and take over while the poll thread is stuck in a callback.
   adaptive,
-  workers,      // worker threads; the poll thread never runs user code, so none can stop it
-  poll_thread,  // the poll thread itself: one slow callback holds up all the others
+
+  // Worker threads. The poll thread never runs user code, so no callback can stop it.
+  workers,
+
+  // The poll thread. One slow callback holds up all the others. With one reactor, all callbacks run
+  // on one thread.
+  poll_thread,
 };
 
-// "adaptive", "workers", "poll_thread", as flags spell them; no value for anything else.
+// The names are "adaptive", "workers" and "poll_thread". parse_dispatch() returns no value for any
+// other name.
 std::optional<Dispatch> parse_dispatch(std::string_view name);
 std::string_view dispatch_name(Dispatch dispatch);
 
-// How a Runtime is made. The defaults serve.
+// The options of a Runtime. The defaults suit a service.
+//
+//   epore::Runtime runtime({.reactors = 2, .drain_timeout = absl::Seconds(30)});
 struct RuntimeOptions {
-  // Poll threads, each with an event queue and connections of its own; 1 to 1024.
+  // The number of poll threads, 1 to 1024. Each has an event queue and connections of its own.
   int reactors = 1;
 
-  // Threads that run callbacks at a time, shared by all reactors, at most 1024; 0: one per core.
-  // Dispatch::adaptive counts the poll threads among them, but for callbacks known to be slow.
-  // Not used by Dispatch::poll_thread.
+  // The number of threads that run callbacks at a time, at most 1024, for all reactors together. 0
+  // means one for each core. Dispatch::adaptive counts the poll threads among them, except for slow
+  // connections. Dispatch::poll_thread ignores it.
   int workers = 0;
 
-  // So many more workers at the most, started when callbacks block: see docs/dispatch.md. At most
-  // 1024; not used by Dispatch::poll_thread, where nobody stands in.
+  // The number of additional workers that start when callbacks block, at most 1024.
+  // Dispatch::poll_thread ignores it.
   int spare_workers = 16;
 
   Dispatch dispatch = Dispatch::adaptive;
 
-  // The event queue's engine: "epoll" or "poll"; empty: EPORE_SELECTOR or the best (PollOptions).
+  // The name of the engine, as in PollOptions::selector.
   std::string selector;
 
-  // Connections at a time, accepted and connected together; 0: as many as there are descriptors.
-  // At the limit listeners pause, and clients wait in the backlog; connect() gets
+  // The most connections at a time, accepted and connected together. 0 means no limit but that of
+  // descriptors. At the limit listeners pause, and clients wait in the backlog. connect() then gets
   // ResourceExhausted.
   std::size_t max_connections = 0;
 
-  // Events taken by one poll, which bounds a turn; 1 to 1,048,576.
+  // The most events of one poll, 1 to 1,048,576. It bounds a turn.
   std::size_t events_per_poll = 1024;
 
-  // How long run_until_signal(), shutdown() and the destructor let connections finish. Zero: not at
-  // all; infinite: as long as it takes; not negative.
+  // The time that run_until_signal(), shutdown() and the destructor give connections to finish.
+  // Zero gives them none, and infinite gives them as long as they take. Not negative.
   absl::Duration drain_timeout = absl::Seconds(10);
 
-  // The way to the operating system; null: the real one, counted for this runtime alone. For
-  // epore's own tests, which alone see its header. Must outlive the runtime, every handle to
-  // something of it, and threads that shutdown() leaves behind.
+  // The way to the operating system. Null means the real one, with counts for this runtime alone.
+  // Only epore's own tests can make another one. It must outlive the runtime, all its handles, and
+  // the threads that shutdown() leaves behind.
   Kernel* kernel = nullptr;
 
-  // InvalidArgument names the first value that is out of its range, and the range. The runtime
-  // itself asks: Runtime::status().
+  // Checks the values; the constructor of Runtime does so as well (Runtime::status()). Errors:
+  // InvalidArgument, which names the first value that is out of its range, and the range.
   absl::Status check() const;
 };
 
-// How a connection behaves, whichever side opened it. Timeouts are more than zero, and off when
-// infinite, where nothing else is said.
+// The options of a connection, whichever side opened it.
+//
+// A timeout is more than zero and infinite when it is off, unless its comment says otherwise. It
+// counts from the end of the callbacks that were running. Everything that has come in time is read
+// first, however late this side looks.
 struct ConnectionOptions {
-  bool no_delay = true;     // TCP_NODELAY, see tcp(7)
-  bool keep_alive = false;  // SO_KEEPALIVE, see socket(7)
+  bool no_delay = true;     // TCP_NODELAY, tcp(7)
+  bool keep_alive = false;  // SO_KEEPALIVE, socket(7)
 
-  // No byte in or out for this long closes the connection with DeadlineExceeded. While reading is
-  // paused, bytes of the peer's that wait to be read count as if they came: then the peer is held
-  // up, not idle. Bytes that nobody listens to (no on_data) do not count. Like all timeouts here it
-  // counts from the end of the callbacks that were running, and what has come in time is read
-  // first, however late this side looks.
+  // Closes the connection with DeadlineExceeded after this time without a byte in or out. While
+  // reading is paused, bytes of the peer that wait in the system count: the peer is held up and not
+  // idle. Without on_data they do not count.
   absl::Duration idle_timeout = absl::InfiniteDuration();
 
-  // Queued bytes of which the peer takes none for this long abort it with DeadlineExceeded.
+  // Resets the connection with DeadlineExceeded after this time in which the peer took no queued
+  // byte.
   absl::Duration write_stall_timeout = absl::Seconds(60);
 
-  // How long a graceful close waits for the peer's end of file after ours was sent. May be zero;
-  // infinite: until it comes.
+  // The time that a graceful close waits for the peer's end of file, after ours was sent. May be
+  // zero. Infinite waits until it comes.
   absl::Duration linger_timeout = absl::Seconds(5);
 
-  // Queued bytes: above `write_high_mark` send() says so, then at `write_low_mark` or below
-  // on_writable is called, and more than `write_cap` would reset the connection, with
-  // ResourceExhausted. None may be larger than the next: low, high, cap.
+  // The marks of the write queue, in bytes; low <= high <= cap. Above `write_high_mark` send()
+  // returns `high`. When the queue then falls to `write_low_mark`, on_writable is called. A send()
+  // beyond `write_cap` resets the connection with ResourceExhausted.
   std::size_t write_high_mark = 256 * 1024;
   std::size_t write_low_mark = 64 * 1024;
   std::size_t write_cap = 64 * 1024 * 1024;
 
-  // Reading pauses by itself while more than `write_high_mark` is queued, until the queue is at
-  // `write_low_mark` or below: so a peer that sends but does not read what it gets is held up, and
-  // needs no more memory here. False: only pause_reading() pauses.
+  // Pauses reading above `write_high_mark` until the queue is at `write_low_mark`. A peer that
+  // sends but does not read is then held up, and needs no more memory here. If false, only
+  // pause_reading() pauses.
   bool pause_reading_above_high_mark = true;
 
-  // InvalidArgument names what is wrong. listen() and connect() ask themselves.
+  // Checks the values; listen() and connect() do so as well. Errors: InvalidArgument.
   absl::Status check() const;
 };
 
-// How Runtime::listen() listens, and how the connections behave that it accepts.
+// The options of Runtime::listen() and of the connections that it accepts.
 struct ListenOptions {
-  int backlog = 4096;              // at least 1; the system caps it, see listen(2)
-  bool reuse_port = false;         // SO_REUSEPORT: other processes may listen on the same port
-  std::size_t accept_budget = 64;  // connections taken in one turn, so that others get theirs
+  int backlog = 4096;              // at least 1; the system has a limit, listen(2)
+  bool reuse_port = false;         // SO_REUSEPORT: other processes may share the port
+  std::size_t accept_budget = 64;  // the most connections that one turn accepts
   ConnectionOptions connection;
 
-  // Runtime::order(), for all callbacks of all its connections; none: each has an order of its own.
-  // One of another runtime is InvalidArgument, by listen().
+  // The order of all callbacks of all its connections, from Runtime::order(). If it names none,
+  // each connection has an order of its own. An order of another runtime is InvalidArgument.
   Order order;
 
-  // InvalidArgument, also of `connection`. listen() asks itself and returns it.
+  // Checks the values, those of `connection` included; listen() does so as well. Errors:
+  // InvalidArgument.
   absl::Status check() const;
 };
 
-// How Runtime::connect() connects, and how the connection behaves.
+// The options of Runtime::connect() and of the connection that it makes.
 struct ConnectOptions {
-  // For everything: resolving the name and trying each of its addresses in turn, each with an even
-  // share of what is left. More than zero; infinite: as long as the system tries.
+  // The time for everything: resolving the name, and trying its addresses one after the other. Each
+  // address gets an even share of the time that is left. More than zero. Infinite waits as long as
+  // the system tries.
   absl::Duration timeout = absl::Seconds(30);
   ConnectionOptions connection;
-  Order order;  // as ListenOptions has it; for the callback of connect() too
+  Order order;  // as in ListenOptions; the callback of connect() runs in it as well
 
-  // InvalidArgument, also of `connection`. connect() asks itself and calls back with it.
+  // Checks the values, those of `connection` included; connect() does so as well. Errors:
+  // InvalidArgument.
   absl::Status check() const;
 };
 
