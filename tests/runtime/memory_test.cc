@@ -1,15 +1,20 @@
 // What a connection takes of memory, and what a message does not.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/log/check.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "epore/runtime/internal/stream/stream.h"
@@ -21,6 +26,15 @@ namespace epore {
 namespace {
 
 static_assert(sizeof(internal::Stream) <= 400, "each idle connection pays for it");
+
+// Of this process.
+std::size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t total = 0;
+  std::size_t resident = 0;
+  CHECK(file >> total >> resident);
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
 
 class MemoryTest : public RuntimeTest {
  protected:
@@ -336,6 +350,35 @@ TEST_P(MemoryTest, IdleConnectionsCauseNoWakeup) {
   EXPECT_EQ(after.events, before.events);
   EXPECT_EQ(after.timers_fired, before.timers_fired);
   EXPECT_EQ(after.callbacks - before.callbacks, 0u + kPosts);
+}
+
+// What slow peers made it queue, although something small was allocated behind each piece.
+TEST_P(MemoryTest, LongQueuesGoBackToTheSystem) {
+  constexpr int kPeers = 4;
+  constexpr std::size_t kMuch = 32 << 20;
+  constexpr std::size_t kPiece = 64 * 1024;
+  const std::string piece(kPiece, 'x');
+  std::vector<std::unique_ptr<char[]>> kept;
+  kept.reserve(kPeers * kMuch / kPiece);
+  Observer observers[kPeers];
+  Runtime runtime(options());
+  const std::size_t before = resident_bytes();
+  std::vector<Link> links;
+  for (Observer& observer : observers) {
+    links.push_back(open_link(runtime, observer, ConnectionOptions(), [&](Connection& c) {
+      for (std::size_t sent = 0; sent < kMuch; sent += kPiece) {
+        c.send(piece);
+        kept.push_back(std::make_unique<char[]>(100));
+      }
+    }));
+  }
+  for (Link& link : links) fence(link.connection);
+  EXPECT_GT(resident_bytes(), before + kPeers * kMuch / 2);
+  for (int i = 0; i < kPeers; ++i) {
+    links[static_cast<std::size_t>(i)].connection.abort();
+    (void)observers[i].await_closed();
+  }
+  EXPECT_LT(resident_bytes(), before + (8 << 20));
 }
 
 INSTANTIATE_TEST_SUITE_P(Epoll, MemoryTest, testing::ValuesIn(epoll_modes()), mode_name);

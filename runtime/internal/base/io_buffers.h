@@ -6,6 +6,8 @@
 #include <cstring>
 #include <span>
 
+#include "epore/runtime/internal/base/mapped_blocks.h"
+
 namespace epore::internal {
 
 // Small pieces are copied together until there are kGathered bytes, and leave in one system call. A
@@ -47,6 +49,7 @@ struct IoBuffers {
   // the loopback device. The bytes leave the cache, and the peer's window closes, before they are
   // sent.
   std::array<std::byte, 32 * 1024> read;
+  MappedBlocks blocks;  // for write queues
 };
 
 }  // namespace epore::internal

@@ -8,6 +8,9 @@
 #include <new>
 #include <span>
 
+#include "epore/runtime/internal/base/mapped_blocks.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+
 namespace epore::internal {
 
 struct WriteQueue::Block {
@@ -20,22 +23,38 @@ struct WriteQueue::Block {
 
   std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
 
+  bool is_mapped() const { return sizeof(Block) + capacity == MappedBlocks::kSize; }
+
   static Block* create(std::size_t capacity) {
-    return new (::operator new(sizeof(Block) + capacity))
-        Block{nullptr, nullptr, 0, 0, 0, capacity};
+    return new (allocate(capacity)) Block{nullptr, nullptr, 0, 0, 0, capacity};
   }
-  static void destroy(Block* block) { ::operator delete(block); }
+  static void* allocate(std::size_t capacity) {
+    if (sizeof(Block) + capacity < MappedBlocks::kSize) {
+      return ::operator new(sizeof(Block) + capacity);
+    }
+    IoBuffers* const buffers = this_thread.buffers;  // null on a thread of the program
+    void* const memory = buffers != nullptr ? buffers->blocks.take() : MappedBlocks::map();
+    return memory != nullptr ? memory : throw std::bad_alloc();
+  }
+  static void destroy(Block* block) {
+    if (!block->is_mapped()) return ::operator delete(block);
+    IoBuffers* const buffers = this_thread.buffers;
+    buffers != nullptr ? buffers->blocks.give(block) : MappedBlocks::unmap(block);
+  }
 };
 
 std::size_t WriteQueue::size() const { return first_ == nullptr ? 0 : first_->size; }
 
 void WriteQueue::append(std::span<const std::byte> bytes) {
   constexpr std::size_t kSmallest = 4 * 1024 - sizeof(Block);
-  constexpr std::size_t kLargest = 64 * 1024 - sizeof(Block);
+  constexpr std::size_t kMuch = 16 * 1024;
+  constexpr std::size_t kLargest = MappedBlocks::kSize - sizeof(Block);
   while (!bytes.empty()) {
     if (first_ == nullptr || first_->last->end == first_->last->capacity) {
-      // A new block is as large as the queue: a long queue has few blocks, a short one is small.
-      Block* block = Block::create(std::clamp(std::max(bytes.size(), size()), kSmallest, kLargest));
+      // A short queue has small blocks. A long one has large blocks, which take memory as they
+      // fill.
+      const std::size_t wanted = std::max(bytes.size(), size());
+      Block* block = Block::create(wanted > kMuch ? kLargest : std::max(wanted, kSmallest));
       (first_ != nullptr ? first_->last->next : first_) = block;
       first_->last = block;
     }
