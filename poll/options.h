@@ -15,7 +15,7 @@ struct PollOptions {
   // empty, the environment variable EPORE_SELECTOR names the engine. If that is empty too, the Poll
   // takes the best engine of this system. An unknown name is InvalidArgument, and the message lists
   // the known names.
-  std::string selector;
+  std::string selector = {};
 
   // The way to the operating system; null means the real one. Borrowed: it must outlive the Poll
   // and its registries. Only epore's own tests can make another one.

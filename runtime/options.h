@@ -53,7 +53,7 @@ struct RuntimeOptions {
   Dispatch dispatch = Dispatch::adaptive;
 
   // The name of the engine, as in PollOptions::selector.
-  std::string selector;
+  std::string selector = {};
 
   // The most connections at a time, accepted and connected together. 0 means no limit but that of
   // descriptors. At the limit listeners pause, and clients wait in the backlog. connect() then gets
@@ -120,11 +120,11 @@ struct ListenOptions {
   int backlog = 4096;              // at least 1; the system has a limit, listen(2)
   bool reuse_port = false;         // SO_REUSEPORT: other processes may share the port
   std::size_t accept_budget = 64;  // the most connections that one turn accepts
-  ConnectionOptions connection;
+  ConnectionOptions connection = {};
 
   // The order of all callbacks of all its connections, from Runtime::order(). If it names none,
   // each connection has an order of its own. An order of another runtime is InvalidArgument.
-  Order order;
+  Order order = {};
 
   // Checks the values, those of `connection` included; listen() does so as well. Errors:
   // InvalidArgument.
@@ -137,8 +137,8 @@ struct ConnectOptions {
   // address gets an even share of the time that is left. More than zero. Infinite waits as long as
   // the system tries.
   absl::Duration timeout = absl::Seconds(30);
-  ConnectionOptions connection;
-  Order order;  // as in ListenOptions; the callback of connect() runs in it as well
+  ConnectionOptions connection = {};
+  Order order = {};  // as in ListenOptions; the callback of connect() runs in it as well
 
   // Checks the values, those of `connection` included; connect() does so as well. Errors:
   // InvalidArgument.

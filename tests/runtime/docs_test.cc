@@ -62,6 +62,16 @@ TEST(RuntimeDocsTest, Timer) {
   ticked.WaitForNotification();
 }
 
+TEST(RuntimeDocsTest, RuntimeOptions) {
+  epore::Runtime runtime({.reactors = 2, .drain_timeout = absl::Seconds(30)});
+  EXPECT_TRUE(runtime.status().ok()) << runtime.status();
+
+  // Any member may be left out, without a warning of the compiler.
+  const epore::ListenOptions listen = {.order = runtime.order()};
+  const epore::ConnectOptions connect = {.timeout = absl::Seconds(1)};
+  EXPECT_TRUE(listen.check().ok() && connect.check().ok());
+}
+
 TEST(RuntimeDocsTest, SocketAddress) {
   absl::StatusOr<epore::SocketAddress> address = epore::SocketAddress::parse("[::1]:8080");
   std::puts(address->to_string().c_str());

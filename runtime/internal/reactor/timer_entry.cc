@@ -29,8 +29,8 @@ bool TimerEntry::cancel() {
   return before != TimerQueue::State::idle;
 }
 
-void TimerEntry::retire() {
-  if (home().timers().retire(*this) == TimerQueue::State::armed) drop_ref();  // the queue's
+void TimerEntry::disable() {
+  if (home().timers().disable(*this) == TimerQueue::State::armed) drop_ref();  // the queue's
 }
 
 bool TimerEntry::is_armed() { return TimerQueue::state(*this) != TimerQueue::State::idle; }

@@ -27,7 +27,7 @@ class TimerEntry : public TimerNode {
   bool claim();
 
   // As cancel(), and nothing arms it from now on.
-  void retire();
+  void disable();
 
  private:
   void entered() override { add_ref(); }

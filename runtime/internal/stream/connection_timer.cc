@@ -13,8 +13,8 @@ namespace epore::internal {
 ConnectionTimer::ConnectionTimer(Reactor& home, Ref<Stream> stream, Callback callback)
     : TimerEntry(home, Kind::lasting), stream_(std::move(stream)), callback_(std::move(callback)) {
   // A connection that has ended has a closed list, so the first check saves the lock. The order is
-  // fixed: once the timer is in the list, TimerList::close() may retire it on another thread.
-  if (stream_->has_ended() || !stream_->timers().add(*this, home.timer_lists())) retire();
+  // fixed: once the timer is in the list, TimerList::close() may disable it on another thread.
+  if (stream_->has_ended() || !stream_->timers().add(*this, home.timer_lists())) disable();
 }
 
 ConnectionTimer::~ConnectionTimer() { stream_->timers().remove(*this, home().timer_lists()); }
@@ -73,7 +73,7 @@ ClosedTimers::ClosedTimers(TimerList& list, absl::Mutex& mutex) {
     }
   }
   for (ConnectionTimer* timer = first_; timer != nullptr; timer = timer->next_in_list_) {
-    timer->retire();
+    timer->disable();
   }
 }
 

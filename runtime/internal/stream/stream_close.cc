@@ -109,7 +109,7 @@ bool Stream::shut_write() {
 void Stream::finish() {
   phase_ = Phase::closed;
   has_ended_.store(true, std::memory_order_release);
-  home().timers().retire(*this);  // not cancel(): expired() may arm it on another thread
+  home().timers().disable(*this);  // not cancel(): expired() may arm it on another thread
   ClosedTimers timers(timers_, home().timer_lists());
   if (wants_reset_) {
     const linger reset = {1, 0};

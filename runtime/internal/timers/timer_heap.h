@@ -24,7 +24,7 @@ class TimerHeap {
   // Gives the node a deadline, and inserts it if it is not in the heap. Requires room for it.
   void set(TimerNode& node, std::int64_t deadline);
 
-  // Removes a node that is in the heap. `place` is its new place: kOut, kRetired or kDue.
+  // Removes a node that is in the heap. `place` is its new place: kOut, kDisabled or kDue.
   void remove(TimerNode& node, std::uint32_t place);
 
   // Removes and returns the earliest node if its deadline is not after `now`; otherwise returns

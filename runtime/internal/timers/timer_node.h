@@ -25,7 +25,7 @@ class TimerNode : public Runnable {
 
   // A place is an index in the heap (armed), or one of these.
   static constexpr std::uint32_t kOut = ~std::uint32_t{0};  // idle
-  static constexpr std::uint32_t kRetired = kOut - 1;       // idle, and never armed again
+  static constexpr std::uint32_t kDisabled = kOut - 1;      // idle, and never armed again
   static constexpr std::uint32_t kDue = kOut - 2;           // popped, but not claimed yet
 
  private:

@@ -19,7 +19,7 @@ std::int64_t next_period(std::int64_t deadline, std::int64_t interval, std::int6
 
 TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
   const absl::MutexLock lock(&mutex_);
-  if (node.place() == TimerNode::kRetired) return {State::idle, false, false};
+  if (node.place() == TimerNode::kDisabled) return {State::idle, false, false};
   if (deadline == kNever || is_closed_) return {take_out(node, TimerNode::kOut), false, false};
   heap_.reserve(heap_.size() + due_periodic_ + 1);
   const State before = state(node);
@@ -32,7 +32,7 @@ TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::i
 
 TimerQueue::State TimerQueue::make_idle(TimerNode& node, std::uint32_t place) {
   const absl::MutexLock lock(&mutex_);
-  return node.place() == TimerNode::kRetired ? State::idle : take_out(node, place);
+  return node.place() == TimerNode::kDisabled ? State::idle : take_out(node, place);
 }
 
 TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {

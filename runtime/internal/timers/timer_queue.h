@@ -39,7 +39,7 @@ class TimerQueue {
     bool is_earliest;  // the caller must wake the poll thread
   };
 
-  // Arms the node in any state, unless it was retired. An `interval` of more than 0 makes it
+  // Arms the node in any state, unless it was disabled. An `interval` of more than 0 makes it
   // periodic. With kNever the node becomes idle. Throws std::bad_alloc, and has then changed
   // nothing.
   [[nodiscard]] Armed arm(TimerNode& node, std::int64_t deadline, std::int64_t interval = 0);
@@ -48,7 +48,7 @@ class TimerQueue {
   State cancel(TimerNode& node) { return make_idle(node, TimerNode::kOut); }
 
   // As cancel(), and every later arm() does nothing.
-  State retire(TimerNode& node) { return make_idle(node, TimerNode::kRetired); }
+  State disable(TimerNode& node) { return make_idle(node, TimerNode::kDisabled); }
 
   // Any thread, without the lock: the state at this moment.
   static State state(const TimerNode& node);

@@ -180,12 +180,12 @@ TEST(TimerQueueTest, TheLeaderClaimsWhatItHasPopped) {
   for (TestNode& node : nodes) EXPECT_EQ(queue.state(node), State::due);
   EXPECT_EQ(queue.cancel(nodes[1]), State::due);
   EXPECT_EQ(queue.arm(nodes[2], 500).before, State::due);
-  EXPECT_EQ(queue.retire(nodes[3]), State::due);
+  EXPECT_EQ(queue.disable(nodes[3]), State::due);
   EXPECT_EQ(queue.pop(), &nodes[0]);
   EXPECT_TRUE(queue.claim(nodes[0], 104).was_due);
   EXPECT_EQ(queue.state(nodes[0]), State::idle);
   EXPECT_FALSE(queue.claim(nodes[0], 104).was_due);
-  // What was cancelled, put off or retired meanwhile is popped, but is not due.
+  // What was cancelled, put off or disabled meanwhile is popped, but is not due.
   for (std::size_t i = 1; i <= 3; ++i) {
     EXPECT_EQ(queue.pop(), &nodes[i]);
     EXPECT_FALSE(queue.claim(nodes[i], 104).was_due);
@@ -222,15 +222,15 @@ TEST(TimerQueueTest, WhatIsArmedWhileOthersAreDueIsNotTakenForDue) {
   }
 }
 
-TEST(TimerQueueTest, WhatIsRetiredIsNeverArmedAgain) {
+TEST(TimerQueueTest, ADisabledNodeIsNeverArmedAgain) {
   TimerQueue queue;
   TestNode idle, armed, due;
-  EXPECT_EQ(queue.retire(idle), State::idle);
+  EXPECT_EQ(queue.disable(idle), State::idle);
   (void)queue.arm(armed, 100);
-  EXPECT_EQ(queue.retire(armed), State::armed);
+  EXPECT_EQ(queue.disable(armed), State::armed);
   (void)queue.arm(due, 10);
   EXPECT_EQ(expire(queue, 10), 1u);
-  EXPECT_EQ(queue.retire(due), State::due);
+  EXPECT_EQ(queue.disable(due), State::due);
   EXPECT_FALSE(queue.claim(due, 10).was_due);
   for (TestNode* const node : {&idle, &armed, &due}) {
     const TimerQueue::Armed again = queue.arm(*node, 20, /*interval=*/5);
@@ -240,7 +240,7 @@ TEST(TimerQueueTest, WhatIsRetiredIsNeverArmedAgain) {
     EXPECT_EQ(queue.state(*node), State::idle);
     EXPECT_EQ(queue.cancel(*node), State::idle);
     EXPECT_FALSE(queue.arm(*node, kNever).is_armed);
-    EXPECT_EQ(queue.retire(*node), State::idle);
+    EXPECT_EQ(queue.disable(*node), State::idle);
     EXPECT_FALSE(queue.arm(*node, 30).is_armed);
   }
   EXPECT_EQ(queue.size(), 0u);
@@ -372,7 +372,7 @@ TEST(TimerQueueTest, F26OfACancelAndAClaimOnTwoThreadsExactlyOneWins) {
   }
 }
 
-// The leader pops and claims while others cancel, put off and retire the same nodes: each node that
+// The leader pops and claims while others cancel, put off and disable the same nodes: each node that
 // was due is had by one of them.
 TEST(TimerQueueTest, F26OfTheLeaderAndThoseThatChangeWhatIsDueExactlyOneWins) {
   constexpr int kRounds = 150;
