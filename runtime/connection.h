@@ -79,7 +79,7 @@ class Connection {
   void on_closed(ClosedCallback callback);
 
   // Called when the runtime begins to drain: finish the current work, then close(). Without this
-  // callback the connection is closed gracefully at once.
+  // callback the connection is closed gracefully, after on_data has got what had arrived.
   void on_drain(Callback callback);
 
   // -- Actions. --

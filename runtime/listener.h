@@ -54,6 +54,12 @@ class Listener {
   // Closes the sockets, soon. Accepted connections stay open. A second call does nothing.
   void close();
 
+  // The same, and returns when the sockets are closed, so that listen() can have the port at once.
+  // A poll thread closes them, which takes as long as the callback that it runs. Ok also after an
+  // earlier close(), and after the runtime's end. FailedPrecondition from a callback of the
+  // runtime, where nothing is closed, and if this names no listener.
+  absl::Status close_and_wait();
+
  private:
   friend class Runtime;
   explicit Listener(std::shared_ptr<internal::ListenerState> state);

@@ -8,7 +8,8 @@ namespace epore {
 
 int report(const absl::Status& status) {
   if (status.ok()) return 0;
-  std::fprintf(stderr, "error: %s\n", status.ToString().c_str());
+  std::fprintf(stderr, "error: %s\n",
+               status.ToString(absl::StatusToStringMode::kWithNoExtraData).c_str());
   return 1;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/endpoints/connector.h"
 #include "epore/runtime/internal/endpoints/listener_state.h"
 #include "epore/runtime/internal/order/order_state.h"
@@ -42,7 +43,8 @@ absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallbac
                                          const ListenOptions& options) {
   if (!status().ok()) return status();
   if (!on_accept) {
-    return absl::InvalidArgumentError(absl::StrCat("listen(\"", address, "\"): on_accept is null"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("listen(\"", internal::printable(address), "\"): on_accept is null"));
   }
   if (core_->phase() != Core::Phase::running) {
     return absl::FailedPreconditionError(
@@ -54,17 +56,19 @@ absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallbac
   return Listener(*std::move(state));
 }
 
-void Runtime::connect(std::string_view address, ConnectCallback on_connected,
-                      const ConnectOptions& options) {
+ConnectAttempt Runtime::connect(std::string_view address, ConnectCallback on_connected,
+                                const ConnectOptions& options) {
   if (!on_connected) {
-    LOG(ERROR) << "epore: connect(\"" << address << "\"): on_connected is null; nothing is started";
-    return;
+    LOG(ERROR) << "epore: connect(\"" << internal::printable(address)
+               << "\"): on_connected is null; nothing is started";
+    return ConnectAttempt();
   }
   if (!status().ok()) {
     core_->call(on_connected, status());  // no thread is there that could call it
-    return;
+    return ConnectAttempt();
   }
-  internal::Connector::start(core_, address, std::move(on_connected), options);
+  return ConnectAttempt(
+      internal::Connector::start(core_, address, std::move(on_connected), options));
 }
 
 absl::Status Runtime::post(Closure closure) {

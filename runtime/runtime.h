@@ -8,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "epore/poll/errno_of.h"
+#include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/counters.h"
 #include "epore/runtime/listener.h"
@@ -76,14 +78,14 @@ class Runtime {
   // Connects to "HOST:PORT", trying the host's addresses in turn. `on_connected` is called exactly
   // once: with the connection, as the first callback in its order, or with the error:
   // InvalidArgument, NotFound and Unavailable for a name, DeadlineExceeded, ResourceExhausted at
-  // the limit of connections, Cancelled by shutdown, or that of the last address. Names are
-  // resolved on a thread of their own.
+  // the limit of connections, Cancelled by a shutdown or ConnectAttempt::cancel(), or that of the
+  // last address. Names are resolved on a thread of their own. The returned handle may be ignored.
   //
   // It is never called inside this call, with one exception: where no thread is left that could,
   // because the runtime could not start (with status()) or is shut down (with Cancelled). If it is
   // null nothing is started, and there is an error in the log.
-  void connect(std::string_view address, ConnectCallback on_connected,
-               const ConnectOptions& options = {});
+  ConnectAttempt connect(std::string_view address, ConnectCallback on_connected,
+                         const ConnectOptions& options = {});
 
   // Runs `closure` on a worker (or the poll thread), never inside this call. Closures may run at
   // the same time and in any order; for one at a time, order().
@@ -106,8 +108,10 @@ class Runtime {
 
   // Shuts down, from any thread, as often as one likes; returns when no callback runs any more.
   //
-  // 1. Listeners close, connecting attempts end with Cancelled.
-  // 2. Connections are told (on_drain) or closed gracefully, and have `drain_timeout`.
+  // 1. Listeners accept who waits in their backlogs, and close. Connecting attempts end with
+  //    Cancelled.
+  // 2. Connections are told (on_drain), or closed gracefully once what has arrived has been read,
+  //    and have `drain_timeout`.
   // 3. Posts and new timers are refused. The rest is aborted; each has got its `closed`.
   // 4. Posts that were accepted have run; timers are dropped.
   // 5. Threads are joined; but one that looks up a name is left behind, as getaddrinfo(3) can be

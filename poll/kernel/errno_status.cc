@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include <cerrno>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 
 namespace epore {
@@ -17,8 +19,21 @@ std::string errno_text(int error) {
   return absl::StrCat(name, " (", text != nullptr ? text : "", ")");
 }
 
+absl::StatusCode errno_code(int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return absl::StatusCode::kAlreadyExists;
+    case EADDRNOTAVAIL:
+      return absl::StatusCode::kNotFound;
+    default:
+      return absl::ErrnoToStatusCode(error);
+  }
+}
+
 absl::Status errno_status(int error, std::string_view call) {
-  return absl::Status(absl::ErrnoToStatusCode(error), absl::StrCat(call, ": ", errno_text(error)));
+  absl::Status status(errno_code(error), absl::StrCat(call, ": ", errno_text(error)));
+  status.SetPayload(kErrnoPayload, absl::Cord(absl::StrCat(error)));
+  return status;
 }
 
 }  // namespace epore

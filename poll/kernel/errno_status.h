@@ -11,9 +11,16 @@ namespace epore {
 // Returns a text such as "EMFILE (Too many open files)".
 std::string errno_text(int error);
 
-// Returns a status with the canonical code of `error` and a message such as
-// "epoll_ctl(ADD, fd 7): EMFILE (Too many open files)". `call` is the part before the colon: the
-// call and its subject.
+// The payload that errno_of() reads: the number in decimal digits.
+inline constexpr std::string_view kErrnoPayload = "epore.errno";
+
+// The canonical code of `error`: absl::ErrnoToStatusCode(), but EADDRINUSE is AlreadyExists and
+// EADDRNOTAVAIL is NotFound, so that neither is taken for a call in the wrong state.
+absl::StatusCode errno_code(int error);
+
+// Returns a status with the canonical code of `error`, with the number as its payload, and a
+// message such as "epoll_ctl(ADD, fd 7): EMFILE (Too many open files)". `call` is the part before
+// the colon: the call and its subject.
 absl::Status errno_status(int error, std::string_view call);
 
 }  // namespace epore

@@ -432,6 +432,96 @@ TEST_P(ConnectTest, TheTimeoutHoldsForTheNameToo) {
   EXPECT_EQ(outcome.calls(), 1);
 }
 
+TEST_P(ConnectTest, ACancelEndsItWhereverItIs) {
+  const SilentPort silent;
+  absl::Notification in_resolve;
+  absl::Notification go_on;
+  faults_.before(KernelCall::kResolve, [&](const FaultKernel::Call&) {
+    in_resolve.Notify();
+    go_on.WaitForNotification();
+  });
+  Outcome resolving;
+  Outcome in_progress;
+  Runtime runtime(options());
+  ConnectAttempt first = runtime.connect("slow.example:1", resolving.callback());
+  in_resolve.WaitForNotification();
+  ConnectAttempt second = runtime.connect(silent.address(), in_progress.callback());
+  fence(runtime);
+  for (ConnectAttempt* attempt : {&first, &second}) {
+    ConnectAttempt copy = *attempt;
+    EXPECT_TRUE(copy.cancel());
+    EXPECT_FALSE(attempt->cancel()) << "again: nothing";
+  }
+  for (Outcome* outcome : {&resolving, &in_progress}) {
+    const absl::Status status = outcome->await().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+    EXPECT_TRUE(absl::StrContains(status.message(), ": cancelled")) << status;
+  }
+  go_on.Notify();
+  EXPECT_TRUE(runtime.shutdown().ok());
+  faults_.await_threads();
+  EXPECT_EQ(resolving.calls(), 1);
+  EXPECT_EQ(in_progress.calls(), 1);
+  EXPECT_FALSE(first.cancel()) << "a handle may outlive the runtime";
+  EXPECT_FALSE(ConnectAttempt().cancel());
+}
+
+// A cancel that was in time is what the callback is told, even if the connection was there.
+TEST_P(ConnectTest, ACancelThatIsInTimeIsTheAnswer) {
+  constexpr int kAttempts = 40;
+  Runtime runtime(options());
+  const Listener listener = listen_on_loopback(runtime, [](Connection&) {});
+  for (int round = 0; round < 10; ++round) {
+    std::vector<Outcome> outcomes(kAttempts);
+    std::vector<ConnectAttempt> attempts;
+    for (Outcome& outcome : outcomes) {
+      attempts.push_back(runtime.connect(target(listener), outcome.callback()));
+    }
+    for (int i = 0; i < kAttempts; ++i) {
+      const bool is_in_time = attempts[i].cancel();
+      const absl::Status status = outcomes[i].await().status();
+      EXPECT_EQ(status.code() == absl::StatusCode::kCancelled, is_in_time) << status;
+    }
+    attempts.clear();
+    fence(runtime);
+    for (Outcome& outcome : outcomes) EXPECT_EQ(outcome.calls(), 1);
+  }
+}
+
+// Between the handshake and the callback: the connection is given up.
+TEST_P(ConnectTest, ACancelAfterTheHandshakeAbortsTheConnection) {
+  Observer server;
+  Outcome outcome;
+  ConnectAttempt attempt;
+  absl::Notification has_attempt;
+  Runtime runtime(options());
+  const Listener listener = listen_on_loopback(runtime, [&](Connection& c) { server.watch(c); });
+  // Its end asks for its own name once it is connected.
+  faults_.after(KernelCall::kGetpeername, [&](const FaultKernel::Call& call) {
+    has_attempt.WaitForNotification();
+    if (!call.result.ok()) return;
+    EXPECT_TRUE(attempt.cancel());
+  });
+  attempt = runtime.connect(target(listener), outcome.callback());
+  has_attempt.Notify();
+  EXPECT_EQ(outcome.await().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_FALSE(server.await_closed().ok()) << "reset";
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(outcome.calls(), 1);
+}
+
+TEST_P(ConnectTest, WhatThisMachineLacksIsNotTheErrorThatIsTold) {
+  Runtime runtime(options());
+  const TcpPort refusing = refusing_port();
+  system_.add("several.example", {"127.0.0.1:0", "127.0.0.2:0"});
+  faults_.fail(KernelCall::kSocket, EAFNOSUPPORT, 2);
+  Outcome outcome;
+  runtime.connect(absl::StrCat("several.example:", refusing.port), outcome.callback());
+  const absl::Status status = outcome.await().status();
+  expect_error(status, absl::StrCat("connect(127.0.0.1:", refusing.port, ")"), "ECONNREFUSED");
+  EXPECT_EQ(errno_of(status), ECONNREFUSED);
+}
+
 TEST_P(ConnectTest, AnInfiniteTimeoutIsValid) {
   Runtime runtime(options());
   const Listener listener = listen_on_loopback(runtime, [](Connection&) {});

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -74,8 +75,8 @@ TEST_P(ListenTest, ErrorsNameTheCallAndLeaveNothingOpen) {
   expect_error(refused(runtime, "127.0.0.1"), StatusCode::kInvalidArgument, "127.0.0.1", "PORT");
   expect_error(refused(runtime, "127.0.0.1:port"), StatusCode::kInvalidArgument, "port", "65535");
   expect_error(refused(runtime, "nowhere.example:0"), StatusCode::kNotFound, "nowhere.example", "");
-  expect_error(refused(runtime, "192.0.2.1:0"), absl::ErrnoToStatusCode(EADDRNOTAVAIL),
-               "bind(192.0.2.1:0)", "EADDRNOTAVAIL");
+  expect_error(refused(runtime, "192.0.2.1:0"), absl::StatusCode::kNotFound, "bind(192.0.2.1:0)",
+               "EADDRNOTAVAIL");
   ListenOptions bad;
   bad.backlog = 0;
   expect_error(refused(runtime, "127.0.0.1:0", bad), StatusCode::kInvalidArgument, "backlog", "0");
@@ -92,7 +93,7 @@ TEST_P(ListenTest, ErrorsNameTheCallAndLeaveNothingOpen) {
   expect_error(refused(runtime, "127.0.0.1:0"), StatusCode::kPermissionDenied, "bind(127.0.0.1:0)",
                "EACCES");
   faults_.fail(KernelCall::kListen, EADDRINUSE);
-  expect_error(refused(runtime, "127.0.0.1:0"), absl::ErrnoToStatusCode(EADDRINUSE), "listen(",
+  expect_error(refused(runtime, "127.0.0.1:0"), absl::StatusCode::kAlreadyExists, "listen(",
                "EADDRINUSE");
 }
 
@@ -100,8 +101,8 @@ TEST_P(ListenTest, AnAddressInUseIsRefused) {
   Runtime runtime(options());
   const Listener first = listen_on_loopback(runtime, [](Connection&) {});
   const std::string address = first.address().to_string();
-  expect_error(refused(runtime, address), absl::ErrnoToStatusCode(EADDRINUSE),
-               "bind(" + address + ")", "EADDRINUSE");
+  expect_error(refused(runtime, address), absl::StatusCode::kAlreadyExists, "bind(" + address + ")",
+               "EADDRINUSE");
 }
 
 // Several reactors share a port among themselves, but not with somebody else.
@@ -111,8 +112,8 @@ TEST_P(ListenTest, AnAddressInUseIsRefusedWithSeveralReactors) {
   Runtime runtime(three);
   const Listener first = listen_on_loopback(runtime, [](Connection&) {});
   const std::string address = first.address().to_string();
-  expect_error(refused(runtime, address), absl::ErrnoToStatusCode(EADDRINUSE),
-               "bind(" + address + ")", "EADDRINUSE");
+  expect_error(refused(runtime, address), absl::StatusCode::kAlreadyExists, "bind(" + address + ")",
+               "EADDRINUSE");
 }
 
 TEST_P(ListenTest, ReusePortSharesAnAddress) {
@@ -186,7 +187,7 @@ TEST_P(ListenTest, APortThatOnlySomeAddressesHaveIsNotKept) {
   EXPECT_EQ(faults_.calls(KernelCall::kBind), 4u);
   // Not for ever.
   faults_.fail(KernelCall::kBind, EADDRINUSE, 1, FaultKernel::kAlways);
-  EXPECT_EQ(refused(runtime, "two.example:0").code(), absl::ErrnoToStatusCode(EADDRINUSE));
+  EXPECT_EQ(refused(runtime, "two.example:0").code(), absl::StatusCode::kAlreadyExists);
 }
 
 // The same whatever net.ipv6.bindv6only says: a test cannot set it, but sees that each socket is
@@ -313,6 +314,60 @@ TEST_P(ListenTest, AfterTheShutdownItIsRefused) {
   Runtime runtime(options());
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_EQ(refused(runtime, "127.0.0.1:0").code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// Whoever waits for the close has the port at once.
+TEST_P(ListenTest, AfterCloseAndWaitThePortIsFree) {
+  RuntimeOptions two = options();
+  two.reactors = 2;
+  Runtime runtime(two);
+  Listener listener = listen_on_loopback(runtime, [](Connection&) {});
+  const std::string address = listener.address().to_string();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(listener.close_and_wait().ok());
+    absl::StatusOr<Listener> again = runtime.listen(address, [](Connection&) {});
+    ASSERT_TRUE(again.ok()) << again.status();
+    listener = *again;
+  }
+  EXPECT_EQ(Listener().close_and_wait().code(), absl::StatusCode::kFailedPrecondition);
+  Listener copy = listener;
+  copy.close();
+  EXPECT_TRUE(listener.close_and_wait().ok());
+  EXPECT_TRUE(copy.close_and_wait().ok()) << "again: nothing";
+}
+
+TEST_P(ListenTest, CloseAndWaitFromACallbackIsRefused) {
+  absl::Notification done;
+  Runtime runtime(options());
+  Listener listener = listen_on_loopback(runtime, [](Connection&) {});
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    EXPECT_EQ(listener.close_and_wait().code(),
+                              absl::StatusCode::kFailedPrecondition);
+                    done.Notify();
+                  })
+                  .ok());
+  done.WaitForNotification();
+  const Peer peer(listener.address());  // it is open still
+}
+
+TEST_P(ListenTest, CloseAndWaitAsTheRuntimeEndsAndAfterIt) {
+  for (int round = 0; round < 10; ++round) {
+    Runtime runtime(options());
+    Listener listener = listen_on_loopback(runtime, [](Connection&) {});
+    std::thread closer([listener]() mutable { EXPECT_TRUE(listener.close_and_wait().ok()); });
+    EXPECT_TRUE(runtime.shutdown().ok());
+    closer.join();
+    EXPECT_TRUE(listener.close_and_wait().ok());
+  }
+}
+
+TEST_P(ListenTest, ErrorsCarryTheirErrno) {
+  Runtime runtime(options());
+  const Listener first = listen_on_loopback(runtime, [](Connection&) {});
+  EXPECT_EQ(errno_of(refused(runtime, first.address().to_string())), EADDRINUSE);
+  EXPECT_EQ(errno_of(refused(runtime, "192.0.2.1:0")), EADDRNOTAVAIL);
+  EXPECT_EQ(errno_of(refused(runtime, "no address")), 0);
 }
 
 TEST_P(ListenTest, ARuntimeThatCouldNotStartSaysWhy) {

@@ -167,6 +167,74 @@ TEST_P(ShutdownTest, WhileConnectionsDrainNewOnesAreRefusedAndTheRestWorks) {
   shutdown.join();
 }
 
+// For their clients they are open, and have sent what they want: they are served, not reset.
+TEST_P(ShutdownTest, ConnectionsInTheBacklogAreServedWhenADrainBegins) {
+  constexpr int kClients = 100;
+  absl::Notification in_accept;
+  absl::Notification go_on;
+  kernel_.before(KernelCall::kAccept, [&](const FaultKernel::Call& call) {
+    if (call.nth != 1) return;
+    in_accept.Notify();
+    go_on.WaitForNotification();
+  });
+  Runtime runtime(options());
+  const Listener listener = listen_on_loopback(runtime, [](Connection& connection) {
+    connection.on_data([](Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
+  });
+  std::vector<Peer> peers;
+  peers.emplace_back(listener.address());
+  in_accept.WaitForNotification();
+  while (peers.size() < kClients) peers.emplace_back(listener.address());
+  for (Peer& peer : peers) peer.send("?");
+  InBackground shutdown(kernel_, runtime, absl::InfiniteDuration());
+  go_on.Notify();
+  for (Peer& peer : peers) {
+    EXPECT_EQ(peer.receive(1), "?");
+    EXPECT_EQ(peer.end(), 0);
+    peer.close();
+  }
+  shutdown.join();
+  EXPECT_EQ(runtime.counters().accepts, static_cast<std::uint64_t>(kClients));
+}
+
+// A request that had arrived before the drain is answered, also on a connection that was idle.
+TEST_P(ShutdownTest, WhatHasArrivedIsReadBeforeADrainCloses) {
+  Observer observer;
+  absl::Notification in_callback;
+  absl::Notification go_on;
+  observer.when_data = [&](Connection& c, std::string_view bytes) {
+    if (bytes == "1") {
+      in_callback.Notify();
+      go_on.WaitForNotification();
+    }
+    c.send(bytes);
+  };
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.peer.send("1");
+  in_callback.WaitForNotification();
+  InBackground shutdown(kernel_, runtime, absl::InfiniteDuration());
+  link.peer.send("2");
+  go_on.Notify();
+  EXPECT_EQ(link.peer.receive_all(), "12");
+  link.peer.close();
+  shutdown.join();
+}
+
+// A closed listener takes no part in it.
+TEST_P(ShutdownTest, AListenerThatWasClosedAcceptsNobodyAtADrain) {
+  Runtime runtime(options());
+  Listener listener = listen_on_loopback(runtime, [](Connection&) {});
+  kernel_.fail(KernelCall::kAccept, EMFILE, 1, FaultKernel::kAlways);
+  Peer waits(listener.address());
+  while (runtime.counters().accept_pauses == 0) std::this_thread::yield();
+  EXPECT_TRUE(listener.close_and_wait().ok());
+  kernel_.fail(KernelCall::kAccept, 0);
+  EXPECT_EQ(waits.end(), ECONNRESET);
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(runtime.counters().accepts, 0u);
+}
+
 TEST_P(ShutdownTest, AConnectionWithoutOnDrainIsClosedGracefully) {
   Observer observer;
   Runtime runtime(options());

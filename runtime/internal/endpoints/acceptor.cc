@@ -80,11 +80,12 @@ class Acceptor::Farewell final : public Runnable {
 };
 
 Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
-                   std::shared_ptr<AcceptSettings> settings)
+                   std::shared_ptr<AcceptSettings> settings, std::shared_ptr<OpenSockets> sockets)
     : PermitWaiter(home, Kind::pinned),
       core_(std::move(core)),
       address_(address),
       is_wildcard_(address.is_any()),
+      sockets_(std::move(sockets)),
       settings_(std::move(settings)),
       farewell_(Ref<Farewell>::adopt(new Farewell(core_, home, settings_))),
       fd_(std::move(fd)) {}
@@ -128,6 +129,12 @@ void Acceptor::resume() {
   core_->wake(*this);
 }
 
+void Acceptor::shut_down(ShutdownStep step) {
+  if (step != ShutdownStep::drain) return close();
+  drain_asked_.store(true, std::memory_order_release);
+  core_->wake(*this);
+}
+
 void Acceptor::expired() { resume(); }
 
 void Acceptor::run() {
@@ -136,18 +143,30 @@ void Acceptor::run() {
     end();
     return;
   }
+  if (drain_asked_.load(std::memory_order_acquire)) {
+    accept_rest();
+    return;
+  }
   const bool resumes = resume_asked_.exchange(false, std::memory_order_acq_rel);
   if (state_ == State::paused && !resumes) return;
-  accept_ready();
+  accept_ready(settings_->accept_budget);
+}
+
+// The shutdown has begun. For their clients the connections in the backlog are open, and may have
+// brought requests: they are taken, all in one run as connections that drain are told behind it,
+// and told of the drain as others are. A pause leaves clients waiting, who then are refused.
+void Acceptor::accept_rest() {
+  if (state_ == State::listening) accept_ready(settings_->backlog);
+  if (state_ != State::closed) end();
 }
 
 std::string Acceptor::describe() const {
   return absl::StrCat("the listener on ", address_.to_string());
 }
 
-void Acceptor::accept_ready() {
+void Acceptor::accept_ready(std::size_t budget) {
   if (in_hand_.fd.is_valid() && !begin_stream()) return pause_at_limit();
-  for (std::size_t left = settings_->accept_budget; left > 0; --left) {
+  for (std::size_t left = budget; left > 0; --left) {
     if (!core_->permits().has_one()) return pause_at_limit();
     sockaddr_storage storage;
     unsigned size = sizeof storage;
@@ -247,6 +266,7 @@ void Acceptor::end() {
   if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
   fd_.reset();
   in_hand_.fd.reset();
+  sockets_->one_closed();
   const Ref<OrderState> order = settings_->limits->order;
   settings_ = nullptr;  // not the last reference: farewell_ has one
   if (order) {

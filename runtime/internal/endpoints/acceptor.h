@@ -12,9 +12,11 @@
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
+#include "epore/runtime/internal/endpoints/open_sockets.h"
 #include "epore/runtime/internal/reactor/connection_permits.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
+#include "epore/runtime/options.h"
 
 namespace epore::internal {
 
@@ -23,12 +25,16 @@ struct StreamLimits;
 // What the acceptors of one listener share. Several threads may call the callback at once.
 struct AcceptSettings {
   AcceptSettings(absl::AnyInvocable<void(Connection&)> callback,
-                 std::shared_ptr<const StreamLimits> stream_limits, std::size_t budget)
-      : on_accept(std::move(callback)), limits(std::move(stream_limits)), accept_budget(budget) {}
+                 std::shared_ptr<const StreamLimits> stream_limits, const ListenOptions& options)
+      : on_accept(std::move(callback)),
+        limits(std::move(stream_limits)),
+        accept_budget(options.accept_budget),
+        backlog(static_cast<std::size_t>(options.backlog)) {}
 
   absl::AnyInvocable<void(Connection&)> on_accept;
   const std::shared_ptr<const StreamLimits> limits;
   const std::size_t accept_budget;
+  const std::size_t backlog;
 };
 
 // An Acceptor is one listening socket. It runs on the thread that leads its reactor: accepting is a
@@ -46,7 +52,7 @@ struct AcceptSettings {
 class Acceptor final : public PermitWaiter {
  public:
   Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
-           std::shared_ptr<AcceptSettings> settings);
+           std::shared_ptr<AcceptSettings> settings, std::shared_ptr<OpenSockets> sockets);
 
   // Begins to accept. Called once.
   absl::Status start();
@@ -59,7 +65,7 @@ class Acceptor final : public PermitWaiter {
   // The thread that leads.
   void run() override;
   std::string describe() const override;
-  void shut_down(ShutdownStep) override { close(); }
+  void shut_down(ShutdownStep step) override;
 
  private:
   struct Accepted {
@@ -72,7 +78,8 @@ class Acceptor final : public PermitWaiter {
   enum class State : std::uint8_t { listening, paused, closed };
 
   absl::Status begin();
-  void accept_ready();
+  void accept_ready(std::size_t budget);
+  void accept_rest();
   bool begin_stream();
   void pause_at_limit();
   bool may_go_on_after(int error);
@@ -85,12 +92,14 @@ class Acceptor final : public PermitWaiter {
   const Ref<Core> core_;
   const SocketAddress address_;
   const bool is_wildcard_;
+  const std::shared_ptr<OpenSockets> sockets_;  // of the listener, this one included
 
   // Requests of other threads. They store true (release) and then wake the Acceptor, whose run
   // loads (acquire) or exchanges (acq_rel). A request during a run causes another run
   // (DispatchWord).
   std::atomic<bool> close_asked_{false};
   std::atomic<bool> resume_asked_{false};
+  std::atomic<bool> drain_asked_{false};
 
   // The errno that ended the Acceptor, or 0. The run stores it once (release), any thread loads it
   // (acquire).

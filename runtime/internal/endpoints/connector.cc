@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "epore/poll/errno_of.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/net/resolver.h"
@@ -17,16 +18,19 @@
 
 namespace epore::internal {
 
-void Connector::start(Ref<Core> core, std::string_view address, Callback done,
-                      const ConnectOptions& options) {
+Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callback done,
+                                const ConnectOptions& options) {
   Reactor& home = core->any_reactor();
-  const auto connector = Ref<Connector>::adopt(new Connector(core, home, std::move(done), options));
+  auto connector = Ref<Connector>::adopt(new Connector(core, home, std::move(done), options));
   if (core->begin_activity()) {
     core->first_run(*connector, [&] { connector->begin(address); });
   } else {  // no thread is left that could call it
     core->call(connector->done_, absl::CancelledError(absl::StrCat("connect(", printable(address),
                                                                    "): the runtime is shut down")));
+    connector->done_ = nullptr;
+    connector->answer_.store(Answer::told, std::memory_order_release);
   }
+  return connector;
 }
 
 Connector::Connector(Ref<Core> core, Reactor& home, Callback done, const ConnectOptions& options)
@@ -41,6 +45,15 @@ Connector::Connector(Ref<Core> core, Reactor& home, Callback done, const Connect
 
 Connector::~Connector() = default;
 
+bool Connector::cancel() {
+  Answer expected = Answer::open;
+  if (!answer_.compare_exchange_strong(expected, Answer::cancelled, std::memory_order_acq_rel)) {
+    return false;
+  }
+  core_->wake(*this);
+  return true;
+}
+
 void Connector::begin(std::string_view address) {
   target_ = printable(address);
   if (!home().slots().acquire(*this)) {
@@ -52,7 +65,7 @@ void Connector::begin(std::string_view address) {
   }
   absl::Status bad = options_.check();
   if (bad.ok())
-    bad = OrderState::check(options_.order, *core_, absl::StrCat("connect(", address, ")"));
+    bad = OrderState::check(options_.order, *core_, absl::StrCat("connect(", target_, ")"));
   absl::StatusOr<HostPort> host_port = HostPort::parse(address);
   if (bad.ok()) bad = host_port.status();
   if (!bad.ok()) {
@@ -116,6 +129,10 @@ void Connector::run() {
 
 // True: it has finished.
 bool Connector::is_cancelled() {
+  if (answer_.load(std::memory_order_acquire) == Answer::cancelled) {
+    finish(absl::OkStatus());
+    return true;
+  }
   if (!is_cancelled_.load(std::memory_order_acquire)) return false;
   finish(last_error_.ok()
              ? absl::CancelledError(absl::StrCat("connect(", target_, "): the runtime shuts down"))
@@ -151,8 +168,11 @@ void Connector::try_next() {
   while (next_ < addresses_.size()) {
     absl::Status tried = try_address(addresses_[next_++]);
     if (tried.ok()) return;
-    last_error_ = std::move(tried);
     drop_socket();
+    // That this machine lacks IPv6 says less than what another address has answered.
+    const int error = errno_of(tried);
+    const bool is_unusable = error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
+    if (last_error_.ok() || !is_unusable) last_error_ = std::move(tried);
   }
   finish(last_error_);
 }
@@ -230,7 +250,12 @@ void Connector::succeed() {
                  std::make_shared<const StreamLimits>(options_.connection, order_), local_, peer_));
   const bool started = stream->start(
       [self = Ref<Connector>::share(this)](Connection& connection) {
-        self->done_(connection);
+        if (self->answer_.exchange(Answer::told, std::memory_order_acq_rel) == Answer::cancelled) {
+          connection.abort();
+          self->done_(self->cancelled_error());
+        } else {
+          self->done_(connection);
+        }
         self->done_ = nullptr;
       },
       /*is_registered=*/true);
@@ -246,6 +271,10 @@ void Connector::succeed() {
   core_->end_activity();
 }
 
+absl::Status Connector::cancelled_error() const {
+  return absl::CancelledError(absl::StrCat("connect(", target_, "): cancelled"));
+}
+
 void Connector::finish(absl::Status error) {
   is_finished_ = true;
   home().timers().cancel(*this);
@@ -253,6 +282,9 @@ void Connector::finish(absl::Status error) {
   if (token() != Token{}) retire();
   drop_socket();
   if (std::exchange(has_permit_, false)) core_->permits().give_back();
+  if (answer_.exchange(Answer::told, std::memory_order_acq_rel) == Answer::cancelled) {
+    error = cancelled_error();
+  }
   core_->call(done_, std::move(error));
   done_ = nullptr;
   core_->end_activity();

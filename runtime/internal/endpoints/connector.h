@@ -39,11 +39,14 @@ class Connector final : public Registration {
 
   // Begins an attempt. `done` is called exactly once, later, in the attempt's own run; but here if
   // the runtime is shut down, as then no thread is left.
-  static void start(Ref<Core> core, std::string_view address, Callback done,
-                    const ConnectOptions& options);
+  static Ref<Connector> start(Ref<Core> core, std::string_view address, Callback done,
+                              const ConnectOptions& options);
 
   Connector(Ref<Core> core, Reactor& home, Callback done, const ConnectOptions& options);
   ~Connector() override;
+
+  // Any thread: see ConnectAttempt::cancel().
+  bool cancel();
 
   void run() override;
   std::string describe() const override { return "an attempt to connect"; }
@@ -62,6 +65,7 @@ class Connector final : public Registration {
   void drop_socket();
   void succeed();
   void finish(absl::Status error);
+  absl::Status cancelled_error() const;
   void expired() override;  // TimerNode
 
   // Constant after construction.
@@ -71,6 +75,11 @@ class Connector final : public Registration {
   const std::int64_t deadline_;
 
   std::atomic<bool> is_cancelled_{false};  // stored before a wake()
+
+  // Who is first decides what the callback gets: cancel(), or the runner that is about to call it.
+  // Read-modify-writes, acq_rel.
+  enum class Answer : std::uint8_t { open, cancelled, told };
+  std::atomic<Answer> answer_{Answer::open};
 
   // The runner only.
   Callback done_;

@@ -32,4 +32,11 @@ void Listener::close() {
   if (state_ != nullptr) state_->close();
 }
 
+absl::Status Listener::close_and_wait() {
+  if (state_ == nullptr) {
+    return absl::FailedPreconditionError("Listener::close_and_wait: this names no listener");
+  }
+  return state_->close_and_wait();
+}
+
 }  // namespace epore

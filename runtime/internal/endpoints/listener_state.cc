@@ -108,7 +108,7 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
     const ListenOptions& options) {
   if (absl::Status bad = options.check(); !bad.ok()) return bad;
   absl::Status bad_order =
-      OrderState::check(options.order, *core, absl::StrCat("listen(\"", address, "\")"));
+      OrderState::check(options.order, *core, absl::StrCat("listen(\"", printable(address), "\")"));
   if (!bad_order.ok()) return bad_order;
   absl::StatusOr<HostPort> host_port = HostPort::parse(address);
   if (!host_port.ok()) return host_port.status();
@@ -134,17 +134,20 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   if (!bound.ok()) return bound.status();
 
   auto state = std::make_shared<ListenerState>();
+  state->core_ = core;
+  state->sockets_ = std::make_shared<OpenSockets>(core->kernel(), bound->size());
   const auto shared = std::make_shared<AcceptSettings>(
       std::move(on_accept),
       std::make_shared<const StreamLimits>(options.connection,
                                            OrderState::share(options.order, *core)),
-      options.accept_budget);
+      options);
   const std::size_t reactors = core->reactors().size();
   for (std::size_t i = 0; i < bound->size(); ++i) {
     Bound& one = (*bound)[i];
     if (i % reactors == 0) state->addresses_.push_back(one.address);
-    state->acceptors_.push_back(Ref<Acceptor>::adopt(new Acceptor(
-        core, *core->reactors()[i % reactors], std::move(one.fd), one.address, shared)));
+    state->acceptors_.push_back(
+        Ref<Acceptor>::adopt(new Acceptor(core, *core->reactors()[i % reactors], std::move(one.fd),
+                                          one.address, shared, state->sockets_)));
   }
   for (const Ref<Acceptor>& acceptor : state->acceptors_) {
     if (absl::Status started = acceptor->start(); !started.ok()) {
@@ -164,6 +167,16 @@ absl::Status ListenerState::status() const {
 
 void ListenerState::close() {
   for (const Ref<Acceptor>& acceptor : acceptors_) acceptor->close();
+}
+
+absl::Status ListenerState::close_and_wait() {
+  if (core_->is_own_thread()) {
+    return absl::FailedPreconditionError(
+        "Listener::close_and_wait: called from a callback, it could wait for itself; use close()");
+  }
+  close();
+  sockets_->await_none();
+  return absl::OkStatus();
 }
 
 }  // namespace epore::internal

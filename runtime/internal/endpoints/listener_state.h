@@ -25,8 +25,11 @@ class ListenerState {
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
   absl::Status status() const;
   void close();
+  absl::Status close_and_wait();
 
  private:
+  Ref<Core> core_;
+  std::shared_ptr<OpenSockets> sockets_;
   std::vector<SocketAddress> addresses_;
   std::vector<Ref<Acceptor>> acceptors_;
 };

@@ -251,6 +251,7 @@ class Stream final : public Registration {
   bool is_in_queue_already_ : 1 = false;  // the event queue has the descriptor, see start()
   bool is_paused_ = false;                // by pause_reading()
   bool is_held_ = false;                  // reading waits until the queue is at its low mark
+  bool closes_after_read_ : 1 = false;    // a drain: what has arrived is read first
   bool is_drained_ = false;               // drain() was called
   bool read_closed_ : 1 = false;          // recv() returned 0
   bool write_shut_asked_ : 1 = false;

@@ -58,6 +58,10 @@ void Stream::run_once() {
     stop_waiting_for_write();
   }
   read();
+  if (closes_after_read_) {
+    closes_after_read_ = false;
+    begin_close(absl::OkStatus());
+  }
   if (read_closed_) take_hang_up();
   flush();
   if (high_mark_.is_set() && tell_low_mark()) {
@@ -122,7 +126,10 @@ bool Stream::hold_reading() {
 
 void Stream::read() {
   const std::span<std::byte> buffer = this_thread.buffers->read;
-  for (int left = kReadBudget; wants_read() && edges_.is_ready(Direction::read); --left) {
+  // A request may have arrived of which no event has told yet. It is answered before the close.
+  bool looks_once_more = closes_after_read_;
+  for (int left = kReadBudget;
+       wants_read() && (looks_once_more || edges_.is_ready(Direction::read)); --left) {
     if (left == 0 || hold_reading() || is_ending()) break;
     const std::uint32_t mark = edges_.mark(Direction::read);
     const SysResult result = core_->kernel().recv(fd_.get(), buffer.data(), buffer.size(), 0);
@@ -132,13 +139,17 @@ void Stream::read() {
       // urgent data follows, before which a read stops as well (tcp(7), "Sockets API").
       const bool is_last =
           count < buffer.size() && (hints_.load(std::memory_order_relaxed) & kMayHaveMore) == 0;
-      if (is_last) edges_.use_up(Direction::read, mark);
+      if (is_last) {
+        edges_.use_up(Direction::read, mark);
+        looks_once_more = false;
+      }
       received(buffer.first(count));
     } else if (result.ok()) {
       read_closed_ = true;
       if (phase_ == Phase::open) tell_read_closed();
     } else if (result.error() == EAGAIN) {
       edges_.use_up(Direction::read, mark);
+      looks_once_more = false;
     } else if (result.error() != EINTR) {
       fail_call("recv", result.error());
     }
@@ -232,7 +243,7 @@ void Stream::drain() {
   if (on_drain_) {
     call(*on_drain_);
   } else {
-    begin_close(absl::OkStatus());
+    closes_after_read_ = true;
   }
 }
 

@@ -26,6 +26,7 @@
 
 #include "absl/synchronization/barrier.h"
 #include "absl/synchronization/notification.h"
+#include "epore/poll/errno_of.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/kernel/real_kernel.h"
 #include "epore/poll/kernel/thread_counters.h"
@@ -55,8 +56,25 @@ TEST(KernelCallTest, EveryKindHasANameOfItsOwn) {
 
 TEST(ErrnoStatusTest, NamesTheCallAndTheErrno) {
   EXPECT_EQ(errno_status(EMFILE, "socket()").ToString(),
-            "RESOURCE_EXHAUSTED: socket(): EMFILE (Too many open files)");
+            "RESOURCE_EXHAUSTED: socket(): EMFILE (Too many open files) [epore.errno='24']");
   EXPECT_EQ(errno_text(4711), "errno 4711");
+}
+
+TEST(ErrnoStatusTest, CarriesTheErrno) {
+  for (const int error : {EMFILE, EADDRINUSE, EPERM, 4711}) {
+    const absl::Status status = errno_status(error, "call");
+    EXPECT_EQ(errno_of(status), error);
+    EXPECT_EQ(errno_of(absl::Status(status.code(), status.message())), 0);
+  }
+  EXPECT_EQ(errno_of(absl::OkStatus()), 0);
+  EXPECT_EQ(errno_of(absl::CancelledError("no call")), 0);
+}
+
+// Three that call for different answers are told apart by their codes already.
+TEST(ErrnoStatusTest, AnAddressInUseIsNoWrongState) {
+  EXPECT_EQ(errno_status(EADDRINUSE, "bind").code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(errno_status(EADDRNOTAVAIL, "bind").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(errno_status(EBADF, "bind").code(), absl::StatusCode::kFailedPrecondition);
 }
 
 class RealKernelTest : public testing::Test {

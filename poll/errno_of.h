@@ -1,0 +1,18 @@
+#ifndef EPORE_POLL_ERRNO_OF_H_
+#define EPORE_POLL_ERRNO_OF_H_
+
+#include "absl/status/status.h"
+
+namespace epore {
+
+// Returns the errno of the system call that made `status`, or 0: it is ok, or it is not about a
+// system call. For decisions that the canonical code is too coarse for:
+//
+//   if (epore::errno_of(listener.status()) == EADDRINUSE) return try_next_port();
+//
+// Threads: any. The errno travels with the status as its payload "epore.errno".
+int errno_of(const absl::Status& status);
+
+}  // namespace epore
+
+#endif  // EPORE_POLL_ERRNO_OF_H_

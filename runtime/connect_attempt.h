@@ -1,0 +1,43 @@
+#ifndef EPORE_RUNTIME_CONNECT_ATTEMPT_H_
+#define EPORE_RUNTIME_CONNECT_ATTEMPT_H_
+
+#include "epore/runtime/internal/base/ref.h"
+
+namespace epore {
+
+namespace internal {
+class Connector;
+}
+
+// A ConnectAttempt names one call of Runtime::connect(), so that it can be cancelled. Whoever never
+// cancels need not keep it.
+//
+//   epore::ConnectAttempt attempt = runtime.connect("example.com:80", on_connected);
+//   attempt.cancel();  // nobody needs the answer any more
+//
+// Threads: every method from any. Lifetime: copies name the same attempt and may outlive the
+// runtime. Dropping them cancels nothing.
+class ConnectAttempt {
+ public:
+  ConnectAttempt();  // names no attempt
+  ConnectAttempt(const ConnectAttempt&);
+  ConnectAttempt(ConnectAttempt&&) noexcept;
+  ConnectAttempt& operator=(const ConnectAttempt&);
+  ConnectAttempt& operator=(ConnectAttempt&&) noexcept;
+  ~ConnectAttempt();
+
+  // Ends the attempt. True: the callback is called with Cancelled, soon, and with nothing else;
+  // never inside this call. False: there was nothing to cancel, as the callback has begun, or was
+  // cancelled already, or this names no attempt.
+  bool cancel();
+
+ private:
+  friend class Runtime;
+  explicit ConnectAttempt(internal::Ref<internal::Connector> connector);
+
+  internal::Ref<internal::Connector> connector_;
+};
+
+}  // namespace epore
+
+#endif  // EPORE_RUNTIME_CONNECT_ATTEMPT_H_

@@ -1,0 +1,34 @@
+#ifndef EPORE_RUNTIME_INTERNAL_ENDPOINTS_OPEN_SOCKETS_H_
+#define EPORE_RUNTIME_INTERNAL_ENDPOINTS_OPEN_SOCKETS_H_
+
+#include <atomic>
+#include <cstddef>
+
+#include "epore/poll/kernel/kernel.h"
+#include "epore/runtime/internal/base/gate.h"
+
+namespace epore::internal {
+
+// Counts the sockets of a listener that are open, for those who wait until its port is free. Any
+// thread.
+class OpenSockets {
+ public:
+  OpenSockets(Kernel& kernel, std::size_t count) : count_(count), gate_(kernel) {}
+
+  void one_closed() {
+    count_.fetch_sub(1, std::memory_order_acq_rel);
+    gate_.notify();
+  }
+
+  void await_none() {
+    gate_.wait([this] { return count_.load(std::memory_order_acquire) == 0; });
+  }
+
+ private:
+  std::atomic<std::size_t> count_;  // release and acquire; then the gate
+  Gate gate_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_ENDPOINTS_OPEN_SOCKETS_H_
