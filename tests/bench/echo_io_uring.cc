@@ -1,8 +1,10 @@
 // The other floor: the barest echo server on io_uring that is fast. One ring, one thread; accepting
-// and receiving are requests that stay (multishot), and buffers are chosen by the kernel from a
-// pool of 64 MiB. A connection has its sends under way one after the other (linked), for several at
-// once could change places. Whoever does not read keeps buffers of the pool, which is what makes it
-// no example of a server.
+// and receiving are requests that stay (multishot), and the kernel takes the buffers from a pool. A
+// connection has one send under way, for several at once could change places; what waits meanwhile
+// leaves with the next one. The kernel goes through the whole pool before it takes a buffer again,
+// so the pool is small while that is enough: with 4,096 buffers of 16 KiB each message touched
+// memory that the caches had lost, which cost 5% of an echo. Whoever does not read keeps buffers of
+// the pool, which is what makes it no example of a server.
 
 #include "tests/bench/contender_program.h"
 
@@ -21,15 +23,13 @@ int main(int argc, char** argv) {
 #include <netinet/tcp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -45,8 +45,12 @@ namespace epore::bench {
 namespace {
 
 constexpr unsigned kEntries = 4096;  // of the submission queue
-constexpr unsigned kBuffers = 4096;  // a power of two
-constexpr std::size_t kBufferSize = 16 * 1024;
+constexpr unsigned kFirstBuffers = 1024;
+constexpr unsigned kMostBuffers =
+    16 * 1024;  // a power of two; memory that is not used is not there
+constexpr std::size_t kBufferSize = 4096;
+constexpr std::size_t kStride = kBufferSize + 64;  // or all would begin in the same set of a cache
+constexpr std::size_t kMostParts = 64;             // of a send
 constexpr int kGroup = 1;
 
 // Low bits of a request's user data, above which is the descriptor.
@@ -69,14 +73,15 @@ class Ring {
       return absl::UnimplementedError(
           absl::StrCat("io_uring is refused here: ", errno_text(-error)));
     }
-    void* const memory = ::mmap(nullptr, kBuffers * (kBufferSize + sizeof(io_uring_buf)),
-                                PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    constexpr std::size_t kSize = kMostBuffers * (sizeof(io_uring_buf) + kStride);
+    void* const memory =
+        ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return errno_status(errno, "mmap");
     pool_ = static_cast<io_uring_buf_ring*>(memory);
-    bytes_ = static_cast<char*>(memory) + kBuffers * sizeof(io_uring_buf);
+    bytes_ = static_cast<char*>(memory) + kMostBuffers * sizeof(io_uring_buf);
     io_uring_buf_reg registration = {};
     registration.ring_addr = reinterpret_cast<std::uint64_t>(pool_);
-    registration.ring_entries = kBuffers;
+    registration.ring_entries = kMostBuffers;
     registration.bgid = kGroup;
     error = io_uring_register_buf_ring(&ring_, &registration, 0);
     if (error < 0) {
@@ -84,41 +89,61 @@ class Ring {
           absl::StrCat("this kernel's io_uring has no buffer rings: ", errno_text(-error)));
     }
     io_uring_buf_ring_init(pool_);
-    for (unsigned i = 0; i < kBuffers; ++i) give_back(static_cast<int>(i));
+    grow();
     return absl::OkStatus();
   }
 
   io_uring* get() { return &ring_; }
-  const char* buffer(int id) const { return bytes_ + static_cast<std::size_t>(id) * kBufferSize; }
+  const char* buffer(int id) const { return bytes_ + static_cast<std::size_t>(id) * kStride; }
 
-  void give_back(int id) {
-    io_uring_buf_ring_add(pool_, const_cast<char*>(buffer(id)), kBufferSize,
-                          static_cast<std::uint16_t>(id), io_uring_buf_ring_mask(kBuffers), 0);
-    io_uring_buf_ring_advance(pool_, 1);
+  // More buffers, if there are not all of them.
+  void grow() {
+    const auto count = static_cast<unsigned>(uses_.size());
+    if (count == kMostBuffers) return;
+    uses_.resize(count + kFirstBuffers);
+    for (unsigned id = count; id < uses_.size(); ++id) give_back(static_cast<int>(id));
   }
 
-  // Room for so many requests that belong together.
-  void reserve(unsigned count) {
-    if (io_uring_sq_space_left(&ring_) < count) io_uring_submit(&ring_);
+  // So many pieces refer to a buffer that the kernel has filled; the last one gives it back.
+  void use(int id, std::size_t count) { uses_[static_cast<std::size_t>(id)] = count; }
+  void release(int id) {
+    if (--uses_[static_cast<std::size_t>(id)] == 0) give_back(id);
+  }
+
+  io_uring_sqe* entry() {
+    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+    if (entry == nullptr) {
+      io_uring_submit(&ring_);
+      entry = io_uring_get_sqe(&ring_);
+    }
+    return entry;
   }
 
  private:
+  void give_back(int id) {
+    io_uring_buf_ring_add(pool_, const_cast<char*>(buffer(id)), kBufferSize,
+                          static_cast<std::uint16_t>(id), io_uring_buf_ring_mask(kMostBuffers), 0);
+    io_uring_buf_ring_advance(pool_, 1);
+  }
+
   io_uring ring_;
   io_uring_buf_ring* pool_ = nullptr;
   char* bytes_ = nullptr;
+  std::vector<std::size_t> uses_;  // by buffer
 };
 
-// What is to be sent: a piece of a buffer of the pool, or of a broadcast message.
+// What is to be sent: a piece of a buffer of the pool.
 struct Piece {
   const char* bytes;
   std::size_t size;
-  int buffer;  // to be given back after it; -1: none
-  std::shared_ptr<const std::string> message;
+  int buffer;
 };
 
 struct Peer {
-  std::deque<Piece> queue;
-  std::size_t under_way = 0;  // pieces at the front of the queue whose sends are submitted
+  std::vector<Piece> waiting;
+  std::vector<Piece> leaving;  // in the send that is under way
+  std::vector<iovec> parts;    // of that, where there are several
+  msghdr message = {};
   bool is_receiving = false;
   bool has_ended = false;  // its half, or altogether
   bool is_broken = false;  // a send has failed
@@ -130,6 +155,8 @@ class Server {
       : ring_(ring), listener_(listener), work_(work) {}
 
   absl::Status run() {
+    const int on = 1;
+    ::setsockopt(listener_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // connections inherit it
     accept();
     for (;;) {
       const int submitted = io_uring_submit_and_wait(ring_.get(), 1);
@@ -143,8 +170,10 @@ class Server {
         ++count;
       }
       io_uring_cq_advance(ring_.get(), count);
+      if (starved_.empty()) continue;
+      ring_.grow();
       for (const int fd : std::exchange(starved_, {})) {
-        if (const auto peer = peers_.find(fd); peer != peers_.end()) receive(fd, peer->second);
+        if (Peer* const peer = find(fd); peer != nullptr && !peer->is_receiving) receive(fd, *peer);
       }
     }
   }
@@ -155,15 +184,13 @@ class Server {
   }
 
   void accept() {
-    ring_.reserve(1);
-    io_uring_sqe* const entry = io_uring_get_sqe(ring_.get());
+    io_uring_sqe* const entry = ring_.entry();
     io_uring_prep_multishot_accept(entry, listener_, nullptr, nullptr, SOCK_CLOEXEC);
     entry->user_data = data(listener_, Request::accept);
   }
 
   void receive(int fd, Peer& peer) {
-    ring_.reserve(1);
-    io_uring_sqe* const entry = io_uring_get_sqe(ring_.get());
+    io_uring_sqe* const entry = ring_.entry();
     io_uring_prep_recv_multishot(entry, fd, nullptr, 0, 0);
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->buf_group = kGroup;
@@ -179,19 +206,25 @@ class Server {
       if ((completion.flags & IORING_CQE_F_MORE) == 0) accept();
       return;
     }
-    Peer& peer = peers_.at(fd);  // it is there as long as a request is
+    Peer& peer = *find(fd);  // it is there as long as a request is
     if (request == Request::receive) {
       received(fd, peer, completion);
     } else {
       sent(fd, peer, completion.res);
     }
-    if (peer.has_ended && !peer.is_receiving && peer.under_way == 0) forget(fd, peer);
+    if (peer.has_ended && !peer.is_receiving && peer.leaving.empty()) forget(fd, peer);
+  }
+
+  Peer* find(int fd) {
+    const auto index = static_cast<std::size_t>(fd);
+    return index < peers_.size() ? peers_[index].get() : nullptr;
   }
 
   void accepted(int fd) {
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    receive(fd, peers_[fd]);
+    const auto index = static_cast<std::size_t>(fd);
+    if (index >= peers_.size()) peers_.resize(index + 1);
+    peers_[index] = std::make_unique<Peer>();
+    receive(fd, *peers_[index]);
   }
 
   void received(int fd, Peer& peer, const io_uring_cqe& completion) {
@@ -205,80 +238,95 @@ class Server {
     } else {
       if (peer.is_receiving) return;
       peer.has_ended = true;
-      if (completion.res < 0) drop_queue(peer);
+      if (completion.res < 0) drop_waiting(peer);
     }
   }
 
   void answer(int fd, Peer& peer, int id, std::size_t size) {
     const char* const bytes = ring_.buffer(id);
     work_.burn_for(bytes[0]);
+    std::size_t pieces = 0;
     if (work_.reply == Reply::echo) {
-      peer.queue.push_back({bytes, size, id, nullptr});
+      peer.waiting.push_back({bytes, size, id});
+      ring_.use(id, 1);
       send(fd, peer);
     } else if (work_.reply == Reply::ten_sends) {
       for_ten_pieces(size, [&](std::size_t offset, std::size_t piece) {
-        const bool is_last = offset + piece == size;
-        peer.queue.push_back({bytes + offset, piece, is_last ? id : -1, nullptr});
+        peer.waiting.push_back({bytes + offset, piece, id});
+        ++pieces;
       });
+      ring_.use(id, pieces);
       send(fd, peer);
     } else {
-      const auto message = std::make_shared<const std::string>(bytes, size);
-      ring_.give_back(id);
-      for (auto& [other, member] : peers_) {
-        if (member.has_ended) continue;
-        member.queue.push_back({message->data(), size, -1, message});
-        send(other, member);
+      for (const auto& member : peers_) {
+        if (member == nullptr || member->has_ended) continue;
+        member->waiting.push_back({bytes, size, id});
+        ++pieces;
+      }
+      ring_.use(id, pieces);  // the sender is one of them
+      for (std::size_t other = 0; other < peers_.size(); ++other) {
+        if (peers_[other] != nullptr) send(static_cast<int>(other), *peers_[other]);
       }
     }
   }
 
-  // All that waits, if nothing is under way: linked, so that they are done in order.
+  // All that waits, in one call, if nothing is under way.
   void send(int fd, Peer& peer) {
-    if (peer.under_way > 0 || peer.queue.empty()) return;
-    constexpr std::size_t kMost = 64;
-    peer.under_way = std::min(peer.queue.size(), kMost);
-    ring_.reserve(static_cast<unsigned>(peer.under_way));
-    for (std::size_t i = 0; i < peer.under_way; ++i) {
-      io_uring_sqe* const entry = io_uring_get_sqe(ring_.get());
-      const Piece& piece = peer.queue[i];
-      io_uring_prep_send(entry, fd, piece.bytes, piece.size, MSG_NOSIGNAL | MSG_WAITALL);
-      if (i + 1 < peer.under_way) entry->flags |= IOSQE_IO_LINK;
-      entry->user_data = data(fd, Request::send);
+    if (!peer.leaving.empty() || peer.waiting.empty()) return;
+    if (peer.waiting.size() <= kMostParts) {
+      std::swap(peer.leaving, peer.waiting);
+    } else {
+      const auto end = peer.waiting.begin() + kMostParts;
+      peer.leaving.assign(peer.waiting.begin(), end);
+      peer.waiting.erase(peer.waiting.begin(), end);
     }
+    io_uring_sqe* const entry = ring_.entry();
+    constexpr int kFlags = MSG_NOSIGNAL | MSG_WAITALL;
+    if (peer.leaving.size() == 1) {
+      io_uring_prep_send(entry, fd, peer.leaving[0].bytes, peer.leaving[0].size, kFlags);
+    } else {
+      peer.parts.clear();
+      for (const Piece& piece : peer.leaving) {
+        peer.parts.push_back({const_cast<char*>(piece.bytes), piece.size});
+      }
+      peer.message.msg_iov = peer.parts.data();
+      peer.message.msg_iovlen = peer.parts.size();
+      io_uring_prep_sendmsg(entry, fd, &peer.message, kFlags);
+    }
+    entry->user_data = data(fd, Request::send);
   }
 
   void sent(int fd, Peer& peer, int result) {
-    const Piece piece = std::move(peer.queue.front());
-    peer.queue.pop_front();
-    --peer.under_way;
-    if (piece.buffer >= 0) ring_.give_back(piece.buffer);
-    if (result != static_cast<int>(piece.size) && !peer.is_broken) {
+    std::size_t size = 0;
+    for (const Piece& piece : peer.leaving) {
+      size += piece.size;
+      ring_.release(piece.buffer);
+    }
+    peer.leaving.clear();
+    if (result != static_cast<int>(size) && !peer.is_broken) {
       peer.is_broken = true;
       ::shutdown(fd, SHUT_RDWR);  // ends the receiving as well
     }
-    if (peer.under_way > 0) return;
-    if (peer.is_broken) return drop_queue(peer);
+    if (peer.is_broken) return drop_waiting(peer);
     send(fd, peer);
   }
 
-  void drop_queue(Peer& peer) {
-    while (peer.queue.size() > peer.under_way) {
-      if (peer.queue.back().buffer >= 0) ring_.give_back(peer.queue.back().buffer);
-      peer.queue.pop_back();
-    }
+  void drop_waiting(Peer& peer) {
+    for (const Piece& piece : peer.waiting) ring_.release(piece.buffer);
+    peer.waiting.clear();
   }
 
   void forget(int fd, Peer& peer) {
-    drop_queue(peer);
-    peers_.erase(fd);
+    drop_waiting(peer);
+    peers_[static_cast<std::size_t>(fd)].reset();
     ::close(fd);
   }
 
   Ring& ring_;
   const int listener_;
   const ContenderWork work_;
-  std::unordered_map<int, Peer> peers_;
-  std::vector<int> starved_;  // have no request to receive, for want of buffers
+  std::vector<std::unique_ptr<Peer>> peers_;  // by descriptor
+  std::vector<int> starved_;                  // have no request to receive, for want of buffers
 };
 
 absl::Status serve() {
