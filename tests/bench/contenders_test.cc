@@ -160,8 +160,9 @@ TEST_P(ContenderTest, SaysWhatIsWrongWithAFlag) {
 INSTANTIATE_TEST_SUITE_P(All, ContenderTest,
                          testing::Values("epoll", "io_uring", "epore", "epore:dispatch=poll_thread",
                                          "epore:dispatch=workers:workers=2", "epore:reactors=2",
-                                         "asio", "asio:threads=2", "asio:contexts=2", "asio_uring",
-                                         "libuv", "libevent"),
+                                         "asio", "asio:partial_reads", "asio:threads=2",
+                                         "asio:threads=2:partial_reads:continuations",
+                                         "asio:contexts=2", "asio_uring", "libuv", "libevent"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) {

@@ -14,6 +14,13 @@ ABSL_FLAG(int, contexts, 1,
           "io_contexts with a thread each, connections given to them in turn; not with --threads");
 ABSL_FLAG(bool, locking, true,
           "with one thread: false gives BOOST_ASIO_CONCURRENCY_HINT_UNSAFE instead of 1");
+ABSL_FLAG(
+    bool, partial_reads, false,
+    "reactor.reset_edge_on_partial_read: a short read needs no second one that finds nothing");
+ABSL_FLAG(
+    bool, continuations, false,
+    "scheduler.assume_continuation: what a handler starts stays on its thread; with one thread "
+    "for each context it is so without this");
 
 #if !defined(EPORE_HAVE_BOOST)
 
@@ -255,6 +262,21 @@ class Member : public std::enable_shared_from_this<Member> {
   std::array<char, 16 * 1024> buffer_;
 };
 
+// What --partial_reads and --continuations are for is younger than io_context itself.
+absl::StatusOr<std::unique_ptr<asio::io_context>> make_context(int hint) {
+  const bool has_partial_reads = absl::GetFlag(FLAGS_partial_reads);
+  const bool has_continuations = absl::GetFlag(FLAGS_continuations);
+  if (!has_partial_reads && !has_continuations) return std::make_unique<asio::io_context>(hint);
+#if BOOST_ASIO_VERSION >= 103800
+  std::string options = absl::StrCat("scheduler.concurrency_hint=", hint, "\n");
+  if (has_partial_reads) options += "reactor.reset_edge_on_partial_read=1\n";
+  if (has_continuations) options += "scheduler.assume_continuation=1\n";
+  return std::make_unique<asio::io_context>(asio::config_from_string(options));
+#else
+  return absl::UnimplementedError("this Asio has no such options");
+#endif
+}
+
 class Server {
  public:
   Server(std::vector<std::unique_ptr<asio::io_context>>& contexts,
@@ -315,12 +337,19 @@ absl::Status serve() {
   if ((threads > 1) + (contexts > 1) + !is_locking > 1) {
     return absl::InvalidArgumentError("--threads, --contexts and --nolocking exclude each other");
   }
+  if (!is_locking && (absl::GetFlag(FLAGS_partial_reads) || absl::GetFlag(FLAGS_continuations))) {
+    return absl::InvalidArgumentError("--nolocking goes with no other option of Asio's");
+  }
   const absl::StatusOr<Endpoint> endpoint = Endpoint::parse(contender_address());
   if (!endpoint.ok()) return endpoint.status();
 
   std::vector<std::unique_ptr<asio::io_context>> all;
   const int hint = is_locking ? threads : BOOST_ASIO_CONCURRENCY_HINT_UNSAFE;
-  for (int i = 0; i < contexts; ++i) all.push_back(std::make_unique<asio::io_context>(hint));
+  for (int i = 0; i < contexts; ++i) {
+    absl::StatusOr<std::unique_ptr<asio::io_context>> context = make_context(hint);
+    if (!context.ok()) return context.status();
+    all.push_back(*std::move(context));
+  }
   SignalSet signals(*all.front(), SIGTERM);
   signals.async_wait([&all](const error_code&, int) {
     for (auto& context : all) context->stop();
