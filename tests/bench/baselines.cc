@@ -29,12 +29,13 @@ Ratio ratio_to(const Workload& workload, std::size_t contender, std::size_t base
   return {.median = quartiles(all).median, .interval = median_interval(all)};
 }
 
-double mean_cpu_ratio(const RoundsResult& result, std::size_t contender, std::size_t base) {
-  double sum = 0;
+Ratio mean_cpu_ratio(const RoundsResult& result, std::size_t contender, std::size_t base) {
+  std::vector<std::vector<double>> all;
   for (const Workload& workload : result.workloads) {
-    sum += ratio_to(workload, contender, base, &Sample::cpu_ns).median;
+    all.push_back(ratios(workload.samples[contender], workload.samples[base], &Sample::cpu_ns));
   }
-  return sum / static_cast<double>(result.workloads.size());
+  const std::vector<double> means = means_by_round(all);
+  return {.median = quartiles(means).median, .interval = median_interval(means)};
 }
 
 }  // namespace epore::bench

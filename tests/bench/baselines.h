@@ -28,8 +28,8 @@ struct Ratio {
 Ratio ratio_to(const Workload& workload, std::size_t contender, std::size_t base,
                double Sample::*value);
 
-// The mean over all workloads of the median ratio of CPU per message.
-double mean_cpu_ratio(const RoundsResult& result, std::size_t contender, std::size_t base);
+// The same of the mean over all workloads of the CPU per message, which is taken round by round.
+Ratio mean_cpu_ratio(const RoundsResult& result, std::size_t contender, std::size_t base);
 
 }  // namespace epore::bench
 

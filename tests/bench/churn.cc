@@ -23,6 +23,7 @@
 #include "tests/bench/clock.h"
 #include "tests/bench/contender_spec.h"
 #include "tests/bench/echo_server.h"
+#include "tests/bench/leaked_servers.h"
 #include "tests/bench/process_usage.h"
 #include "tests/bench/short_connections.h"
 #include "tests/bench/tcp.h"
@@ -107,6 +108,7 @@ absl::Status run() {
   if (!address.empty()) {
     const absl::StatusOr<Endpoint> endpoint = Endpoint::parse(address);
     if (!endpoint.ok()) return endpoint.status();
+    if (absl::Status status = check_sole_listener(*endpoint, pid); !status.ok()) return status;
     return churn(*endpoint, pid);
   }
   const absl::StatusOr<ContenderSpec> spec = ContenderSpec::parse(absl::GetFlag(FLAGS_server));

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tests/bench/compare_flags.h"
+#include "tests/bench/leaked_servers.h"
 #include "tests/bench/machine.h"
 #include "tests/bench/output.h"
 #include "tests/bench/report.h"
@@ -49,6 +50,7 @@ absl::Status run() {
     if (absl::Status status = write_output(json, ""); !status.ok()) return status;
   }
 
+  if (absl::Status status = check_no_leaked_server(); !status.ok()) return status;
   const absl::StatusOr<RoundsResult> result = run_rounds(*options, show_progress);
   clear_progress();
   if (!result.ok()) return result.status();

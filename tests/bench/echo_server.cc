@@ -16,6 +16,7 @@
 #include "tests/bench/affinity.h"
 #include "tests/bench/contender_spec.h"
 #include "tests/bench/cpu_time.h"
+#include "tests/bench/leaked_servers.h"
 #include "tests/bench/process.h"
 #include "tests/bench/programs.h"
 #include "tests/bench/tcp.h"
@@ -44,6 +45,9 @@ absl::StatusOr<EchoServer> EchoServer::start(const ContenderSpec& spec, int core
 
   EchoServer server(spec.label, *std::move(process));
   if (absl::Status status = server.read_announcement(); !status.ok()) {
+    return server.with_label(status);
+  }
+  if (absl::Status status = check_sole_listener(server.endpoint(), server.pid()); !status.ok()) {
     return server.with_label(status);
   }
   return server;

@@ -21,7 +21,7 @@ namespace {
 using Sides = std::vector<std::unique_ptr<MicroSide>>;
 using Time = Stopwatch::Time;
 
-constexpr double kThird = 1.0 / 3;
+constexpr double kHalf = 0.5;
 constexpr int kTimers = 100'000;
 constexpr int kIdle = 10'000;  // connections, each with a timer
 
@@ -50,14 +50,14 @@ class Program {
     for (Case& one : posts()) add(steps, std::move(one));
     for (Case& one : echoes()) add(steps, std::move(one));
     if (wanted("idle connection")) steps.push_back([this] { return measure_memory(); });
-    add(steps, {absl::StrCat("expiry of ", scaled(kTimers), " timers"), kThird, kTimers,
+    add(steps, {absl::StrCat("expiry of ", scaled(kTimers), " timers"), kHalf, kTimers,
                 [this](std::size_t side, int n) { return sides_[side]->expire(n); }});
     add_with_timers(steps, scaled(kIdle),
-                    {absl::StrCat("re-arm of ", scaled(kIdle), " timers in turn"), kThird, 200'000,
+                    {absl::StrCat("re-arm of ", scaled(kIdle), " timers in turn"), kHalf, 200'000,
                      [this](std::size_t side, int n) { return sides_[side]->rearm(n); }});
     add_with_timers(
         steps, scaled(kTimers),
-        {absl::StrCat("timer arm and cancel, ", scaled(kTimers), " pending"), kThird, 200'000,
+        {absl::StrCat("timer arm and cancel, ", scaled(kTimers), " pending"), kHalf, 200'000,
          [this](std::size_t side, int n) { return sides_[side]->arm_and_cancel(n); }});
     for (std::size_t i = 0; i < steps.size(); ++i) {
       done_ = static_cast<double>(i) / static_cast<double>(steps.size());
@@ -104,17 +104,17 @@ class Program {
       };
     };
     return {
-        {"post, own thread, one at a time", kThird, kPosts, burst(1)},
-        {"post, own thread, 100 at a time", kThird, kPosts, burst(100)},
-        {"post, 1 other thread", kThird, kPosts, from(1)},
-        {"post, 2 other threads", kThird, kPosts, from(2)},
-        {"post, 3 other threads", kThird, kPosts, from(3)},
-        {"post, 4 other threads", kThird, kPosts, from(4)},
-        {"post in order, own thread, one at a time", kThird, kPosts, order_burst(1)},
-        {"post in order, own thread, 100 at a time", kThird, kPosts, order_burst(100)},
-        {"post in order, 1 other thread", kThird, kPosts, order_from(1)},
-        {"post in order, 2 other threads", kThird, kPosts, order_from(2)},
-        {"post in order, 4 other threads", kThird, kPosts, order_from(4)},
+        {"post, own thread, one at a time", kHalf, kPosts, burst(1)},
+        {"post, own thread, 100 at a time", kHalf, kPosts, burst(100)},
+        {"post, 1 other thread", kHalf, kPosts, from(1)},
+        {"post, 2 other threads", kHalf, kPosts, from(2)},
+        {"post, 3 other threads", kHalf, kPosts, from(3)},
+        {"post, 4 other threads", kHalf, kPosts, from(4)},
+        {"post in order, own thread, one at a time", kHalf, kPosts, order_burst(1)},
+        {"post in order, own thread, 100 at a time", kHalf, kPosts, order_burst(100)},
+        {"post in order, 1 other thread", kHalf, kPosts, order_from(1)},
+        {"post in order, 2 other threads", kHalf, kPosts, order_from(2)},
+        {"post in order, 4 other threads", kHalf, kPosts, order_from(4)},
     };
   }
 

@@ -86,7 +86,7 @@ std::string mean_table(const RoundsResult& result) {
     if (!result.contenders[i].skipped.empty()) continue;
     std::vector<std::string> row = {result.contenders[i].spec.label};
     for (const Baseline& base : bases) {
-      row.push_back(absl::StrFormat("%.3f", mean_cpu_ratio(result, i, base.index)));
+      row.push_back(with_interval(mean_cpu_ratio(result, i, base.index)));
     }
     table.add_row(std::move(row));
   }
@@ -181,10 +181,11 @@ std::string text_report(const RoundsResult& result, const Machine& machine) {
   absl::StrAppend(&text, "\n", mean_table(result));
   absl::StrAppendFormat(
       &text,
-      "Medians and [quartiles]; ratios: median of the rounds' ratios and [its %.0f%% interval].\n"
+      "%s.\nMedians and [quartiles]; ratios: median of the rounds' ratios and [its %.0f%% "
+      "interval].\n"
       "CPU is the server's user and system time. Where the load is near 100%% and the server is "
       "not,\nthe rate is the load's limit: compare the CPU.\n",
-      100 * confidence);
+      result.tally().to_string(), 100 * confidence);
   return text + warnings(result, machine);
 }
 
@@ -195,6 +196,10 @@ std::string json_report(const RoundsResult& result, const Machine& machine) {
   json.key("workloads").begin_array();
   for (const Workload& workload : result.workloads) {
     json.begin_object().field("connections", workload.connections);
+    json.key("tally").begin_object().field("taken", workload.tally.taken);
+    json.field("discarded_load_waited", workload.tally.waited);
+    json.field("discarded_load_was_limit", workload.tally.limited);
+    json.field("disturbed_kept", workload.tally.kept).end_object();
     json.key("contenders").begin_array();
     for (std::size_t i = 0; i < result.contenders.size(); ++i) {
       if (!result.contenders[i].skipped.empty()) continue;
@@ -211,7 +216,7 @@ std::string json_report(const RoundsResult& result, const Machine& machine) {
     json.key(base.label).begin_object();
     for (std::size_t i = 0; i < result.contenders.size(); ++i) {
       if (!result.contenders[i].skipped.empty()) continue;
-      json.field(result.contenders[i].spec.label, mean_cpu_ratio(result, i, base.index));
+      json.field(result.contenders[i].spec.label, mean_cpu_ratio(result, i, base.index).median);
     }
     json.end_object();
   }

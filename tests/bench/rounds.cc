@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "tests/bench/affinity.h"
+#include "tests/bench/calm_rounds.h"
 #include "tests/bench/contender_set.h"
 #include "tests/bench/echo_round.h"
 #include "tests/bench/echo_server.h"
@@ -30,6 +31,12 @@ absl::Status RoundsOptions::check() const {
   return absl::OkStatus();
 }
 
+RoundTally RoundsResult::tally() const {
+  RoundTally sum;
+  for (const Workload& workload : workloads) sum.add(workload.tally);
+  return sum;
+}
+
 absl::StatusOr<RoundsResult> run_rounds(const RoundsOptions& options, RoundsProgress progress) {
   if (absl::Status status = options.check(); !status.ok()) return status;
   RoundsResult result = {
@@ -37,6 +44,7 @@ absl::StatusOr<RoundsResult> run_rounds(const RoundsOptions& options, RoundsProg
   const ScopedPin pin(result.cores.load);
   if (!pin.status().ok()) return pin.status();
 
+  const LoadKind kind = {.has_own_core = !result.cores.is_shared()};
   absl::StatusOr<ContenderSet> set = ContenderSet::start(options.contenders, result.cores.server);
   if (!set.ok()) return set.status();
   result.contenders = set->contenders();
@@ -52,6 +60,7 @@ absl::StatusOr<RoundsResult> run_rounds(const RoundsOptions& options, RoundsProg
     Workload& workload = result.workloads.emplace_back();
     workload.connections = connections;
     workload.samples.resize(set->size());
+    CalmRounds rounds(options.rounds * static_cast<int>(set->size()), kind);
     for (int round = 0; round < options.rounds; ++round) {
       for (std::size_t turn = 0; turn < set->size(); ++turn, ++done) {
         const std::size_t index = set->in_turn(round, turn);
@@ -60,11 +69,13 @@ absl::StatusOr<RoundsResult> run_rounds(const RoundsOptions& options, RoundsProg
         progress(absl::StrCat(what, ", round ", round + 1, " of ", options.rounds, ": ",
                               server->label()),
                  static_cast<double>(done) / static_cast<double>(total));
-        absl::StatusOr<Sample> sample = run_echo_round(*server, load, options.round);
+        absl::StatusOr<Sample> sample =
+            rounds.take([&] { return run_echo_round(*server, load, options.round); });
         if (!sample.ok()) return explain(sample.status(), *server, what);
         workload.samples[index].push_back(*sample);
       }
     }
+    workload.tally = rounds.tally();
   }
   if (absl::Status status = set->stop(); !status.ok()) return status;
   return result;

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "tests/bench/affinity.h"
+#include "tests/bench/calm_rounds.h"
 #include "tests/bench/contender_set.h"
 #include "tests/bench/contender_spec.h"
 #include "tests/bench/sample.h"
@@ -32,6 +33,7 @@ struct RoundsOptions {
 struct Workload {
   int connections = 0;
   std::vector<std::vector<Sample>> samples;  // by contender and round; none for who is skipped
+  RoundTally tally = {};
 };
 
 struct RoundsResult {
@@ -39,6 +41,8 @@ struct RoundsResult {
   CorePlan cores;
   std::vector<Contender> contenders;
   std::vector<Workload> workloads;
+
+  RoundTally tally() const;  // of all workloads
 };
 
 // What comes next, and how much of all is done, 0 to 1.
@@ -46,7 +50,8 @@ using RoundsProgress = absl::FunctionRef<void(std::string_view what, double done
 
 // Starts all contenders, each a process pinned to the one core, and puts the load from the other
 // core on one at a time, in turn, round by round. The others sleep meanwhile. Each round has fresh
-// connections. The first error ends it; no server is left running.
+// connections, and one that is disturbed is taken again, see CalmRounds. The first error ends it;
+// no server is left running.
 absl::StatusOr<RoundsResult> run_rounds(const RoundsOptions& options, RoundsProgress progress);
 
 }  // namespace epore::bench

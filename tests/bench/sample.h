@@ -1,6 +1,7 @@
 #ifndef EPORE_TESTS_BENCH_SAMPLE_H_
 #define EPORE_TESTS_BENCH_SAMPLE_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -57,6 +58,18 @@ inline std::vector<double> ratios(const std::vector<Sample>& samples,
     all.push_back(samples[i].*value / base[i].*value);
   }
   return all;
+}
+
+// The means of several trials' ratios, round by round.
+inline std::vector<double> means_by_round(const std::vector<std::vector<double>>& trials) {
+  std::size_t rounds = trials.empty() ? 0 : trials.front().size();
+  for (const std::vector<double>& trial : trials) rounds = std::min(rounds, trial.size());
+  std::vector<double> means(rounds);
+  for (std::size_t i = 0; i < rounds; ++i) {
+    for (const std::vector<double>& trial : trials) means[i] += trial[i];
+    means[i] /= static_cast<double>(trials.size());
+  }
+  return means;
 }
 
 }  // namespace epore::bench

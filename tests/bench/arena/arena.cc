@@ -20,8 +20,10 @@
 #include "tests/bench/arena/arena_plan.h"
 #include "tests/bench/arena/arena_report.h"
 #include "tests/bench/arena/arena_run.h"
+#include "tests/bench/arena/trial.h"
 #include "tests/bench/arena/trials.h"
 #include "tests/bench/contender_spec.h"
+#include "tests/bench/leaked_servers.h"
 #include "tests/bench/machine.h"
 #include "tests/bench/output.h"
 #include "tests/bench/programs.h"
@@ -31,11 +33,12 @@ ABSL_FLAG(bool, quick, false,
 ABSL_FLAG(std::string, contenders, "",
           "who takes part, NAME:FLAG=VALUE:..., separated by commas; empty: all");
 ABSL_FLAG(std::string, only, "",
-          "only trials whose id begins with one of these, separated by commas, and of the other "
+          "only trials with one of these ids or whose id begins so, separated by commas, and of "
+          "the other "
           "parts, idle, micro, compile and size, only those named; see --list");
 ABSL_FLAG(bool, list, false, "print the ids of all trials and parts, and end");
 ABSL_FLAG(int, rounds, 0, "rounds of each contender in each trial; 0: 9, quick: 5");
-ABSL_FLAG(double, seconds, 0, "length of a round; a fifth more warms up; 0: 0.2, quick: 0.06");
+ABSL_FLAG(double, seconds, 0, "length of a round; a fifth more warms up; 0: 0.15, quick: 0.06");
 ABSL_FLAG(std::string, json, "", "also write everything to this file as JSON");
 ABSL_FLAG(std::string, html, "", "also write a page with charts to this file");
 ABSL_FLAG(std::string, markdown, "", "also write tables of medians to this file");
@@ -46,6 +49,16 @@ namespace {
 bool is_wanted(std::string_view id, const std::vector<std::string>& only) {
   return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& prefix) {
            return absl::StartsWith(id, prefix);
+         });
+}
+
+// "echo/50x64x1" names that trial, and not echo/50x64x16 as well.
+bool is_wanted(const Trial& trial, const std::vector<Trial>& all,
+               const std::vector<std::string>& only) {
+  return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& name) {
+           const bool is_whole = std::any_of(all.begin(), all.end(),
+                                             [&](const Trial& other) { return other.id == name; });
+           return is_whole ? trial.id == name : absl::StartsWith(trial.id, name);
          });
 }
 
@@ -81,7 +94,8 @@ absl::StatusOr<ArenaOptions> make_options() {
           absl::StrCat("--only: nothing begins with \"", prefix, "\"; see --list"));
     }
   }
-  std::erase_if(options.trials, [&](const Trial& trial) { return !is_wanted(trial.id, only); });
+  const std::vector<Trial> all = options.trials;
+  std::erase_if(options.trials, [&](const Trial& trial) { return !is_wanted(trial, all, only); });
 
   if (const int rounds = absl::GetFlag(FLAGS_rounds); rounds != 0) options.rounds = rounds;
   if (const double seconds = absl::GetFlag(FLAGS_seconds); seconds != 0) {
@@ -122,6 +136,7 @@ absl::Status run() {
     if (page.path.empty()) continue;
     if (absl::Status status = write_output(page.path, ""); !status.ok()) return status;
   }
+  if (absl::Status status = check_no_leaked_server(); !status.ok()) return status;
   absl::FPrintF(stderr, "about %s on two cores\n",
                 absl::FormatDuration(absl::Trunc(expected_time(*options), absl::Seconds(1))));
   const absl::StatusOr<ArenaResult> result = run_arena(*options, show_progress);

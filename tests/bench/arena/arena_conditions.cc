@@ -36,10 +36,10 @@ std::string conditions(const ArenaResult& result, const Machine& machine) {
           .confidence;
   return absl::StrFormat(
       "%d cores, %s; %s; %s, %s; %d rounds of %s, in turn; server on core %d, load on core %d "
-      "(unless all cores are used); medians, intervals of %.0f%%",
+      "(unless all cores are used); medians, intervals of %.0f%%; %s",
       machine.cores, machine.cpu, machine.kernel, machine.compiler, machine.build,
       result.options.rounds, absl::FormatDuration(result.options.round), result.cores.server,
-      result.cores.load, 100 * confidence);
+      result.cores.load, 100 * confidence, result.tally().to_string());
 }
 
 std::vector<std::string> arena_warnings(const ArenaResult& result, const Machine& machine) {

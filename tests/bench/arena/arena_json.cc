@@ -40,6 +40,10 @@ void write_trial(JsonWriter& json, const ArenaResult& result, const TrialResult&
   json.field("title", trial.trial.title);
   json.field("cores", trial.trial.cores == Cores::one ? "one" : "all");
   json.field("elapsed_seconds", absl::ToDoubleSeconds(trial.elapsed));
+  json.key("tally").begin_object().field("taken", trial.tally.taken);
+  json.field("discarded_load_waited", trial.tally.waited);
+  json.field("discarded_load_was_limit", trial.tally.limited);
+  json.field("disturbed_kept", trial.tally.kept).end_object();
   json.key("server_flags").begin_array();
   for (const std::string& flag : trial.trial.server_flags) json.value(flag);
   json.end_array().key("contenders").begin_array();

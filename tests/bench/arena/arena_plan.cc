@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "tests/bench/affinity.h"
 #include "tests/bench/arena/arena_run.h"
@@ -21,20 +23,36 @@ constexpr absl::Duration kConnect = absl::Microseconds(80);       // and close, 
 constexpr absl::Duration kMicroRound = absl::Milliseconds(2500);  // of all cases on both sides
 constexpr absl::Duration kCompileRound = absl::Seconds(20);       // of all programs
 
-// As many threads, contexts and reactors as cores, where there are several of them.
-std::string all_contenders() {
+// As many threads, contexts and reactors as cores, where there are several of them. Quick: without
+// those that are the best in no trial, or are there for completeness.
+std::string all_contenders(bool is_quick) {
   const std::size_t cores = std::max<std::size_t>(2, allowed_cores().size());
-  return absl::StrCat(
-      "epoll,io_uring,epore,epore:dispatch=poll_thread,epore:dispatch=workers,epore:reactors=",
-      cores, ",epore:dispatch=poll_thread:reactors=", cores, ",asio,asio:threads=", cores,
-      ",asio:contexts=", cores, ",asio_uring,libuv,libevent");
+  const std::string threads = absl::StrCat("asio:threads=", cores);
+  const std::string contexts = absl::StrCat("asio:contexts=", cores);
+  std::vector<std::string> all = {"epoll",
+                                  "io_uring",
+                                  "epore",
+                                  "epore:dispatch=poll_thread",
+                                  "epore:dispatch=workers",
+                                  "asio",
+                                  "asio:partial_reads",
+                                  threads,
+                                  threads + ":partial_reads:continuations",
+                                  contexts + ":partial_reads",
+                                  "libuv"};
+  if (!is_quick) {
+    all.insert(all.end(), {absl::StrCat("epore:reactors=", cores),
+                           absl::StrCat("epore:dispatch=poll_thread:reactors=", cores),
+                           threads + ":partial_reads", contexts, "asio_uring", "libevent"});
+  }
+  return absl::StrJoin(all, ",");
 }
 
 }  // namespace
 
 ArenaOptions plan_arena(bool is_quick) {
   ArenaOptions options;
-  options.contenders = parse_contenders(all_contenders()).value();
+  options.contenders = parse_contenders(all_contenders(is_quick)).value();
   options.trials = make_trials(is_quick);
   if (is_quick) {
     options.rounds = 5;

@@ -18,6 +18,7 @@
 #include "tests/bench/arena/idle_cost.h"
 #include "tests/bench/arena/program_size.h"
 #include "tests/bench/arena/trial.h"
+#include "tests/bench/calm_rounds.h"
 #include "tests/bench/compile_times.h"
 #include "tests/bench/contender_set.h"
 #include "tests/bench/contender_spec.h"
@@ -70,8 +71,8 @@ void merge(std::vector<Contender>& known, const std::vector<Contender>& more,
 }
 
 // The rounds of one trial. Who fails is out until the servers are started anew.
-void run_trial(const ArenaOptions& options, ContenderSet& set, TrialResult& result,
-               const Share& progress) {
+void run_trial(const ArenaOptions& options, const CorePlan& cores, ContenderSet& set,
+               TrialResult& result, const Share& progress) {
   const Trial& trial = result.trial;
   const std::size_t count = set.size();
   result.samples.resize(count);
@@ -80,6 +81,9 @@ void run_trial(const ArenaOptions& options, ContenderSet& set, TrialResult& resu
     const Contender& contender = set.contenders()[i];
     result.absences[i] = {.why = contender.skipped, .is_failure = contender.has_failed};
   }
+  CalmRounds rounds(options.rounds * static_cast<int>(count),
+                    {.has_own_core = trial.cores == Cores::one && !cores.is_shared(),
+                     .is_closed_loop = trial.is_closed_loop});
   for (int round = 0; round < options.rounds; ++round) {
     for (std::size_t turn = 0; turn < count; ++turn) {
       const std::size_t index = set.in_turn(round, turn);
@@ -88,7 +92,8 @@ void run_trial(const ArenaOptions& options, ContenderSet& set, TrialResult& resu
       progress(absl::StrCat(trial.group, ": ", trial.title, ", round ", round + 1, " of ",
                             options.rounds, ": ", server->label()),
                (round + static_cast<double>(turn) / static_cast<double>(count)) / options.rounds);
-      absl::StatusOr<Sample> sample = trial.run(*server, options.round);
+      absl::StatusOr<Sample> sample =
+          rounds.take([&] { return trial.run(*server, options.round); });
       if (sample.ok()) {
         result.samples[index].push_back(*sample);
         continue;
@@ -100,6 +105,7 @@ void run_trial(const ArenaOptions& options, ContenderSet& set, TrialResult& resu
       set.drop(index);
     }
   }
+  result.tally = rounds.tally();
 }
 
 bool has_failure(const TrialResult& trial) {
@@ -141,7 +147,7 @@ absl::Status run_trials(const ArenaOptions& options, ArenaResult& result, const 
     TrialResult& trial_result = result.trials.emplace_back();
     trial_result.trial = trial;
     const absl::Time start = absl::Now();
-    run_trial(options, *set, trial_result,
+    run_trial(options, result.cores, *set, trial_result,
               Share(progress, static_cast<double>(i) / total, static_cast<double>(i + 1) / total));
     trial_result.elapsed = absl::Now() - start;
   }
@@ -190,6 +196,12 @@ absl::Status ArenaOptions::check() const {
     return absl::InvalidArgumentError("a round must take a millisecond to an hour");
   }
   return absl::OkStatus();
+}
+
+RoundTally ArenaResult::tally() const {
+  RoundTally sum;
+  for (const TrialResult& trial : trials) sum.add(trial.tally);
+  return sum;
 }
 
 bool ArenaResult::has_failures() const {

@@ -14,6 +14,7 @@
 #include "tests/bench/arena/idle_cost.h"
 #include "tests/bench/arena/program_size.h"
 #include "tests/bench/arena/trial.h"
+#include "tests/bench/calm_rounds.h"
 #include "tests/bench/compile_times.h"
 #include "tests/bench/contender_set.h"
 #include "tests/bench/contender_spec.h"
@@ -26,7 +27,7 @@ struct ArenaOptions {
   std::vector<ContenderSpec> contenders;
   std::vector<Trial> trials;
   int rounds = 9;
-  absl::Duration round = absl::Milliseconds(200);  // what is measured; a fifth more warms up
+  absl::Duration round = absl::Milliseconds(150);  // what is measured; a fifth more warms up
 
   // What is no trial; 0: left out.
   int idle_connections = 10'000;
@@ -44,6 +45,7 @@ struct TrialResult {
   Trial trial;
   std::vector<std::vector<Sample>> samples;  // none for who is absent
   std::vector<Absence> absences;
+  RoundTally tally;
   absl::Duration elapsed;
 };
 
@@ -60,6 +62,8 @@ struct ArenaResult {
       notes;  // parts that could not be done, and why; servers that did not end
   absl::Duration elapsed;
 
+  RoundTally tally() const;  // of all trials
+
   // Somebody failed at something: the numbers are not whole.
   bool has_failures() const;
 };
@@ -67,9 +71,10 @@ struct ArenaResult {
 // What comes next, and how much of all is done, 0 to 1.
 using ArenaProgress = absl::FunctionRef<void(std::string_view what, double done)>;
 
-// Runs everything, trial by trial, round by round, the contenders in turn. A contender that fails
-// in a trial is out of it and starts anew in the next, and one that does not even start is out of
-// all that need the same servers; an error is only what nobody could go on after.
+// Runs everything, trial by trial, round by round, the contenders in turn; a round that is
+// disturbed is taken again, see CalmRounds. A contender that fails in a trial is out of it and
+// starts anew in the next, and one that does not even start is out of all that need the same
+// servers; an error is only what nobody could go on after.
 absl::StatusOr<ArenaResult> run_arena(const ArenaOptions& options, ArenaProgress progress);
 
 }  // namespace epore::bench

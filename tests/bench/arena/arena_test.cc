@@ -176,6 +176,7 @@ TEST(ArenaTest, WhoDoesNotEndAsItShouldCostsNoNumbers) {
   options.micro_rounds = 0;
   options.rounds = 1;
   options.trials.resize(1);
+  options.trials[0].cores = Cores::all;  // where no round is taken again
   options.trials[0].run = [run = options.trials[0].run](
                               const EchoServer& server,
                               absl::Duration round) -> absl::StatusOr<Sample> {

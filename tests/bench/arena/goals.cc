@@ -11,9 +11,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tests/bench/arena/arena_run.h"
 #include "tests/bench/arena/trial.h"
 #include "tests/bench/arena/verdict.h"
+#include "tests/bench/contender_spec.h"
 #include "tests/bench/micro_cases.h"
 #include "tests/bench/sample.h"
 
@@ -26,28 +28,47 @@ constexpr std::string_view kWorkers = "epore:dispatch=workers";
 constexpr std::string_view kPollThread = "epore:dispatch=poll_thread";
 constexpr double kIdleBytes = 512;
 
-// Both sides' samples of a trial.
-struct Pair {
-  const std::vector<Sample>& ours;
-  const std::vector<Sample>& theirs;
+// Some of the contenders, of which the best one in each trial counts: nobody has to choose well for
+// them.
+struct Group {
+  std::string_view name;
+  bool (*has)(const ContenderSpec&);
 };
+
+bool has_flag(const ContenderSpec& spec, std::string_view begin) {
+  return std::any_of(spec.flags.begin(), spec.flags.end(),
+                     [&](const std::string& flag) { return absl::StartsWith(flag, begin); });
+}
+
+constexpr Group kBareLoop = {kFloor,
+                             [](const ContenderSpec& spec) { return spec.label == kFloor; }};
+constexpr Group kOnPollThread = {
+    kPollThread, [](const ContenderSpec& spec) { return spec.label == kPollThread; }};
+constexpr Group kAsioOneThread = {"Asio's best with one thread", [](const ContenderSpec& spec) {
+                                    return spec.name == "asio" && !has_flag(spec, "--threads") &&
+                                           !has_flag(spec, "--contexts");
+                                  }};
+constexpr Group kAsioThreads = {"Asio's best with several threads", [](const ContenderSpec& spec) {
+                                  return spec.name == "asio" && has_flag(spec, "--threads");
+                                }};
 
 class Goals {
  public:
   explicit Goals(const ArenaResult& result) : result_(result) {}
 
   std::vector<Goal> all() {
-    echo(kOurs, "epoll", {1, 50, 500}, 1.03);
-    echo(kOurs, "asio", {1, 50, 500}, 0.95);
-    const std::string threads = asio_threads();
-    echo(kOurs, threads, {1, 50, 500}, 0.85);
-    echo(kWorkers, "epoll", {50}, 1.30);
-    echo(kWorkers, "epoll", {500}, 1.30);
-    if (const auto pair = find("neighbour/50", kOurs, threads)) {
-      ratio_at_most(absl::StrCat("beside a slow neighbour: p99 x ", threads), verdict(*pair, kP99),
-                    1);
-      ratio_at_least(absl::StrCat("beside a slow neighbour: rate x ", threads),
-                     verdict(*pair, kRate), 1);
+    echo(kOurs, kBareLoop, {50, 500}, 1.02);
+    echo(kOurs, kAsioOneThread, {50, 500}, 1);
+    echo(kOurs, kAsioThreads, {50, 500}, 0.85);
+    echo(kWorkers, kBareLoop, {50}, 1.30);
+    echo(kWorkers, kBareLoop, {500}, 1.30);
+    if (const auto p99 = compare("neighbour/50", kOurs, kAsioThreads, kP99)) {
+      ratio_at_most(absl::StrCat("beside a slow neighbour: p99 x ", kAsioThreads.name),
+                    Verdict::of_ratios(*p99, false), 1);
+    }
+    if (const auto rate = compare("neighbour/50", kOurs, kAsioThreads, kRate)) {
+      ratio_at_least(absl::StrCat("beside a slow neighbour: rate x ", kAsioThreads.name),
+                     Verdict::of_ratios(*rate, true), 1);
     }
     rooms();
     cpu_heavy();
@@ -57,10 +78,6 @@ class Goals {
   }
 
  private:
-  static Verdict verdict(const Pair& pair, const Measure& measure) {
-    return Verdict::of(pair.ours, pair.theirs, measure);
-  }
-
   void at_most(std::string text, double value, double limit) {
     goals_.push_back({std::move(text), value, Bound::at_most, limit});
   }
@@ -71,56 +88,40 @@ class Goals {
     goals_.push_back({std::move(text), verdict.ratio, Bound::at_least, limit, verdict.interval});
   }
 
-  // None, unless both took part.
-  std::optional<Pair> find(std::string_view id, std::string_view ours,
-                           std::string_view theirs) const {
+  // Ratios by round to the best of `theirs`; none, unless both took part.
+  std::optional<std::vector<double>> compare(std::string_view id, std::string_view ours,
+                                             const Group& theirs, const Measure& measure) const {
     const TrialResult* const trial = find_trial(result_, id);
     const std::optional<std::size_t> our_index = find_contender(result_, ours);
-    const std::optional<std::size_t> their_index = find_contender(result_, theirs);
-    if (trial == nullptr || !our_index || !their_index) return std::nullopt;
-    const Pair pair = {trial->samples[*our_index], trial->samples[*their_index]};
-    if (pair.ours.empty() || pair.theirs.empty()) return std::nullopt;
-    return pair;
+    if (trial == nullptr || !our_index || trial->samples[*our_index].empty()) return std::nullopt;
+    const std::optional<std::size_t> best = best_of(result_, *trial, measure, theirs.has);
+    if (!best || !result_.contenders[*best].skipped.empty()) return std::nullopt;
+    return ratios(trial->samples[*our_index], trial->samples[*best], measure.value);
   }
 
-  // Asio with as many threads as there are cores, wherever it is given.
-  std::string asio_threads() const {
-    for (const Contender& contender : result_.contenders) {
-      if (absl::StartsWith(contender.spec.label, "asio:threads=")) return contender.spec.label;
-    }
-    return "";
-  }
-
-  // The mean over numbers of connections of the CPU per small message, relative to `base`.
-  void echo(std::string_view who, std::string_view base, std::initializer_list<int> connections,
+  // The mean over numbers of connections of the CPU per small message.
+  void echo(std::string_view who, const Group& base, std::initializer_list<int> connections,
             double limit) {
-    double sum = 0;
-    Verdict last;
-    std::string counts;
+    std::vector<std::vector<double>> all;
     for (const int count : connections) {
-      const auto pair = find(absl::StrCat("echo/", count, "x64x1"), who, base);
-      if (!pair) return;
-      last = verdict(*pair, kCpu);
-      sum += last.ratio;
-      absl::StrAppend(&counts, counts.empty() ? "" : ", ", count);
+      const auto one = compare(absl::StrCat("echo/", count, "x64x1"), who, base, kCpu);
+      if (!one) return;
+      all.push_back(*one);
     }
-    const std::string text = absl::StrCat(who == kOurs ? "" : absl::StrCat(who, ": "),
-                                          "echo, CPU per message x ", base, ", ");
-    if (connections.size() == 1) {
-      ratio_at_most(absl::StrCat(text, counts, " connections"), last, limit);
-    } else {
-      at_most(absl::StrCat(text, "mean over ", counts, " connections"),
-              sum / static_cast<double>(connections.size()), limit);
-    }
+    const std::string text =
+        absl::StrCat(who == kOurs ? "" : absl::StrCat(who, ": "), "echo, CPU per message x ",
+                     base.name, connections.size() == 1 ? ", " : ", mean over ",
+                     absl::StrJoin(connections, ", "), " connections");
+    ratio_at_most(text, Verdict::of_ratios(means_by_round(all), /*more_is_better=*/false), limit);
   }
 
   // A thread that waits for a lock is no reason for another one to wait for it too.
   void rooms() {
     for (const TrialResult& trial : result_.trials) {
       if (trial.trial.group != "room") continue;
-      if (const auto pair = find(trial.trial.id, kOurs, kPollThread)) {
+      if (const auto cpu = compare(trial.trial.id, kOurs, kOnPollThread, kCpu)) {
         ratio_at_most(absl::StrCat(trial.trial.id, ", CPU per delivery x ", kPollThread),
-                      verdict(*pair, kCpu), 1.15);
+                      Verdict::of_ratios(*cpu, /*more_is_better=*/false), 1.15);
       }
     }
   }

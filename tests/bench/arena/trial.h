@@ -41,6 +41,7 @@ struct Trial {
   std::vector<std::string> server_flags = {};
   Cores cores = Cores::one;
   std::vector<const Measure*> measures = {};  // the first one is what it is about
+  bool is_closed_loop = true;                 // else the load is busy all the time
 
   // Of a round, besides the load: about how long connecting takes, and until all that is in flight
   // is back. For expected_time().

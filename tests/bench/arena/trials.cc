@@ -69,6 +69,7 @@ Trial open_loop(int connections, double rate) {
           .group = "open",
           .title = absl::StrCat(rate, "/s on ", connections, " connections, 64 B"),
           .measures = {&kP99, &kP50, &kP999, &kCpu},
+          .is_closed_loop = false,
           .overhead = overhead_of({.connections = connections}),
           .run = [load](const EchoServer& server, absl::Duration round) {
             return run_echo_round(server, load, round);

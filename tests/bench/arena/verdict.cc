@@ -100,18 +100,23 @@ const TrialResult* find_trial(const ArenaResult& result, std::string_view id) {
   return nullptr;
 }
 
-std::optional<std::size_t> best_asio(const ArenaResult& result, const TrialResult& trial,
-                                     const Measure& measure) {
+std::optional<std::size_t> best_of(const ArenaResult& result, const TrialResult& trial,
+                                   const Measure& measure,
+                                   absl::FunctionRef<bool(const ContenderSpec&)> is_wanted) {
   std::optional<std::size_t> best;
   for (std::size_t i = 0; i < result.contenders.size(); ++i) {
-    if (!absl::StartsWith(result.contenders[i].spec.name, "asio") || trial.samples[i].empty()) {
-      continue;
-    }
+    if (!is_wanted(result.contenders[i].spec) || trial.samples[i].empty()) continue;
     const double value = median_of(trial.samples[i], measure);
     const double best_value = best ? median_of(trial.samples[*best], measure) : value;
     if (!best || (measure.more_is_better ? value > best_value : value < best_value)) best = i;
   }
   return best;
+}
+
+std::optional<std::size_t> best_asio(const ArenaResult& result, const TrialResult& trial,
+                                     const Measure& measure) {
+  return best_of(result, trial, measure,
+                 [](const ContenderSpec& spec) { return absl::StartsWith(spec.name, "asio"); });
 }
 
 std::vector<Comparison> against_asio(const ArenaResult& result) {

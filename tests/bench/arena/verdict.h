@@ -6,8 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "tests/bench/arena/arena_run.h"
 #include "tests/bench/arena/trial.h"
+#include "tests/bench/contender_spec.h"
 #include "tests/bench/micro_cases.h"
 #include "tests/bench/sample.h"
 #include "tests/bench/statistics.h"
@@ -44,7 +46,12 @@ std::optional<std::size_t> find_contender(const ArenaResult& result, std::string
 // Null: it was not wanted.
 const TrialResult* find_trial(const ArenaResult& result, std::string_view id);
 
-// Whichever of Boost.Asio's configurations has the best median in a trial, if any was in it.
+// Whichever contender that is wanted has the best median in a trial, if any was in it.
+std::optional<std::size_t> best_of(const ArenaResult& result, const TrialResult& trial,
+                                   const Measure& measure,
+                                   absl::FunctionRef<bool(const ContenderSpec&)> is_wanted);
+
+// Whichever of Boost.Asio's configurations has it.
 std::optional<std::size_t> best_asio(const ArenaResult& result, const TrialResult& trial,
                                      const Measure& measure);
 
