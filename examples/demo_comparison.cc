@@ -73,6 +73,13 @@ void draw_comparison(Terminal& terminal, const EchoComparison& comparison) {
   }
   terminal.print(terminal.faint(absl::StrCat("  medians of ", comparison.rounds,
                                              " rounds in turn, each server on one core")));
+  terminal.print(terminal.faint(absl::StrCat("  ", comparison.tally)));
+  // Those of epore, each with the server that has as many threads, which follows it.
+  for (std::size_t i = 1; i + 1 < comparison.rows.size(); i += 2) {
+    const std::string result =
+        epore::bench::race_result(comparison.rows[i], comparison.rows[i + 1]);
+    if (!result.empty()) terminal.print(absl::StrCat("  ", terminal.bold(result)));
+  }
   if (!comparison.note.empty()) terminal.print("  " + comparison.note);
 }
 

@@ -13,7 +13,7 @@ namespace examples {
 absl::StatusOr<epore::bench::EchoComparison> show_comparison(
     Terminal& terminal, const epore::bench::EchoComparisonOptions& options);
 
-// Draws bars for the rows that have numbers, and says why others have none.
+// Draws bars for the rows that have numbers, says why others have none, and who won.
 void draw_comparison(Terminal& terminal, const epore::bench::EchoComparison& comparison);
 
 }  // namespace examples
