@@ -26,12 +26,14 @@ using internal::Ref;
 
 Runtime::Runtime(RuntimeOptions options)
     : core_(Ref<Core>::adopt(new Core(std::move(options)))),
-      signals_(std::make_unique<internal::SignalWaiter>()) {}
+      signals_(std::make_shared<internal::SignalWaiter>()) {}
 
 Runtime::~Runtime() {
-  if (core_->is_own_thread()) {
-    LOG(FATAL) << "epore: a Runtime is destroyed in one of its own callbacks, and would have to "
-                  "wait for itself";
+  // No stack: where exit() destroys a static one, that of the callback says nothing.
+  if (core_->would_wait_for_itself()) {
+    LOG(QFATAL) << "epore: a Runtime is destroyed in one of its own callbacks (a static one: by an "
+                   "exit() there), and would have to wait for itself; call request_shutdown() "
+                   "there and let main() return";
   }
   signals_->release();  // what is caught from here on could only be dropped
   CHECK_OK(shutdown());
@@ -82,8 +84,11 @@ Timer Runtime::timer(Closure callback) {
     return Timer();
   }
   if (core_->phase() >= Core::Phase::refusing) return Timer();
-  return Timer(Ref<internal::TimerEntry>::adopt(
-      new internal::RuntimeTimer(core_, core_->any_reactor(), std::move(callback))));
+  internal::Reactor& home = core_->any_reactor();
+  auto timer = Ref<internal::RuntimeTimer>::adopt(
+      new internal::RuntimeTimer(core_, home, std::move(callback)));
+  if (!home.runtime_timers().add(*timer)) return Timer();
+  return Timer(std::move(timer));
 }
 
 Timer Runtime::post_after(absl::Duration delay, Closure closure) {
@@ -97,14 +102,22 @@ Order Runtime::order() { return status().ok() ? internal::OrderState::make(core_
 absl::Status Runtime::shutdown() { return shutdown(core_->options().drain_timeout); }
 
 absl::Status Runtime::shutdown(absl::Duration drain_timeout) {
-  return core_->shutdown(absl::ToInt64Nanoseconds(drain_timeout), [] { return false; });
+  const Ref<Core> core = core_;
+  return core->shutdown().run(absl::ToInt64Nanoseconds(drain_timeout), [] { return false; });
 }
 
-void Runtime::request_shutdown() { core_->request_shutdown(); }
+void Runtime::request_shutdown() {
+  const Ref<Core> core = core_;
+  core->shutdown().request();
+}
 
 absl::Status Runtime::catch_signals() { return signals_->catch_signals(*core_); }
 
-absl::Status Runtime::run_until_signal() { return signals_->run(*core_); }
+absl::Status Runtime::run_until_signal() {
+  const Ref<Core> core = core_;
+  const std::shared_ptr<internal::SignalWaiter> signals = signals_;
+  return signals->run(*core);
+}
 
 absl::Status Runtime::on_signal(int signal, Closure callback) {
   return signals_->add(signal, std::move(callback));

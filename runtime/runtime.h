@@ -163,8 +163,9 @@ class Runtime {
   Counters counters() const;
 
  private:
-  internal::Ref<internal::Core> core_;
-  std::unique_ptr<internal::SignalWaiter> signals_;
+  // Calls that another thread's return may end the runtime under hold what they work in.
+  const internal::Ref<internal::Core> core_;
+  const std::shared_ptr<internal::SignalWaiter> signals_;
 };
 
 }  // namespace epore

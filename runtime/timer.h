@@ -25,7 +25,9 @@ class TimerEntry;
 // A timer of an order runs in it; one of a connection in the connection's order, and never after
 // its `closed`.
 //
-// Memory: a runtime's timer that is gone leaves its 80 bytes to the program's next ones.
+// A callback may capture the handle of its own timer, to arm it again. The end of its connection,
+// or of the runtime, destroys the callback and all that it has captured; the handle then does
+// nothing.
 //
 // Threads: every method from any.
 class Timer {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
@@ -456,6 +457,7 @@ TEST_P(ShutdownTest, F45WhateverRacesItIsToldExactlyOnceAndLeavesNothing) {
     std::atomic<int> closed{0};
     std::atomic<int> posted{0};
     std::atomic<int> ran{0};
+    std::atomic<int> gone{0};  // of what was posted: it has run, or the end has dropped it
     std::atomic<bool> is_over{false};
     std::atomic<int> late{0};
     const auto watch = [&](Connection& connection) {
@@ -497,7 +499,9 @@ TEST_P(ShutdownTest, F45WhateverRacesItIsToldExactlyOnceAndLeavesNothing) {
       });
     }));
     threads.push_back(repeat([&] {
-      if (runtime->post([&] { ran.fetch_add(1); }).ok()) posted.fetch_add(1);
+      absl::Cleanup count_end = [&] { gone.fetch_add(1); };
+      posted.fetch_add(1);
+      (void)runtime->post([&ran, count_end = std::move(count_end)] { ran.fetch_add(1); });
     }));
     threads.push_back(repeat([&] {
       Timer timer = runtime->timer([&] {
@@ -519,7 +523,7 @@ TEST_P(ShutdownTest, F45WhateverRacesItIsToldExactlyOnceAndLeavesNothing) {
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(told.load(), attempts.load());
     EXPECT_EQ(closed.load(), opened.load());
-    EXPECT_EQ(ran.load(), posted.load());
+    EXPECT_EQ(gone.load(), posted.load());
     EXPECT_EQ(ran.load(), ran_by_then);
     EXPECT_EQ(late.load(), 0);
     const Counters counters = runtime->counters();
@@ -567,6 +571,233 @@ TEST_P(ShutdownTest, F45CallsOnAConnectionThatRaceItsEndLeaveNothing) {
     EXPECT_EQ(runtime->counters().queued_bytes, 0u);
     EXPECT_EQ(runtime->counters().timers_armed, 0u);
   }
+}
+
+// -- What has not begun. --
+
+// Connections that are accepted all at once, and whose accept callbacks wait. Those that have begun
+// are told of their end.
+class ManyAccepts {
+ public:
+  static constexpr int kConnections = 200;
+
+  ManyAccepts(FaultKernel& kernel, RuntimeOptions options) : kernel_(kernel), options_(options) {
+    options_.spare_workers = 0;
+    options_.drain_timeout = absl::InfiniteDuration();
+  }
+
+  // At most so many callbacks run at a time.
+  int threads() const {
+    return options_.dispatch == Dispatch::poll_thread ? 1 : options_.workers + 1;
+  }
+
+  // Returns when the first callback waits.
+  std::unique_ptr<Runtime> start() {
+    auto runtime = std::make_unique<Runtime>(options_);
+    ListenOptions listen;
+    listen.accept_budget = kConnections;
+    const Listener listener = listen_on_loopback(
+        *runtime,
+        [this](Connection& connection) {
+          connection.on_closed([this](Connection&, const absl::Status&) { ++closed; });
+          if (++begun == 1) first_.Notify();
+          go_on.WaitForNotification();
+        },
+        listen);
+    Hold hold(kernel_, KernelCall::kAccept, Hold::before);
+    for (int i = 0; i < kConnections; ++i) {
+      peers_.emplace_back(listener.address());
+      if (i == 0) hold.await();
+    }
+    hold.release();
+    first_.WaitForNotification();
+    return runtime;
+  }
+
+  void close_peers() { peers_.clear(); }
+
+  std::atomic<int> begun{0};
+  std::atomic<int> closed{0};
+  absl::Notification go_on;
+
+ private:
+  FaultKernel& kernel_;
+  RuntimeOptions options_;
+  absl::Notification first_;
+  std::vector<Peer> peers_;
+};
+
+TEST_P(ShutdownTest, WhenTheDeadlineHasPassedNoCallbackBeginsButClosed) {
+  ManyAccepts accepts(kernel_, options());
+  const std::unique_ptr<Runtime> runtime = accepts.start();
+  InBackground shutdown(kernel_, *runtime, absl::ZeroDuration());
+  accepts.go_on.Notify();
+  shutdown.join();
+  EXPECT_LE(accepts.begun.load(), accepts.threads());
+  EXPECT_EQ(accepts.closed.load(), accepts.begun.load());
+  EXPECT_EQ(runtime->counters().connections, 0u);
+}
+
+TEST_P(ShutdownTest, WhileItDrainsWhatHasNotBegunBegins) {
+  ManyAccepts accepts(kernel_, options());
+  const std::unique_ptr<Runtime> runtime = accepts.start();
+  InBackground shutdown(kernel_, *runtime, absl::InfiniteDuration());
+  accepts.go_on.Notify();
+  accepts.close_peers();
+  shutdown.join();
+  EXPECT_EQ(accepts.begun.load(), ManyAccepts::kConnections);
+  EXPECT_EQ(accepts.closed.load(), ManyAccepts::kConnections);
+}
+
+TEST_P(ShutdownTest, WhenTheDeadlineHasPassedClosuresAndTimersAreDestroyedUncalled) {
+  constexpr int kMany = 100;
+  std::atomic<int> ran{0};
+  absl::Notification runs;
+  absl::Notification go_on;
+  const auto captured = std::make_shared<int>(0);
+  Observer observer;
+  RuntimeOptions few = options();
+  few.spare_workers = 0;
+  Runtime runtime(few);
+  Link link = open_link(runtime, observer);
+  link.connection.on_drain([](Connection&) {});  // and never ends
+  fence(link.connection);
+  const auto work = [&, captured] {
+    if (++ran == 1) runs.Notify();
+    go_on.WaitForNotification();
+  };
+  for (int i = 0; i < kMany; ++i) {
+    ASSERT_TRUE(runtime.post(work).ok());
+    ASSERT_TRUE(link.connection.post([work](Connection&) { work(); }).ok());
+    (void)runtime.post_after(absl::ZeroDuration(), work);
+    link.connection.timer([work](Connection&) { work(); }).arm(absl::ZeroDuration());
+  }
+  runs.WaitForNotification();
+  {
+    InBackground shutdown(kernel_, runtime, absl::ZeroDuration());
+    go_on.Notify();
+  }
+  EXPECT_LE(ran.load(), few.dispatch == Dispatch::poll_thread ? 1 : few.workers + 1);
+  EXPECT_EQ(observer.closed(), 1);
+  EXPECT_EQ(captured.use_count(), 2) << "`work` and `captured` itself";
+  link.connection = Connection();
+}
+
+TEST_P(ShutdownTest, AnAttemptWhoseConnectionHasNotBegunIsToldOnceThatItIsCancelled) {
+  std::atomic<int> told{0};
+  std::atomic<int> cancelled{0};
+  absl::Notification runs;
+  absl::Notification go_on;
+  Observer observer;
+  RuntimeOptions few = options();
+  few.spare_workers = 0;
+  Runtime runtime(few);
+  const TcpPort port = tcp_listener();
+  for (int i = 0; i < 20; ++i) {
+    runtime.connect("127.0.0.1:" + std::to_string(port.port),
+                    [&](absl::StatusOr<Connection> connected) {
+                      if (!connected.ok()) {
+                        EXPECT_EQ(connected.status().code(), absl::StatusCode::kCancelled);
+                        ++cancelled;
+                        return;
+                      }
+                      if (++told == 1) runs.Notify();
+                      go_on.WaitForNotification();
+                    });
+  }
+  runs.WaitForNotification();
+  {
+    InBackground shutdown(kernel_, runtime, absl::ZeroDuration());
+    go_on.Notify();
+  }
+  EXPECT_LE(told.load(), few.dispatch == Dispatch::poll_thread ? 1 : few.workers + 1);
+  EXPECT_EQ(told.load() + cancelled.load(), 20);
+}
+
+// -- Who waits for it. --
+
+// One caller is held where it has nothing left to do but to tell the others, which find that it is
+// over and destroy the runtime.
+TEST(SecondShutdownTest, TheRuntimeMayBeDestroyedAsSoonAsOneOfTwoCallsHasReturned) {
+  FaultKernel kernel;
+  RuntimeOptions options;
+  options.dispatch = Dispatch::poll_thread;
+  options.kernel = &kernel;
+  auto runtime = std::make_unique<Runtime>(options);
+  std::atomic<std::thread::id> first;
+  std::atomic<bool> has_joined{false};
+  absl::Notification held;
+  absl::Notification release;
+  kernel.after(KernelCall::kThreadJoin, [&](const FaultKernel::Call&) { has_joined = true; });
+  kernel.before(KernelCall::kUnpark, [&](const FaultKernel::Call&) {
+    if (!has_joined || std::this_thread::get_id() != first.load() || held.HasBeenNotified()) return;
+    held.Notify();
+    release.WaitForNotification();
+  });
+  std::thread caller([&, raw = runtime.get()] {
+    first = std::this_thread::get_id();
+    EXPECT_TRUE(raw->shutdown().ok());
+  });
+  held.WaitForNotification();
+  EXPECT_TRUE(runtime->shutdown().ok());
+  runtime.reset();
+  release.Notify();
+  caller.join();
+}
+
+TEST(SecondShutdownTest, TheRuntimeMayBeDestroyedAsSoonAsARequestHasBeenSeen) {
+  FaultKernel kernel;
+  RuntimeOptions options;
+  options.dispatch = Dispatch::poll_thread;
+  options.kernel = &kernel;
+  auto runtime = std::make_unique<Runtime>(options);
+  std::atomic<std::thread::id> first;
+  absl::Notification held;
+  absl::Notification release;
+  kernel.before(KernelCall::kUnpark, [&](const FaultKernel::Call&) {
+    if (std::this_thread::get_id() != first.load()) return;
+    held.Notify();
+    release.WaitForNotification();
+  });
+  std::thread caller([&, raw = runtime.get()] {
+    first = std::this_thread::get_id();
+    raw->request_shutdown();
+  });
+  held.WaitForNotification();
+  EXPECT_TRUE(runtime->run_until_signal().ok());
+  runtime.reset();
+  release.Notify();
+  caller.join();
+}
+
+TEST(SecondShutdownTest, TheRuntimeMayBeDestroyedWhileRunUntilSignalReturns) {
+  FaultKernel kernel;
+  RuntimeOptions options;
+  options.dispatch = Dispatch::poll_thread;
+  options.kernel = &kernel;
+  auto runtime = std::make_unique<Runtime>(options);
+  std::atomic<std::thread::id> first;
+  std::atomic<bool> has_joined{false};
+  absl::Notification held;
+  absl::Notification release;
+  kernel.after(KernelCall::kThreadJoin, [&](const FaultKernel::Call&) { has_joined = true; });
+  kernel.before(KernelCall::kUnpark, [&](const FaultKernel::Call&) {
+    if (!has_joined || std::this_thread::get_id() != first.load() || held.HasBeenNotified()) return;
+    held.Notify();
+    release.WaitForNotification();
+  });
+  runtime->request_shutdown();
+  std::thread caller([&, raw = runtime.get()] {
+    first = std::this_thread::get_id();
+    EXPECT_TRUE(raw->run_until_signal().ok());
+  });
+  held.WaitForNotification();
+  EXPECT_TRUE(runtime->shutdown().ok());
+  runtime.reset();
+  release.Notify();
+  caller.join();
+  Runtime next;
+  EXPECT_TRUE(next.catch_signals().ok()) << "the signals were let go of";
 }
 
 // -- What outlives it. --

@@ -288,6 +288,127 @@ TEST_P(SignalTest, CallbacksOfOtherSignalsAreCalledOnItsThreadAndItGoesOn) {
   EXPECT_TRUE(runtime.on_signal(SIGHUP, [] {}).ok());
 }
 
+TEST_P(SignalTest, ASecondSignalKeepsWhatHasNotBegunFromBeginning) {
+  constexpr int kClosures = 100;
+  std::atomic<int> ran{0};
+  absl::Notification runs;
+  absl::Notification go_on;
+  absl::Notification first_is_seen;
+  Observer observer;
+  RuntimeOptions patient = options();
+  patient.drain_timeout = absl::InfiniteDuration();
+  patient.spare_workers = 0;
+  Runtime runtime(patient);
+  Link link = open_link(runtime, observer);
+  link.connection.on_drain([](Connection&) {});  // and never ends
+  fence(link.connection);
+  ASSERT_TRUE(runtime.on_signal(SIGUSR1, [&] { first_is_seen.Notify(); }).ok());
+  for (int i = 0; i < kClosures; ++i) {
+    ASSERT_TRUE(runtime
+                    .post([&] {
+                      if (++ran == 1) runs.Notify();
+                      go_on.WaitForNotification();
+                    })
+                    .ok());
+  }
+  runs.WaitForNotification();
+  Running running(kernel_, runtime, 3);
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  ASSERT_EQ(::raise(SIGUSR1), 0);
+  first_is_seen.WaitForNotification();
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  while (runtime.post([] {}).ok()) std::this_thread::yield();  // until it refuses
+  go_on.Notify();
+  EXPECT_TRUE(running.join().ok());
+  EXPECT_LE(ran.load(), patient.dispatch == Dispatch::poll_thread ? 1 : patient.workers + 1);
+  EXPECT_EQ(observer.await_closed().code(), absl::StatusCode::kCancelled);
+}
+
+TEST_P(SignalTest, ItsCallbackIsRefusedWhatWouldWaitForItBeforeAndWhileConnectionsDrain) {
+  Observer observer;
+  std::atomic<int> refused{0};
+  absl::Notification called[2];
+  absl::Notification draining;
+  RuntimeOptions patient = options();
+  patient.drain_timeout = absl::InfiniteDuration();
+  Runtime runtime(patient);
+  Link link = open_link(runtime, observer);
+  link.connection.on_drain([&](Connection&) { draining.Notify(); });  // and never ends
+  fence(link.connection);
+  ASSERT_TRUE(runtime
+                  .on_signal(SIGUSR1,
+                             [&] {
+                               for (const absl::Status& status :
+                                    {runtime.shutdown(), runtime.run_until_signal()}) {
+                                 EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+                               }
+                               EXPECT_TRUE(runtime.listen("localhost:0", [](Connection&) {}).ok() ||
+                                           draining.HasBeenNotified())
+                                   << "this thread may block";
+                               called[refused.fetch_add(1)].Notify();
+                             })
+                  .ok());
+  Running running(kernel_, runtime, 3);
+  ASSERT_EQ(::raise(SIGUSR1), 0);
+  called[0].WaitForNotification();
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  draining.WaitForNotification();
+  ASSERT_EQ(::raise(SIGUSR1), 0);
+  called[1].WaitForNotification();
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  EXPECT_TRUE(running.join().ok());
+}
+
+TEST_P(SignalTest, AShutdownOfAnotherThreadWaitsForItsCallbackAndNoneComesAfterIt) {
+  std::atomic<bool> is_done{false};
+  std::atomic<bool> has_returned{false};
+  absl::Notification called;
+  absl::Notification go_on;
+  absl::Notification waits;
+  std::atomic<std::thread::id> other;
+  Runtime runtime(options());
+  ASSERT_TRUE(runtime
+                  .on_signal(SIGUSR1,
+                             [&] {
+                               EXPECT_FALSE(has_returned.load());
+                               if (!called.HasBeenNotified()) called.Notify();
+                               go_on.WaitForNotification();
+                               is_done = true;
+                             })
+                  .ok());
+  Running running(kernel_, runtime, 3);
+  ASSERT_EQ(::raise(SIGUSR1), 0);
+  called.WaitForNotification();
+  kernel_.before(KernelCall::kPark, [&](const FaultKernel::Call&) {
+    if (std::this_thread::get_id() == other.load() && !waits.HasBeenNotified()) waits.Notify();
+  });
+  std::thread shuts_down([&] {
+    other = std::this_thread::get_id();
+    EXPECT_TRUE(runtime.shutdown().ok());
+    has_returned = true;
+    EXPECT_TRUE(is_done.load());
+    if (!waits.HasBeenNotified()) waits.Notify();
+  });
+  waits.WaitForNotification();
+  ASSERT_EQ(::raise(SIGUSR1), 0);
+  go_on.Notify();
+  shuts_down.join();
+  EXPECT_TRUE(running.join().ok());
+  kernel_.before(KernelCall::kPark, nullptr);
+}
+
+TEST_P(SignalTest, ARuntimeThatIsDestroyedInItsCallbackEndsTheProgramWithOneLine) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  const auto destroy = [&] {
+    auto runtime = std::make_unique<Runtime>(options());
+    (void)runtime->on_signal(SIGUSR1, [&] { runtime.reset(); });
+    (void)runtime->catch_signals();
+    (void)::raise(SIGUSR1);
+    (void)runtime->run_until_signal();
+  };
+  EXPECT_EXIT(destroy(), testing::ExitedWithCode(1), "destroyed in one of its own callbacks");
+}
+
 TEST_P(SignalTest, ACallbackForASignalThatCannotHaveOneIsRefused) {
   Runtime runtime(options());
   for (int signal : {0, -1, 65, SIGINT, SIGTERM, SIGKILL, SIGSTOP}) {

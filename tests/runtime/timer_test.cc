@@ -378,9 +378,60 @@ TEST_P(TimerTest, F45ATimerMayOutliveItsRuntime) {
     timer->arm_every(absl::Seconds(1));
     EXPECT_FALSE(timer->is_armed());
   }
-  EXPECT_FALSE(watched.expired());
-  armed = Timer();
-  EXPECT_TRUE(watched.expired());
+  EXPECT_TRUE(watched.expired()) << "the end of the runtime destroys what a callback has captured";
+}
+
+// The natural way to arm again: without the runtime's end nothing would ever break the circle.
+TEST_P(TimerTest, ACallbackThatCapturesItsOwnHandleIsDestroyedWithTheRuntime) {
+  enum { never_armed, armed, has_fired };
+  for (int state : {never_armed, armed, has_fired}) {
+    std::weak_ptr<int> watched;
+    const ExpectNoFdLeak no_leak;
+    Calls fired;
+    Timer kept;
+    Runtime runtime(options());
+    const auto timer = std::make_shared<Timer>();
+    auto shared = std::make_shared<int>(0);
+    watched = shared;
+    *timer = runtime.timer([timer, state, shared = std::move(shared), &fired] {
+      if (state == armed) timer->arm(absl::Seconds(1));
+      fired();
+    });
+    if (state != never_armed) {
+      timer->arm(absl::Seconds(1));
+      clock_.advance(absl::Seconds(1));
+      fired.await(1);
+    }
+    kept = *timer;
+    EXPECT_TRUE(runtime.shutdown().ok());
+    EXPECT_TRUE(watched.expired()) << state;
+    kept.arm(absl::ZeroDuration());
+    EXPECT_FALSE(kept.is_armed());
+  }
+}
+
+TEST_P(TimerTest, ATimerThatIsMadeAsTheRuntimeEndsKeepsNothing) {
+  for (int round = 0; round < 20; ++round) {
+    const ExpectNoFdLeak no_leak;
+    Runtime runtime(options());
+    absl::Notification begun;
+    std::weak_ptr<int> last;
+    std::thread makes([&] {
+      for (int i = 0;; ++i) {
+        const auto timer = std::make_shared<Timer>();
+        auto shared = std::make_shared<int>(0);
+        last = shared;
+        *timer = runtime.timer([timer, shared = std::move(shared)] {});
+        timer->arm(absl::Hours(1));
+        if (i == 3) begun.Notify();
+        if (!timer->is_armed()) break;
+      }
+    });
+    begun.WaitForNotification();
+    EXPECT_TRUE(runtime.shutdown().ok());
+    makes.join();
+    EXPECT_TRUE(last.expired());
+  }
 }
 
 TEST(TimerShutdownTest, ATimerThatIsDueWhenTheRuntimeEndsIsNotArmedAfterwards) {

@@ -18,6 +18,37 @@
 
 namespace epore::internal {
 
+// The first callback of the connection. If the connection ends without it, because the runtime
+// shuts down, the program is told that instead.
+class Connector::Told {
+ public:
+  explicit Told(Connector& connector) : connector_(Ref<Connector>::share(&connector)) {}
+  Told(Told&&) = default;
+  ~Told() {
+    if (!connector_ || !connector_->done_) return;
+    Callback done = std::exchange(connector_->done_, nullptr);
+    connector_->core_->call(
+        done, is_cancelled() ? connector_->cancelled_error() : connector_->shutdown_error());
+  }
+  void operator()(Connection& connection) {
+    Callback done = std::exchange(connector_->done_, nullptr);  // also if it throws
+    if (is_cancelled()) {
+      connection.abort();
+      done(connector_->cancelled_error());
+    } else {
+      done(connection);
+    }
+  }
+
+ private:
+  bool is_cancelled() {
+    return connector_->answer_.exchange(Answer::told, std::memory_order_acq_rel) ==
+           Answer::cancelled;
+  }
+
+  Ref<Connector> connector_;
+};
+
 Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callback done,
                                 const ConnectOptions& options) {
   Reactor& home = core->any_reactor();
@@ -134,9 +165,7 @@ bool Connector::is_cancelled() {
     return true;
   }
   if (!is_cancelled_.load(std::memory_order_acquire)) return false;
-  finish(last_error_.ok()
-             ? absl::CancelledError(absl::StrCat("connect(", target_, "): the runtime shuts down"))
-             : last_error_);
+  finish(last_error_.ok() ? shutdown_error() : last_error_);
   return true;
 }
 
@@ -248,20 +277,10 @@ void Connector::succeed() {
   const auto stream = Ref<Stream>::adopt(
       new Stream(core_, home(), std::move(fd_),
                  std::make_shared<const StreamLimits>(options_.connection, order_), local_, peer_));
-  const bool started = stream->start(
-      [self = Ref<Connector>::share(this)](Connection& connection) {
-        if (self->answer_.exchange(Answer::told, std::memory_order_acq_rel) == Answer::cancelled) {
-          connection.abort();
-          self->done_(self->cancelled_error());
-        } else {
-          self->done_(connection);
-        }
-        self->done_ = nullptr;
-      },
-      /*is_registered=*/true);
+  const bool started = stream->start(Told(*this), /*is_registered=*/true);
   if (!started) {  // the stream closes the descriptor, which nobody has duplicated
     is_registered_ = false;
-    finish(absl::CancelledError(absl::StrCat("connect(", target_, "): the runtime shuts down")));
+    finish(shutdown_error());
     return;
   }
   is_finished_ = true;
@@ -269,6 +288,10 @@ void Connector::succeed() {
   core_->counters().add(Counter::connects);
   retire();  // its token is stale from here on; the stream registers the descriptor anew
   core_->end_activity();
+}
+
+absl::Status Connector::shutdown_error() const {
+  return absl::CancelledError(absl::StrCat("connect(", target_, "): the runtime shuts down"));
 }
 
 absl::Status Connector::cancelled_error() const {
@@ -282,10 +305,12 @@ void Connector::finish(absl::Status error) {
   if (token() != Token{}) retire();
   drop_socket();
   if (std::exchange(has_permit_, false)) core_->permits().give_back();
-  if (answer_.exchange(Answer::told, std::memory_order_acq_rel) == Answer::cancelled) {
-    error = cancelled_error();
+  if (done_) {  // else Told has
+    if (answer_.exchange(Answer::told, std::memory_order_acq_rel) == Answer::cancelled) {
+      error = cancelled_error();
+    }
+    core_->call(done_, std::move(error));
   }
-  core_->call(done_, std::move(error));
   done_ = nullptr;
   core_->end_activity();
 }

@@ -54,6 +54,8 @@ class Connector final : public Registration {
   void shut_down(ShutdownStep) override;
 
  private:
+  class Told;
+
   void begin(std::string_view address);
   void resolved(absl::StatusOr<std::vector<SocketAddress>> addresses);
   bool is_cancelled();
@@ -66,6 +68,7 @@ class Connector final : public Registration {
   void succeed();
   void finish(absl::Status error);
   absl::Status cancelled_error() const;
+  absl::Status shutdown_error() const;
   void expired() override;  // TimerNode
 
   // Constant after construction.

@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "epore/poll/kernel/real_kernel.h"
@@ -36,11 +35,9 @@ Core::Core(RuntimeOptions options)
       watchdog_(*this),
       permits_(options_.max_connections),
       resolver_(kernel_, own_kernel_),
-      gate_(kernel_) {
+      shutdown_(*this, kernel_) {
   status_ = start();
-  if (status_.ok()) return;
-  stop_threads();
-  phase_.store(Phase::stopped, std::memory_order_seq_cst);
+  if (!status_.ok()) shutdown_.abandon();
 }
 
 Core::~Core() = default;
@@ -121,76 +118,6 @@ Reactor& Core::any_reactor() {
   if (this_thread.core == this && this_thread.reactor != nullptr) return *this_thread.reactor;
   if (reactors_.size() == 1) return *reactors_.front();
   return *reactors_[next_reactor_.fetch_add(1, std::memory_order_relaxed) % reactors_.size()];
-}
-
-bool Core::begin_activity() {
-  activities_.fetch_add(1, std::memory_order_seq_cst);
-  if (phase() < Phase::refusing) return true;
-  end_activity();
-  return false;
-}
-
-void Core::end_activity() {
-  activities_.fetch_sub(1, std::memory_order_seq_cst);
-  if (phase() != Phase::running) gate_.notify();
-}
-
-bool Core::is_own_thread() const { return this_thread.core == this; }
-
-void Core::request_shutdown() {
-  shutdown_requested_.store(true, std::memory_order_release);
-  gate_.notify();
-}
-
-absl::Status Core::shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short,
-                            Gate::By by) {
-  if (is_own_thread()) {
-    return absl::FailedPreconditionError(
-        "Runtime::shutdown: called from a callback, it would wait for itself; use "
-        "request_shutdown()");
-  }
-  if (shutdown_begun_.exchange(true, std::memory_order_acq_rel) || !status_.ok()) {
-    const auto is_over = [&] {
-      if (is_cut_short() && !cut_short_.exchange(true, std::memory_order_acq_rel)) gate_.notify();
-      return phase() == Phase::stopped;
-    };
-    gate_.wait(is_over, kNever, by);
-    return absl::OkStatus();
-  }
-  const auto is_idle = [this] { return activities_.load(std::memory_order_seq_cst) == 0; };
-  const auto tell_all = [this](ShutdownStep step) {
-    for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->request_shutdown(step);
-  };
-  // 1 and 2: what is created from here on sees the phase and drains itself.
-  phase_.store(Phase::draining, std::memory_order_seq_cst);
-  tell_all(ShutdownStep::drain);
-  const std::int64_t deadline =
-      saturating_add(kernel_.now(), std::max<std::int64_t>(drain_timeout, 0));
-  const auto is_drained = [&] {
-    return is_idle() || is_cut_short() || cut_short_.load(std::memory_order_acquire);
-  };
-  gate_.wait(is_drained, deadline, by);
-  // 3.
-  phase_.store(Phase::refusing, std::memory_order_seq_cst);
-  tell_all(ShutdownStep::abort);
-  gate_.wait(is_idle);
-  // 4 and 5.
-  stop_threads();
-  phase_.store(Phase::stopped, std::memory_order_seq_cst);
-  gate_.notify();
-  return absl::OkStatus();
-}
-
-void Core::stop_threads() {
-  resolver_.stop();
-  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->timers().close();
-  // Workers first: what they still run may submit to the poll threads, which run themselves what
-  // no worker is left for.
-  watchdog_.stop();
-  workers_.stop();
-  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->request_stop();
-  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->join();
-  for (const std::unique_ptr<Reactor>& reactor : reactors_) reactor->clear();
 }
 
 Counters Core::snapshot() {

@@ -13,13 +13,13 @@
 #include "epore/poll/kernel/kernel.h"
 #include "epore/runtime/counters.h"
 #include "epore/runtime/internal/base/counter.h"
-#include "epore/runtime/internal/base/gate.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/dispatch/run_queue.h"
 #include "epore/runtime/internal/dispatch/slowness.h"
 #include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/reactor/connection_permits.h"
 #include "epore/runtime/internal/reactor/reactor.h"
+#include "epore/runtime/internal/reactor/shutdown.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/reactor/watchdog.h"
 #include "epore/runtime/internal/reactor/worker_pool.h"
@@ -28,11 +28,10 @@
 namespace epore::internal {
 
 // What all parts of a runtime share. Handles keep it, so that a late call finds a core that says
-// "stopped" and not freed memory; its threads end with shutdown().
+// "stopped" and not freed memory; its threads end with the shutdown.
 class Core final : public RefCounted {
  public:
-  // How far the shutdown is. Only goes forward.
-  enum class Phase : std::uint32_t { running, draining, refusing, stopped };
+  using Phase = Shutdown::Phase;
 
   explicit Core(RuntimeOptions options);
   ~Core() override;
@@ -121,29 +120,22 @@ class Core final : public RefCounted {
 
   ConnectionPermits& permits() { return permits_; }
 
-  // Listeners, connecting attempts and connections, which shutdown waits for. False: it is too late
-  // to begin one. Either shutdown, which sets its phase first, sees the activity, or this sees the
-  // phase.
-  bool begin_activity();
-  void end_activity();
-
   // -- Shutdown. --
 
-  Phase phase() const { return phase_.load(std::memory_order_seq_cst); }
-  Gate& gate() { return gate_; }
-  bool is_own_thread() const;
+  Shutdown& shutdown() { return shutdown_; }
+  Phase phase() const { return shutdown_.phase(); }
+  bool is_cut_off() const { return shutdown_.is_cut_off(); }
+  bool begin_activity() { return shutdown_.begin_activity(); }
+  void end_activity() { shutdown_.end_activity(); }
 
-  // See Runtime::shutdown(). `is_cut_short` is asked while connections drain, also those of a
-  // shutdown that another thread has begun; this thread waits in the way given.
-  absl::Status shutdown(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short,
-                        Gate::By by = Gate::By::park);
+  // Whether this is one of the runtime's threads.
+  bool is_own_thread() const { return this_thread.core == this; }
 
-  void request_shutdown();
-  bool is_shutdown_requested() const { return shutdown_requested_.load(std::memory_order_acquire); }
+  // The same, or a thread of the program in an on_signal callback.
+  bool would_wait_for_itself() const { return is_own_thread() || this_thread.signals_of == this; }
 
  private:
   absl::Status start();
-  void stop_threads();
 
   // Hands it to those that run it. False: they have gone; the Runnable is not taken then, but the
   // closure is destroyed.
@@ -168,14 +160,9 @@ class Core final : public RefCounted {
   Slowness passing_;
   ConnectionPermits permits_;
   Resolver resolver_;
-  Gate gate_;
+  Shutdown shutdown_;
 
-  std::atomic<Phase> phase_{Phase::running};
-  std::atomic<bool> shutdown_requested_{false};  // set before gate_ is notified
-  std::atomic<bool> shutdown_begun_{false};      // the first to set it shuts down, others wait
-  std::atomic<bool> cut_short_{false};  // by one of the others; set before gate_ is notified
   std::atomic<std::uint64_t> next_reactor_{0};  // in turn, relaxed
-  std::atomic<std::uint64_t> activities_{0};
 };
 
 template <typename Function, typename... Arguments>

@@ -28,7 +28,7 @@ class ClosureRun final : public Runnable {
   void load(std::unique_ptr<PostedClosure> posted) { posted_ = std::move(posted); }
 
   void run() override {
-    home().core().call(posted_->closure);
+    if (!home().core().is_cut_off()) home().core().call(posted_->closure);
     posted_ = nullptr;
   }
   std::string describe() const override { return "a posted closure"; }
@@ -44,7 +44,7 @@ class QueuedClosure final : public Runnable, public InNodeCache {
       : Runnable(home, Kind::closure), closure_(std::move(closure)) {}
 
   void run() override {
-    home().core().call(closure_);
+    if (!home().core().is_cut_off()) home().core().call(closure_);
     closure_ = nullptr;
   }
   std::string describe() const override { return "a posted closure"; }

@@ -78,6 +78,10 @@ void Reactor::request_stop() {
   notify();
 }
 
+bool Reactor::has_ended() const {
+  return !is_started_ || has_ended_.load(std::memory_order_acquire);
+}
+
 void Reactor::join() {
   if (std::exchange(is_started_, false)) (void)core_.kernel().join_thread(thread_);
 }
@@ -143,6 +147,8 @@ void Reactor::loop() {
   if (dispatch_ == Dispatch::workers) (void)core_.kernel().set_batch_scheduling();
   while (lead(/*is_home=*/true) != Left::ended) take_back();
   this_thread = ThreadContext();
+  has_ended_.store(true, std::memory_order_release);
+  core_.shutdown().gate().notify();
 }
 
 void Reactor::relieve(Lead::Ticket ticket) {

@@ -18,6 +18,7 @@
 #include "epore/runtime/internal/dispatch/watched_thread.h"
 #include "epore/runtime/internal/reactor/registration.h"
 #include "epore/runtime/internal/reactor/retired_list.h"
+#include "epore/runtime/internal/reactor/runtime_timer_list.h"
 #include "epore/runtime/internal/reactor/slot_table.h"
 #include "epore/runtime/internal/timers/timer_queue.h"
 #include "epore/runtime/options.h"
@@ -47,7 +48,8 @@ class Reactor {
   ~Reactor();
 
   absl::Status start();
-  void request_stop();  // ends the loop once nothing is queued; from any thread
+  void request_stop();     // ends the loop once nothing is queued; from any thread
+  bool has_ended() const;  // or has not begun; rings the gate of the shutdown
   void join();
 
   // Any thread: has it run by the leader. False, and not taken: the poll thread has gone.
@@ -94,6 +96,8 @@ class Reactor {
   bool has_edges() const { return has_edges_; }
   TimerQueue& timers() { return timers_; }
   SlotTable& slots() { return slots_; }
+
+  RuntimeTimerList& runtime_timers() { return runtime_timers_; }
 
   // Guards the lists of timers of this reactor's connections.
   absl::Mutex& timer_lists() { return timer_lists_; }
@@ -215,6 +219,9 @@ class Reactor {
   std::atomic<bool> abort_requested_{false};
   std::atomic<bool> stop_requested_{false};
 
+  std::atomic<bool> has_ended_{false};  // stored by the poll thread before it notifies the gate
+
+  RuntimeTimerList runtime_timers_;
   absl::Mutex timer_lists_;
 
   std::uint64_t thread_ = 0;  // start() and join()

@@ -15,6 +15,10 @@ class RuntimeTimer final : public TimerEntry {
  public:
   RuntimeTimer(Ref<Core> core, Reactor& home, absl::AnyInvocable<void()> callback)
       : TimerEntry(home, kKind), core_(std::move(core)), callback_(std::move(callback)) {}
+  ~RuntimeTimer() override { home().runtime_timers().remove(*this); }
+
+  // For the end of the runtime, when no thread is left that could be in the callback.
+  void drop_callback() { callback_ = nullptr; }
 
   // Null: another kind of node.
   static RuntimeTimer* from(TimerNode& node) {
@@ -35,6 +39,8 @@ class RuntimeTimer final : public TimerEntry {
   }
 
  private:
+  friend class RuntimeTimerList;
+
   static constexpr Kind kKind = Kind::passing;
 
   void expired() override {
@@ -52,6 +58,10 @@ class RuntimeTimer final : public TimerEntry {
   const Ref<Core> core_;
   absl::AnyInvocable<void()>
       callback_;  // is destroyed before the core's reference, as it may use it
+
+  // Under the mutex of its RuntimeTimerList.
+  RuntimeTimer* previous_in_list_ = nullptr;
+  RuntimeTimer* next_in_list_ = this;  // itself: it is in none
 };
 
 }  // namespace epore::internal

@@ -13,7 +13,8 @@ class Reactor;
 class Runnable;
 class WatchedThread;
 
-// What this thread is and does for a runtime. All members are null on a thread of the program.
+// What this thread is and does for a runtime. On a thread of the program all members are null, but
+// for signals_of.
 struct ThreadContext {
   Core* core = nullptr;
   Reactor* reactor = nullptr;   // this is its poll thread or its relief
@@ -23,6 +24,8 @@ struct ThreadContext {
   int member_runs = 0;          // how many members the last order that ran here has run
   IoBuffers* buffers = nullptr;
   WatchedThread* watched = nullptr;
+  Core* signals_of =
+      nullptr;  // on a thread of the program: the runtime whose on_signal callback it is in
   std::int64_t now = 0;  // cached: after the poll, or before the run
 };
 

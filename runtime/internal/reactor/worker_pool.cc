@@ -138,6 +138,7 @@ void WorkerPool::work(Worker& worker) {
         break;
       case Step::end:
         this_thread = ThreadContext();
+        core_.shutdown().gate().notify();
         return;
     }
   }
@@ -248,17 +249,31 @@ void WorkerPool::wake(Worker* worker) {
   (void)core_.kernel().unpark(worker->parked, 1);
 }
 
-void WorkerPool::stop() {
+void WorkerPool::request_stop() {
   std::vector<Worker*> sleeping;
-  std::vector<std::uint64_t> threads;
   {
     absl::MutexLock lock(&mutex_);
     is_stopping_ = true;
     sleeping.swap(sleeping_);
-    for (const std::unique_ptr<Worker>& worker : workers_) threads.push_back(worker->thread);
   }
   for (Worker* worker : sleeping) wake(worker);
-  for (std::uint64_t thread : threads) (void)core_.kernel().join_thread(thread);
+}
+
+bool WorkerPool::has_ended() {
+  absl::MutexLock lock(&mutex_);
+  return alive_ == 0;
+}
+
+void WorkerPool::join() {
+  for (std::size_t i = 0;; ++i) {
+    std::uint64_t thread = 0;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (i == workers_.size()) return;  // only the watchdog, which has stopped, adds any
+      thread = workers_[i]->thread;
+    }
+    (void)core_.kernel().join_thread(thread);
+  }
 }
 
 }  // namespace epore::internal

@@ -59,8 +59,11 @@ class WorkerPool {
   bool watch(std::int64_t now);
   bool is_idle();
 
-  // After the watchdog: lets the workers run what is queued, and joins them.
-  void stop();
+  // After the watchdog has stopped: the workers end when nothing is queued, and ring the gate of
+  // the shutdown.
+  void request_stop();
+  bool has_ended();
+  void join();
 
  private:
   struct Worker {

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "epore/poll/kernel/signal_trap.h"
 #include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
 
 namespace epore::internal {
 
@@ -49,25 +50,30 @@ absl::Status SignalWaiter::catch_signals(Core& core) {
 
 absl::Status SignalWaiter::run(Core& core) {
   if (!core.status().ok()) return core.status();
-  if (core.is_own_thread()) {
+  if (core.would_wait_for_itself()) {
     return absl::FailedPreconditionError("run_until_signal: called from a callback");
   }
   if (absl::Status bad = claim("run_until_signal"); !bad.ok()) return bad;
   const absl::Cleanup done = [this] { unclaim(); };
   if (absl::Status bad = set_trap(core); !bad.ok()) return bad;
   const auto has_begun = [&] {
-    return core.is_shutdown_requested() || core.phase() != Core::Phase::running;
+    return core.shutdown().is_requested() || core.phase() != Core::Phase::running;
   };
   // If it has begun without a signal, the first one that comes cuts it short.
-  core.gate().wait([&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
-  absl::Status ended = core.shutdown(
+  Gate& gate = core.shutdown().gate();
+  gate.wait([&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
+  absl::Status ended = core.shutdown().run(
       absl::ToInt64Nanoseconds(core.options().drain_timeout), [&] { return handle(core); },
       Gate::By::bell);
   trap_.reset();
   return ended;
 }
 
-void SignalWaiter::release() { trap_.reset(); }
+void SignalWaiter::release() {
+  if (!claim("release").ok()) return;  // run() is about to, whose shutdown is over
+  trap_.reset();
+  unclaim();
+}
 
 absl::Status SignalWaiter::claim(const char* call) {
   absl::MutexLock lock(&mutex_);
@@ -81,11 +87,12 @@ absl::Status SignalWaiter::claim(const char* call) {
 
 absl::Status SignalWaiter::set_trap(Core& core) {
   if (trap_ != nullptr) return absl::OkStatus();
-  if (absl::Status hung = core.gate().hang_bell(); !hung.ok()) return hung;
+  Gate& gate = core.shutdown().gate();
+  if (absl::Status hung = gate.hang_bell(); !hung.ok()) return hung;
   std::vector<int> signals = {SIGINT, SIGTERM};
   for (const auto& [signal, callback] : callbacks_) signals.push_back(signal);
   absl::StatusOr<std::unique_ptr<SignalTrap>> trap =
-      SignalTrap::set(core.kernel(), signals, core.gate().bell());
+      SignalTrap::set(core.kernel(), signals, gate.bell());
   if (trap.ok()) trap_ = *std::move(trap);
   return trap.status();
 }
@@ -98,8 +105,15 @@ void SignalWaiter::unclaim() {
 
 bool SignalWaiter::handle(Core& core) {
   const std::uint64_t caught = trap_->take();
-  for (auto& [signal, callback] : callbacks_) {
-    if ((caught >> (signal - 1) & 1) != 0) core.call(callback);
+  if (caught == 0) return false;
+  // An activity, so that no shutdown() of another thread returns while one of them runs.
+  if (core.begin_activity()) {
+    this_thread.signals_of = &core;
+    for (auto& [signal, callback] : callbacks_) {
+      if ((caught >> (signal - 1) & 1) != 0 && !core.is_cut_off()) core.call(callback);
+    }
+    this_thread.signals_of = nullptr;
+    core.end_activity();
   }
   const auto bit = [](int signal) { return std::uint64_t{1} << (signal - 1); };
   return (caught & (bit(SIGINT) | bit(SIGTERM))) != 0;

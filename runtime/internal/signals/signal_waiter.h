@@ -28,7 +28,8 @@ class SignalWaiter {
   absl::Status catch_signals(Core& core);
   absl::Status run(Core& core);
 
-  // For the end of the runtime: the handlers of before come back.
+  // For the end of the runtime: the handlers of before come back. A run() that is returning on
+  // another thread does that itself.
   void release();
 
  private:

@@ -96,9 +96,15 @@ class Stream final : public Registration {
   void queue_in_order(Ref<Runnable> self) override { limits_->order->push(std::move(self)); }
   TimerList& timers() { return timers_; }
 
-  // Calls user code. An exception aborts the connection.
+  // Calls user code. An exception aborts the connection. Once the runtime is cut off no callback
+  // begins but `closed`.
   template <typename Function, typename... Arguments>
   void call(Function& function, Arguments&&... arguments) {
+    if (!core_->is_cut_off()) [[likely]]
+      call_always(function, std::forward<Arguments>(arguments)...);
+  }
+  template <typename Function, typename... Arguments>
+  void call_always(Function& function, Arguments&&... arguments) {
     // An earlier callback may have moved from the handle or assigned to it.
     if (self_.stream_.get() != this) self_ = Connection(Ref<Stream>::share(this));
     core_->counters().add(Counter::callbacks);

@@ -129,7 +129,7 @@ void Stream::finish() {
   recount();
   // Each callback is moved out first: the destructors of its captures may call this connection.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
-  if (auto closed = take(on_closed_)) call(*closed, end_);
+  if (auto closed = take(on_closed_)) call_always(*closed, end_);
   timers.drop_callbacks();
   (void)take(on_data_);
   (void)take(on_read_closed_);

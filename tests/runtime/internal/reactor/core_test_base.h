@@ -53,7 +53,7 @@ class TestRegistration : public Registration {
 class CoreTest : public testing::Test {
  protected:
   ~CoreTest() override {
-    if (core_) (void)core_->shutdown(0, [] { return false; });
+    if (core_) (void)core_->shutdown().run(0, [] { return false; });
   }
 
   Core& core(Dispatch dispatch = Dispatch::poll_thread, int workers = 2) {

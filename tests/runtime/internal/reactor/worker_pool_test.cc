@@ -107,7 +107,7 @@ TEST_F(WorkerPoolTest, WhatAWorkerQueuesWhileThePoolStopsIsRun) {
     if (--left > 0) core.schedule(make(again));
   };
   core.schedule(make(again));
-  EXPECT_TRUE(core.shutdown(0, [] { return false; }).ok());
+  EXPECT_TRUE(core.shutdown().run(0, [] { return false; }).ok());
   EXPECT_EQ(left, 0);
 }
 
@@ -120,7 +120,9 @@ TEST_F(WorkerPoolTest, AfterTheLastWorkerHasGoneABatchIsNotTaken) {
   ASSERT_TRUE(pool.start(2, 0).ok());
   EXPECT_TRUE(pool.push(batch));
   EXPECT_TRUE(batch.empty());
-  pool.stop();
+  pool.request_stop();
+  pool.join();
+  EXPECT_TRUE(pool.has_ended());
   batch.push(make([] { ADD_FAILURE() << "it ran"; }));
   EXPECT_FALSE(pool.push(batch));
   EXPECT_EQ(batch.size(), 1u);
@@ -144,7 +146,8 @@ TEST_F(WorkerPoolTest, PushesThatRaceTheStopRunOrAreRefused) {
       }
     });
     if (barrier->Block()) delete barrier;
-    pool.stop();
+    pool.request_stop();
+    pool.join();
     pusher.join();
     EXPECT_EQ(ran.load(), taken.load());
   }

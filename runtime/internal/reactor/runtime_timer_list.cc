@@ -1,0 +1,45 @@
+#include "epore/runtime/internal/reactor/runtime_timer_list.h"
+
+#include "epore/runtime/internal/reactor/runtime_timer.h"
+
+namespace epore::internal {
+
+bool RuntimeTimerList::add(RuntimeTimer& timer) {
+  const absl::MutexLock lock(&mutex_);
+  if (is_closed_) return false;
+  timer.next_in_list_ = first_;
+  if (first_ != nullptr) first_->previous_in_list_ = &timer;
+  first_ = &timer;
+  return true;
+}
+
+void RuntimeTimerList::remove(RuntimeTimer& timer) {
+  const absl::MutexLock lock(&mutex_);
+  if (timer.next_in_list_ == &timer) return;
+  (timer.previous_in_list_ != nullptr ? timer.previous_in_list_->next_in_list_ : first_) =
+      timer.next_in_list_;
+  if (timer.next_in_list_ != nullptr) {
+    timer.next_in_list_->previous_in_list_ = timer.previous_in_list_;
+  }
+  timer.next_in_list_ = &timer;
+}
+
+void RuntimeTimerList::close() {
+  Ref<RuntimeTimer> found;  // dropped, and its callback destroyed, without the lock
+  do {
+    if (found) found->drop_callback();
+    found = Ref<RuntimeTimer>();
+    const absl::MutexLock lock(&mutex_);
+    is_closed_ = true;
+    while (first_ != nullptr && !found) {
+      RuntimeTimer* const timer = first_;
+      first_ = timer->next_in_list_;
+      if (first_ != nullptr) first_->previous_in_list_ = nullptr;
+      timer->next_in_list_ = timer;
+      // One whose last handle is being dropped waits for the lock in its destructor.
+      if (timer->try_add_ref()) found = Ref<RuntimeTimer>::adopt(timer);
+    }
+  } while (found);
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,122 @@
+#include "epore/runtime/internal/reactor/shutdown.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "epore/runtime/internal/reactor/core.h"
+
+namespace epore::internal {
+
+bool Shutdown::begin_activity() {
+  activities_.fetch_add(1, std::memory_order_seq_cst);
+  if (phase() < Phase::refusing) return true;
+  end_activity();
+  return false;
+}
+
+void Shutdown::end_activity() {
+  activities_.fetch_sub(1, std::memory_order_seq_cst);
+  if (phase() != Phase::running) gate_.notify();
+}
+
+void Shutdown::request() {
+  is_requested_.store(true, std::memory_order_release);
+  gate_.notify();
+}
+
+absl::Status Shutdown::run(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short,
+                           Gate::By by) {
+  if (core_.would_wait_for_itself()) {
+    return absl::FailedPreconditionError(
+        "Runtime::shutdown: called from a callback, it would wait for itself; use "
+        "request_shutdown()");
+  }
+  if (has_begun_.exchange(true, std::memory_order_acq_rel) || !core_.status().ok()) {
+    wait_for_the_other(is_cut_short, by);
+    return absl::OkStatus();
+  }
+  const auto is_cut = [&] { return is_cut_short() || cut_short_.load(std::memory_order_acquire); };
+  // What begins from here on sees the phase and drains itself.
+  enter(Phase::draining);
+  tell(ShutdownStep::drain);
+  const std::int64_t deadline =
+      saturating_add(core_.kernel().now(), std::max<std::int64_t>(drain_timeout, 0));
+  const Waiting waiting{deadline, is_cut, by};
+  await([this] { return is_idle(); }, waiting);
+  if (phase() < Phase::refusing) {
+    enter(Phase::refusing);
+    tell(ShutdownStep::abort);  // what has begun since the last look
+    await([this] { return is_idle(); }, waiting);
+  }
+  gate_.wait([this] { return is_idle(); });
+  stop_threads(waiting);
+  enter(Phase::stopped);
+  gate_.notify();
+  return absl::OkStatus();
+}
+
+void Shutdown::abandon() {
+  stop_threads({kNever, [] { return false; }, Gate::By::park});
+  enter(Phase::stopped);
+}
+
+void Shutdown::wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate::By by) {
+  const auto is_over = [&] {
+    if (is_cut_short() && !cut_short_.exchange(true, std::memory_order_acq_rel)) gate_.notify();
+    return phase() == Phase::stopped;
+  };
+  gate_.wait(is_over, kNever, by);
+}
+
+void Shutdown::enter(Phase phase) { phase_.store(phase, std::memory_order_seq_cst); }
+
+// Until it is done; or until the runtime is cut off, which this does in time.
+void Shutdown::await(absl::FunctionRef<bool()> is_done, const Waiting& waiting) {
+  if (is_cut_off()) return;
+  bool is_in_time = false;
+  gate_.wait(
+      [&] {
+        is_in_time = is_done();
+        return is_in_time || waiting.is_cut_short();
+      },
+      waiting.deadline, waiting.by);
+  if (!is_in_time) cut_off();
+}
+
+void Shutdown::cut_off() {
+  enter(Phase::aborting);
+  tell(ShutdownStep::abort);
+}
+
+void Shutdown::tell(ShutdownStep step) {
+  for (const std::unique_ptr<Reactor>& reactor : core_.reactors()) reactor->request_shutdown(step);
+}
+
+void Shutdown::stop_threads(const Waiting& waiting) {
+  const std::vector<std::unique_ptr<Reactor>>& reactors = core_.reactors();
+  core_.resolver().stop();
+  for (const std::unique_ptr<Reactor>& reactor : reactors) reactor->timers().close();
+  core_.watchdog().stop();
+  // Workers first: what they still run may submit to the poll threads, which run themselves what
+  // no worker is left for.
+  WorkerPool& workers = core_.workers();
+  workers.request_stop();
+  await([&] { return workers.has_ended(); }, waiting);
+  workers.join();
+  for (const std::unique_ptr<Reactor>& reactor : reactors) reactor->request_stop();
+  await(
+      [&] {
+        return std::all_of(reactors.begin(), reactors.end(),
+                           [](const auto& reactor) { return reactor->has_ended(); });
+      },
+      waiting);
+  for (const std::unique_ptr<Reactor>& reactor : reactors) reactor->join();
+  for (const std::unique_ptr<Reactor>& reactor : reactors) {
+    reactor->clear();
+    reactor->runtime_timers().close();
+  }
+}
+
+}  // namespace epore::internal
