@@ -38,8 +38,10 @@ class SignalWaiter;
 // The runtime's own threads block the program's signals (but SIGPROF and those of faults).
 //
 // Lifetime: handles (Connection, Listener, Timer) may outlive it; their calls then do nothing or
-// return a status. The destructor shuts down, with the drain timeout. Several runtimes in a process
-// share nothing. Not to be used in a forked child.
+// return a status. The destructor shuts down, with the drain timeout; in a callback of its own it
+// ends the program with a message, as it would wait for itself. So does exit() in a callback, if
+// the Runtime is static: call request_shutdown() there, and let main() return. Several runtimes in
+// a process share nothing. Not to be used in a forked child.
 //
 // No global side effects: no signal handler unless asked (catch_signals(), run_until_signal()), no
 // SIGPIPE, close-on-exec.
@@ -89,17 +91,18 @@ class Runtime {
 
   // Runs `closure` on a worker (or the poll thread), never inside this call. Closures may run at
   // the same time and in any order; for one at a time, order().
+  // Ok is no promise that it runs: a shutdown whose drain timeout is over destroys it instead.
   // FailedPrecondition: the runtime is shut down; the closure is destroyed in this call.
   // InvalidArgument: the closure is null.
   absl::Status post(Closure closure);
 
-  // The same after a delay; cancel it with the returned timer. Once a shutdown has come to step 3,
-  // or if the runtime could not start, the closure is destroyed in this call, and the timer names
-  // none. So it does for a null closure, with an error in the log.
+  // The same after a delay; cancel it with the returned timer. Once a shutdown refuses posts, or if
+  // the runtime could not start, the closure is destroyed in this call, and the timer names none.
+  // So it does for a null closure, with an error in the log.
   Timer post_after(absl::Duration delay, Closure closure);
 
-  // A timer, not armed yet. Its callback runs where closures do, one call at a time. From step 3 of
-  // a shutdown on as above, and none that was made earlier is called any more.
+  // A timer, not armed yet. Its callback runs where closures do, one call at a time. Once a
+  // shutdown refuses posts: as above, and timers that were made earlier are not called any more.
   Timer timer(Closure callback);
 
   // An order: what runs in it never overlaps. Give it to listen() and connect() in their options.
@@ -110,24 +113,32 @@ class Runtime {
   //
   // 1. Listeners accept who waits in their backlogs, and close. Connecting attempts end with
   //    Cancelled.
-  // 2. Connections are told (on_drain), or closed gracefully once what has arrived has been read,
-  //    and have `drain_timeout`.
-  // 3. Posts and new timers are refused. The rest is aborted; each has got its `closed`.
-  // 4. Posts that were accepted have run; timers are dropped.
-  // 5. Threads are joined; but one that looks up a name is left behind, as getaddrinfo(3) can be
+  // 2. Connections are told (on_drain), or closed gracefully once what has arrived has been read.
+  //    Callbacks, posts and timers go on.
+  // 3. When no connection is left, posts and new timers are refused, and what was posted before
+  //    runs. Timers are dropped.
+  // 4. Threads are joined; but one that looks up a name is left behind, as getaddrinfo(3) can be
   //    neither interrupted nor waited for in bounded time. It uses nothing of the runtime any more.
+  //    What timers' callbacks have captured is destroyed.
   //
-  // A negative `drain_timeout` is as zero. A second call waits for the first one's end.
-  // FailedPrecondition from a callback, where it would wait for itself: request_shutdown() there.
+  // Steps 1 to 3 have `drain_timeout`; a second signal ends it early, see run_until_signal(). Then
+  // the rest is aborted, and no callback begins any more: this returns when those that run have
+  // returned. Posts that were accepted, but have not begun, are destroyed. There are two
+  // exceptions: a connection whose first callback has begun still gets its `closed`, and connect()
+  // its callback.
+  //
+  // A `drain_timeout` of zero, or a negative one, aborts at once. A second call waits for the first
+  // one's end. FailedPrecondition from a callback, also of on_signal(), as it would wait for
+  // itself: request_shutdown() there.
   absl::Status shutdown(absl::Duration drain_timeout);
   absl::Status shutdown();  // with the drain timeout of the options
 
   // Ends run_until_signal(), now or as soon as it is called. From any thread, callbacks included.
   void request_shutdown();
 
-  // Blocks until SIGINT, SIGTERM or request_shutdown(), then shuts down; a second signal cuts the
-  // draining short. Catches signals, if catch_signals() has not done so before, and lets go of them
-  // when it returns. Also ends when another thread shuts down.
+  // Blocks until SIGINT, SIGTERM or request_shutdown(), then shuts down; a second signal ends the
+  // drain timeout, as above. Catches signals, if catch_signals() has not done so before, and lets
+  // go of them when it returns. Also ends when another thread shuts down.
   //
   // Errors, all before it waits and without a shutdown: status(); FailedPrecondition from a
   // callback, while another thread is in here or in catch_signals(), or while another runtime of
