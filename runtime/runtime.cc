@@ -87,7 +87,7 @@ Timer Runtime::timer(Closure callback) {
   internal::Reactor& home = core_->any_reactor();
   auto timer = Ref<internal::RuntimeTimer>::adopt(
       new internal::RuntimeTimer(core_, home, std::move(callback)));
-  if (!home.runtime_timers().add(*timer)) return Timer();
+  if (!timer->list()) return Timer();
   return Timer(std::move(timer));
 }
 

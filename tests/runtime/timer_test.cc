@@ -410,6 +410,18 @@ TEST_P(TimerTest, ACallbackThatCapturesItsOwnHandleIsDestroyedWithTheRuntime) {
   }
 }
 
+TEST_P(TimerTest, ACallbackOfAnOrdersTimerThatCapturesItsOwnHandleAsWell) {
+  const ExpectNoFdLeak no_leak;
+  std::weak_ptr<int> watched;
+  Runtime runtime(options());
+  const auto timer = std::make_shared<Timer>();
+  auto shared = std::make_shared<int>(0);
+  watched = shared;
+  *timer = runtime.order().timer([timer, shared = std::move(shared)] {});
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_TRUE(watched.expired());
+}
+
 TEST_P(TimerTest, ATimerThatIsMadeAsTheRuntimeEndsKeepsNothing) {
   for (int round = 0; round < 20; ++round) {
     const ExpectNoFdLeak no_leak;

@@ -67,7 +67,10 @@ absl::Status OrderState::post(absl::AnyInvocable<void()> closure) {
 
 Ref<TimerEntry> OrderState::timer(absl::AnyInvocable<void()> callback) {
   if (core_->phase() >= Core::Phase::refusing) return {};
-  return Ref<TimerEntry>::adopt(new OrderTimer(Ref<OrderState>::share(this), std::move(callback)));
+  auto timer =
+      Ref<OrderTimer>::adopt(new OrderTimer(Ref<OrderState>::share(this), std::move(callback)));
+  if (!timer->list()) return {};
+  return timer;
 }
 
 void OrderState::run() {

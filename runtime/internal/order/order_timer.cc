@@ -7,17 +7,17 @@
 namespace epore::internal {
 
 void OrderTimer::expired() {
-  order_->core().wake(Ref<Runnable>(Ref<OrderTimer>::adopt(this)));  // the queue's
+  core().wake(Ref<Runnable>(Ref<OrderTimer>::adopt(this)));  // the queue's
 }
 
 void OrderTimer::run() {
-  if (order_->core().phase() >= Core::Phase::refusing) {
+  if (core().phase() >= Core::Phase::refusing) {
     // The callback is not called any more. It may hold a handle of this timer, which would leak.
     cancel();
     callback_ = nullptr;
   } else if (claim()) {
-    order_->core().counters().add(Counter::timers_fired);
-    order_->core().call(callback_);
+    core().counters().add(Counter::timers_fired);
+    core().call(callback_);
   }
 }
 

@@ -6,18 +6,18 @@
 #include "absl/functional/any_invocable.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/order/order_state.h"
-#include "epore/runtime/internal/reactor/timer_entry.h"
+#include "epore/runtime/internal/reactor/listed_timer.h"
 #include "epore/runtime/timer.h"
 
 namespace epore::internal {
 
 // A timer of an order. It is a member of the order, and is queued there when it expires.
-class OrderTimer final : public TimerEntry {
+class OrderTimer final : public ListedTimer {
  public:
   OrderTimer(Ref<OrderState> order, absl::AnyInvocable<void()> callback)
-      : TimerEntry(order->home(), Kind::member),
-        order_(std::move(order)),
-        callback_(std::move(callback)) {}
+      : ListedTimer(Ref<Core>::share(&order->core()), order->home(), Kind::member,
+                    std::move(callback)),
+        order_(std::move(order)) {}
 
   void run() override;
 
@@ -26,7 +26,6 @@ class OrderTimer final : public TimerEntry {
   void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
 
   const Ref<OrderState> order_;
-  absl::AnyInvocable<void()> callback_;
 };
 
 }  // namespace epore::internal

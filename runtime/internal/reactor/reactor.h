@@ -16,9 +16,9 @@
 #include "epore/runtime/internal/dispatch/run_queue.h"
 #include "epore/runtime/internal/dispatch/wake_flag.h"
 #include "epore/runtime/internal/dispatch/watched_thread.h"
+#include "epore/runtime/internal/reactor/listed_timers.h"
 #include "epore/runtime/internal/reactor/registration.h"
 #include "epore/runtime/internal/reactor/retired_list.h"
-#include "epore/runtime/internal/reactor/runtime_timer_list.h"
 #include "epore/runtime/internal/reactor/slot_table.h"
 #include "epore/runtime/internal/timers/timer_queue.h"
 #include "epore/runtime/options.h"
@@ -97,7 +97,7 @@ class Reactor {
   TimerQueue& timers() { return timers_; }
   SlotTable& slots() { return slots_; }
 
-  RuntimeTimerList& runtime_timers() { return runtime_timers_; }
+  ListedTimers& listed_timers() { return listed_timers_; }
 
   // Guards the lists of timers of this reactor's connections.
   absl::Mutex& timer_lists() { return timer_lists_; }
@@ -221,7 +221,7 @@ class Reactor {
 
   std::atomic<bool> has_ended_{false};  // stored by the poll thread before it notifies the gate
 
-  RuntimeTimerList runtime_timers_;
+  ListedTimers listed_timers_;
   absl::Mutex timer_lists_;
 
   std::uint64_t thread_ = 0;  // start() and join()

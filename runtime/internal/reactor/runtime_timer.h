@@ -6,19 +6,15 @@
 #include "absl/functional/any_invocable.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/reactor/core.h"
-#include "epore/runtime/internal/reactor/timer_entry.h"
+#include "epore/runtime/internal/reactor/listed_timer.h"
 
 namespace epore::internal {
 
 // A timer of no connection: runs as a Runnable of its own.
-class RuntimeTimer final : public TimerEntry {
+class RuntimeTimer final : public ListedTimer {
  public:
   RuntimeTimer(Ref<Core> core, Reactor& home, absl::AnyInvocable<void()> callback)
-      : TimerEntry(home, kKind), core_(std::move(core)), callback_(std::move(callback)) {}
-  ~RuntimeTimer() override { home().runtime_timers().remove(*this); }
-
-  // For the end of the runtime, when no thread is left that could be in the callback.
-  void drop_callback() { callback_ = nullptr; }
+      : ListedTimer(std::move(core), home, kKind, std::move(callback)) {}
 
   // Null: another kind of node.
   static RuntimeTimer* from(TimerNode& node) {
@@ -29,8 +25,8 @@ class RuntimeTimer final : public TimerEntry {
     // What expired before the shutdown may come to its run after it.
     if (has_come_too_late()) return;
     if (claim()) {
-      home().core().counters().add(Counter::timers_fired);
-      home().core().call(callback_);
+      core().counters().add(Counter::timers_fired);
+      core().call(callback_);
     }
     // Nobody is left who could arm it again: what it captured is destroyed here, where a relief
     // comes if that takes long. (A periodic one that is due already, and runs once more after this,
@@ -39,29 +35,19 @@ class RuntimeTimer final : public TimerEntry {
   }
 
  private:
-  friend class RuntimeTimerList;
-
   static constexpr Kind kKind = Kind::passing;
 
   void expired() override {
     Ref<RuntimeTimer> self = Ref<RuntimeTimer>::adopt(this);  // the queue's
-    if (!has_come_too_late()) home().core().wake(std::move(self));
+    if (!has_come_too_late()) core().wake(std::move(self));
   }
 
   bool has_come_too_late() {
-    if (home().core().phase() < Core::Phase::refusing) [[likely]]
+    if (core().phase() < Core::Phase::refusing) [[likely]]
       return false;
     cancel();
     return true;
   }
-
-  const Ref<Core> core_;
-  absl::AnyInvocable<void()>
-      callback_;  // is destroyed before the core's reference, as it may use it
-
-  // Under the mutex of its RuntimeTimerList.
-  RuntimeTimer* previous_in_list_ = nullptr;
-  RuntimeTimer* next_in_list_ = this;  // itself: it is in none
 };
 
 }  // namespace epore::internal

@@ -115,7 +115,7 @@ void Shutdown::stop_threads(const Waiting& waiting) {
   for (const std::unique_ptr<Reactor>& reactor : reactors) reactor->join();
   for (const std::unique_ptr<Reactor>& reactor : reactors) {
     reactor->clear();
-    reactor->runtime_timers().close();
+    reactor->listed_timers().close();
   }
 }
 

@@ -1,10 +1,10 @@
-#include "epore/runtime/internal/reactor/runtime_timer_list.h"
+#include "epore/runtime/internal/reactor/listed_timers.h"
 
-#include "epore/runtime/internal/reactor/runtime_timer.h"
+#include "epore/runtime/internal/reactor/listed_timer.h"
 
 namespace epore::internal {
 
-bool RuntimeTimerList::add(RuntimeTimer& timer) {
+bool ListedTimers::add(ListedTimer& timer) {
   const absl::MutexLock lock(&mutex_);
   if (is_closed_) return false;
   timer.next_in_list_ = first_;
@@ -13,7 +13,7 @@ bool RuntimeTimerList::add(RuntimeTimer& timer) {
   return true;
 }
 
-void RuntimeTimerList::remove(RuntimeTimer& timer) {
+void ListedTimers::remove(ListedTimer& timer) {
   const absl::MutexLock lock(&mutex_);
   if (timer.next_in_list_ == &timer) return;
   (timer.previous_in_list_ != nullptr ? timer.previous_in_list_->next_in_list_ : first_) =
@@ -24,20 +24,20 @@ void RuntimeTimerList::remove(RuntimeTimer& timer) {
   timer.next_in_list_ = &timer;
 }
 
-void RuntimeTimerList::close() {
-  Ref<RuntimeTimer> found;  // dropped, and its callback destroyed, without the lock
+void ListedTimers::close() {
+  Ref<ListedTimer> found;  // dropped, and its callback destroyed, without the lock
   do {
     if (found) found->drop_callback();
-    found = Ref<RuntimeTimer>();
+    found = Ref<ListedTimer>();
     const absl::MutexLock lock(&mutex_);
     is_closed_ = true;
     while (first_ != nullptr && !found) {
-      RuntimeTimer* const timer = first_;
+      ListedTimer* const timer = first_;
       first_ = timer->next_in_list_;
       if (first_ != nullptr) first_->previous_in_list_ = nullptr;
       timer->next_in_list_ = timer;
       // One whose last handle is being dropped waits for the lock in its destructor.
-      if (timer->try_add_ref()) found = Ref<RuntimeTimer>::adopt(timer);
+      if (timer->try_add_ref()) found = Ref<ListedTimer>::adopt(timer);
     }
   } while (found);
 }

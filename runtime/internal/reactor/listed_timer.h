@@ -1,0 +1,47 @@
+#ifndef EPORE_RUNTIME_INTERNAL_REACTOR_LISTED_TIMER_H_
+#define EPORE_RUNTIME_INTERNAL_REACTOR_LISTED_TIMER_H_
+
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/timer_entry.h"
+
+namespace epore::internal {
+
+// A timer of no connection: in the list of its reactor, so that the end of the runtime destroys its
+// callback.
+class ListedTimer : public TimerEntry {
+ public:
+  // False: the runtime has ended. The timer is in no list, and its maker drops it.
+  bool list() { return home().listed_timers().add(*this); }
+
+  // For the end of the runtime, when no thread is left that could be in the callback.
+  void drop_callback() { callback_ = nullptr; }
+
+ protected:
+  ListedTimer(Ref<Core> core, Reactor& home, Kind kind, absl::AnyInvocable<void()> callback)
+      : TimerEntry(home, kind), core_(std::move(core)), callback_(std::move(callback)) {}
+  ~ListedTimer() override { home().listed_timers().remove(*this); }
+
+  Core& core() const { return *core_; }
+
+ private:
+  const Ref<Core> core_;
+
+ protected:
+  absl::AnyInvocable<void()>
+      callback_;  // is destroyed before the reference, as it may use the core
+
+ private:
+  friend class ListedTimers;
+
+  // Under the mutex of the list.
+  ListedTimer* previous_in_list_ = nullptr;
+  ListedTimer* next_in_list_ = this;  // itself: it is in none
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_REACTOR_LISTED_TIMER_H_
