@@ -9,14 +9,16 @@ namespace internal {
 class Connector;
 }
 
-// A ConnectAttempt names one call of Runtime::connect(), so that it can be cancelled. Whoever never
-// cancels need not keep it.
+// A ConnectAttempt names one call of Runtime::connect(), so that it can be cancelled. A program
+// that never cancels need not keep it.
 //
 //   epore::ConnectAttempt attempt = runtime.connect("example.com:80", on_connected);
 //   attempt.cancel();  // nobody needs the answer any more
 //
-// Threads: every method from any. Lifetime: copies name the same attempt and may outlive the
-// runtime. Dropping them cancels nothing.
+// Threads: any thread may call any method.
+//
+// Ownership, lifetime: copies name the same attempt and may outlive the runtime. Dropping them
+// cancels nothing.
 class ConnectAttempt {
  public:
   ConnectAttempt();  // names no attempt
@@ -26,9 +28,8 @@ class ConnectAttempt {
   ConnectAttempt& operator=(ConnectAttempt&&) noexcept;
   ~ConnectAttempt();
 
-  // Ends the attempt. True: the callback is called with Cancelled, soon, and with nothing else;
-  // never inside this call. False: there was nothing to cancel, as the callback has begun, or was
-  // cancelled already, or this names no attempt.
+  // Ends the attempt. True: the callback gets Cancelled, soon, and never inside this call. False:
+  // the callback has begun, the attempt was cancelled already, or this names no attempt.
   bool cancel();
 
  private:

@@ -54,9 +54,9 @@ class Listener {
   // Closes the sockets, soon. Accepted connections stay open. A second call does nothing.
   void close();
 
-  // The same, and returns when the sockets are closed, so that listen() can have the port at once.
-  // A poll thread closes them, which takes as long as the callback that it runs. Ok also after an
-  // earlier close(), and after the runtime's end. FailedPrecondition from a callback of the
+  // As close(), and returns when the sockets are closed. listen() can then have the port at once. A
+  // poll thread closes them, which takes as long as the callback that it runs. Ok also after
+  // close() and after the end of the runtime. Errors: FailedPrecondition from a callback of the
   // runtime, where nothing is closed, and if this names no listener.
   absl::Status close_and_wait();
 

@@ -152,9 +152,9 @@ void Acceptor::run() {
   accept_ready(settings_->accept_budget);
 }
 
-// The shutdown has begun. For their clients the connections in the backlog are open, and may have
-// brought requests: they are taken, all in one run as connections that drain are told behind it,
-// and told of the drain as others are. A pause leaves clients waiting, who then are refused.
+// Accepts the backlog when the shutdown begins. For the clients these connections are open, and
+// requests may have arrived. All are accepted in one run, because connections are told of the drain
+// behind it. A listener that pauses refuses the clients that are left.
 void Acceptor::accept_rest() {
   if (state_ == State::listening) accept_ready(settings_->backlog);
   if (state_ != State::closed) end();

@@ -18,8 +18,8 @@
 
 namespace epore::internal {
 
-// The first callback of the connection. If the connection ends without it, because the runtime
-// shuts down, the program is told that instead.
+// The first callback of the connection: it calls `done`. If the connection ends before that,
+// because the runtime shuts down, the destructor calls `done` with an error.
 class Connector::Told {
  public:
   explicit Told(Connector& connector) : connector_(Ref<Connector>::share(&connector)) {}
@@ -55,7 +55,7 @@ Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callba
   auto connector = Ref<Connector>::adopt(new Connector(core, home, std::move(done), options));
   if (core->begin_activity()) {
     core->first_run(*connector, [&] { connector->begin(address); });
-  } else {  // no thread is left that could call it
+  } else {  // no thread is left for the call
     core->call(connector->done_, absl::CancelledError(absl::StrCat("connect(", printable(address),
                                                                    "): the runtime is shut down")));
     connector->done_ = nullptr;
@@ -112,7 +112,7 @@ void Connector::begin(std::string_view address) {
         });
     if (!started.ok()) resolved(started);
   }
-  // The shutdown sets its phase before it looks at the slots, and this has its slot already.
+  // Either the shutdown finds this slot, or this sees its phase: it sets the phase first.
   if (core_->phase() != Core::Phase::running) shut_down(ShutdownStep::abort);
 }
 
@@ -139,8 +139,8 @@ void Connector::run() {
     if (!is_too_late() && has_addresses_) try_next();
     return;
   }
-  // Looks at the socket before it judges a timeout: the handshake may have ended while this runtime
-  // did not run, with an event that nobody has told of yet.
+  // Looks at the socket before it judges a timeout. The handshake may have ended in time while this
+  // runtime did not run, and the event of that may not have been reported yet.
   const std::int64_t now = core_->kernel().now();
   const bool is_over = now >= attempt_deadline_;
   absl::Status error;
@@ -148,7 +148,7 @@ void Connector::run() {
     succeed();
     return;
   }
-  if (error.ok() && !is_over) return;  // not yet
+  if (error.ok() && !is_over) return;  // still connecting
   if (error.ok() && now < deadline_) {
     error =
         errno_status(ETIMEDOUT, absl::StrCat("connect(", addresses_[next_ - 1].to_string(), ")"));
@@ -158,7 +158,7 @@ void Connector::run() {
   if (!is_too_late()) try_next();
 }
 
-// True: it has finished.
+// Returns true if the attempt is over.
 bool Connector::is_cancelled() {
   if (answer_.load(std::memory_order_acquire) == Answer::cancelled) {
     finish(absl::OkStatus());
@@ -169,7 +169,7 @@ bool Connector::is_cancelled() {
   return true;
 }
 
-// True: it has finished.
+// Returns true if the attempt is over.
 bool Connector::is_too_late() {
   if (core_->kernel().now() < deadline_) return false;
   finish(absl::DeadlineExceededError(absl::StrCat(
@@ -198,7 +198,7 @@ void Connector::try_next() {
     absl::Status tried = try_address(addresses_[next_++]);
     if (tried.ok()) return;
     drop_socket();
-    // That this machine lacks IPv6 says less than what another address has answered.
+    // A machine without IPv6 says less than the answer of another address.
     const int error = errno_of(tried);
     const bool is_unusable = error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
     if (last_error_.ok() || !is_unusable) last_error_ = std::move(tried);
@@ -220,7 +220,7 @@ absl::Status Connector::try_address(const SocketAddress& address) {
   absl::Status set = set_connection_options(core_->kernel(), fd_.get(), options_.connection);
   if (!set.ok()) return set;
   const SysResult result = core_->kernel().connect(fd_.get(), address.data(), address.size());
-  // A connect that a signal interrupts goes on in the background, as EINPROGRESS does: connect(2).
+  // After EINTR the attempt goes on in the background, as after EINPROGRESS (connect(2)).
   if (!result.ok() && result.error() != EINPROGRESS && result.error() != EINTR) {
     return errno_status(result.error(), absl::StrCat("connect(", address.to_string(), ")"));
   }
@@ -250,7 +250,7 @@ bool Connector::is_connected(absl::Status& error) {
     error = errno_status(code, call);
     return false;
   }
-  // No error is not yet a success: the event may have been spurious.
+  // The event may have been spurious, so "no error" is no success yet.
   sockaddr_storage storage;
   size = sizeof storage;
   auto* name = reinterpret_cast<sockaddr*>(&storage);
@@ -259,8 +259,8 @@ bool Connector::is_connected(absl::Status& error) {
     peer_ = named.ok() ? SocketAddress::from_sockaddr(name, size) : addresses_[next_ - 1];
     local_ = local_address_of(core_->kernel(), fd_.get());
     if (local_ != peer_) return true;
-    // Nobody listens on a port from which the system chooses, and it chose that one for this end:
-    // TCP then connects the socket to itself. RFC 9293, 3.5, "simultaneous open".
+    // Nobody listens on the port, and the system has chosen the same port for this end. TCP then
+    // connects the socket to itself (RFC 9293, 3.5, "simultaneous open").
     error = errno_status(ECONNREFUSED, absl::StrCat(call, ": connected to itself"));
     return false;
   }
@@ -278,7 +278,7 @@ void Connector::succeed() {
       new Stream(core_, home(), std::move(fd_),
                  std::make_shared<const StreamLimits>(options_.connection, order_), local_, peer_));
   const bool started = stream->start(Told(*this), /*is_registered=*/true);
-  if (!started) {  // the stream closes the descriptor, which nobody has duplicated
+  if (!started) {  // the stream closes the descriptor, which also ends its registration
     is_registered_ = false;
     finish(shutdown_error());
     return;
@@ -286,7 +286,7 @@ void Connector::succeed() {
   is_finished_ = true;
   home().timers().cancel(*this);
   core_->counters().add(Counter::connects);
-  retire();  // its token is stale from here on; the stream registers the descriptor anew
+  retire();  // the stream registers the descriptor again, under its own token
   core_->end_activity();
 }
 
@@ -305,7 +305,7 @@ void Connector::finish(absl::Status error) {
   if (token() != Token{}) retire();
   drop_socket();
   if (std::exchange(has_permit_, false)) core_->permits().give_back();
-  if (done_) {  // else Told has
+  if (done_) {  // unless Told has called it
     if (answer_.exchange(Answer::told, std::memory_order_acq_rel) == Answer::cancelled) {
       error = cancelled_error();
     }

@@ -24,21 +24,22 @@
 
 namespace epore::internal {
 
-// An attempt to connect: resolves, tries each address in turn, and hands the socket to a Stream.
+// A Connector is an attempt to connect. It resolves the name, tries each address in turn, and gives
+// the connected socket to a Stream.
 //
 //   resolving --addresses--> trying address i --SO_ERROR 0--> done (a Stream begins)
 //                               |    ^
 //                               +----+ error or its share of the time: address i+1
 //   from any: deadline, shutdown, no address left --> done (the callback gets the error)
 //
-// A connecting socket becomes writable once, whether it succeeded or not, and SO_ERROR tells which,
-// once, as reading it clears it (connect(2), EINPROGRESS).
+// A connecting socket becomes writable once, when the attempt has succeeded or failed. SO_ERROR
+// says which. It says so once, because reading SO_ERROR clears it (connect(2), EINPROGRESS).
 class Connector final : public Registration {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
 
-  // Begins an attempt. `done` is called exactly once, later, in the attempt's own run; but here if
-  // the runtime is shut down, as then no thread is left.
+  // Begins an attempt. `done` is called exactly once, later, in a run of the Connector. If the
+  // runtime is shut down, no thread is left for that, and `done` is called in this call.
   static Ref<Connector> start(Ref<Core> core, std::string_view address, Callback done,
                               const ConnectOptions& options);
 
@@ -77,10 +78,13 @@ class Connector final : public Registration {
   const Ref<OrderState> order_;  // null: none
   const std::int64_t deadline_;
 
-  std::atomic<bool> is_cancelled_{false};  // stored before a wake()
+  // Stored by the shutdown or cancel() (release), before a wake; loaded by the run (acquire). A
+  // request during a run causes another run (DispatchWord).
+  std::atomic<bool> is_cancelled_{false};
 
-  // Who is first decides what the callback gets: cancel(), or the runner that is about to call it.
-  // Read-modify-writes, acq_rel.
+  // What the callback gets. The race: cancel() comes while the runner is about to call the
+  // callback. cancel() replaces `open` by a compare-exchange, the runner exchanges, both acq_rel.
+  // The first one decides.
   enum class Answer : std::uint8_t { open, cancelled, told };
   std::atomic<Answer> answer_{Answer::open};
 
@@ -94,7 +98,7 @@ class Connector final : public Registration {
   bool has_permit_ = false;
   bool is_registered_ = false;
   OwnedFd fd_;
-  SocketAddress local_;  // and the other end, once it is connected
+  SocketAddress local_;  // local_ and peer_ are set once the socket is connected
   SocketAddress peer_;
   std::int64_t attempt_deadline_ = kNever;
   absl::Status last_error_;

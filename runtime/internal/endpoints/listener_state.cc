@@ -27,12 +27,12 @@ struct Bound {
   SocketAddress address;
 };
 
-// What a host's address may be that this machine cannot bind, such as ::1 without IPv6.
+// Whether the error says that this machine does not have the address, such as ::1 without IPv6.
 bool is_unusable(int error) { return error == EADDRNOTAVAIL || error == EAFNOSUPPORT; }
 
 enum class Sharing { no, by_others, from_the_start };
 
-// `error` is set to the errno of socket(2) or bind(2), or to 0.
+// Stores the errno of socket(2) or bind(2), or 0, in `error`.
 absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6_only,
                                Sharing sharing, const ListenOptions& options, int& error) {
   Kernel& kernel = core.kernel();
@@ -43,7 +43,7 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   };
   absl::Status set = set_option(kernel, fd->get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
   if (set.ok() && sharing == Sharing::from_the_start) set = share();
-  // In any case, as the default is the machine's: net.ipv6.bindv6only.
+  // Set in any case, because the default depends on the machine (net.ipv6.bindv6only).
   if (set.ok() && address.is_ipv6()) {
     set = set_option(kernel, fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, v6_only ? 1 : 0, "IPV6_V6ONLY");
   }
@@ -62,7 +62,7 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   }
   SocketAddress bound = local_address_of(kernel, fd->get());
   if (bound.is_empty()) {
-    // Only the system knows which port it chose.
+    // The port was 0, and only the system knows the port that it chose.
     if (address.port() == 0) {
       return absl::UnknownError(absl::StrCat("getsockname(", address.to_string(), ") is refused"));
     }
@@ -71,12 +71,12 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   return Bound{*std::move(fd), bound};
 }
 
-// One socket for each reactor and address, all on the port that the first one got. Unless others
-// may share it, the first of an address binds alone, to be refused if it is in use, and shares it
-// with the others afterwards.
+// Binds one socket for each address and reactor, all on the port of the first one. Unless the
+// options allow sharing, the first socket of an address binds without SO_REUSEPORT, so that a port
+// in use is refused. It shares the port with the other reactors afterwards.
 absl::StatusOr<std::vector<Bound>> bind_all(Core& core, const std::vector<SocketAddress>& addresses,
                                             const ListenOptions& options, int& error) {
-  // "[::]" alone is every address of both families; beside others it is one of theirs.
+  // "[::]" alone means both families. Beside other addresses it means IPv6 only.
   const bool v6_only = addresses.size() > 1 || !addresses.front().is_any();
   const std::size_t reactors = core.reactors().size();
   std::vector<Bound> all;
@@ -124,7 +124,7 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   }
   if (!found.ok()) return found.status();
   const std::vector<SocketAddress>& addresses = *found;
-  // Port 0: the port that the first address got may be taken for another, so try other ports.
+  // With port 0, the port of the first address may be in use at another address. Then try again.
   const bool may_retry = host_port->port == 0 && addresses.size() > 1;
   int error = 0;
   absl::StatusOr<std::vector<Bound>> bound = bind_all(*core, addresses, options, error);

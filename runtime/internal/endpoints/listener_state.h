@@ -15,7 +15,7 @@
 
 namespace epore::internal {
 
-// What a Listener names: its acceptors, one for each address and reactor.
+// A ListenerState is what a Listener names: its acceptors, one for each address and reactor.
 class ListenerState {
  public:
   static absl::StatusOr<std::shared_ptr<ListenerState>> open(

@@ -9,8 +9,8 @@
 
 namespace epore::internal {
 
-// Counts the sockets of a listener that are open, for those who wait until its port is free. Any
-// thread.
+// OpenSockets counts the open sockets of a listener, for threads that wait until its port is free.
+// Any thread.
 class OpenSockets {
  public:
   OpenSockets(Kernel& kernel, std::size_t count) : count_(count), gate_(kernel) {}
@@ -25,7 +25,7 @@ class OpenSockets {
   }
 
  private:
-  std::atomic<std::size_t> count_;  // release and acquire; then the gate
+  std::atomic<std::size_t> count_;  // subtracted (acq_rel) before a notify; waiters acquire
   Gate gate_;
 };
 

@@ -17,7 +17,7 @@ namespace epore::internal {
 
 namespace {
 
-// Poll threads run callbacks too, and more threads than processors would only take turns.
+// Poll threads run callbacks as well. More threads than processors would only take turns.
 int helpers_of(const RuntimeOptions& options, int workers, int processors) {
   if (options.dispatch != Dispatch::adaptive) return 0;
   return std::max(0, std::min(workers, processors) - options.reactors);
@@ -108,7 +108,7 @@ absl::Status Core::post(absl::AnyInvocable<void()>&& closure) {
   return absl::FailedPreconditionError("post: the runtime is shut down");
 }
 
-// An order runs where its members became ready, which wakes nobody.
+// An order runs on the thread where a member became ready, which saves a wake.
 Reactor& Core::reactor_for(Runnable& runnable) {
   const bool may_be_here = runnable.kind() == Runnable::Kind::order && this_thread.core == this;
   return may_be_here && this_thread.reactor != nullptr ? *this_thread.reactor : runnable.home();
@@ -123,7 +123,7 @@ Reactor& Core::any_reactor() {
 Counters Core::snapshot() {
   Counters counters;
   const auto difference = [this](Counter came, Counter went) {
-    const std::uint64_t gone = counters_.sum(went);  // first, so that it is never the larger
+    const std::uint64_t gone = counters_.sum(went);  // read first, so never the larger
     const std::uint64_t all = counters_.sum(came);
     return all > gone ? all - gone : 0;
   };

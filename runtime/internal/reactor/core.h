@@ -27,8 +27,8 @@
 
 namespace epore::internal {
 
-// What all parts of a runtime share. Handles keep it, so that a late call finds a core that says
-// "stopped" and not freed memory; its threads end with the shutdown.
+// A Core is what all parts of a runtime share. Handles hold a reference to it, so that a late call
+// finds a Core that says "stopped". Its threads end with the shutdown.
 class Core final : public RefCounted {
  public:
   using Phase = Shutdown::Phase;
@@ -44,28 +44,28 @@ class Core final : public RefCounted {
 
   // -- Dispatch. --
 
-  // Has it run soon if it is not queued or running already, and once more if it is running.
+  // Lets `runnable` run soon. Does nothing if it is queued. If it is running, it runs once more.
   void wake(Runnable& runnable) {
     if (runnable.word().wake()) schedule(Ref<Runnable>::share(&runnable));
   }
 
-  // wake() with a reference that the caller gives away.
+  // As wake(), with a reference of the caller's.
   void wake(Ref<Runnable> runnable) {
     if (runnable->word().wake()) schedule(std::move(runnable));
   }
 
-  // wake() after a push to where its run looks, see DispatchWord.
+  // As wake(), after a push of work that its run() reads. See DispatchWord::wake_pushed().
   void wake_pushed(Runnable& runnable) {
     if (runnable.word().wake_pushed()) schedule(Ref<Runnable>::share(&runnable));
   }
 
-  // Queues what a wake() of its word has claimed. At the very end, when the threads have gone, it
-  // runs here: then it has ended itself, and only drops what came too late.
+  // Queues a Runnable after a wake() of its word. When all threads have ended it runs in this call:
+  // it has ended by then, and only drops what came too late.
   void schedule(Ref<Runnable> runnable);
   void schedule(RunQueue& batch);
 
-  // Runs `function` as the first run of what nobody else knows of yet: it may make it known, and
-  // whoever finds and wakes it meanwhile has it run afterwards.
+  // Runs `function` as the first run of a Runnable that no other thread knows. `function` may make
+  // it known. A wake by another thread meanwhile causes another run.
   template <typename Function>
   void first_run(Runnable& runnable, Function function) {
     (void)runnable.word().claim();
@@ -73,7 +73,7 @@ class Core final : public RefCounted {
     if (!runnable.word().end()) schedule(Ref<Runnable>::share(&runnable));
   }
 
-  // Runs what was queued, or claimed, on this thread; the caller keeps it alive.
+  // Runs a Runnable that was queued (or claimed) on this thread. The caller holds a reference.
   void execute(Runnable& runnable) {
     runnable.begin();
     execute_claimed(runnable);
@@ -83,7 +83,7 @@ class Core final : public RefCounted {
     end(runnable);
   }
 
-  // Its two steps.
+  // The two steps of execute_claimed().
   void run(Runnable& runnable) {
     Runnable* const before = std::exchange(this_thread.current, &runnable);
     runnable.run();
@@ -93,7 +93,7 @@ class Core final : public RefCounted {
     if (!runnable.end()) schedule(Ref<Runnable>::share(&runnable));
   }
 
-  // What is known of how long it takes.
+  // The estimate of how long its runs take.
   Slowness& slowness_of(Runnable& runnable) {
     return runnable.is_passing() ? passing_ : runnable.slowness();
   }
@@ -101,17 +101,17 @@ class Core final : public RefCounted {
   WorkerPool& workers() { return workers_; }
   Watchdog& watchdog() { return watchdog_; }
 
-  // How many workers a leader may share its work with.
+  // The number of workers that a leader may share its work with.
   int helpers() const { return helpers_; }
 
-  // Runs `closure` soon. FailedPrecondition after the shutdown has come to refusing.
+  // Runs `closure` soon. Errors: FailedPrecondition from Phase::refusing on.
   absl::Status post(absl::AnyInvocable<void()>&& closure);
 
-  // Calls user code that belongs to no connection: an exception is counted and logged.
+  // Calls user code of no connection. An exception is counted and logged.
   template <typename Function, typename... Arguments>
   void call(Function& function, Arguments&&... arguments);
 
-  // The reactor of this thread, or each in turn.
+  // Returns the reactor of this thread, or else each one in turn.
   Reactor& any_reactor();
   std::vector<std::unique_ptr<Reactor>>& reactors() { return reactors_; }
   Resolver& resolver() { return resolver_; }
@@ -128,17 +128,17 @@ class Core final : public RefCounted {
   bool begin_activity() { return shutdown_.begin_activity(); }
   void end_activity() { shutdown_.end_activity(); }
 
-  // Whether this is one of the runtime's threads.
+  // Whether the caller is one of the runtime's threads.
   bool is_own_thread() const { return this_thread.core == this; }
 
-  // The same, or a thread of the program in an on_signal callback.
+  // Whether the caller is in a callback: a thread of the runtime, or one in an on_signal callback.
   bool would_wait_for_itself() const { return is_own_thread() || this_thread.signals_of == this; }
 
  private:
   absl::Status start();
 
-  // Hands it to those that run it. False: they have gone; the Runnable is not taken then, but the
-  // closure is destroyed.
+  // Gives work to the threads that run it. Returns false if they have ended. The Runnable is then
+  // left to the caller, and the closure is destroyed.
   bool offer(Ref<Runnable>& runnable);
   bool offer(absl::AnyInvocable<void()>&& closure);
   bool is_for_workers(const Slowness& slowness) const;
@@ -162,7 +162,7 @@ class Core final : public RefCounted {
   Resolver resolver_;
   Shutdown shutdown_;
 
-  std::atomic<std::uint64_t> next_reactor_{0};  // in turn, relaxed
+  std::atomic<std::uint64_t> next_reactor_{0};  // of any_reactor(); relaxed, only the turn matters
 };
 
 template <typename Function, typename... Arguments>

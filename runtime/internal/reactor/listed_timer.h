@@ -10,14 +10,14 @@
 
 namespace epore::internal {
 
-// A timer of no connection: in the list of its reactor, so that the end of the runtime destroys its
-// callback.
+// A ListedTimer is a timer that belongs to no connection. It is in the list of its reactor, so that
+// the end of the runtime destroys its callback.
 class ListedTimer : public TimerEntry {
  public:
-  // False: the runtime has ended. The timer is in no list, and its maker drops it.
+  // Puts the timer into the list. Returns false if the runtime has ended; the caller then drops it.
   bool list() { return home().listed_timers().add(*this); }
 
-  // For the end of the runtime, when no thread is left that could be in the callback.
+  // At the end of the runtime, when no thread can be in the callback any more.
   void drop_callback() { callback_ = nullptr; }
 
  protected:
@@ -31,15 +31,15 @@ class ListedTimer : public TimerEntry {
   const Ref<Core> core_;
 
  protected:
-  absl::AnyInvocable<void()>
-      callback_;  // is destroyed before the reference, as it may use the core
+  // Declared after core_, so that it is destroyed first: its destructor may use the core.
+  absl::AnyInvocable<void()> callback_;
 
  private:
   friend class ListedTimers;
 
   // Under the mutex of the list.
   ListedTimer* previous_in_list_ = nullptr;
-  ListedTimer* next_in_list_ = this;  // itself: it is in none
+  ListedTimer* next_in_list_ = this;  // itself while the timer is in no list
 };
 
 }  // namespace epore::internal

@@ -25,7 +25,7 @@ void ListedTimers::remove(ListedTimer& timer) {
 }
 
 void ListedTimers::close() {
-  Ref<ListedTimer> found;  // dropped, and its callback destroyed, without the lock
+  Ref<ListedTimer> found;  // destroyed without the lock, with its callback
   do {
     if (found) found->drop_callback();
     found = Ref<ListedTimer>();
@@ -36,7 +36,7 @@ void ListedTimers::close() {
       first_ = timer->next_in_list_;
       if (first_ != nullptr) first_->previous_in_list_ = nullptr;
       timer->next_in_list_ = timer;
-      // One whose last handle is being dropped waits for the lock in its destructor.
+      // Without a reference left, the timer's destructor waits for this lock.
       if (timer->try_add_ref()) found = Ref<ListedTimer>::adopt(timer);
     }
   } while (found);

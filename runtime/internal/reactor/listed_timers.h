@@ -8,18 +8,18 @@ namespace epore::internal {
 
 class ListedTimer;
 
-// The timers of no connection that exist, armed or not, so that its end finds their callbacks. A
-// callback that has captured its own handle, to arm itself again, would otherwise keep itself for
-// ever, and the core with it.
+// ListedTimers holds all timers of a reactor that belong to no connection, armed or not. The end of
+// the runtime destroys their callbacks through it. Otherwise a callback that has captured the
+// handle of its own timer, to arm it again, would keep itself and the core alive for ever.
 //
-// Owns nothing: a timer that is destroyed leaves the list. Any thread.
+// The list owns nothing: a timer that is destroyed leaves it. Any thread.
 class ListedTimers {
  public:
-  // False: the list is closed.
+  // Returns false if the list is closed.
   bool add(ListedTimer& timer);
   void remove(ListedTimer& timer);
 
-  // When no thread of the runtime is left: destroys the callbacks, and takes no timer any more.
+  // When no thread of the runtime is left: destroys all callbacks and closes the list.
   void close();
 
  private:

@@ -10,27 +10,28 @@
 
 namespace epore::internal {
 
-// A timer of no connection: runs as a Runnable of its own.
+// A RuntimeTimer is a timer that belongs to no connection and no order. It is a Runnable of its
+// own.
 class RuntimeTimer final : public ListedTimer {
  public:
   RuntimeTimer(Ref<Core> core, Reactor& home, absl::AnyInvocable<void()> callback)
       : ListedTimer(std::move(core), home, kKind, std::move(callback)) {}
 
-  // Null: another kind of node.
+  // Returns null if `node` is of another kind.
   static RuntimeTimer* from(TimerNode& node) {
     return node.kind() == kKind ? static_cast<RuntimeTimer*>(&node) : nullptr;
   }
 
   void run() override {
-    // What expired before the shutdown may come to its run after it.
+    // A timer that expired before the shutdown may run after it.
     if (has_come_too_late()) return;
     if (claim()) {
       core().counters().add(Counter::timers_fired);
       core().call(callback_);
     }
-    // Nobody is left who could arm it again: what it captured is destroyed here, where a relief
-    // comes if that takes long. (A periodic one that is due already, and runs once more after this,
-    // has no reference for that.)
+    // Without another reference nobody can arm the timer again, so its captures are destroyed. Here
+    // a relief comes if that takes long. is_armed() is for a periodic timer that is due again
+    // already.
     if (is_only_reference() && !is_armed()) callback_ = nullptr;
   }
 

@@ -38,7 +38,7 @@ absl::Status Shutdown::run(std::int64_t drain_timeout, absl::AnyInvocable<bool()
     return absl::OkStatus();
   }
   const auto is_cut = [&] { return is_cut_short() || cut_short_.load(std::memory_order_acquire); };
-  // What begins from here on sees the phase and drains itself.
+  // An activity that begins from here on sees the phase, and drains by itself.
   enter(Phase::draining);
   tell(ShutdownStep::drain);
   const std::int64_t deadline =
@@ -47,7 +47,7 @@ absl::Status Shutdown::run(std::int64_t drain_timeout, absl::AnyInvocable<bool()
   await([this] { return is_idle(); }, waiting);
   if (phase() < Phase::refusing) {
     enter(Phase::refusing);
-    tell(ShutdownStep::abort);  // what has begun since the last look
+    tell(ShutdownStep::abort);  // to activities that have begun since
     await([this] { return is_idle(); }, waiting);
   }
   gate_.wait([this] { return is_idle(); });
@@ -72,7 +72,7 @@ void Shutdown::wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate
 
 void Shutdown::enter(Phase phase) { phase_.store(phase, std::memory_order_seq_cst); }
 
-// Until it is done; or until the runtime is cut off, which this does in time.
+// Waits for `is_done`. At the deadline or the second signal it cuts the runtime off and returns.
 void Shutdown::await(absl::FunctionRef<bool()> is_done, const Waiting& waiting) {
   if (is_cut_off()) return;
   bool is_in_time = false;
@@ -99,8 +99,8 @@ void Shutdown::stop_threads(const Waiting& waiting) {
   core_.resolver().stop();
   for (const std::unique_ptr<Reactor>& reactor : reactors) reactor->timers().close();
   core_.watchdog().stop();
-  // Workers first: what they still run may submit to the poll threads, which run themselves what
-  // no worker is left for.
+  // Workers end first. Their last runs may submit work to the poll threads, which run everything
+  // themselves once no worker is left.
   WorkerPool& workers = core_.workers();
   workers.request_stop();
   await([&] { return workers.has_ended(); }, waiting);

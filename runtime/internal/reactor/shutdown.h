@@ -15,7 +15,8 @@ namespace epore::internal {
 class Core;
 enum class ShutdownStep : std::uint8_t;
 
-// The end of a runtime: its phases, the activities that it waits for, and the threads that wait.
+// A Shutdown is the end of a runtime: its phases, the activities that it waits for, and the threads
+// that wait for it.
 //
 //   running --> draining --no activity is left--> refusing --every post has run--> stopped
 //                   |                                |                                ^
@@ -32,15 +33,17 @@ enum class ShutdownStep : std::uint8_t;
 // | stopped  | none                        | refused                     | none                |
 //
 // An activity is a listener, an attempt to connect, a connection, or a call of an on_signal
-// callback. What races a phase:
+// callback. The race that the two words phase_ and activities_ are for: an activity begins while
+// the runtime ends.
 //
 //   begin_activity()                            run()
 //   (1) activities + 1                          (a) phase = refusing
-//   (2) phase is refusing? then back out        (b) waits for activities == 0
+//   (2) phase is refusing? then backs out       (b) waits until activities == 0
 //
-// All four are sequentially consistent: either (b) waits for the activity or (2) sees the phase.
+// All four are sequentially consistent. Either (b) sees the activity and waits for it, or (2) sees
+// the phase.
 //
-// Threads: every method from any.
+// Threads: any thread may call any method.
 class Shutdown {
  public:
   enum class Phase : std::uint32_t { running, draining, refusing, aborting, stopped };
@@ -49,36 +52,36 @@ class Shutdown {
   Shutdown(const Shutdown&) = delete;
   Shutdown& operator=(const Shutdown&) = delete;
 
-  // Only goes forward.
+  // The current phase. It only goes forward.
   Phase phase() const { return phase_.load(std::memory_order_seq_cst); }
 
-  // Whether callbacks that have not begun are dropped.
+  // Whether callbacks that have not begun are now dropped.
   bool is_cut_off() const { return phase_.load(std::memory_order_acquire) >= Phase::aborting; }
 
-  // False: it is too late to begin one.
+  // Returns false if it is too late to begin an activity.
   bool begin_activity();
   void end_activity();
 
-  // See Runtime::shutdown(). `is_cut_short` is asked while connections drain, also while those of a
-  // shutdown drain that another thread has begun; this thread waits in the way given.
+  // See Runtime::shutdown(). `is_cut_short` is asked while connections drain, also during a
+  // shutdown that another thread has begun. `by` is how this thread waits.
   //
-  // The caller has a reference to the core: another thread whose run() has returned may drop the
-  // last handle before this one has notified it.
+  // Requires a reference to the core. Otherwise another thread, whose run() has returned, could
+  // drop the last handle while this thread still notifies it.
   absl::Status run(std::int64_t drain_timeout, absl::AnyInvocable<bool()> is_cut_short,
                    Gate::By by = Gate::By::park);
 
-  // Runtime::request_shutdown(); the caller has a reference, as above.
+  // Runtime::request_shutdown(). Requires a reference to the core, as above.
   void request();
   bool is_requested() const { return is_requested_.load(std::memory_order_acquire); }
 
-  // For a core that could not start: joins the threads that it has.
+  // Joins the threads of a core that could not start.
   void abandon();
 
-  // For waiting until a phase, an activity or a thread has changed; whoever changes one notifies.
+  // The gate for waiting until a phase, an activity or a thread has changed.
   Gate& gate() { return gate_; }
 
  private:
-  // How the one thread that shuts down waits.
+  // How the thread that shuts down waits.
   struct Waiting {
     std::int64_t deadline;
     absl::FunctionRef<bool()> is_cut_short;
@@ -97,9 +100,14 @@ class Shutdown {
   Gate gate_;
   std::atomic<Phase> phase_{Phase::running};
   std::atomic<std::uint64_t> activities_{0};
-  std::atomic<bool> is_requested_{false};  // set before gate_ is notified
-  std::atomic<bool> has_begun_{false};     // the first to set it shuts down, others wait
-  std::atomic<bool> cut_short_{false};     // by one of the others; set before gate_ is notified
+
+  // Requests. A thread sets one (release, acq_rel) and then notifies gate_, whose waiters load them
+  // (acquire). The race: a signal comes while another thread shuts down.
+  std::atomic<bool> is_requested_{false};
+  std::atomic<bool> cut_short_{false};
+
+  // An acq_rel exchange decides between two shutdowns: the first one does it, the others wait.
+  std::atomic<bool> has_begun_{false};
 };
 
 }  // namespace epore::internal

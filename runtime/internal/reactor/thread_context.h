@@ -13,20 +13,19 @@ class Reactor;
 class Runnable;
 class WatchedThread;
 
-// What this thread is and does for a runtime. On a thread of the program all members are null, but
-// for signals_of.
+// What this thread is and does for a runtime. On a thread of the program all members but signals_of
+// are null.
 struct ThreadContext {
   Core* core = nullptr;
   Reactor* reactor = nullptr;   // this is its poll thread or its relief
   Reactor* leads = nullptr;     // this thread holds its lead; null while the lead is exposed
   Runnable* current = nullptr;  // this thread is in its run()
   OrderState* order = nullptr;  // this thread runs its members
-  int member_runs = 0;          // how many members the last order that ran here has run
+  int member_runs = 0;          // the number of members that the last order ran here
   IoBuffers* buffers = nullptr;
   WatchedThread* watched = nullptr;
-  Core* signals_of =
-      nullptr;  // on a thread of the program: the runtime whose on_signal callback it is in
-  std::int64_t now = 0;  // cached: after the poll, or before the run
+  Core* signals_of = nullptr;  // this thread of the program is in its on_signal callback
+  std::int64_t now = 0;        // cached: after the poll, or before the run
 };
 
 inline constinit thread_local ThreadContext this_thread;

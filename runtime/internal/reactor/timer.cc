@@ -10,10 +10,10 @@
 namespace epore {
 namespace {
 
-// Up to whole nanoseconds, so that no timer fires early.
+// Rounds up to whole nanoseconds, so that no timer fires early.
 std::int64_t nanoseconds(absl::Duration duration) {
   if (duration <= absl::ZeroDuration()) return 0;
-  // absl::Ceil() would divide by 128 bits, which costs as much as the clock.
+  // absl::Ceil() divides 128 bits, which costs as much as reading the clock.
   const std::int64_t whole = absl::ToInt64Nanoseconds(duration);
   const bool is_rounded =
       whole < std::numeric_limits<std::int64_t>::max() && absl::Nanoseconds(whole) < duration;

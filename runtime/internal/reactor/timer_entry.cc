@@ -36,7 +36,7 @@ void TimerEntry::disable() {
 bool TimerEntry::is_armed() { return TimerQueue::state(*this) != TimerQueue::State::idle; }
 
 bool TimerEntry::claim() {
-  // Only the next period depends on the time, and a clock costs as much as a short callback.
+  // Only the next period needs the time. Reading the clock costs as much as a short callback.
   const std::int64_t now = TimerQueue::is_periodic(*this) ? home().core().kernel().now() : 0;
   const TimerQueue::Claimed claimed = home().timers().claim(*this, now);
   if (claimed.is_earliest) home().notify();

@@ -10,7 +10,8 @@
 
 namespace epore::internal {
 
-// What a Timer names. While it is armed the queue has a reference to it, which goes to expired().
+// A TimerEntry is what a Timer names. While it is armed, the queue holds a reference to it.
+// expired() takes this reference over.
 class TimerEntry : public TimerNode {
  public:
   void arm(std::int64_t after);
@@ -23,10 +24,10 @@ class TimerEntry : public TimerNode {
  protected:
   TimerEntry(Reactor& home, Kind kind) : TimerNode(home, kind) {}
 
-  // Right before the callback is called: whether it is still due.
+  // Called right before the callback. Returns false if the timer was cancelled or armed anew.
   bool claim();
 
-  // As cancel(), and nothing arms it from now on.
+  // As cancel(), and every later arm() does nothing.
   void disable();
 
  private:

@@ -18,7 +18,7 @@ namespace epore::internal {
 
 class Core;
 
-// Runtime::catch_signals(), run_until_signal() and the callbacks for other signals.
+// A SignalWaiter implements Runtime::catch_signals(), run_until_signal() and on_signal().
 class SignalWaiter {
  public:
   SignalWaiter();
@@ -28,25 +28,25 @@ class SignalWaiter {
   absl::Status catch_signals(Core& core);
   absl::Status run(Core& core);
 
-  // For the end of the runtime: the handlers of before come back. A run() that is returning on
-  // another thread does that itself.
+  // At the end of the runtime: restores the handlers that were there before. Does nothing while
+  // run() is returning on another thread, which restores them itself.
   void release();
 
  private:
-  // Makes the handlers this thread's business; the call that it is for is named in errors.
+  // Lets this thread in: one thread at a time sets or handles signals. `call` is named in errors.
   absl::Status claim(const char* call);
   absl::Status set_trap(Core& core);
   void unclaim();
 
-  // Calls the callbacks of what has come; true if it was time to end.
+  // Calls the callbacks of the signals that have come. Returns whether SIGINT or SIGTERM was one.
   bool handle(Core& core);
 
   absl::Mutex mutex_;
   bool is_claimed_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_catching_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // Of the thread that has claimed.
-  std::map<int, absl::AnyInvocable<void()>> callbacks_;  // set under mutex_, unclaimed, no trap
+  // The thread that was let in only.
+  std::map<int, absl::AnyInvocable<void()>> callbacks_;  // add() writes under mutex_, with no trap
   std::unique_ptr<SignalTrap> trap_;
 };
 
