@@ -60,7 +60,8 @@ class Order {
 
   // Runs `closure` in this order, never inside this call, and destroys it there. Errors:
   // FailedPrecondition if the runtime is shut down or this names no order; InvalidArgument if the
-  // closure is null. After an error the closure is destroyed in this call.
+  // closure is null; ResourceExhausted if there is no memory. After an error the closure is
+  // destroyed in this call.
   absl::Status post(absl::AnyInvocable<void()> closure) const;
 
   // Runs `closure` in this order after `delay`. The returned timer can cancel it. Where post()

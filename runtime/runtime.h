@@ -105,8 +105,9 @@ class Runtime {
   // shutdown refuses posts: as above, and timers that were made earlier are not called any more.
   Timer timer(Closure callback);
 
-  // An order: what runs in it never overlaps. Give it to listen() and connect() in their options.
-  // After a shutdown its calls are refused; if the runtime could not start it names none.
+  // Makes an order: callbacks in it never overlap. listen() and connect() take it in their options.
+  // After a shutdown its calls are refused; if the runtime could not start it names none. Throws
+  // std::bad_alloc: without the order that was asked for callbacks would overlap.
   Order order();
 
   // Shuts down, from any thread, as often as one likes; returns when no callback runs any more.

@@ -159,6 +159,32 @@ TEST_P(ScarceMemoryTest, ARunWithoutMemoryEndsTheConnection) {
   EXPECT_EQ(link.connection.queued_bytes(), 0u);
 }
 
+TEST_P(ScarceMemoryTest, AnOrderWithoutMemorySaysSoAndGoesOn) {
+  Runtime runtime(options());
+  const Order order = runtime.order();
+  int ran = 0;
+  int accepted = 0;
+  bool was_reached = true;
+  for (int k = 1; was_reached; ++k) {
+    ScarceMemory::fail(k);
+    const absl::Status posted = order.post([&] { ++ran; });
+    was_reached = ScarceMemory::stop();
+    if (posted.ok()) ++accepted;
+    EXPECT_EQ(posted.code(),
+              was_reached ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kOk);
+  }
+  ScarceMemory::fail(1);
+  Timer none = order.timer([] { ADD_FAILURE(); });
+  EXPECT_TRUE(ScarceMemory::stop());
+  none.arm(absl::ZeroDuration());
+  EXPECT_FALSE(none.is_armed());
+  absl::Notification done;
+  ASSERT_TRUE(order.post([&] { done.Notify(); }).ok());
+  done.WaitForNotification();
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(ran, accepted);
+}
+
 INSTANTIATE_TEST_SUITE_P(Everywhere, ScarceMemoryTest, testing::ValuesIn(all_modes()), mode_name);
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "epore/runtime/order.h"
 
+#include <new>
 #include <utility>
 
 #include "absl/log/log.h"
@@ -20,7 +21,11 @@ Order::Order(internal::Ref<internal::OrderState> state) : state_(std::move(state
 absl::Status Order::post(absl::AnyInvocable<void()> closure) const {
   if (!closure) return absl::InvalidArgumentError("Order::post: the closure is null");
   if (!state_) return absl::FailedPreconditionError("Order::post: this handle names no order");
-  return state_->post(std::move(closure));
+  try {
+    return state_->post(std::move(closure));
+  } catch (const std::bad_alloc&) {
+    return absl::Status(absl::StatusCode::kResourceExhausted, "");  // which allocates nothing
+  }
 }
 
 Timer Order::post_after(absl::Duration delay, absl::AnyInvocable<void()> closure) const {
@@ -34,7 +39,12 @@ Timer Order::timer(absl::AnyInvocable<void()> callback) const {
     LOG(ERROR) << "epore: Order::timer: the callback is null; the timer does nothing";
     return Timer();
   }
-  return state_ ? Timer(state_->timer(std::move(callback))) : Timer();
+  if (!state_) return Timer();
+  try {
+    return Timer(state_->timer(std::move(callback)));
+  } catch (const std::bad_alloc&) {
+    return Timer();
+  }
 }
 
 bool Order::is_current() const { return state_ && state_->is_current(); }

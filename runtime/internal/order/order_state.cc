@@ -56,11 +56,12 @@ void OrderState::push(Ref<Runnable> member) {
 
 // Counts as an activity during the push, so that the shutdown does not end the threads meanwhile.
 absl::Status OrderState::post(absl::AnyInvocable<void()> closure) {
+  auto queued = Ref<Runnable>::adopt(new QueuedClosure(home(), std::move(closure)));
   if (!core_->begin_activity()) {
     return absl::FailedPreconditionError("Order::post: the runtime is shut down");
   }
   core_->counters().add(Counter::posts);
-  push(Ref<Runnable>::adopt(new QueuedClosure(home(), std::move(closure))));
+  push(std::move(queued));
   core_->end_activity();
   return absl::OkStatus();
 }
