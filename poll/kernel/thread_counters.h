@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace epore::internal {
 
@@ -75,20 +76,22 @@ class ThreadCounters {
   // of line so that add() stays small.
   [[gnu::noinline, gnu::cold]] void add_slowly(std::size_t counter, std::uint64_t n) {
     const std::size_t slot = thread_slot();
-    if (slot < kThreadSlots) {
-      add_to(own_shard(slot)[counter], n);
+    Shard* const shard = slot < kThreadSlots ? own_shard(slot) : nullptr;
+    if (shard != nullptr) {
+      add_to((*shard)[counter], n);
     } else {
       overflow_[counter].fetch_add(n, std::memory_order_relaxed);
     }
   }
 
-  Shard& own_shard(std::size_t slot) {
+  // Returns null if there is no memory: a call that counts must not fail in its midst.
+  Shard* own_shard(std::size_t slot) {
     Shard* shard = shards_[slot].load(std::memory_order_acquire);
     if (shard == nullptr) {
-      shard = new Shard();
+      shard = new (std::nothrow) Shard();
       shards_[slot].store(shard, std::memory_order_release);
     }
-    return *shard;
+    return shard;
   }
 
   // The shards by slot, null until the first addition. The slot's thread stores (release), sum()
