@@ -22,7 +22,7 @@
 namespace epore {
 namespace {
 
-enum class End { when_all_is_over, in_the_midst };
+enum class End { when_all_is_over, in_the_midst, cut_short };
 
 class OrderStressTest : public testing::TestWithParam<std::tuple<Dispatch, End>> {
  protected:
@@ -31,21 +31,23 @@ class OrderStressTest : public testing::TestWithParam<std::tuple<Dispatch, End>>
     options.workers = 3;
     options.reactors = 2;
     options.dispatch = std::get<0>(GetParam());
-    options.drain_timeout = absl::ZeroDuration();
+    options.drain_timeout =
+        end() == End::cut_short ? absl::ZeroDuration() : absl::InfiniteDuration();
     return options;
   }
   static End end() { return std::get<1>(GetParam()); }
 };
 
 std::string name(const testing::TestParamInfo<OrderStressTest::ParamType>& info) {
+  const char* const ends[] = {"", "_in_the_midst", "_cut_short"};
   return std::string(dispatch_name(std::get<0>(info.param))) +
-         (std::get<1>(info.param) == End::in_the_midst ? "_in_the_midst" : "");
+         ends[static_cast<int>(std::get<1>(info.param))];
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Everywhere, OrderStressTest,
     testing::Combine(testing::Values(Dispatch::adaptive, Dispatch::workers, Dispatch::poll_thread),
-                     testing::Values(End::when_all_is_over, End::in_the_midst)),
+                     testing::Values(End::when_all_is_over, End::in_the_midst, End::cut_short)),
     name);
 
 // One order and what its callbacks share.
@@ -142,7 +144,7 @@ TEST_P(OrderStressTest, NothingOverlapsAndNothingIsLost) {
         }
       });
     }
-    if (end() == End::in_the_midst) {
+    if (end() != End::when_all_is_over) {
       for (Room& room : rooms) {
         while (room.accepted.load() < kRounds / 2) std::this_thread::yield();
       }
@@ -153,7 +155,8 @@ TEST_P(OrderStressTest, NothingOverlapsAndNothingIsLost) {
   }
   for (const Room& room : rooms) {
     EXPECT_EQ(room.open, 0);
-    EXPECT_EQ(room.ran, room.accepted.load());
+    EXPECT_LE(room.ran, room.accepted.load());
+    if (end() != End::cut_short) EXPECT_EQ(room.ran, room.accepted.load());
     if (end() == End::when_all_is_over) EXPECT_EQ(room.accepted.load(), kThreads * kRounds);
   }
 }
