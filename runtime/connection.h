@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/send_result.h"
@@ -75,7 +78,9 @@ class Connection {
   // Called when the write queue falls to the low mark, after send() has returned `high`.
   void on_writable(Callback callback);
 
-  // Called at the end, with the reason. The reason is ok after a graceful close by either side.
+  // Called at the end, with the reason. The reason is ok after a graceful close by either side. If
+  // the connection has ended without one, the first that is set is called soon, never inside this
+  // call, unless a shutdown has come to step 3.
   void on_closed(ClosedCallback callback);
 
   // Called when the runtime begins to drain: finish the current work, then close(). Without this
@@ -107,8 +112,20 @@ class Connection {
   // A close(2) with unread bytes would send a reset, which destroys bytes that are on their way.
   void close();
 
+  // The same with a reason for on_closed.
+  void close(absl::Status reason);
+
   // Resets the connection (RST) and drops the queue. on_closed gets Cancelled.
   void abort();
+
+  // The same with a reason for on_closed.
+  void abort(absl::Status reason);
+
+  // Changes a timeout of the ConnectionOptions, in the connection's order. The idle time begins
+  // anew. InvalidArgument: zero or negative; the linger timeout may be zero.
+  absl::Status set_idle_timeout(absl::Duration timeout);
+  absl::Status set_write_stall_timeout(absl::Duration timeout);
+  absl::Status set_linger_timeout(absl::Duration timeout);
 
   // Runs `closure` in the connection's order, never inside this call. If the connection ends first,
   // the closure is destroyed without a call. Errors: FailedPrecondition if the connection has ended
@@ -136,13 +153,30 @@ class Connection {
   SocketAddress local_address() const;
   SocketAddress peer_address() const;
 
+  // Whether both name the same connection, or none.
+  friend bool operator==(const Connection& a, const Connection& b) {
+    return a.stream_.get() == b.stream_.get();
+  }
+  template <typename Hash>
+  friend Hash AbslHashValue(Hash hash, const Connection& connection) {
+    return Hash::combine(std::move(hash), connection.stream_.get());
+  }
+
  private:
   friend class internal::Stream;
+  friend struct std::hash<Connection>;
   explicit Connection(internal::Ref<internal::Stream> stream);
 
   internal::Ref<internal::Stream> stream_;
 };
 
 }  // namespace epore
+
+template <>
+struct std::hash<epore::Connection> {
+  std::size_t operator()(const epore::Connection& connection) const {
+    return std::hash<const void*>()(connection.stream_.get());
+  }
+};
 
 #endif  // EPORE_RUNTIME_CONNECTION_H_

@@ -1,8 +1,11 @@
 #ifndef EPORE_RUNTIME_LISTENER_H_
 #define EPORE_RUNTIME_LISTENER_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -60,13 +63,28 @@ class Listener {
   // runtime, where nothing is closed, and if this names no listener.
   absl::Status close_and_wait();
 
+  // Whether both name the same listener, or none.
+  friend bool operator==(const Listener& a, const Listener& b) { return a.state_ == b.state_; }
+  template <typename Hash>
+  friend Hash AbslHashValue(Hash hash, const Listener& listener) {
+    return Hash::combine(std::move(hash), listener.state_.get());
+  }
+
  private:
   friend class Runtime;
+  friend struct std::hash<Listener>;
   explicit Listener(std::shared_ptr<internal::ListenerState> state);
 
   std::shared_ptr<internal::ListenerState> state_;
 };
 
 }  // namespace epore
+
+template <>
+struct std::hash<epore::Listener> {
+  std::size_t operator()(const epore::Listener& listener) const {
+    return std::hash<const void*>()(listener.state_.get());
+  }
+};
 
 #endif  // EPORE_RUNTIME_LISTENER_H_

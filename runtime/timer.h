@@ -1,6 +1,10 @@
 #ifndef EPORE_RUNTIME_TIMER_H_
 #define EPORE_RUNTIME_TIMER_H_
 
+#include <cstddef>
+#include <functional>
+#include <utility>
+
 #include "absl/time/time.h"
 #include "epore/runtime/internal/base/ref.h"
 
@@ -57,15 +61,32 @@ class Timer {
   // timer. Only in its own order is it certain to be so still when this returns.
   bool is_armed() const;
 
+  // Whether both name the same timer, or none.
+  friend bool operator==(const Timer& a, const Timer& b) {
+    return a.entry_.get() == b.entry_.get();
+  }
+  template <typename Hash>
+  friend Hash AbslHashValue(Hash hash, const Timer& timer) {
+    return Hash::combine(std::move(hash), timer.entry_.get());
+  }
+
  private:
   friend class Runtime;
   friend class Connection;
   friend class Order;
+  friend struct std::hash<Timer>;
   explicit Timer(internal::Ref<internal::TimerEntry> entry);
 
   internal::Ref<internal::TimerEntry> entry_;
 };
 
 }  // namespace epore
+
+template <>
+struct std::hash<epore::Timer> {
+  std::size_t operator()(const epore::Timer& timer) const {
+    return std::hash<const void*>()(timer.entry_.get());
+  }
+};
 
 #endif  // EPORE_RUNTIME_TIMER_H_

@@ -1,10 +1,15 @@
 // What a callback may do: replace itself, throw, hold on to its connection, and be destroyed.
 
 #include <atomic>
+#include <cerrno>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <unordered_set>
 
+#include "absl/hash/hash.h"
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
@@ -290,6 +295,98 @@ TEST_P(ConnectionCallbacksTest, TheHandleMayBeTaken) {
   }
   link.peer.close();
   EXPECT_TRUE(observer.await_closed().ok());
+}
+
+// Exactly once, also for who comes late.
+TEST_P(ConnectionCallbacksTest, OnClosedThatIsSetAfterTheEndIsCalled) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, ConnectionOptions(),
+                        [](Connection& c) { c.on_closed(nullptr); });
+  link.connection.abort(absl::AbortedError("no more"));
+  while (link.connection.post([](Connection&) {}).ok()) std::this_thread::yield();  // it has ended
+  absl::Notification told;
+  const std::thread::id here = std::this_thread::get_id();
+  link.connection.on_closed([&](Connection& c, const absl::Status& why) {
+    EXPECT_NE(std::this_thread::get_id(), here) << "inside the call that sets it";
+    EXPECT_EQ(why, absl::AbortedError("no more"));
+    EXPECT_TRUE(c == link.connection);
+    EXPECT_FALSE(c.is_open());
+    c.on_closed([](Connection&, const absl::Status&) { FAIL() << "a second time"; });
+    told.Notify();
+  });
+  told.WaitForNotification();
+  const auto captured = std::make_shared<int>(0);
+  link.connection.on_closed([captured](Connection&, const absl::Status&) { FAIL(); });
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(captured.use_count(), 1);
+}
+
+// It may be on its way when the connection ends.
+TEST_P(ConnectionCallbacksTest, OnClosedThatIsSetDuringTheEndIsCalled) {
+  for (int round = 0; round < 50; ++round) {
+    Observer observer;
+    Runtime runtime(options());
+    Link link = open_link(runtime, observer, ConnectionOptions(),
+                          [](Connection& c) { c.on_closed(nullptr); });
+    absl::Notification told;
+    link.peer.close();
+    link.connection.on_closed([&](Connection&, const absl::Status&) { told.Notify(); });
+    told.WaitForNotification();
+  }
+}
+
+TEST_P(ConnectionCallbacksTest, AfterTheShutdownOnClosedIsDestroyed) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, ConnectionOptions(),
+                        [](Connection& c) { c.on_closed(nullptr); });
+  EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+  const auto captured = std::make_shared<int>(0);
+  link.connection.on_closed([captured](Connection&, const absl::Status&) { FAIL(); });
+  EXPECT_EQ(captured.use_count(), 1);
+}
+
+TEST_P(ConnectionCallbacksTest, AReasonIsTold) {
+  for (const bool is_here : {false, true}) {
+    for (const bool is_graceful : {false, true}) {
+      Observer observer;
+      Runtime runtime(options());
+      Link link = open_link(runtime, observer);
+      const auto end = [&](Connection& c) {
+        is_graceful ? c.close(absl::DataLossError("why")) : c.abort(absl::DataLossError("why"));
+      };
+      if (is_here) {
+        ASSERT_TRUE(link.connection.post(end).ok());
+      } else {
+        end(link.connection);
+      }
+      EXPECT_EQ(link.peer.end(), is_graceful ? 0 : ECONNRESET);
+      link.peer.close();
+      EXPECT_EQ(observer.await_closed(), absl::DataLossError("why"));
+    }
+  }
+}
+
+// Handles name things, and so they are keys.
+TEST_P(ConnectionCallbacksTest, HandlesAreEqualIfTheyNameTheSame) {
+  Observer first, second;
+  Runtime runtime(options());
+  Link a = open_link(runtime, first);
+  Link b = open_link(runtime, second);
+  std::unordered_set<Connection> set = {a.connection, b.connection, Connection(a.connection)};
+  EXPECT_EQ(set.size(), 2u);
+  EXPECT_TRUE(set.contains(a.connection));
+  EXPECT_FALSE(set.contains(Connection()));
+  EXPECT_FALSE(a.connection == b.connection);
+  EXPECT_TRUE(Connection() == Connection());
+  EXPECT_EQ(absl::HashOf(a.connection), absl::HashOf(Connection(a.connection)));
+  std::unordered_set<Timer> timers = {a.connection.timer([](Connection&) {}), Timer()};
+  EXPECT_EQ(timers.size(), 2u);
+  EXPECT_FALSE(timers.contains(a.connection.timer([](Connection&) {})));
+  std::unordered_set<Listener> listeners = {a.listener, b.listener, Listener(a.listener)};
+  EXPECT_EQ(listeners.size(), 2u);
+  EXPECT_EQ(absl::HashOf(a.listener), absl::HashOf(Listener(a.listener)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, ConnectionCallbacksTest, testing::ValuesIn(all_modes()),

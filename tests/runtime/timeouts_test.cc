@@ -29,6 +29,7 @@ class TimeoutsTest : public RuntimeTest {
 
   // Moves the clock, and lets the poll thread and the connection do what is due.
   void pass(Runtime& runtime, Connection connection, absl::Duration time) {
+    fence(connection);  // in whose run timeouts may change, at its end
     fence(connection);
     clock_.advance(time);
     settle(runtime, connection);
@@ -422,6 +423,68 @@ TEST_P(TimeoutsTest, OtherConnectionsDoNotPutATimeoutOff) {
   EXPECT_EQ(idle.await_closed().code(), absl::StatusCode::kDeadlineExceeded);
   is_over = true;
   talker.join();
+}
+
+TEST_P(TimeoutsTest, TheIdleTimeoutCanBeChanged) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, idle_after(absl::Seconds(10)));
+  fence(link.connection);
+  clock_.advance(absl::Seconds(9));
+  EXPECT_TRUE(link.connection.set_idle_timeout(absl::Minutes(1)).ok());
+  pass(runtime, link.connection, absl::Minutes(1) - kAlmost);
+  EXPECT_TRUE(link.connection.is_open());
+  EXPECT_TRUE(link.connection.set_idle_timeout(absl::Seconds(2)).ok());
+  pass(runtime, link.connection, absl::Seconds(2) - kAlmost);
+  EXPECT_TRUE(link.connection.is_open());
+  EXPECT_TRUE(link.connection.set_idle_timeout(absl::InfiniteDuration()).ok());
+  pass(runtime, link.connection, absl::Hours(100));
+  EXPECT_TRUE(link.connection.is_open());
+  ASSERT_TRUE(
+      link.connection
+          .post([](Connection& c) { EXPECT_TRUE(c.set_idle_timeout(absl::Seconds(3)).ok()); })
+          .ok());
+  pass(runtime, link.connection, absl::Seconds(3));
+  EXPECT_EQ(link.peer.end(), 0);
+  link.peer.close();
+  EXPECT_EQ(observer.await_closed().message(), "idle for 3s");
+}
+
+TEST_P(TimeoutsTest, TheWriteStallTimeoutCanBeChanged) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer, ConnectionOptions(),
+                        [](Connection& c) { c.send(std::string(16'000'000, 'x')); });
+  EXPECT_TRUE(link.connection.set_write_stall_timeout(absl::Seconds(5)).ok());
+  pass(runtime, link.connection, absl::Seconds(5));
+  EXPECT_TRUE(absl::StrContains(observer.await_closed().message(), "queued bytes for 5s"));
+}
+
+TEST_P(TimeoutsTest, TheLingerTimeoutCanBeChanged) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  EXPECT_TRUE(link.connection.set_linger_timeout(absl::Seconds(1)).ok());
+  link.connection.close();
+  EXPECT_EQ(link.peer.receive_all(), "");
+  pass(runtime, link.connection, absl::Seconds(1));
+  EXPECT_TRUE(absl::StrContains(observer.await_closed().message(), "within 1s"));
+}
+
+TEST_P(TimeoutsTest, ATimeoutThatIsNoneIsRefused) {
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  const absl::Status zero = link.connection.set_idle_timeout(absl::ZeroDuration());
+  EXPECT_EQ(zero, absl::InvalidArgumentError(
+                      "Connection::set_idle_timeout: the timeout (0) must be more than zero"));
+  EXPECT_EQ(link.connection.set_write_stall_timeout(-absl::Seconds(1)).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(link.connection.set_linger_timeout(-absl::Seconds(1)).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(link.connection.set_linger_timeout(absl::ZeroDuration()).ok());
+  EXPECT_TRUE(Connection().set_idle_timeout(absl::Seconds(1)).ok());
+  EXPECT_TRUE(link.connection.is_open());
 }
 
 TEST_P(TimeoutsTest, ADrainEndsWithItsTimeout) {

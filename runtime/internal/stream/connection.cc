@@ -7,9 +7,19 @@
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "epore/runtime/internal/stream/stream.h"
 
 namespace epore {
+namespace {
+
+absl::Status bad_timeout(std::string_view call, absl::Duration timeout, std::string_view rule) {
+  return absl::InvalidArgumentError(absl::StrCat("Connection::", call, ": the timeout (",
+                                                 absl::FormatDuration(timeout), ") ", rule));
+}
+
+}  // namespace
 
 Connection::Connection() = default;
 Connection::Connection(const Connection&) = default;
@@ -58,12 +68,42 @@ void Connection::shut_down_write() {
   if (stream_) stream_->shut_down_write();
 }
 
-void Connection::close() {
-  if (stream_) stream_->close();
+void Connection::close() { close(absl::OkStatus()); }
+
+void Connection::close(absl::Status reason) {
+  if (stream_) stream_->close(std::move(reason));
 }
 
 void Connection::abort() {
   if (stream_) stream_->abort();
+}
+
+void Connection::abort(absl::Status reason) {
+  if (stream_) stream_->abort(std::move(reason));
+}
+
+absl::Status Connection::set_idle_timeout(absl::Duration timeout) {
+  if (timeout <= absl::ZeroDuration()) {
+    return bad_timeout("set_idle_timeout", timeout, "must be more than zero");
+  }
+  if (stream_) stream_->set_timeout(&internal::StreamTimeouts::idle, timeout);
+  return absl::OkStatus();
+}
+
+absl::Status Connection::set_write_stall_timeout(absl::Duration timeout) {
+  if (timeout <= absl::ZeroDuration()) {
+    return bad_timeout("set_write_stall_timeout", timeout, "must be more than zero");
+  }
+  if (stream_) stream_->set_timeout(&internal::StreamTimeouts::write_stall, timeout);
+  return absl::OkStatus();
+}
+
+absl::Status Connection::set_linger_timeout(absl::Duration timeout) {
+  if (timeout < absl::ZeroDuration()) {
+    return bad_timeout("set_linger_timeout", timeout, "must not be negative");
+  }
+  if (stream_) stream_->set_timeout(&internal::StreamTimeouts::linger, timeout);
+  return absl::OkStatus();
 }
 
 absl::Status Connection::post(Callback closure) {

@@ -14,6 +14,9 @@ class Mail : public HandoffNode<Mail>, public InNodeCache {
  public:
   virtual ~Mail() = default;
   virtual void deliver() = 0;
+
+  // Called in the place of deliver() after the end of the connection. Most mail means nothing then.
+  virtual void deliver_late() {}
 };
 
 using MailList = HandoffList<Mail>;

@@ -24,9 +24,9 @@ std::atomic<std::uint64_t> last_id{0};
 
 StreamLimits::StreamLimits(const ConnectionOptions& options, Ref<OrderState> shared_order)
     : order(std::move(shared_order)),
-      idle_timeout(nanoseconds(options.idle_timeout)),
-      write_stall_timeout(nanoseconds(options.write_stall_timeout)),
-      linger_timeout(nanoseconds(options.linger_timeout)),
+      timeouts{.idle = nanoseconds(options.idle_timeout),
+               .write_stall = nanoseconds(options.write_stall_timeout),
+               .linger = nanoseconds(options.linger_timeout)},
       write_high_mark(options.write_high_mark),
       write_low_mark(options.write_low_mark),
       write_cap(options.write_cap),
@@ -45,7 +45,9 @@ Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
       fd_(std::move(fd)) {}
 
 // If the stream never began there is mail left, and its destructors may use any member.
-Stream::~Stream() { discard_mail(); }
+Stream::~Stream() {
+  while (!mailbox_.empty()) (void)mailbox_.take();
+}
 
 bool Stream::start(Connection::Callback first, bool is_registered) {
   is_in_queue_already_ = is_registered;
@@ -87,7 +89,16 @@ void Stream::on_writable(Connection::Callback callback) {
 }
 
 void Stream::on_closed(Connection::ClosedCallback callback) {
-  set_callback(&Stream::on_closed_, std::move(callback));
+  if (is_runner() && !has_ended_.load(std::memory_order_relaxed)) {
+    return set_callback(&Stream::on_closed_, std::move(callback));
+  }
+  std::unique_ptr<Mail> mail;
+  try {
+    mail = std::make_unique<ClosedMail>(*this, std::move(callback));
+  } catch (const std::bad_alloc&) {
+    return no_memory();
+  }
+  push(std::move(mail));
 }
 
 void Stream::on_drain(Connection::Callback callback) {
@@ -110,16 +121,32 @@ void Stream::shut_down_write() {
   in_order([](Stream& stream) { stream.write_shut_asked_ = true; });
 }
 
-void Stream::close() {
+void Stream::close(absl::Status reason) {
   can_send_.store(false, std::memory_order_release);
   is_open_.store(false, std::memory_order_release);
-  in_order([](Stream& stream) { stream.begin_close(absl::OkStatus()); });
+  in_order([reason = std::move(reason)](Stream& stream) { stream.begin_close(reason); });
 }
 
 void Stream::abort() {
   can_send_.store(false, std::memory_order_release);
   is_open_.store(false, std::memory_order_release);
   in_order([](Stream& stream) { stream.reset(absl::CancelledError("aborted")); });
+}
+
+void Stream::abort(absl::Status reason) {
+  can_send_.store(false, std::memory_order_release);
+  is_open_.store(false, std::memory_order_release);
+  in_order([reason = std::move(reason)](Stream& stream) { stream.reset(reason); });
+}
+
+void Stream::set_timeout(std::int64_t StreamTimeouts::*which, absl::Duration timeout) {
+  in_order([which, time = nanoseconds(timeout)](Stream& stream) {
+    if (!stream.own_timeouts_) {
+      stream.own_timeouts_ = std::make_unique<StreamTimeouts>(stream.limits_->timeouts);
+    }
+    (*stream.own_timeouts_).*which = time;
+    stream.moved_ |= kReceived;  // the idle time begins anew
+  });
 }
 
 absl::Status Stream::post(Connection::Callback closure) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
@@ -27,6 +28,13 @@
 
 namespace epore::internal {
 
+// In nanoseconds; kNever: none.
+struct StreamTimeouts {
+  std::int64_t idle;
+  std::int64_t write_stall;
+  std::int64_t linger;
+};
+
 // The ConnectionOptions in the form that a Stream uses, and the order that it shares, if any. All
 // connections of a listener share one.
 struct StreamLimits {
@@ -34,9 +42,7 @@ struct StreamLimits {
 
   Ref<OrderState> order;
 
-  std::int64_t idle_timeout;
-  std::int64_t write_stall_timeout;
-  std::int64_t linger_timeout;
+  StreamTimeouts timeouts;
   std::size_t write_high_mark;
   std::size_t write_low_mark;
   std::size_t write_cap;
@@ -76,8 +82,10 @@ class Stream final : public Registration {
   void pause_reading();
   void resume_reading();
   void shut_down_write();
-  void close();
+  void close(absl::Status reason);
   void abort();
+  void abort(absl::Status reason);
+  void set_timeout(std::int64_t StreamTimeouts::*which, absl::Duration timeout);
   absl::Status post(Connection::Callback closure);
   Ref<TimerEntry> timer(Connection::Callback callback);
   bool is_open() const { return is_open_.load(std::memory_order_acquire); }
@@ -135,6 +143,7 @@ class Stream final : public Registration {
   template <typename Action>
   class ActionMail;
   class BytesMail;
+  class ClosedMail;
 
   // Why an abort is due.
   static constexpr std::uint8_t kShutDown = 1;
@@ -142,6 +151,7 @@ class Stream final : public Registration {
 
   bool is_runner() const;
   void leave(std::unique_ptr<Mail> mail);
+  void push(std::unique_ptr<Mail> mail);
 
   // Calls action(Stream&) in the connection's order, by mail. False if there is no memory for it.
   template <typename Action>
@@ -183,7 +193,7 @@ class Stream final : public Registration {
   void abort_now();
   void deliver_mail();
   static void deliver(MailList list);
-  void discard_mail();
+  void deliver_late_mail();
   void register_fd();
   void read();
   void received(std::span<const std::byte> bytes);
@@ -208,6 +218,9 @@ class Stream final : public Registration {
   void go_on();
   bool shut_write();
   void finish();
+  const StreamTimeouts& timeouts() const {
+    return own_timeouts_ ? *own_timeouts_ : limits_->timeouts;
+  }
   void note_times();
   void check_timeouts();
   bool holds_up_peer();
@@ -263,6 +276,7 @@ class Stream final : public Registration {
   bool write_shut_asked_ : 1 = false;
   bool write_shut_ : 1 = false;
   bool wants_reset_ : 1 = false;
+  bool was_told_closed_ : 1 = false;
   bool is_write_blocked_ : 1 = false;  // waits for an edge for writing
   static constexpr std::uint8_t kReceived = 1;
   static constexpr std::uint8_t kSent = 2;
@@ -281,6 +295,7 @@ class Stream final : public Registration {
   absl::Status end_;         // the reason for on_closed
   Call* call_ = nullptr;     // not null while a callback runs
   Connection::DataCallback on_data_;
+  std::unique_ptr<StreamTimeouts> own_timeouts_;  // null: those of limits_
   std::unique_ptr<Connection::Callback> on_read_closed_;
   std::unique_ptr<Connection::Callback> on_writable_;
   std::unique_ptr<Connection::ClosedCallback> on_closed_;

@@ -129,13 +129,16 @@ void Stream::finish() {
   recount();
   // Each callback is moved out first: the destructors of its captures may call this connection.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
-  if (auto closed = take(on_closed_)) call_always(*closed, end_);
+  if (auto closed = take(on_closed_)) {
+    was_told_closed_ = true;
+    call_always(*closed, end_);
+  }
   timers.drop_callbacks();
   (void)take(on_data_);
   (void)take(on_read_closed_);
   (void)take(on_writable_);
   (void)take(on_drain_);
-  discard_mail();
+  deliver_late_mail();
   self_ = Connection();
   core_->end_activity();
 }
@@ -162,7 +165,7 @@ void Stream::expired() {
 // against the peer. A connection without a timeout does not read the clock.
 void Stream::note_times() {
   const std::uint8_t moved = std::exchange(moved_, 0);
-  const bool is_idle_clocked = limits_->idle_timeout != kNever && phase_ == Phase::open;
+  const bool is_idle_clocked = timeouts().idle != kNever && phase_ == Phase::open;
   const bool is_wait_clocked = !queue_.empty() && (moved & (kSent | kQueued)) != 0;
   if (!is_idle_clocked && !is_wait_clocked) return;
   const std::int64_t now = core_->kernel().now();
@@ -171,13 +174,13 @@ void Stream::note_times() {
 }
 
 std::int64_t Stream::next_timeout() const {
-  if (phase_ == Phase::lingering) return saturating_add(waiting_since_, limits_->linger_timeout);
+  if (phase_ == Phase::lingering) return saturating_add(waiting_since_, timeouts().linger);
   std::int64_t next = kNever;
-  if (limits_->idle_timeout != kNever && phase_ == Phase::open) {
-    next = saturating_add(last_activity_, limits_->idle_timeout);
+  if (timeouts().idle != kNever && phase_ == Phase::open) {
+    next = saturating_add(last_activity_, timeouts().idle);
   }
   if (!queue_.empty()) {
-    next = std::min(next, saturating_add(waiting_since_, limits_->write_stall_timeout));
+    next = std::min(next, saturating_add(waiting_since_, timeouts().write_stall));
   }
   return next;
 }
@@ -210,17 +213,16 @@ void Stream::check_timeouts() {
   if (phase_ == Phase::lingering) {
     fail(absl::DeadlineExceededError(
         absl::StrCat("close: no end of file from the peer within ",
-                     absl::FormatDuration(absl::Nanoseconds(limits_->linger_timeout)))));
-  } else if (!queue_.empty() &&
-             now >= saturating_add(waiting_since_, limits_->write_stall_timeout)) {
+                     absl::FormatDuration(absl::Nanoseconds(timeouts().linger)))));
+  } else if (!queue_.empty() && now >= saturating_add(waiting_since_, timeouts().write_stall)) {
     reset(absl::DeadlineExceededError(
         absl::StrCat("send: the peer took none of ", queue_.size(), " queued bytes for ",
-                     absl::FormatDuration(absl::Nanoseconds(limits_->write_stall_timeout)))));
+                     absl::FormatDuration(absl::Nanoseconds(timeouts().write_stall)))));
   } else if (holds_up_peer()) {
     last_activity_ = now;
   } else {
     begin_close(absl::DeadlineExceededError(
-        absl::StrCat("idle for ", absl::FormatDuration(absl::Nanoseconds(limits_->idle_timeout)))));
+        absl::StrCat("idle for ", absl::FormatDuration(absl::Nanoseconds(timeouts().idle)))));
   }
 }
 

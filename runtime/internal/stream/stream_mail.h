@@ -25,9 +25,42 @@ class Stream::ActionMail final : public Mail {
 
 inline bool Stream::is_runner() const { return this_thread.current == this; }
 
+// Sets on_closed, or calls it if the connection has ended by then without one. The shutdown waits for it, as
+// for a connection; what comes too late for that is not called.
+class Stream::ClosedMail final : public Mail {
+ public:
+  ClosedMail(Stream& stream, Connection::ClosedCallback callback)
+      : stream_(stream),
+        callback_(std::move(callback)),
+        may_be_called_(callback_ != nullptr && stream.core_->begin_activity()) {}
+  ~ClosedMail() override {
+    callback_ = nullptr;
+    if (may_be_called_) stream_.core_->end_activity();
+  }
+  void deliver() override {
+    if (stream_.has_ended()) return deliver_late();
+    stream_.set_callback(&Stream::on_closed_, std::move(callback_));
+  }
+  void deliver_late() override {
+    if (!may_be_called_ || stream_.was_told_closed_) return;
+    stream_.was_told_closed_ = true;
+    stream_.call(callback_, stream_.end_);
+    stream_.self_ = Connection();
+  }
+
+ private:
+  Stream& stream_;
+  Connection::ClosedCallback callback_;
+  const bool may_be_called_;
+};
+
 inline void Stream::leave(std::unique_ptr<Mail> mail) {
-  // Mail that is pushed after this check, while the connection ends, is discarded by its last run.
+  // Nothing would come of it. A run that is ending finds what comes after this check.
   if (has_ended_.load(std::memory_order_acquire)) return;
+  push(std::move(mail));
+}
+
+inline void Stream::push(std::unique_ptr<Mail> mail) {
   if (is_runner()) {
     if (mailbox_.push_own(std::move(mail))) (void)word().wake();
     return;

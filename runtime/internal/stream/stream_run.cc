@@ -33,7 +33,7 @@ constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
 void Stream::run() {
   if (phase_ == Phase::closed) {
     core_->counters().add(Counter::stale_events);
-    discard_mail();
+    deliver_late_mail();
     return;
   }
   bool has_memory = true;
@@ -87,8 +87,10 @@ void Stream::deliver(MailList list) {
   while (!list.empty()) list.pop()->deliver();
 }
 
-void Stream::discard_mail() {
-  while (!mailbox_.empty()) (void)mailbox_.take();
+// One round: what comes meanwhile has asked for another run.
+void Stream::deliver_late_mail() {
+  MailList list = mailbox_.take();
+  while (!list.empty()) list.pop()->deliver_late();
 }
 
 void Stream::register_fd() {
