@@ -25,35 +25,37 @@ class Core;
 class SignalWaiter;
 }  // namespace internal
 
-// Event queues with their poll threads and workers: where connections live and callbacks run.
+// A Runtime is a set of event queues with their poll threads and workers. Connections live in it,
+// and callbacks run on its threads. It is not a singleton: several runtimes in a process share
+// nothing.
 //
 //   epore::Runtime runtime;  // one poll thread, a worker per core
 //   auto listener = runtime.listen("127.0.0.1:7000", [](epore::Connection& peer) {
 //     peer.on_data([](epore::Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
 //   });
 //   if (!listener.ok()) return epore::report(listener.status());
-//   runtime.run_until_signal();  // drains on SIGINT and SIGTERM
+//   return epore::report(runtime.run_until_signal());  // drains on SIGINT and SIGTERM
 //
-// Threads: every method from any thread; shutdown() and run_until_signal() not from a callback.
-// The runtime's own threads block the program's signals (but SIGPROF and those of faults).
+// Threads: any thread may call any method. shutdown() and run_until_signal() may not be called from
+// a callback. The runtime's own threads block the program's signals, except SIGPROF and faults.
 //
-// Lifetime: handles (Connection, Listener, Timer) may outlive it; their calls then do nothing or
-// return a status. The destructor shuts down, with the drain timeout; in a callback of its own it
-// ends the program with a message, as it would wait for itself. So does exit() in a callback, if
-// the Runtime is static: call request_shutdown() there, and let main() return. Several runtimes in
-// a process share nothing. Not to be used in a forked child.
+// Lifetime: handles (Connection, Listener, Timer, Order) may outlive the Runtime. Their calls then
+// do nothing or return a status. The destructor shuts down with the drain timeout. In a callback of
+// its own it would wait for itself, so it ends the program with a message. So does exit() in a
+// callback, if the Runtime is static: call request_shutdown() there, and let main() return. A
+// forked child must not use a Runtime.
 //
-// No global side effects: no signal handler unless asked (catch_signals(), run_until_signal()), no
-// SIGPIPE, close-on-exec.
+// Edges. Guaranteed: no global side effects. There is no signal handler unless the program asks for
+// one (catch_signals(), run_until_signal()), no SIGPIPE, and every descriptor is close-on-exec.
 //
-// See docs/design.md for a turn, docs/threading.md for who may call what from where.
+// See docs/design.md for a turn, docs/threading.md for threads, docs/errors.md for failures.
 class Runtime {
  public:
   using AcceptCallback = absl::AnyInvocable<void(Connection&)>;
   using ConnectCallback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
   using Closure = absl::AnyInvocable<void()>;
 
-  // Starts its threads. What goes wrong (bad options, no descriptors) is in status(): then
+  // Starts the threads. If that fails, status() has the error: bad options, no descriptors. Then
   // listen(), post() and run_until_signal() return it, connect() calls back with it, and timers do
   // nothing.
   explicit Runtime(RuntimeOptions options = {});
@@ -61,48 +63,53 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  // Ok, or why it could not start: InvalidArgument for the options, otherwise the system's. Does
-  // not change after the constructor: any thread, no lock. A shutdown is not told here.
+  // Ok, or the error of the constructor: InvalidArgument for the options, otherwise that of the
+  // system. It never changes, a shutdown included. Needs no lock.
   absl::Status status() const;
 
-  // Accepts connections on every address that "HOST:PORT" names, see HostPort. Port 0: a free one,
-  // the same for all. `on_accept` is the first callback of each connection, in its order; it may be
-  // called for several connections at a time. It is destroyed where callbacks run, once the sockets
-  // are closed and each connection has had its call; so it may capture a handle of this listener.
+  // Accepts connections on every address that "HOST:PORT" names (see HostPort). Port 0 is a free
+  // port, the same for all addresses.
   //
-  // A name is resolved in this call, which blocks, so from a callback only numbers are taken
-  // (FailedPrecondition, also once the shutdown has begun). Other errors: InvalidArgument for a
-  // null callback; InvalidArgument, NotFound and Unavailable for a name; those of socket(2),
-  // bind(2), listen(2). Then nothing is left open.
+  // `on_accept` is the first callback of each connection, in the connection's order. Several
+  // connections may call it at the same time. It is destroyed where callbacks run, when the sockets
+  // are closed and each connection has had its call. So it may capture a handle of this listener.
+  //
+  // A name is resolved in this call, which blocks. From a callback only numbers are accepted.
+  // Errors: FailedPrecondition for a name in a callback, and once a shutdown has begun;
+  // InvalidArgument for a null callback; InvalidArgument, NotFound and Unavailable for the address;
+  // those of socket(2), bind(2) and listen(2). After an error nothing is left open.
   absl::StatusOr<Listener> listen(std::string_view address, AcceptCallback on_accept,
                                   const ListenOptions& options = {});
 
-  // Connects to "HOST:PORT", trying the host's addresses in turn. `on_connected` is called exactly
-  // once: with the connection, as the first callback in its order, or with the error:
-  // InvalidArgument, NotFound and Unavailable for a name, DeadlineExceeded, ResourceExhausted at
-  // the limit of connections, Cancelled by a shutdown or ConnectAttempt::cancel(), or that of the
-  // last address. Names are resolved on a thread of their own. The returned handle may be ignored.
+  // Connects to "HOST:PORT", one address of the host after the other. Names are resolved on a
+  // thread of their own. The returned handle can cancel the attempt, and may be ignored.
   //
-  // It is never called inside this call, with one exception: where no thread is left that could,
-  // because the runtime could not start (with status()) or is shut down (with Cancelled). If it is
-  // null nothing is started, and there is an error in the log.
+  // `on_connected` is called exactly once. It gets the connection, as the first callback in the
+  // connection's order, or an error: InvalidArgument, NotFound and Unavailable for the address;
+  // DeadlineExceeded; ResourceExhausted at max_connections; Cancelled by a shutdown or by
+  // ConnectAttempt::cancel(); or the error of the last address.
+  //
+  // It is not called inside this call, with one exception. If no thread is left for it, because the
+  // runtime could not start (status()) or is shut down (Cancelled), this call calls it. If it is
+  // null, nothing is started, and there is an error in the log.
   ConnectAttempt connect(std::string_view address, ConnectCallback on_connected,
                          const ConnectOptions& options = {});
 
-  // Runs `closure` on a worker (or the poll thread), never inside this call. Closures may run at
-  // the same time and in any order; for one at a time, order().
-  // Ok is no promise that it runs: a shutdown whose drain timeout is over destroys it instead.
-  // FailedPrecondition: the runtime is shut down; the closure is destroyed in this call.
-  // InvalidArgument: the closure is null.
+  // Runs `closure` on a worker or the poll thread, never inside this call. Closures run in any
+  // order, also at the same time; order() is for closures that must not. Ok is no promise: a
+  // shutdown whose drain timeout has passed destroys closures that have not begun. Errors:
+  // FailedPrecondition if the runtime is shut down; InvalidArgument if the closure is null. Then it
+  // is destroyed in this call.
   absl::Status post(Closure closure);
 
-  // The same after a delay; cancel it with the returned timer. Once a shutdown refuses posts, or if
-  // the runtime could not start, the closure is destroyed in this call, and the timer names none.
-  // So it does for a null closure, with an error in the log.
+  // Runs `closure` as post() does, after `delay`. The returned timer can cancel it. If post() would
+  // return an error, the closure is destroyed in this call, and the timer names none. For a null
+  // closure there is an error in the log.
   Timer post_after(absl::Duration delay, Closure closure);
 
-  // A timer, not armed yet. Its callback runs where closures do, one call at a time. Once a
-  // shutdown refuses posts: as above, and timers that were made earlier are not called any more.
+  // Makes a timer, which is not armed. Its callback runs where posted closures do, one call at a
+  // time. If post() would return an error, the timer names none. Timers made earlier do not fire
+  // any more once a shutdown refuses posts.
   Timer timer(Closure callback);
 
   // Makes an order: callbacks in it never overlap. listen() and connect() take it in their options.
@@ -110,31 +117,30 @@ class Runtime {
   // std::bad_alloc: without the order that was asked for callbacks would overlap.
   Order order();
 
-  // Shuts down, from any thread, as often as one likes; returns when no callback runs any more.
+  // Shuts down. Any thread may call it, any number of times. It returns when no callback runs any
+  // more.
   //
-  // 1. Listeners accept who waits in their backlogs, and close. Connecting attempts end with
-  //    Cancelled.
-  // 2. Connections are told (on_drain), or closed gracefully once what has arrived has been read.
-  //    Callbacks, posts and timers go on.
-  // 3. When no connection is left, posts and new timers are refused, and what was posted before
-  //    runs. Timers are dropped.
-  // 4. Threads are joined; but one that looks up a name is left behind, as getaddrinfo(3) can be
-  //    neither interrupted nor waited for in bounded time. It uses nothing of the runtime any more.
-  //    What timers' callbacks have captured is destroyed.
+  // 1. Listeners accept their backlogs and close. Attempts to connect end with Cancelled.
+  // 2. Connections are told (on_drain), or are closed gracefully once everything that has arrived
+  //    has been read. Callbacks, posts and timers go on.
+  // 3. When no connection is left, posts and new timers are refused. Earlier posts run. Timers are
+  //    dropped.
+  // 4. Threads are joined, and the captures of timers' callbacks are destroyed. A thread that looks
+  //    up a name is left behind: getaddrinfo(3) can neither be interrupted nor waited for in
+  //    bounded time. It uses nothing of the runtime any more.
   //
-  // Steps 1 to 3 have `drain_timeout`; a second signal ends it early, see run_until_signal(). Then
-  // the rest is aborted, and no callback begins any more: this returns when those that run have
-  // returned. Posts that were accepted, but have not begun, are destroyed. There are two
-  // exceptions: a connection whose first callback has begun still gets its `closed`, and connect()
-  // its callback.
+  // Steps 1 to 3 have `drain_timeout` together. A second signal ends it early (run_until_signal()).
+  // Then the rest is aborted and no callback begins any more, so this returns when the callbacks
+  // that run have returned. Posts that have not begun are destroyed. There are two exceptions: a
+  // connection whose first callback has begun still gets its on_closed, and connect() its callback.
   //
-  // A `drain_timeout` of zero, or a negative one, aborts at once. A second call waits for the first
-  // one's end. FailedPrecondition from a callback, also of on_signal(), as it would wait for
-  // itself: request_shutdown() there.
+  // With a `drain_timeout` of zero or less everything is aborted at once. A second call waits for
+  // the end of the first. Errors: FailedPrecondition from a callback, on_signal() included, where
+  // it would wait for itself; call request_shutdown() there.
   absl::Status shutdown(absl::Duration drain_timeout);
   absl::Status shutdown();  // with the drain timeout of the options
 
-  // Ends run_until_signal(), now or as soon as it is called. From any thread, callbacks included.
+  // Ends run_until_signal(), now or as soon as it is called. Callbacks may call it as well.
   void request_shutdown();
 
   // Blocks until SIGINT, SIGTERM or request_shutdown(), then shuts down; a second signal ends the
@@ -169,13 +175,14 @@ class Runtime {
   // and 33 are glibc's) is an error of whoever catches.
   absl::Status on_signal(int signal, Closure callback);
 
-  // What it has done so far, also after the shutdown. From any thread, without stopping anybody; it
-  // adds up what each thread has counted, some thousand loads, takes one lock for each reactor and
-  // allocates: for a log or a scrape, not for every message.
+  // Returns what the runtime has counted so far, also after a shutdown. It stops no thread. It adds
+  // up the counts of each thread, some thousand loads, takes one lock for each reactor, and
+  // allocates. So it is for a log or a scrape, and not for every message.
   Counters counters() const;
 
  private:
-  // Calls that another thread's return may end the runtime under hold what they work in.
+  // Shared: another thread may destroy the Runtime while a call is about to return, so the call
+  // holds a reference to what it uses.
   const internal::Ref<internal::Core> core_;
   const std::shared_ptr<internal::SignalWaiter> signals_;
 };

@@ -14,26 +14,29 @@ namespace internal {
 class TimerEntry;
 }
 
-// A callback at a later time, once or again and again. Made by Runtime::timer(),
-// Connection::timer() and Order::timer().
+// A Timer is a callback at a later time, once or periodically. Runtime::timer(),
+// Connection::timer() and Order::timer() make one. It is not a clock and not a thread.
 //
 //   epore::Timer tick = runtime.timer([] { std::puts("tick"); });
 //   tick.arm_every(absl::Seconds(1));
 //
-// A handle: copies name the same timer, may go to any thread and may outlive the runtime. Dropping
-// handles does not cancel: an armed timer keeps itself until it has fired; one that is not armed
-// goes with its last handle.
+// Threads: any thread may call any method.
 //
-// Guarantees: never early; by CLOCK_MONOTONIC, with nanoseconds where the kernel waits with them.
-// One call at a time: a period that ends while the callback still runs is merged into the next.
-// A timer of an order runs in it; one of a connection in the connection's order, and never after
-// its `closed`.
+// Ownership, lifetime: a Timer is a handle. Copies name the same timer, may go to any thread, and
+// may outlive the runtime. Dropping handles does not cancel. An armed timer lives until it has
+// fired, and one that is not armed goes with its last handle. A callback may capture the handle of
+// its own timer, to arm it again. The end of its connection or of the runtime destroys the callback
+// and its captures; the handle then does nothing.
 //
-// A callback may capture the handle of its own timer, to arm it again. The end of its connection,
-// or of the runtime, destroys the callback and all that it has captured; the handle then does
-// nothing.
+// Edges, guaranteed:
 //
-// Threads: every method from any.
+// 1. No timer fires early. Time is CLOCK_MONOTONIC, to the nanosecond where the system waits so.
+// 2. The calls of one timer do not overlap. A period that ends during a call is merged into the
+//    next.
+// 3. A timer of a connection or an order runs in that order. A timer of a connection does not run
+//    after on_closed.
+//
+// See clock_gettime(2), timers in docs/design.md.
 class Timer {
  public:
   Timer();  // names no timer; every call does nothing
@@ -43,22 +46,22 @@ class Timer {
   Timer& operator=(Timer&&) noexcept;
   ~Timer();
 
-  // Fires once, `after` from now; zero and negative: in the next turn, never inside this call. An
-  // armed timer is armed anew. Infinite: never.
+  // Fires once, `after` from now. With zero or less it fires in the next turn, and never inside
+  // this call. With an infinite time it does not fire. An armed timer is armed anew.
   void arm(absl::Duration after);
 
-  // Fires every `interval` from now on, at least a nanosecond apart; no burst catches up on periods
-  // that a busy runtime missed.
+  // Fires every `interval`, at least one nanosecond, from now on. Periods that a busy runtime has
+  // missed are dropped, so there is no burst.
   void arm_every(absl::Duration interval);
 
-  // Disarms. True: it was armed or due, and now will not be called. False: there was nothing to
-  // prevent, because it is not armed or its callback has begun. After a cancel() in its own order
-  // (a connection's or an order's timer, in their callbacks) it is certain not to be called.
+  // Disarms the timer. True: it was armed or due, and its callback will not be called. False: it
+  // was not armed, or its callback has begun. In the order of a connection's or an order's timer,
+  // the callback is certainly not called after cancel().
   bool cancel();
 
-  // Whether it waits or is due: from arm() until its callback begins, or cancel(). A periodic one
-  // is armed during its callback as well. False after its connection's end, and if this names no
-  // timer. Only in its own order is it certain to be so still when this returns.
+  // Whether the timer is armed: from arm() until its callback begins or cancel() is called. A
+  // periodic timer is armed during its callback as well. Elsewhere than in the timer's own order,
+  // another thread may change the answer at once.
   bool is_armed() const;
 
   // Whether both name the same timer, or none.
