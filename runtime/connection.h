@@ -79,12 +79,12 @@ class Connection {
   void on_writable(Callback callback);
 
   // Called at the end, with the reason. The reason is ok after a graceful close by either side. If
-  // the connection has ended without one, the first that is set is called soon, never inside this
-  // call, unless a shutdown has come to step 3.
+  // the connection has ended without an on_closed, the first one that is set then is called: soon,
+  // never inside this call, and not once a shutdown refuses posts.
   void on_closed(ClosedCallback callback);
 
   // Called when the runtime begins to drain: finish the current work, then close(). Without this
-  // callback the connection is closed gracefully, after on_data has got what had arrived.
+  // callback the connection is closed gracefully, after on_data has got all bytes that had arrived.
   void on_drain(Callback callback);
 
   // -- Actions. --
@@ -112,17 +112,17 @@ class Connection {
   // A close(2) with unread bytes would send a reset, which destroys bytes that are on their way.
   void close();
 
-  // The same with a reason for on_closed.
+  // As close(), with a reason for on_closed.
   void close(absl::Status reason);
 
   // Resets the connection (RST) and drops the queue. on_closed gets Cancelled.
   void abort();
 
-  // The same with a reason for on_closed.
+  // As abort(), with another reason for on_closed.
   void abort(absl::Status reason);
 
-  // Changes a timeout of the ConnectionOptions, in the connection's order. The idle time begins
-  // anew. InvalidArgument: zero or negative; the linger timeout may be zero.
+  // Changes a timeout of the ConnectionOptions, in the connection's order. The idle time starts
+  // again. Errors: InvalidArgument for zero or less (the linger timeout may be zero).
   absl::Status set_idle_timeout(absl::Duration timeout);
   absl::Status set_write_stall_timeout(absl::Duration timeout);
   absl::Status set_linger_timeout(absl::Duration timeout);
@@ -153,7 +153,7 @@ class Connection {
   SocketAddress local_address() const;
   SocketAddress peer_address() const;
 
-  // Whether both name the same connection, or none.
+  // Whether both handles name the same connection, or none.
   friend bool operator==(const Connection& a, const Connection& b) {
     return a.stream_.get() == b.stream_.get();
   }

@@ -25,7 +25,7 @@ absl::Status caught_exception() {
   try {
     return describe_exception();
   } catch (const std::bad_alloc&) {
-    return absl::Status(absl::StatusCode::kInternal, "");  // which allocates nothing
+    return absl::Status(absl::StatusCode::kInternal, "");  // allocates nothing
   }
 }
 

@@ -49,7 +49,7 @@ struct IoBuffers {
   // the loopback device. The bytes leave the cache, and the peer's window closes, before they are
   // sent.
   std::array<std::byte, 32 * 1024> read;
-  MappedBlocks blocks;  // for write queues
+  MappedBlocks blocks;  // of long write queues
 };
 
 }  // namespace epore::internal

@@ -6,12 +6,13 @@
 
 namespace epore::internal {
 
-// Large blocks of memory from mmap(2), of which a thread keeps a few for the next long queue.
+// MappedBlocks gives large blocks of memory from mmap(2). A thread keeps a few of them for the next
+// long write queue.
 //
-// Not from malloc(): it keeps freed pieces of this size below whatever was allocated later, so that
-// a program whose clients once were slow would stay large for ever. A mapped block goes back to the
-// system when it is freed, and its pages take memory only when they are written. The few that are
-// kept spare a connection with a slow peer the page faults, which cost as much as copying does.
+// malloc() does not suit them. It cannot return freed memory of this size while later allocations
+// lie above it, so a program whose clients once were slow would stay large. A mapped block goes
+// back to the system when it is freed, and its pages take memory only when they are written. The
+// kept blocks save page faults for connections with slow peers; these cost as much as copying does.
 class MappedBlocks {
  public:
   static constexpr std::size_t kSize = 256 * 1024;
@@ -21,11 +22,11 @@ class MappedBlocks {
   MappedBlocks& operator=(const MappedBlocks&) = delete;
   ~MappedBlocks();
 
-  // Null: there is no memory.
+  // take() returns null if there is no memory.
   void* take();
   void give(void* block);
 
-  // The same for threads that keep none.
+  // The same without keeping blocks, for threads of the program.
   static void* map();
   static void unmap(void* block);
 

@@ -6,8 +6,8 @@
 
 namespace epore::internal {
 
-// A text that came from outside, for messages and logs: its first 100 characters, "..." if there
-// are more, with quotes, control characters and what is not UTF-8 escaped as in C.
+// Returns a foreign text for messages and logs: its first 100 characters, and "..." if there are
+// more. Quotes, control characters and invalid UTF-8 are escaped as in C.
 std::string printable(std::string_view text);
 
 }  // namespace epore::internal

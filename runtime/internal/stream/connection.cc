@@ -114,7 +114,7 @@ absl::Status Connection::post(Callback closure) {
     if (!closure) return absl::InvalidArgumentError("Connection::post: the closure is null");
     return stream_->post(std::move(closure));
   } catch (const std::bad_alloc&) {
-    return absl::Status(absl::StatusCode::kResourceExhausted, "");  // which allocates nothing
+    return absl::Status(absl::StatusCode::kResourceExhausted, "");  // allocates nothing
   }
 }
 

@@ -62,12 +62,12 @@ ClosedTimers::ClosedTimers(TimerList& list, absl::Mutex& mutex) {
     ConnectionTimer* timer = std::exchange(list.first_, TimerList::closed());
     while (timer != nullptr) {
       ConnectionTimer* const next = timer->next_in_list_;
-      // One whose last handle is being dropped waits for this lock in its destructor,
+      // Without a reference left, the timer's destructor runs. It waits for this lock, or it finds
+      // the flag cleared and does not need the list any more.
       if (timer->try_add_ref()) {
         timer->next_in_list_ = first_;
         first_ = timer;
       }
-      // or needs it no more.
       timer->is_in_list_.store(false, std::memory_order_release);
       timer = next;
     }

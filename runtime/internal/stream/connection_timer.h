@@ -82,7 +82,7 @@ class ClosedTimers {
   void drop_callbacks();
 
  private:
-  ConnectionTimer* first_ = nullptr;  // with a reference to each
+  ConnectionTimer* first_ = nullptr;  // owns a reference to each timer
 };
 
 }  // namespace epore::internal

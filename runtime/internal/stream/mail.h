@@ -15,7 +15,7 @@ class Mail : public HandoffNode<Mail>, public InNodeCache {
   virtual ~Mail() = default;
   virtual void deliver() = 0;
 
-  // Called in the place of deliver() after the end of the connection. Most mail means nothing then.
+  // Called instead of deliver() after the end of the connection. Most mail is dropped then.
   virtual void deliver_late() {}
 };
 

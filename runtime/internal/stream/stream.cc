@@ -145,7 +145,7 @@ void Stream::set_timeout(std::int64_t StreamTimeouts::*which, absl::Duration tim
       stream.own_timeouts_ = std::make_unique<StreamTimeouts>(stream.limits_->timeouts);
     }
     (*stream.own_timeouts_).*which = time;
-    stream.moved_ |= kReceived;  // the idle time begins anew
+    stream.moved_ |= kReceived;  // the idle time starts again
   });
 }
 

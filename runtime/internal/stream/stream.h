@@ -28,7 +28,7 @@
 
 namespace epore::internal {
 
-// In nanoseconds; kNever: none.
+// Timeouts in nanoseconds; kNever means none.
 struct StreamTimeouts {
   std::int64_t idle;
   std::int64_t write_stall;
@@ -47,7 +47,7 @@ struct StreamLimits {
   std::size_t write_low_mark;
   std::size_t write_cap;
   bool pause_reading_above_high_mark;
-  const absl::Status no_memory;  // made while there is some
+  const absl::Status no_memory;  // made in advance, while there is memory
 };
 
 // A Stream is what a Connection names: a socket with its callbacks and its write queue.
@@ -122,7 +122,7 @@ class Stream final : public Registration {
     try {
       function(self_, std::forward<Arguments>(arguments)...);
     } catch (...) {
-      thrown = caught_exception();  // which does not throw
+      thrown = caught_exception();  // does not throw
     }
     call_ = nullptr;
     if (!call.replacements.empty()) [[unlikely]]
@@ -295,7 +295,7 @@ class Stream final : public Registration {
   absl::Status end_;         // the reason for on_closed
   Call* call_ = nullptr;     // not null while a callback runs
   Connection::DataCallback on_data_;
-  std::unique_ptr<StreamTimeouts> own_timeouts_;  // null: those of limits_
+  std::unique_ptr<StreamTimeouts> own_timeouts_;  // null while those of limits_ hold
   std::unique_ptr<Connection::Callback> on_read_closed_;
   std::unique_ptr<Connection::Callback> on_writable_;
   std::unique_ptr<Connection::ClosedCallback> on_closed_;

@@ -153,7 +153,7 @@ void Stream::expired() {
     try {
       home().arm(*this, this_thread.now);
       return;
-    } catch (const std::bad_alloc&) {  // it is judged now
+    } catch (const std::bad_alloc&) {  // without a timer, judge it now
     }
   }
   suspect_sweep_ = home().sweeps();

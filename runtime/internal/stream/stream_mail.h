@@ -25,8 +25,9 @@ class Stream::ActionMail final : public Mail {
 
 inline bool Stream::is_runner() const { return this_thread.current == this; }
 
-// Sets on_closed, or calls it if the connection has ended by then without one. The shutdown waits for it, as
-// for a connection; what comes too late for that is not called.
+// Sets on_closed. If the connection has ended without an on_closed, it calls the callback instead.
+// The shutdown waits for that as for a connection. A callback that comes after the shutdown is not
+// called.
 class Stream::ClosedMail final : public Mail {
  public:
   ClosedMail(Stream& stream, Connection::ClosedCallback callback)
@@ -55,7 +56,8 @@ class Stream::ClosedMail final : public Mail {
 };
 
 inline void Stream::leave(std::unique_ptr<Mail> mail) {
-  // Nothing would come of it. A run that is ending finds what comes after this check.
+  // Saves the push for a connection that has ended. Mail that is pushed after this check, while the
+  // connection ends, is discarded by its last run.
   if (has_ended_.load(std::memory_order_acquire)) return;
   push(std::move(mail));
 }

@@ -87,7 +87,7 @@ void Stream::deliver(MailList list) {
   while (!list.empty()) list.pop()->deliver();
 }
 
-// One round: what comes meanwhile has asked for another run.
+// Delivers the mail that is there. Mail that comes meanwhile has asked for another run.
 void Stream::deliver_late_mail() {
   MailList list = mailbox_.take();
   while (!list.empty()) list.pop()->deliver_late();
@@ -128,7 +128,7 @@ bool Stream::hold_reading() {
 
 void Stream::read() {
   const std::span<std::byte> buffer = this_thread.buffers->read;
-  // A request may have arrived of which no event has told yet. It is answered before the close.
+  // A request may have arrived whose event was not reported yet. It is answered before the close.
   bool looks_once_more = closes_after_read_;
   for (int left = kReadBudget;
        wants_read() && (looks_once_more || edges_.is_ready(Direction::read)); --left) {
