@@ -16,9 +16,9 @@ class Kernel;
 
 // The threads that run callbacks. docs/dispatch.md has the details.
 enum class Dispatch {
-  // The poll thread, as long as that is cheapest. Workers run connections that are slow, share a
-  // turn
-  // that is worth more than a wake, and take over while the poll thread is stuck in a callback.
+  // The poll thread, as long as that is cheapest. Workers run slow connections, and share a turn
+  // that
+  // is worth more than a wake. They take over while the poll thread is stuck in a callback.
   adaptive,
 
   // Worker threads. The poll thread never runs user code, so no callback can stop it.

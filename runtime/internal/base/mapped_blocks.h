@@ -10,9 +10,9 @@ namespace epore::internal {
 // long write queue.
 //
 // malloc() does not suit them. It cannot return freed memory of this size while later allocations
-// lie above it, so a program whose clients once were slow would stay large. A mapped block goes
-// back to the system when it is freed, and its pages take memory only when they are written. The
-// kept blocks save page faults for connections with slow peers; these cost as much as copying does.
+// lie above it. A program whose clients once were slow would stay large. A mapped block goes back
+// to the system when it is freed, and its pages take memory only when they are written. The kept
+// blocks save page faults for connections with slow peers; these cost as much as copying does.
 class MappedBlocks {
  public:
   static constexpr std::size_t kSize = 256 * 1024;

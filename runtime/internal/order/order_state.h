@@ -30,12 +30,12 @@ namespace epore::internal {
 // DispatchWord of its own. It is therefore in the queue once at most, and a wake during its run
 // queues it again, at the end. A posted closure is a member that runs once.
 //
-// No wake is lost. A push from another thread is a Handoff::push() with a wake_pushed() of the
-// order's word behind it, and run() takes the inbox after begin() (DispatchWord). The runner pushes
+// No wake is lost. A push from another thread is a Handoff::push(), and a wake_pushed() of the
+// order's word behind it. run() takes the inbox after begin() (DispatchWord). The runner pushes
 // into the queue itself, and run() looks at the queue before it ends.
 //
-// References. A member in the inbox, in the queue or in its run has a reference of its own, so a
-// slot that is reclaimed meanwhile frees nothing. Members refer to their order, and the order
+// References. A member has a reference of its own in the inbox, in the queue and in its run. A slot
+// that is reclaimed meanwhile therefore frees nothing. Members refer to their order, and the order
 // refers to the core. Members in the queue and the order refer to each other until the members have
 // run.
 class OrderState final : public Runnable {

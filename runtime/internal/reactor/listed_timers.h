@@ -9,8 +9,8 @@ namespace epore::internal {
 class ListedTimer;
 
 // ListedTimers holds all timers of a reactor that belong to no connection, armed or not. The end of
-// the runtime destroys their callbacks through it. Otherwise a callback that has captured the
-// handle of its own timer, to arm it again, would keep itself and the core alive for ever.
+// the runtime destroys their callbacks through it. A callback may have captured the handle of its
+// own timer, to arm it again. Without the list it would keep itself and the core alive for ever.
 //
 // The list owns nothing: a timer that is destroyed leaves it. Any thread.
 class ListedTimers {

@@ -372,8 +372,8 @@ TEST(TimerQueueTest, F26OfACancelAndAClaimOnTwoThreadsExactlyOneWins) {
   }
 }
 
-// The leader pops and claims while others cancel, put off and disable the same nodes: each node that
-// was due is had by one of them.
+// The leader pops and claims while others cancel, put off and disable the same nodes: each node
+// that was due is had by one of them.
 TEST(TimerQueueTest, F26OfTheLeaderAndThoseThatChangeWhatIsDueExactlyOneWins) {
   constexpr int kRounds = 150;
   constexpr std::size_t kNodes = TimerQueue::kAtOnce;
