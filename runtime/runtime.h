@@ -37,7 +37,8 @@ class SignalWaiter;
 //   return epore::report(runtime.run_until_signal());  // drains on SIGINT and SIGTERM
 //
 // Threads: any thread may call any method. shutdown() and run_until_signal() may not be called from
-// a callback. The runtime's own threads block the program's signals, except SIGPROF and faults.
+// a callback. The runtime's own threads block the program's signals, except SIGPROF and faults. A
+// child process that a callback starts inherits that: see signals.h.
 //
 // Lifetime: handles (Connection, Listener, Timer, Order) may outlive the Runtime. Their calls then
 // do nothing or return a status. The destructor shuts down with the drain timeout. In a callback of
@@ -170,9 +171,14 @@ class Runtime {
   // draining ends; several that come before it looks are one. Replaces the callback that was set
   // before.
   //
-  // InvalidArgument: a null callback, a signal not from 1 to 64, or SIGINT, SIGTERM, SIGKILL,
-  // SIGSTOP. FailedPrecondition: signals are being caught already. What else the system refuses (32
-  // and 33 are glibc's) is an error of whoever catches.
+  // SIGINT and SIGTERM need none. If they are ignored when catching begins (by nohup(1), or a shell
+  // in the background) they stay ignored; a signal with a callback does not. Signals that are
+  // blocked are unblocked for the thread that waits, while it does.
+  //
+  // InvalidArgument: a null callback, a signal not from 1 to 64, SIGINT, SIGTERM, SIGKILL, SIGSTOP,
+  // or that of a fault: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT.
+  // FailedPrecondition: signals are being caught already. What else the system refuses (32 and 33
+  // are glibc's) is an error of whoever catches.
   absl::Status on_signal(int signal, Closure callback);
 
   // Returns what the runtime has counted so far, also after a shutdown. It stops no thread. It adds

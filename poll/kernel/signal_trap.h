@@ -30,25 +30,47 @@ namespace epore {
 // handler.
 class SignalTrap {
  public:
-  // Starts to catch `signals`, which are numbers from 1 to 64. Borrows `eventfd`, which must be
-  // non-blocking and must outlive the trap. Errors: FailedPrecondition if a trap exists; the errno
-  // of sigaction(2).
-  static absl::StatusOr<std::unique_ptr<SignalTrap>> set(Kernel& kernel,
-                                                         const std::vector<int>& signals,
-                                                         int eventfd);
+  // Starts to catch `signals`: bit N - 1 is signal N. Those that are in `unless_ignored` as well
+  // stay ignored if they are: so nohup(1) and shells say that they are not for this program.
+  // Borrows `eventfd`, which must be non-blocking and must outlive the trap. Errors:
+  // FailedPrecondition if a trap exists; the errno of sigaction(2). Throws std::bad_alloc, and
+  // nothing is caught then.
+  static absl::StatusOr<std::unique_ptr<SignalTrap>> set(Kernel& kernel, std::uint64_t signals,
+                                                         std::uint64_t unless_ignored, int eventfd);
   ~SignalTrap();
   SignalTrap(const SignalTrap&) = delete;
   SignalTrap& operator=(const SignalTrap&) = delete;
 
-  // Returns the signals since the last call: bit N - 1 is signal N.
+  // Returns the signals since the last call.
   std::uint64_t take();
+
+  // Those that it catches.
+  std::uint64_t signals() const { return signals_; }
 
  private:
   explicit SignalTrap(Kernel& kernel);
 
   Kernel& kernel_;
+  bool is_set_ = false;
+  std::uint64_t signals_ = 0;
   std::vector<std::pair<int, std::unique_ptr<struct sigaction>>> before_;
 };
+
+// Unblocks signals for its thread while it lives. A program whose supervisor has blocked them would
+// wait for them in vain.
+class UnblockedSignals {
+ public:
+  explicit UnblockedSignals(std::uint64_t signals);
+  ~UnblockedSignals();
+  UnblockedSignals(const UnblockedSignals&) = delete;
+  UnblockedSignals& operator=(const UnblockedSignals&) = delete;
+
+ private:
+  std::uint64_t blocked_ = 0;  // before
+};
+
+// Unblocks all signals for this thread. Async-signal-safe.
+void unblock_all_signals();
 
 }  // namespace epore
 

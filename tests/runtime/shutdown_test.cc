@@ -1,7 +1,10 @@
 // The end of a runtime, and everything that may race it.
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -798,6 +801,40 @@ TEST(SecondShutdownTest, TheRuntimeMayBeDestroyedWhileRunUntilSignalReturns) {
   caller.join();
   Runtime next;
   EXPECT_TRUE(next.catch_signals().ok()) << "the signals were let go of";
+}
+
+// -- Of a static one. --
+
+TEST(StaticRuntimeTest, ItEndsAtExit) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  const auto exits = [] {
+    struct ShutsDown {
+      Runtime& runtime;
+      ~ShutsDown() {
+        if (!runtime.shutdown().ok() || runtime.post([] {}).ok()) ::_exit(3);
+      }
+    };
+    static Runtime runtime;
+    static const ShutsDown shuts_down{runtime};
+    static std::atomic<int> ran{0};
+    static const Listener listener = *runtime.listen("127.0.0.1:0", [](Connection&) {});
+    static Timer timer = runtime.timer([] { ran.fetch_add(1); });
+    timer.arm_every(absl::Microseconds(1));
+    while (ran.load() == 0) std::this_thread::yield();
+    std::exit(0);
+  };
+  EXPECT_EXIT(exits(), testing::ExitedWithCode(0), "");
+}
+
+TEST(StaticRuntimeTest, ExitInACallbackEndsTheProgramWithOneLine) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  const auto exits = [] {
+    static Runtime runtime;
+    (void)runtime.post([] { std::exit(0); });
+    for (;;) ::pause();
+  };
+  EXPECT_EXIT(exits(), testing::ExitedWithCode(1),
+              "destroyed in one of its own callbacks[^\n]*\n$");
 }
 
 // -- What outlives it. --

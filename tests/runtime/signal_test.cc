@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -14,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/notification.h"
 #include "epore/runtime/runtime.h"
+#include "epore/runtime/signals.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
 
@@ -411,10 +414,90 @@ TEST_P(SignalTest, ARuntimeThatIsDestroyedInItsCallbackEndsTheProgramWithOneLine
 
 TEST_P(SignalTest, ACallbackForASignalThatCannotHaveOneIsRefused) {
   Runtime runtime(options());
-  for (int signal : {0, -1, 65, SIGINT, SIGTERM, SIGKILL, SIGSTOP}) {
+  for (int signal : {0, -1, 65, SIGINT, SIGTERM, SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+                     SIGTRAP, SIGSYS, SIGABRT}) {
     EXPECT_EQ(runtime.on_signal(signal, [] {}).code(), absl::StatusCode::kInvalidArgument)
         << signal;
   }
+}
+
+// As a supervisor may start a program.
+TEST_P(SignalTest, SignalsThatAreBlockedAreUnblockedWhileItWaits) {
+  sigset_t blocked;
+  sigset_t before;
+  sigemptyset(&blocked);
+  for (int signal : {SIGTERM, SIGUSR1, SIGHUP}) sigaddset(&blocked, signal);
+  ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, &blocked, &before), 0);
+  int called = 0;
+  bool was_blocked = true;
+  Runtime runtime(options());
+  ASSERT_TRUE(runtime
+                  .on_signal(SIGUSR1,
+                             [&] {
+                               ++called;
+                               sigset_t now;
+                               EXPECT_EQ(::pthread_sigmask(SIG_BLOCK, nullptr, &now), 0);
+                               was_blocked = sigismember(&now, SIGTERM) == 1;
+                               EXPECT_EQ(sigismember(&now, SIGHUP), 1) << "nobody asked for it";
+                             })
+                  .ok());
+  ASSERT_TRUE(runtime.catch_signals().ok());
+  ASSERT_EQ(::raise(SIGUSR1), 0);
+  ASSERT_EQ(::raise(SIGTERM), 0);
+  EXPECT_TRUE(runtime.run_until_signal().ok());
+  EXPECT_EQ(called, 1);
+  EXPECT_FALSE(was_blocked);
+  sigset_t after;
+  ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, &before, &after), 0);
+  for (int signal : {SIGTERM, SIGUSR1, SIGHUP}) EXPECT_EQ(sigismember(&after, signal), 1) << signal;
+}
+
+TEST_P(SignalTest, SignalsThatAreIgnoredStayIgnoredUnlessTheyHaveACallback) {
+  struct sigaction ignore = {};
+  struct sigaction before[3];
+  const int signals[] = {SIGINT, SIGHUP, SIGUSR1};
+  ignore.sa_handler = SIG_IGN;
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(::sigaction(signals[i], &ignore, &before[i]), 0);
+  int called = 0;
+  {
+    Runtime runtime(options());
+    ASSERT_TRUE(runtime.on_signal(SIGUSR1, [&] { ++called; }).ok());
+    ASSERT_TRUE(runtime.catch_signals().ok());
+    EXPECT_EQ(handler_of(SIGINT), SIG_IGN);
+    EXPECT_EQ(handler_of(SIGHUP), SIG_IGN);
+    ASSERT_EQ(::raise(SIGINT), 0);
+    ASSERT_EQ(::raise(SIGUSR1), 0);
+    ASSERT_EQ(::raise(SIGTERM), 0);
+    EXPECT_TRUE(runtime.run_until_signal().ok());
+  }
+  EXPECT_EQ(called, 1);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(handler_of(signals[i]), SIG_IGN);
+    ASSERT_EQ(::sigaction(signals[i], &before[i], nullptr), 0);
+  }
+}
+
+TEST_P(SignalTest, AChildOfACallbackMayUnblockSignals) {
+  absl::Notification done;
+  int status = -1;
+  Runtime runtime(options());
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    const pid_t child = ::fork();
+                    if (child == 0) {
+                      sigset_t mask;
+                      ::sigprocmask(SIG_BLOCK, nullptr, &mask);
+                      const bool was_blocked = sigismember(&mask, SIGTERM) == 1;
+                      unblock_signals();
+                      ::sigprocmask(SIG_BLOCK, nullptr, &mask);
+                      ::_exit(was_blocked && sigisemptyset(&mask) == 1 ? 0 : 1);
+                    }
+                    ::waitpid(child, &status, 0);
+                    done.Notify();
+                  })
+                  .ok());
+  done.WaitForNotification();
+  EXPECT_EQ(status, 0);
 }
 
 TEST_P(SignalTest, TheCallbackThatIsReplacedIsDestroyedWithNoLockHeld) {

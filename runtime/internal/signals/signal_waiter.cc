@@ -2,9 +2,9 @@
 
 #include <signal.h>
 
+#include <cstdint>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
@@ -17,15 +17,41 @@
 
 namespace epore::internal {
 
+namespace {
+
+constexpr std::uint64_t bit(int signal) { return std::uint64_t{1} << (signal - 1); }
+
+// Why no callback can be set for a signal, or null.
+const char* why_not(int signal) {
+  switch (signal) {
+    case SIGINT:
+    case SIGTERM:
+      return "it ends run_until_signal()";
+    case SIGKILL:
+    case SIGSTOP:
+      return "no program can catch it";
+    // The handler would return to the instruction that has raised it, for ever.
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGTRAP:
+    case SIGSYS:
+    case SIGABRT:
+      return "it is a fault of the program, which cannot go on to a callback";
+    default:
+      return signal >= 1 && signal <= 64 ? nullptr : "signals are from 1 to 64";
+  }
+}
+
+}  // namespace
+
 SignalWaiter::SignalWaiter() = default;
 SignalWaiter::~SignalWaiter() = default;
 
 absl::Status SignalWaiter::add(int signal, absl::AnyInvocable<void()> callback) {
-  const bool is_valid = signal >= 1 && signal <= 64 && signal != SIGINT && signal != SIGTERM &&
-                        signal != SIGKILL && signal != SIGSTOP;
-  if (!is_valid) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("on_signal(", signal, "): not a signal that a callback can be set for"));
+  if (const char* const why = why_not(signal); why != nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("on_signal(", signal, "): ", why));
   }
   if (!callback) {
     return absl::InvalidArgumentError(
@@ -43,9 +69,8 @@ absl::Status SignalWaiter::add(int signal, absl::AnyInvocable<void()> callback) 
 absl::Status SignalWaiter::catch_signals(Core& core) {
   if (!core.status().ok()) return core.status();
   if (absl::Status bad = claim("catch_signals"); !bad.ok()) return bad;
-  absl::Status set = set_trap(core);
-  unclaim();
-  return set;
+  const absl::Cleanup done = [this] { unclaim(); };
+  return set_trap(core);
 }
 
 absl::Status SignalWaiter::run(Core& core) {
@@ -56,17 +81,22 @@ absl::Status SignalWaiter::run(Core& core) {
   if (absl::Status bad = claim("run_until_signal"); !bad.ok()) return bad;
   const absl::Cleanup done = [this] { unclaim(); };
   if (absl::Status bad = set_trap(core); !bad.ok()) return bad;
+  absl::Status ended = wait(core);
+  trap_.reset();
+  return ended;
+}
+
+absl::Status SignalWaiter::wait(Core& core) {
+  const UnblockedSignals unblocked(trap_->signals());
   const auto has_begun = [&] {
     return core.shutdown().is_requested() || core.phase() != Core::Phase::running;
   };
   // If it has begun without a signal, the first one that comes cuts it short.
   Gate& gate = core.shutdown().gate();
   gate.wait([&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
-  absl::Status ended = core.shutdown().run(
+  return core.shutdown().run(
       absl::ToInt64Nanoseconds(core.options().drain_timeout), [&] { return handle(core); },
       Gate::By::bell);
-  trap_.reset();
-  return ended;
 }
 
 void SignalWaiter::release() {
@@ -89,10 +119,11 @@ absl::Status SignalWaiter::set_trap(Core& core) {
   if (trap_ != nullptr) return absl::OkStatus();
   Gate& gate = core.shutdown().gate();
   if (absl::Status hung = gate.hang_bell(); !hung.ok()) return hung;
-  std::vector<int> signals = {SIGINT, SIGTERM};
-  for (const auto& [signal, callback] : callbacks_) signals.push_back(signal);
+  constexpr std::uint64_t kEnds = bit(SIGINT) | bit(SIGTERM);
+  std::uint64_t signals = kEnds;
+  for (const auto& [signal, callback] : callbacks_) signals |= bit(signal);
   absl::StatusOr<std::unique_ptr<SignalTrap>> trap =
-      SignalTrap::set(core.kernel(), signals, gate.bell());
+      SignalTrap::set(core.kernel(), signals, /*unless_ignored=*/kEnds, gate.bell());
   if (trap.ok()) trap_ = *std::move(trap);
   return trap.status();
 }
@@ -110,12 +141,11 @@ bool SignalWaiter::handle(Core& core) {
   if (core.begin_activity()) {
     this_thread.signals_of = &core;
     for (auto& [signal, callback] : callbacks_) {
-      if ((caught >> (signal - 1) & 1) != 0 && !core.is_cut_off()) core.call(callback);
+      if ((caught & bit(signal)) != 0 && !core.is_cut_off()) core.call(callback);
     }
     this_thread.signals_of = nullptr;
     core.end_activity();
   }
-  const auto bit = [](int signal) { return std::uint64_t{1} << (signal - 1); };
   return (caught & (bit(SIGINT) | bit(SIGTERM))) != 0;
 }
 

@@ -37,6 +37,7 @@ class SignalWaiter {
   absl::Status claim(const char* call);
   absl::Status set_trap(Core& core);
   void unclaim();
+  absl::Status wait(Core& core);
 
   // Calls the callbacks of the signals that have come. Returns whether SIGINT or SIGTERM was one.
   bool handle(Core& core);
