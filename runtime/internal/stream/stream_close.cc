@@ -16,6 +16,7 @@
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/internal/stream/stream_mail.h"
 
 namespace epore::internal {
 
