@@ -1,0 +1,275 @@
+#!/bin/bash
+# Tries the first set-up again, in bare Debian 12 folders that debootstrap makes: that it works, that it survives being
+# killed, and what it says without a network or room. As root on Debian; everything it starts and mounts is in
+# namespaces that end with it. Ends with "N passed, N failed".
+#
+#   tests/setup/bare_machine.sh [--folder=DIR] [--disk-cache=DIR] [STAGE...]
+#
+#   no_network     one line, at once
+#   full_disk      one line, at once, or when the disk fills up meanwhile; with room, the next run goes on
+#   interrupted    one machine whose set-up is killed at each of twelve points, one after the other
+#   alone          the same points on a fresh machine each (half an hour)
+#   commands       README's two commands on that first machine, or on a fresh one (half an hour without a disk cache)
+#
+# Without stages: all but `alone`. DIR keeps the bare system and the machines (3 GB; default /var/tmp/epore_bare); a
+# disk cache of Bazel that was filled by the same compiler makes the builds short.
+set -euo pipefail
+
+source=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
+folder=/var/tmp/epore_bare disk_cache= stages=()
+for argument; do
+  case $argument in
+    --folder=*) folder=${argument#*=} ;;
+    --disk-cache=*) disk_cache=${argument#*=} ;;
+    no_network | full_disk | interrupted | alone | commands) stages+=("$argument") ;;
+    *) sed -n '2,/^set /{/^#/p}' "$0"; exit 1 ;;
+  esac
+done
+((${#stages[@]})) || stages=(no_network full_disk interrupted commands)
+mkdir -p "$folder"
+base=$folder/base log=$folder/log passed=0 failed=0
+child= # of unshare: the first process of the machine that runs
+trap 'stop' EXIT
+
+# --- machines -------------------------------------------------------------------------------------------------
+
+make_base() {
+  [[ ! -e $folder/base.made ]] || return 0
+  local mirror
+  command -v debootstrap >/dev/null || { apt-get -qq update && apt-get -qq install -y debootstrap >/dev/null; }
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Codename: bookworm' \
+    'Component: main' | sed -n 1p)
+  rm -rf --one-file-system "$base"
+  debootstrap --variant=minbase bookworm "$base" "$mirror" >"$log"
+  touch "$folder/base.made"
+}
+
+fresh_machine() { # NAME
+  machine=$folder/$1
+  rm -rf --one-file-system "$machine"
+  cp -a "$base" "$machine"
+  mkdir -p "$machine/root/epore"
+  (cd "$source" && git ls-files -coz --exclude-standard | tar -c --null -T - --ignore-failed-read) |
+    tar -xC "$machine/root/epore"
+}
+
+# Starts a command in the machine. Options: no_network=1; cache_mb=N, a disk of its own for ~/.cache; image=FILE, the
+# machine's disk instead of its folder.
+start() { # COMMAND
+  local flags=(--mount --pid --fork --kill-child)
+  [[ ! ${no_network:-} ]] || flags+=(--net)
+  started=$SECONDS
+  log_size=$(stat -c %s "$machine/var/log/dpkg.log" 2>/dev/null || echo 0) # what comes after it is new
+  unshare "${flags[@]}" bash -ec '
+    machine=$1 command=$2 image=$3 cache_mb=$4 disk_cache=$5
+    [[ ! $image ]] || mount -o loop "$image" "$machine"
+    rm -f "$machine/fill"
+    mount -t proc proc "$machine/proc"
+    mount --rbind /dev "$machine/dev"
+    mount --rbind /sys "$machine/sys"
+    mkdir -p "$machine/root/.cache"
+    [[ ! $cache_mb ]] || mount -t tmpfs -o "size=${cache_mb}m" tmpfs "$machine/root/.cache"
+    if [[ $disk_cache ]]; then
+      mkdir -p "$machine/root/.cache/epore/disk"
+      mount --bind "$disk_cache" "$machine/root/.cache/epore/disk"
+    fi
+    # A session of its own, as on a terminal; and the first process of a machine is deaf to signals.
+    env -i --default-signal=INT HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb setsid --wait \
+      chroot "$machine" bash -c "echo \$\$ >/run/group; cd /root/epore && $command"
+  ' machine "$machine" "$1" "${image:-}" "${cache_mb:-}" "$disk_cache" >"$log" 2>&1 </dev/null &
+  runner=$!
+  until child=$(pgrep -P $runner) || ! kill -0 $runner 2>/dev/null; do sleep 0.01; done
+}
+
+inside() { echo "/proc/$child/root$machine"; } # the machine's files, while it runs
+
+# The end of what was started: its exit code is `code`, it took `took` seconds.
+finish() {
+  code=0
+  wait $runner || code=$?
+  took=$((SECONDS - started)) child=
+}
+
+# Everything in the machine ends at once, as when the power fails.
+stop() {
+  [[ ! $child ]] || kill -KILL "$child" 2>/dev/null || true
+  [[ ! $child ]] || wait $runner 2>/dev/null || true
+  child=
+}
+
+# As Ctrl-C does, on the terminal's foreground processes.
+press_ctrl_c() {
+  local group
+  group=$(<"$(inside)/run/group")
+  nsenter --target "$child" --pid kill -INT -- "-$group"
+}
+
+check() { # CLAIM, and a condition as the rest
+  if "${@:2}"; then
+    passed=$((passed + 1))
+    echo "ok: $1 (${took:-0} s)"
+  else
+    failed=$((failed + 1))
+    echo "FAILED: $1 (exit $code after $took s)"
+    tail -n 15 "$log" | sed 's/^/    /'
+  fi
+}
+
+# Failed, with this as the last line, and no more than `lines` lines before it.
+says() { # REGEX [LINES]
+  [[ $code == 1 ]] && tail -n 1 "$log" | grep -qE "$1" && (($(wc -l <"$log") <= ${2:-0} + 1))
+}
+
+is_set_up() { [[ $code == 0 ]]; }
+at_once() { ((took <= 15)); }
+
+# Loads and analyses all of epore and what it depends on; builds nothing.
+readonly load='./bazelw build --nobuild --noshow_progress //... && touch /root/is_set_up'
+
+# --- stages ---------------------------------------------------------------------------------------------------
+
+no_network() {
+  fresh_machine offline
+  no_network=1 start "$load"
+  finish
+  check "without a network: one line" says 'no network' 1
+  check "without a network: at once" at_once
+}
+
+# A disk that holds the bare system and has so much room.
+make_image() { # MB
+  image=$folder/disk
+  rm -f "$image"
+  truncate -s "$(($(du -sm "$machine" | cut -f1) * 115 / 100 + $1))M" "$image"
+  mkfs.ext4 -q -m 0 -d "$machine" "$image"
+}
+
+fill() { # FOLDER
+  fallocate -l "$(($(df --output=avail -B1 "$1" | tail -n 1) - 4096))" "$1/fill" 2>/dev/null || true
+  cat /dev/zero >>"$1/fill" 2>/dev/null || true
+}
+
+full_disk() {
+  local image=
+  fresh_machine full
+  for cache_mb in 20 60; do
+    cache_mb=$cache_mb start "$load"
+    finish
+    check "$cache_mb MB for the cache: one line" says "no room: .* MB are free"
+    check "$cache_mb MB for the cache: at once" at_once
+  done
+  unset cache_mb
+  make_image 60
+  start "$load"
+  finish
+  check "60 MB for all: one line" says "no room: .* MB are free"
+  check "60 MB for all: at once" at_once
+
+  make_image 2400
+  start "$load"
+  await 'unpacked gcc-12:' || true
+  fill "$(inside)"
+  started=$SECONDS
+  finish
+  check "the disk fills up while packages are installed: a line" says "full; make room" 9
+  check "the disk fills up while packages are installed: at once" at_once
+  start "$load"
+  finish
+  check "there is room again: the next run goes on" is_set_up
+
+  start "rm -rf /root/.cache/epore; $load"
+  await 'sources' || true
+  fill "$(inside)"
+  started=$SECONDS
+  finish
+  check "the disk fills up while sources are fetched: a line" says "full; make room" 9
+  check "the disk fills up while sources are fetched: at once" at_once
+  start "$load"
+  finish
+  check "there is room again: the next run goes on" is_set_up
+  rm -f "$image"
+}
+
+# The points of a set-up, in order, and how it ends there: at a stroke, or by Ctrl-C (which apt obeys when dpkg is done).
+points=('kill index' 'ctrl-c archives' 'kill half-installed bazel-bootstrap-data' 'kill half-installed gcc-12'
+  'kill unpacked openjdk-17-jre-headless' 'kill half-installed bazel-bootstrap:'
+  'kill half-configured bazel-bootstrap:' 'ctrl-c half-installed libuv1-dev' 'kill sources' 'ctrl-c abseil'
+  'kill boost' 'ctrl-c server')
+
+is_at() { # POINT
+  local cache
+  cache=$(inside)/root/.cache/epore
+  case $1 in
+    index) compgen -G "$(inside)/var/lib/apt/lists/partial/*" ;;
+    archives) compgen -G "$(inside)/var/cache/apt/archives/partial/*.deb" ;;
+    sources) compgen -G "$cache/tmp.*/lists/partial/*" ;;
+    abseil) compgen -G "$cache/tmp.*/abseil-*/absl" ;;
+    boost) compgen -G "$cache/tmp.*/unpacked/usr/include" ;;
+    server) compgen -G "$cache/bazel/*/server" ;;
+    *) tail -c +"$((log_size + 1))" "$(inside)/var/log/dpkg.log" | grep -F "status $1" ;;
+  esac >/dev/null 2>&1
+}
+
+# Waits for a point of what was started; false if it ends before.
+await() { # POINT
+  until is_at "$1"; do
+    [[ -e /proc/$child ]] || return 1
+    sleep 0.01
+  done
+}
+
+# One run that ends at a point.
+interrupt() { # "HOW POINT"
+  local point=${1#* }
+  start "$load"
+  if ! await "$point"; then
+    finish
+    check "$1: is reached" false
+  elif [[ $1 == kill* ]]; then
+    stop
+    took=$((SECONDS - started))
+    check "$1" true
+  else
+    press_ctrl_c
+    started=$SECONDS
+    finish
+    check "$1" test "$code" != 0
+  fi
+}
+
+interrupted() {
+  local point
+  fresh_machine interrupted
+  for point in "${points[@]}"; do interrupt "$point"; done
+  start "$load"
+  finish
+  check "after ${#points[@]} interruptions: set up" is_set_up
+}
+
+alone() {
+  local point
+  for point in "${points[@]}"; do
+    fresh_machine alone
+    interrupt "$point"
+    start "$load"
+    finish
+    check "$point: the next run sets up" is_set_up
+  done
+}
+
+commands() {
+  machine=$folder/interrupted
+  [[ -e $machine/root/is_set_up ]] || fresh_machine interrupted
+  start './bazelw run -c opt //examples:demo'
+  finish
+  check "the demo" is_set_up
+  start './bazelw test //... && ./bazelw info output_base | xargs du -sm && du -sm ~/.cache/epore'
+  finish
+  check "the tests" is_set_up
+  tail -n 2 "$log"
+}
+
+make_base
+for stage in "${stages[@]}"; do "$stage"; done
+echo "$passed passed, $failed failed"
+((failed == 0))
