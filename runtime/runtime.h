@@ -144,41 +144,40 @@ class Runtime {
   // Ends run_until_signal(), now or as soon as it is called. Callbacks may call it as well.
   void request_shutdown();
 
-  // Blocks until SIGINT, SIGTERM or request_shutdown(), then shuts down; a second signal ends the
-  // drain timeout, as above. Catches signals, if catch_signals() has not done so before, and lets
-  // go of them when it returns. Also ends when another thread shuts down.
+  // Blocks until SIGINT, SIGTERM or request_shutdown(), and then shuts down. A second signal ends
+  // the drain timeout early. It catches signals, unless catch_signals() has done so, and restores
+  // the earlier handlers when it returns. It also returns when another thread has shut down.
   //
-  // Errors, all before it waits and without a shutdown: status(); FailedPrecondition from a
-  // callback, while another thread is in here or in catch_signals(), or while another runtime of
-  // the process catches signals; those of eventfd(2) and sigaction(2).
+  // Errors come before it waits, and without a shutdown: status(); FailedPrecondition from a
+  // callback, while another thread is in this call or in catch_signals(), or while another runtime
+  // of the process catches signals; those of eventfd(2) and sigaction(2).
   absl::Status run_until_signal();
 
-  // Catches SIGINT, SIGTERM and the signals of on_signal() from now on: what comes is kept until
-  // run_until_signal() looks. For programs that tell others that they are there, who may signal at
-  // once:
+  // Catches SIGINT, SIGTERM and the signals of on_signal() from now on. They are kept until
+  // run_until_signal() looks. This is for a program that tells others that it is there, and may get
+  // a signal at once:
   //
   //   if (absl::Status bad = runtime.catch_signals(); !bad.ok()) return epore::report(bad);
   //   std::printf("LISTEN %s\n", listener->address().to_string().c_str());
   //   return epore::report(runtime.run_until_signal());
   //
-  // The handlers that were there before come back when run_until_signal() returns, or else with the
-  // runtime's destruction. By one runtime of the process at a time (FailedPrecondition, also while
-  // another thread is in run_until_signal()); again: nothing. Other errors: status(), those of
-  // eventfd(2) and sigaction(2).
+  // The earlier handlers come back when run_until_signal() returns, or with the destructor. A
+  // second call does nothing. Errors: FailedPrecondition while another runtime of the process
+  // catches signals, or another thread is in run_until_signal(); status(); those of eventfd(2) and
+  // sigaction(2).
   absl::Status catch_signals();
 
-  // Has run_until_signal() call `callback`, on its own thread, whenever `signal` comes, until the
-  // draining ends; several that come before it looks are one. Replaces the callback that was set
-  // before.
+  // Lets run_until_signal() call `callback` on its own thread when `signal` comes, until draining
+  // ends. Several signals that come before it looks are one call. Replaces an earlier callback.
   //
-  // SIGINT and SIGTERM need none. If they are ignored when catching begins (by nohup(1), or a shell
-  // in the background) they stay ignored; a signal with a callback does not. Signals that are
-  // blocked are unblocked for the thread that waits, while it does.
+  // SIGINT and SIGTERM need no callback. If they are ignored when catching begins, as by nohup(1)
+  // or in a background job of a shell, they stay ignored. A signal with a callback is caught in any
+  // case. Blocked signals are unblocked for the waiting thread while it waits.
   //
-  // InvalidArgument: a null callback, a signal not from 1 to 64, SIGINT, SIGTERM, SIGKILL, SIGSTOP,
-  // or that of a fault: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT.
-  // FailedPrecondition: signals are being caught already. What else the system refuses (32 and 33
-  // are glibc's) is an error of whoever catches.
+  // Errors: InvalidArgument for a null callback, for a signal not from 1 to 64, for SIGINT,
+  // SIGTERM, SIGKILL and SIGSTOP, and for faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS,
+  // SIGABRT); FailedPrecondition if signals are being caught. Signals that only the system refuses
+  // (32 and 33 are glibc's) are errors of catch_signals() and run_until_signal().
   absl::Status on_signal(int signal, Closure callback);
 
   // Returns what the runtime has counted so far, also after a shutdown. It stops no thread. It adds

@@ -3,11 +3,11 @@
 
 namespace epore {
 
-// For children of a program: unblocks all signals of the calling thread.
+// Unblocks all signals of the calling thread, in a child process before exec(3).
 //
-// The threads of a runtime block signals, and a child that one of its callbacks starts inherits
-// that, through exec as well: SIGTERM would not end it. So the child calls this between fork(2) and
-// exec(3), as it is async-signal-safe:
+// The threads of a runtime block signals. A child that a callback starts inherits that, through
+// exec(3) as well, and SIGTERM would not end it. The child calls this function between fork(2) and
+// exec(3); it is async-signal-safe:
 //
 //   if (pid_t child = fork(); child == 0) {
 //     epore::unblock_signals();
@@ -15,8 +15,8 @@ namespace epore {
 //     _exit(127);
 //   }
 //
-// With posix_spawn(3), set POSIX_SPAWN_SETSIGMASK and an empty mask. system(3) and popen(3) belong
-// on a thread of the program's own, not in a callback.
+// With posix_spawn(3), set POSIX_SPAWN_SETSIGMASK and an empty mask instead. Call system(3) and
+// popen(3) on a thread of the program, and not in a callback.
 void unblock_signals();
 
 }  // namespace epore

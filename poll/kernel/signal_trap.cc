@@ -88,7 +88,7 @@ absl::StatusOr<std::unique_ptr<SignalTrap>> SignalTrap::set(Kernel& kernel, std:
     }
     if (before->sa_handler == SIG_IGN && (unless_ignored & bit(signal)) != 0) {
       (void)kernel.sigaction(signal, before.get(), nullptr);
-      continue;  // if it has come meanwhile, take() leaves it out
+      continue;  // take() leaves it out if it has come meanwhile
     }
     trap->signals_ |= bit(signal);
     trap->before_.emplace_back(signal, std::move(before));

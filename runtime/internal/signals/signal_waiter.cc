@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::uint64_t bit(int signal) { return std::uint64_t{1} << (signal - 1); }
 
-// Why no callback can be set for a signal, or null.
+// Returns why no callback can be set for a signal, or null if one can.
 const char* why_not(int signal) {
   switch (signal) {
     case SIGINT:
@@ -30,7 +30,7 @@ const char* why_not(int signal) {
     case SIGKILL:
     case SIGSTOP:
       return "no program can catch it";
-    // The handler would return to the instruction that has raised it, for ever.
+    // The handler would return to the instruction that raised the signal, and so on for ever.
     case SIGSEGV:
     case SIGBUS:
     case SIGFPE:
@@ -58,18 +58,18 @@ absl::Status SignalWaiter::add(int signal, absl::AnyInvocable<void()> callback) 
         absl::StrCat("on_signal(", signal, "): the callback is null"));
   }
   absl::MutexLock lock(&mutex_);
-  if (is_claimed_ || is_catching_) {
+  if (is_entered_ || is_catching_) {
     return absl::FailedPreconditionError(
         absl::StrCat("on_signal(", signal, "): signals are being caught already"));
   }
-  std::swap(callbacks_[signal], callback);  // the one before is destroyed without the lock
+  std::swap(callbacks_[signal], callback);  // the old callback is destroyed without the lock
   return absl::OkStatus();
 }
 
 absl::Status SignalWaiter::catch_signals(Core& core) {
   if (!core.status().ok()) return core.status();
-  if (absl::Status bad = claim("catch_signals"); !bad.ok()) return bad;
-  const absl::Cleanup done = [this] { unclaim(); };
+  if (absl::Status bad = enter("catch_signals"); !bad.ok()) return bad;
+  const absl::Cleanup done = [this] { leave(); };
   return set_trap(core);
 }
 
@@ -78,8 +78,8 @@ absl::Status SignalWaiter::run(Core& core) {
   if (core.would_wait_for_itself()) {
     return absl::FailedPreconditionError("run_until_signal: called from a callback");
   }
-  if (absl::Status bad = claim("run_until_signal"); !bad.ok()) return bad;
-  const absl::Cleanup done = [this] { unclaim(); };
+  if (absl::Status bad = enter("run_until_signal"); !bad.ok()) return bad;
+  const absl::Cleanup done = [this] { leave(); };
   if (absl::Status bad = set_trap(core); !bad.ok()) return bad;
   absl::Status ended = wait(core);
   trap_.reset();
@@ -91,7 +91,7 @@ absl::Status SignalWaiter::wait(Core& core) {
   const auto has_begun = [&] {
     return core.shutdown().is_requested() || core.phase() != Core::Phase::running;
   };
-  // If it has begun without a signal, the first one that comes cuts it short.
+  // If the shutdown has begun without a signal, the first signal cuts it short.
   Gate& gate = core.shutdown().gate();
   gate.wait([&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
   return core.shutdown().run(
@@ -100,18 +100,18 @@ absl::Status SignalWaiter::wait(Core& core) {
 }
 
 void SignalWaiter::release() {
-  if (!claim("release").ok()) return;  // run() is about to, whose shutdown is over
+  if (!enter("release").ok()) return;  // run() is about to restore them
   trap_.reset();
-  unclaim();
+  leave();
 }
 
-absl::Status SignalWaiter::claim(const char* call) {
+absl::Status SignalWaiter::enter(const char* call) {
   absl::MutexLock lock(&mutex_);
-  if (is_claimed_) {
+  if (is_entered_) {
     return absl::FailedPreconditionError(
         absl::StrCat(call, ": another thread is in run_until_signal() or catch_signals()"));
   }
-  is_claimed_ = true;
+  is_entered_ = true;
   return absl::OkStatus();
 }
 
@@ -128,16 +128,16 @@ absl::Status SignalWaiter::set_trap(Core& core) {
   return trap.status();
 }
 
-void SignalWaiter::unclaim() {
+void SignalWaiter::leave() {
   absl::MutexLock lock(&mutex_);
-  is_claimed_ = false;
+  is_entered_ = false;
   is_catching_ = trap_ != nullptr;
 }
 
 bool SignalWaiter::handle(Core& core) {
   const std::uint64_t caught = trap_->take();
   if (caught == 0) return false;
-  // An activity, so that no shutdown() of another thread returns while one of them runs.
+  // An activity: a shutdown() of another thread must not return while a callback runs.
   if (core.begin_activity()) {
     this_thread.signals_of = &core;
     for (auto& [signal, callback] : callbacks_) {

@@ -34,16 +34,16 @@ class SignalWaiter {
 
  private:
   // Lets this thread in: one thread at a time sets or handles signals. `call` is named in errors.
-  absl::Status claim(const char* call);
+  absl::Status enter(const char* call);
   absl::Status set_trap(Core& core);
-  void unclaim();
+  void leave();
   absl::Status wait(Core& core);
 
   // Calls the callbacks of the signals that have come. Returns whether SIGINT or SIGTERM was one.
   bool handle(Core& core);
 
   absl::Mutex mutex_;
-  bool is_claimed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_entered_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_catching_ ABSL_GUARDED_BY(mutex_) = false;
 
   // The thread that was let in only.
