@@ -160,7 +160,6 @@ TEST_P(ConnectionDataTest, WithoutACallbackAResetIsSeen) {
 }
 
 TEST_P(ConnectionDataTest, WithoutACallbackAResetBehindBytesIsSeen) {
-  if (GetParam().selector == "poll") GTEST_SKIP() << "poll(2) is not asked while bytes wait";
   Observer observer;
   Runtime runtime(options());
   Link link =

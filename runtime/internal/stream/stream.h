@@ -200,6 +200,7 @@ class Stream final : public Registration {
   void discarded(std::size_t bytes);
   void tell_read_closed();
   bool hold_reading();
+  bool leaves_bytes() const;
   void look_for_end();
   void take_hang_up();
   bool wants_read() const;

@@ -156,13 +156,18 @@ void Stream::read() {
       fail_call("recv", result.error());
     }
   }
-  if (phase_ == Phase::open && !is_paused_ && (is_held_ || !on_data_)) look_for_end();
+  if (leaves_bytes()) look_for_end();
+}
+
+// Whether bytes are left to the kernel, but the peer's end is passed on if no bytes are before it.
+bool Stream::leaves_bytes() const {
+  return phase_ == Phase::open && !read_closed_ && !is_paused_ && (is_held_ || !on_data_);
 }
 
 // Looks for the peer's end while nothing is read. It is passed on if no bytes are before it.
 void Stream::look_for_end() {
   constexpr std::uint32_t kEnds = kMayHaveMore | kHangUp;
-  if (read_closed_ || !edges_.is_ready(Direction::read)) return;
+  if (!edges_.is_ready(Direction::read)) return;
   if ((hints_.load(std::memory_order_relaxed) & kEnds) == 0) return;
   const std::uint32_t mark = edges_.mark(Direction::read);
   std::byte byte;
@@ -220,11 +225,14 @@ void Stream::take_hang_up() {
 void Stream::rearm() {
   if (home().has_edges() || !is_registered_) return;
   const std::uint32_t events = events_.load(std::memory_order_acquire);
+  // The end of file is told as readable. Once bytes wait before it, that would be told again and
+  // again.
+  const bool wants_readable = wants_read() || (leaves_bytes() && !edges_.is_ready(Direction::read));
   std::uint8_t wanted =
-      static_cast<std::uint8_t>((wants_read() ? 1 : 0) | (is_write_blocked_ ? 2 : 0));
-  // No read finds a reset after the end of file, so this asks for a hang-up. One arming is enough:
-  // a hang-up lasts.
-  if (wanted == 0 && read_closed_ && !write_shut_) wanted = kArmedForHangUp;
+      static_cast<std::uint8_t>((wants_readable ? 1 : 0) | (is_write_blocked_ ? 2 : 0));
+  // No read finds a reset after the end of file, or behind bytes that wait, so this asks for a
+  // hang-up. One arming is enough: a hang-up lasts.
+  if (wanted == 0 && ((read_closed_ && !write_shut_) || leaves_bytes())) wanted = kArmedForHangUp;
   if (wanted == 0 ||
       (wanted == armed_directions_ && (events == events_at_rearm_ || wanted == kArmedForHangUp))) {
     return;
