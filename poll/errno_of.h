@@ -5,12 +5,12 @@
 
 namespace epore {
 
-// Returns the errno of the system call that made `status`, or 0: it is ok, or it is not about a
-// system call. For decisions that the canonical code is too coarse for:
+// Returns the errno of the system call that failed with `status`. Returns 0 if `status` is ok or
+// not about a system call. It is for decisions that the canonical code is too coarse for:
 //
 //   if (epore::errno_of(listener.status()) == EADDRINUSE) return try_next_port();
 //
-// Threads: any. The errno travels with the status as its payload "epore.errno".
+// Threads: any. The status carries the errno in its payload "epore.errno".
 int errno_of(const absl::Status& status);
 
 }  // namespace epore

@@ -36,14 +36,12 @@ namespace epore {
 //
 // 1. Guaranteed: Registry and Waker work from any thread at any time, also during a poll().
 // 2. Guaranteed: registering a descriptor twice, or changing an unknown one, is an error.
-// 3. Guaranteed: readable and writable are reported, once for each change. All other bits are
-// hints.
+// 3. Guaranteed: readable and writable are reported, once for each change. Other bits are hints.
 //    Every event may be spurious. An edge is not repeated, so read or write until EAGAIN.
 // 4. Guaranteed: after deregister_fd() has returned, no poll() that starts later yields its token.
 // 5. Guaranteed: no wake is lost. Several wakes may become one event.
 // 6. Guaranteed: what a thread did before it woke or registered is visible to the thread in poll(),
-// as
-//    soon as poll() returns that event.
+//    as soon as poll() returns that event.
 // 7. Today, not promised: the poll(2) engine repeats an edge while the readiness lasts.
 //
 // See epoll(7), poll(2).

@@ -14,8 +14,9 @@ std::string errno_text(int error);
 // The payload that errno_of() reads: the number in decimal digits.
 inline constexpr std::string_view kErrnoPayload = "epore.errno";
 
-// The canonical code of `error`: absl::ErrnoToStatusCode(), but EADDRINUSE is AlreadyExists and
-// EADDRNOTAVAIL is NotFound, so that neither is taken for a call in the wrong state.
+// Returns the canonical code of `error`: that of absl::ErrnoToStatusCode(), with two exceptions.
+// EADDRINUSE is AlreadyExists and EADDRNOTAVAIL is NotFound, so that no caller takes them for a
+// call in the wrong state.
 absl::StatusCode errno_code(int error);
 
 // Returns a status with the canonical code of `error`, with the number as its payload, and a

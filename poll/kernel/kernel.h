@@ -71,7 +71,7 @@ class Kernel {
   virtual SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
                                  const timespec* timeout) = 0;
   virtual SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) = 0;
-  // The sets are words of bits, long enough for `size` descriptors; they may be longer than fd_set.
+  // The sets are arrays of words with at least `size` bits, which may be more than an fd_set has.
   virtual SysResult pselect(int size, fd_set* readable, fd_set* writable, fd_set* priority,
                             const timespec* timeout) = 0;
 

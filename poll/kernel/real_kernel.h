@@ -55,7 +55,7 @@ class RealKernel : public Kernel {
   KernelCallCounts counts() const override;
 
  private:
-  // Moves a descriptor that the system numbered 0, 1 or 2 up, and closes that number.
+  // Moves a descriptor with the number 0, 1 or 2 to a higher number.
   static SysResult above_stdio(SysResult made);
 
   void count(KernelCall call) { counters_.add(static_cast<std::size_t>(call)); }

@@ -30,11 +30,10 @@ namespace epore {
 // handler.
 class SignalTrap {
  public:
-  // Starts to catch `signals`: bit N - 1 is signal N. Those that are in `unless_ignored` as well
-  // stay ignored if they are: so nohup(1) and shells say that they are not for this program.
-  // Borrows `eventfd`, which must be non-blocking and must outlive the trap. Errors:
-  // FailedPrecondition if a trap exists; the errno of sigaction(2). Throws std::bad_alloc, and
-  // nothing is caught then.
+  // Starts to catch `signals`: bit N - 1 is signal N. A signal in `unless_ignored` stays ignored if
+  // it is ignored now; nohup(1) and shells say so that it is not for this program. Borrows
+  // `eventfd`, which must be non-blocking and must outlive the trap. Errors: FailedPrecondition if
+  // a trap exists; the errno of sigaction(2). Throws std::bad_alloc, and has then caught nothing.
   static absl::StatusOr<std::unique_ptr<SignalTrap>> set(Kernel& kernel, std::uint64_t signals,
                                                          std::uint64_t unless_ignored, int eventfd);
   ~SignalTrap();
@@ -44,7 +43,7 @@ class SignalTrap {
   // Returns the signals since the last call.
   std::uint64_t take();
 
-  // Those that it catches.
+  // The signals that this trap catches.
   std::uint64_t signals() const { return signals_; }
 
  private:
@@ -56,8 +55,8 @@ class SignalTrap {
   std::vector<std::pair<int, std::unique_ptr<struct sigaction>>> before_;
 };
 
-// Unblocks signals for its thread while it lives. A program whose supervisor has blocked them would
-// wait for them in vain.
+// An UnblockedSignals unblocks signals for its thread while it lives. A program whose supervisor
+// has blocked them would otherwise wait for ever.
 class UnblockedSignals {
  public:
   explicit UnblockedSignals(std::uint64_t signals);
@@ -66,7 +65,7 @@ class UnblockedSignals {
   UnblockedSignals& operator=(const UnblockedSignals&) = delete;
 
  private:
-  std::uint64_t blocked_ = 0;  // before
+  std::uint64_t blocked_ = 0;  // the mask to restore
 };
 
 // Unblocks all signals for this thread. Async-signal-safe.

@@ -84,7 +84,7 @@ class ThreadCounters {
     }
   }
 
-  // Returns null if there is no memory: a call that counts must not fail in its midst.
+  // Returns null if there is no memory, because counting must not make a call fail.
   Shard* own_shard(std::size_t slot) {
     Shard* shard = shards_[slot].load(std::memory_order_acquire);
     if (shard == nullptr) {
