@@ -1,6 +1,7 @@
 #include "epore/runtime/runtime.h"
 
 #include <memory>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -10,6 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/endpoints/connector.h"
 #include "epore/runtime/internal/endpoints/listener_state.h"
@@ -24,11 +27,45 @@ namespace epore {
 using internal::Core;
 using internal::Ref;
 
+namespace {
+
+using internal::no_memory;
+using internal::or_no_memory;
+
+// Both are null if there is no memory for one of them.
+std::shared_ptr<internal::SignalWaiter> make_signals() {
+  try {
+    return std::make_shared<internal::SignalWaiter>();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+Ref<Core> make_core(RuntimeOptions options, bool has_signals) {
+  if (!has_signals) return {};
+  try {
+    return Ref<Core>::adopt(new Core(std::move(options)));
+  } catch (const std::bad_alloc&) {
+    return {};
+  }
+}
+
+// Calls a callback of connect() where no runtime is that could.
+void call_here(Runtime::ConnectCallback& callback, absl::Status error) {
+  try {
+    callback(std::move(error));
+  } catch (...) {
+    LOG(ERROR) << "epore: " << internal::caught_exception().message();
+  }
+}
+
+}  // namespace
+
 Runtime::Runtime(RuntimeOptions options)
-    : core_(Ref<Core>::adopt(new Core(std::move(options)))),
-      signals_(std::make_shared<internal::SignalWaiter>()) {}
+    : signals_(make_signals()), core_(make_core(std::move(options), signals_ != nullptr)) {}
 
 Runtime::~Runtime() {
+  if (!core_) return;
   // No stack: where exit() destroys a static one, that of the callback says nothing.
   if (core_->would_wait_for_itself()) {
     LOG(QFATAL) << "epore: a Runtime is destroyed in one of its own callbacks (a static one: by an "
@@ -39,11 +76,18 @@ Runtime::~Runtime() {
   CHECK_OK(shutdown());
 }
 
-absl::Status Runtime::status() const { return core_->status(); }
+absl::Status Runtime::status() const { return core_ ? core_->status() : no_memory("Runtime"); }
 
 absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallback on_accept,
                                          const ListenOptions& options) {
-  if (!status().ok()) return status();
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("listen", [&]() -> absl::StatusOr<Listener> {
+    return listen_now(address, std::move(on_accept), options);
+  });
+}
+
+absl::StatusOr<Listener> Runtime::listen_now(std::string_view address, AcceptCallback on_accept,
+                                             const ListenOptions& options) {
   if (!on_accept) {
     return absl::InvalidArgumentError(
         absl::StrCat("listen(\"", internal::printable(address), "\"): on_accept is null"));
@@ -65,17 +109,29 @@ ConnectAttempt Runtime::connect(std::string_view address, ConnectCallback on_con
                << "\"): on_connected is null; nothing is started";
     return ConnectAttempt();
   }
+  if (!core_) {
+    call_here(on_connected, status());
+    return ConnectAttempt();
+  }
   if (!status().ok()) {
     core_->call(on_connected, status());  // no thread is there that could call it
     return ConnectAttempt();
   }
-  return ConnectAttempt(
-      internal::Connector::start(core_, address, std::move(on_connected), options));
+  try {
+    return ConnectAttempt(
+        internal::Connector::start(core_, address, std::move(on_connected), options));
+  } catch (const std::bad_alloc&) {  // there is no memory for what could call it later
+    core_->call(on_connected, no_memory("connect"));
+    return ConnectAttempt();
+  }
 }
 
 absl::Status Runtime::post(Closure closure) {
-  if (!closure) return absl::InvalidArgumentError("post: the closure is null");
-  return core_->post(std::move(closure));
+  if (!core_) return status();
+  return or_no_memory("post", [&] {
+    if (!closure) return absl::InvalidArgumentError("post: the closure is null");
+    return core_->post(std::move(closure));
+  });
 }
 
 Timer Runtime::timer(Closure callback) {
@@ -83,12 +139,16 @@ Timer Runtime::timer(Closure callback) {
     LOG(ERROR) << "epore: timer: the callback is null; the timer does nothing";
     return Timer();
   }
-  if (core_->phase() >= Core::Phase::refusing) return Timer();
-  internal::Reactor& home = core_->any_reactor();
-  auto timer = Ref<internal::RuntimeTimer>::adopt(
-      new internal::RuntimeTimer(core_, home, std::move(callback)));
-  if (!timer->list()) return Timer();
-  return Timer(std::move(timer));
+  if (!core_ || core_->phase() >= Core::Phase::refusing) return Timer();
+  try {
+    internal::Reactor& home = core_->any_reactor();
+    auto timer = Ref<internal::RuntimeTimer>::adopt(
+        new internal::RuntimeTimer(core_, home, std::move(callback)));
+    if (!timer->list()) return Timer();
+    return Timer(std::move(timer));
+  } catch (const std::bad_alloc&) {
+    return Timer();
+  }
 }
 
 Timer Runtime::post_after(absl::Duration delay, Closure closure) {
@@ -97,32 +157,48 @@ Timer Runtime::post_after(absl::Duration delay, Closure closure) {
   return timer;
 }
 
-Order Runtime::order() { return status().ok() ? internal::OrderState::make(core_) : Order(); }
+Order Runtime::order() {
+  try {
+    return status().ok() ? internal::OrderState::make(core_) : Order();
+  } catch (const std::bad_alloc&) {
+    return Order();
+  }
+}
 
-absl::Status Runtime::shutdown() { return shutdown(core_->options().drain_timeout); }
+absl::Status Runtime::shutdown() {
+  return core_ ? shutdown(core_->options().drain_timeout) : absl::OkStatus();
+}
 
 absl::Status Runtime::shutdown(absl::Duration drain_timeout) {
   const Ref<Core> core = core_;
-  return core->shutdown().run(absl::ToInt64Nanoseconds(drain_timeout), [] { return false; });
+  if (!core) return absl::OkStatus();
+  return or_no_memory("shutdown", [&] {
+    return core->shutdown().run(absl::ToInt64Nanoseconds(drain_timeout), [] { return false; });
+  });
 }
 
 void Runtime::request_shutdown() {
   const Ref<Core> core = core_;
-  core->shutdown().request();
+  if (core) core->shutdown().request();
 }
 
-absl::Status Runtime::catch_signals() { return signals_->catch_signals(*core_); }
+absl::Status Runtime::catch_signals() {
+  if (!core_) return status();
+  return or_no_memory("catch_signals", [this] { return signals_->catch_signals(*core_); });
+}
 
 absl::Status Runtime::run_until_signal() {
   const Ref<Core> core = core_;
   const std::shared_ptr<internal::SignalWaiter> signals = signals_;
-  return signals->run(*core);
+  if (!core) return status();
+  return or_no_memory("run_until_signal", [&] { return signals->run(*core); });
 }
 
 absl::Status Runtime::on_signal(int signal, Closure callback) {
-  return signals_->add(signal, std::move(callback));
+  if (!core_) return status();
+  return or_no_memory("on_signal", [&] { return signals_->add(signal, std::move(callback)); });
 }
 
-Counters Runtime::counters() const { return core_->snapshot(); }
+Counters Runtime::counters() const { return core_ ? core_->snapshot() : Counters(); }
 
 }  // namespace epore

@@ -186,10 +186,14 @@ class Runtime {
   Counters counters() const;
 
  private:
+  absl::StatusOr<Listener> listen_now(std::string_view address, AcceptCallback on_accept,
+                                      const ListenOptions& options);
+
   // Shared: another thread may destroy the Runtime while a call is about to return, so the call
   // holds a reference to what it uses.
-  const internal::Ref<internal::Core> core_;
+  // Null if there was no memory for them.
   const std::shared_ptr<internal::SignalWaiter> signals_;
+  const internal::Ref<internal::Core> core_;
 };
 
 }  // namespace epore

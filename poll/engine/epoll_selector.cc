@@ -60,7 +60,8 @@ std::int64_t to_milliseconds(std::int64_t timeout_ns) {
 absl::StatusOr<std::unique_ptr<Selector>> EpollSelector::create(Kernel& kernel) {
   const SysResult created = kernel.epoll_create(EPOLL_CLOEXEC);
   if (!created.ok()) return errno_status(created.error(), "epoll_create1(EPOLL_CLOEXEC)");
-  return absl::WrapUnique(new EpollSelector(kernel, OwnedFd(created.fd(), kernel)));
+  OwnedFd owned(created.fd(), kernel);  // before what may find no memory
+  return absl::WrapUnique(new EpollSelector(kernel, std::move(owned)));
 }
 
 EpollSelector::EpollSelector(Kernel& kernel, OwnedFd epoll)

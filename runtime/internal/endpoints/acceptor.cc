@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/net/socket_options.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
@@ -100,15 +102,21 @@ absl::Status Acceptor::start() {
 }
 
 absl::Status Acceptor::begin() {
-  if (!home().slots().acquire(*this)) {
+  bool has_slot = false;
+  try {
+    has_slot = home().slots().acquire(*this);
+  } catch (const std::bad_alloc&) {
+  }
+  if (!has_slot) {
     core_->end_activity();
     return absl::ResourceExhaustedError("listen: no slot is left");
   }
   state_ = State::listening;
   // Either the shutdown finds this slot, or this sees its phase: it sets the phase first.
   if (core_->phase() != Core::Phase::running) close();
-  absl::Status registered =
-      home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
+  absl::Status registered = or_no_memory("listen", [this] {
+    return home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
+  });
   if (!registered.ok()) end();
   return registered;
 }
@@ -137,7 +145,15 @@ void Acceptor::shut_down(ShutdownStep step) {
 
 void Acceptor::expired() { resume(); }
 
+// Without memory a run ends early. The next poll() reports the backlog again.
 void Acceptor::run() {
+  try {
+    run_once();
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void Acceptor::run_once() {
   if (state_ == State::closed) return;
   if (close_asked_.load(std::memory_order_acquire)) {
     end();
@@ -213,13 +229,21 @@ bool Acceptor::may_go_on_after(int error) {
 bool Acceptor::begin_stream() {
   if (!core_->permits().try_take()) return false;
   OwnedFd fd = std::move(in_hand_.fd);
-  const SocketAddress local = is_wildcard_ ? local_address_of(core_->kernel(), fd.get()) : address_;
-  const auto stream = Ref<Stream>::adopt(
-      new Stream(core_, home(), std::move(fd), settings_->limits, local, in_hand_.peer));
-  const bool started = stream->start(
-      [settings = settings_](Connection& connection) { settings->on_accept(connection); },
-      /*is_registered=*/false);
-  if (!started) core_->permits().give_back();
+  bool started = false;
+  try {
+    const SocketAddress local =
+        is_wildcard_ ? local_address_of(core_->kernel(), fd.get()) : address_;
+    const auto stream = Ref<Stream>::adopt(
+        new Stream(core_, home(), std::move(fd), settings_->limits, local, in_hand_.peer));
+    started = stream->start(
+        [settings = settings_](Connection& connection) { settings->on_accept(connection); },
+        /*is_registered=*/false);
+  } catch (const std::bad_alloc&) {
+  }
+  if (!started) {  // no memory, no slot, or a shutdown
+    core_->counters().add(Counter::accept_errors);
+    core_->permits().give_back();
+  }
   return true;
 }
 

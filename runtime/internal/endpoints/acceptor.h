@@ -78,6 +78,7 @@ class Acceptor final : public PermitWaiter {
   enum class State : std::uint8_t { listening, paused, closed };
 
   absl::Status begin();
+  void run_once();
   void accept_ready(std::size_t budget);
   void accept_rest();
   bool begin_stream();

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <new>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/poll/errno_of.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/net/socket_options.h"
@@ -28,7 +31,7 @@ class Connector::Told {
     if (!connector_ || !connector_->done_) return;
     Callback done = std::exchange(connector_->done_, nullptr);
     connector_->core_->call(
-        done, is_cancelled() ? connector_->cancelled_error() : connector_->shutdown_error());
+        done, is_cancelled() ? connector_->cancelled_error() : connector_->end_error());
   }
   void operator()(Connection& connection) {
     Callback done = std::exchange(connector_->done_, nullptr);  // also if it throws
@@ -49,22 +52,28 @@ class Connector::Told {
   Ref<Connector> connector_;
 };
 
-Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callback done,
+Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callback&& done,
                                 const ConnectOptions& options) {
   Reactor& home = core->any_reactor();
-  auto connector = Ref<Connector>::adopt(new Connector(core, home, std::move(done), options));
-  if (core->begin_activity()) {
-    core->first_run(*connector, [&] { connector->begin(address); });
-  } else {  // no thread is left for the call
-    core->call(connector->done_, absl::CancelledError(absl::StrCat("connect(", printable(address),
-                                                                   "): the runtime is shut down")));
-    connector->done_ = nullptr;
-    connector->answer_.store(Answer::told, std::memory_order_release);
+  if (!core->begin_activity()) {  // no thread is left for the call
+    core->call(done, absl::CancelledError(absl::StrCat("connect(", printable(address),
+                                                       "): the runtime is shut down")));
+    return Ref<Connector>();
   }
+  absl::Cleanup end_activity = [&] { core->end_activity(); };
+  auto connector = Ref<Connector>::adopt(new Connector(core, home, std::move(done), options));
+  std::move(end_activity).Cancel();
+  core->first_run(*connector, [&] {
+    try {
+      connector->begin(address);
+    } catch (const std::bad_alloc&) {
+      connector->resolved(no_memory("connect"));
+    }
+  });
   return connector;
 }
 
-Connector::Connector(Ref<Core> core, Reactor& home, Callback done, const ConnectOptions& options)
+Connector::Connector(Ref<Core> core, Reactor& home, Callback&& done, const ConnectOptions& options)
     : Registration(home, OrderState::find(options.order, *core) ? Kind::member : Kind::lasting),
       core_(std::move(core)),
       options_(options),
@@ -133,6 +142,14 @@ void Connector::shut_down(ShutdownStep) {
 void Connector::expired() { core_->wake(*this); }
 
 void Connector::run() {
+  try {
+    run_once();
+  } catch (const std::bad_alloc&) {
+    if (!is_finished_) finish(no_memory("connect"));
+  }
+}
+
+void Connector::run_once() {
   if (!is_finished_ && !has_addresses_) take_addresses();
   if (is_finished_ || is_cancelled()) return;
   if (!is_registered_) {
@@ -274,13 +291,14 @@ void Connector::drop_socket() {
 }
 
 void Connector::succeed() {
+  auto limits = std::make_shared<const StreamLimits>(options_.connection, order_);
+  // If there is no memory for it, the descriptor stays here.
   const auto stream = Ref<Stream>::adopt(
-      new Stream(core_, home(), std::move(fd_),
-                 std::make_shared<const StreamLimits>(options_.connection, order_), local_, peer_));
+      new Stream(core_, home(), std::move(fd_), std::move(limits), local_, peer_));
   const bool started = stream->start(Told(*this), /*is_registered=*/true);
   if (!started) {  // the stream closes the descriptor, which also ends its registration
     is_registered_ = false;
-    finish(shutdown_error());
+    finish(end_error());
     return;
   }
   is_finished_ = true;
@@ -290,13 +308,23 @@ void Connector::succeed() {
   core_->end_activity();
 }
 
-absl::Status Connector::shutdown_error() const {
-  return absl::CancelledError(absl::StrCat("connect(", target_, "): the runtime shuts down"));
+absl::Status Connector::shutdown_error() const { return cancelled("the runtime shuts down"); }
+
+// Of a connection that has ended before its first callback began.
+absl::Status Connector::end_error() const {
+  return core_->phase() == Core::Phase::running ? no_memory("connect") : shutdown_error();
 }
 
-absl::Status Connector::cancelled_error() const {
-  return absl::CancelledError(absl::StrCat("connect(", target_, "): cancelled"));
+// Never throws.
+absl::Status Connector::cancelled(std::string_view why) const {
+  try {
+    return absl::CancelledError(absl::StrCat("connect(", target_, "): ", why));
+  } catch (const std::bad_alloc&) {
+    return absl::Status(absl::StatusCode::kCancelled, "");  // which allocates nothing
+  }
 }
+
+absl::Status Connector::cancelled_error() const { return cancelled("cancelled"); }
 
 void Connector::finish(absl::Status error) {
   is_finished_ = true;

@@ -39,11 +39,12 @@ class Connector final : public Registration {
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
 
   // Begins an attempt. `done` is called exactly once, later, in a run of the Connector. If the
-  // runtime is shut down, no thread is left for that, and `done` is called in this call.
-  static Ref<Connector> start(Ref<Core> core, std::string_view address, Callback done,
+  // runtime is shut down, no thread is left for that, and `done` is called in this call; then null
+  // is returned. Throws std::bad_alloc, and `done` is the caller's still.
+  static Ref<Connector> start(Ref<Core> core, std::string_view address, Callback&& done,
                               const ConnectOptions& options);
 
-  Connector(Ref<Core> core, Reactor& home, Callback done, const ConnectOptions& options);
+  Connector(Ref<Core> core, Reactor& home, Callback&& done, const ConnectOptions& options);
   ~Connector() override;
 
   // Any thread: see ConnectAttempt::cancel().
@@ -58,6 +59,7 @@ class Connector final : public Registration {
   class Told;
 
   void begin(std::string_view address);
+  void run_once();
   void resolved(absl::StatusOr<std::vector<SocketAddress>> addresses);
   bool is_cancelled();
   bool is_too_late();
@@ -70,6 +72,8 @@ class Connector final : public Registration {
   void finish(absl::Status error);
   absl::Status cancelled_error() const;
   absl::Status shutdown_error() const;
+  absl::Status end_error() const;
+  absl::Status cancelled(std::string_view why) const;
   void expired() override;  // TimerNode
 
   // Constant after construction.

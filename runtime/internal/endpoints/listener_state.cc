@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -149,12 +150,11 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
         Ref<Acceptor>::adopt(new Acceptor(core, *core->reactors()[i % reactors], std::move(one.fd),
                                           one.address, shared, state->sockets_)));
   }
+  absl::Cleanup close = [&] { state->close(); };
   for (const Ref<Acceptor>& acceptor : state->acceptors_) {
-    if (absl::Status started = acceptor->start(); !started.ok()) {
-      state->close();
-      return started;
-    }
+    if (absl::Status started = acceptor->start(); !started.ok()) return started;
   }
+  std::move(close).Cancel();
   return state;
 }
 

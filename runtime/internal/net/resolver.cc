@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <deque>
 #include <initializer_list>
 #include <list>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,11 +17,13 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/gate.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
 
 namespace epore::internal {
@@ -86,6 +88,7 @@ absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPor
     code = kernel.resolve(nullptr, service.c_str(), &hints, &list);
   }
   if (code != 0) return lookup_error(host_port, code, errno);
+  const absl::Cleanup free_list = [&] { kernel.free_addresses(list); };
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
     const SocketAddress address = SocketAddress::from_sockaddr(entry->ai_addr, entry->ai_addrlen);
@@ -94,7 +97,6 @@ absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPor
       addresses.push_back(address);
     }
   }
-  kernel.free_addresses(list);
   if (addresses.empty()) return lookup_error(host_port, EAI_NONAME, 0);
   return addresses;
 }
@@ -126,7 +128,7 @@ struct Resolver::State {
   Gate gate;
 
   absl::Mutex mutex;
-  std::deque<Request> requests ABSL_GUARDED_BY(mutex);
+  std::list<Request> requests ABSL_GUARDED_BY(mutex);
   std::list<Thread> threads ABSL_GUARDED_BY(mutex);
   int starting ABSL_GUARDED_BY(mutex) = 0;  // whose ids are not known
   int coming ABSL_GUARDED_BY(mutex) = 0;    // that have not looked for requests
@@ -143,10 +145,15 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
   {
     absl::MutexLock lock(&state.mutex);
     if (state.is_stopping) return absl::CancelledError("the runtime is shut down");
-    state.requests.push_back({std::move(host_port), std::move(done)});
-    if (static_cast<int>(state.requests.size()) > state.idle + state.coming &&
+    std::list<State::Thread> thread;
+    if (static_cast<int>(state.requests.size()) >= state.idle + state.coming &&
         state.threads.size() < kThreads) {
-      fresh = &state.threads.emplace_back();
+      thread.emplace_back();
+    }
+    state.requests.push_back({std::move(host_port), std::move(done)});
+    if (!thread.empty()) {
+      fresh = &thread.back();
+      state.threads.splice(state.threads.end(), thread);
       ++state.starting;
       ++state.coming;
     }
@@ -156,9 +163,13 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
     return absl::OkStatus();
   }
   std::uint64_t id = 0;
-  const SysResult started = state.kernel.start_thread(
-      "epore-resolver", [shared = state_, fresh] { shared->work(*fresh); }, &id);
-  std::deque<State::Request> abandoned;
+  SysResult started = SysResult::from_errno(ENOMEM);
+  try {
+    started = state.kernel.start_thread(
+        "epore-resolver", [shared = state_, fresh] { shared->work(*fresh); }, &id);
+  } catch (const std::bad_alloc&) {
+  }
+  std::list<State::Request> abandoned;
   {
     absl::MutexLock lock(&state.mutex);
     --state.starting;
@@ -172,9 +183,11 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
     }
   }
   state.gate.notify();  // stop() waits until no thread is being started
-  for (State::Request& request : abandoned) {
-    request.done(errno_status(started.error(), "starting a resolver thread"));
-  }
+  if (abandoned.empty()) return absl::OkStatus();
+  const absl::Status failed = or_no_memory("starting a resolver thread", [&] {
+    return errno_status(started.error(), "starting a resolver thread");
+  });
+  for (State::Request& request : abandoned) request.done(failed);
   return absl::OkStatus();
 }
 
@@ -218,31 +231,39 @@ std::optional<Resolver::Callback> Resolver::State::resolved(Thread& self) {
   return std::move(self.done);
 }
 
+// Allocates nothing, as a shutdown has no way to say that it found no memory.
 void Resolver::stop() {
   State& state = *state_;
-  std::vector<Callback> dropped;  // destroyed without the lock
-  std::vector<std::uint64_t> callers;
-  std::vector<std::uint64_t> resolving;
+  std::list<State::Request> dropped;  // destroyed without the lock
   {
     absl::MutexLock lock(&state.mutex);
     state.is_stopping = true;
-    for (State::Request& request : state.requests) dropped.push_back(std::move(request.done));
-    state.requests.clear();
+    dropped.swap(state.requests);
   }
   state.gate.notify();
   state.gate.wait([&] {
     absl::MutexLock lock(&state.mutex);
-    if (state.starting != 0) return false;  // a thread's id is not known yet
-    for (State::Thread& thread : state.threads) {
-      if (thread.id == 0) continue;  // an earlier stop() has joined or detached it
-      (thread.is_resolving ? resolving : callers).push_back(std::exchange(thread.id, 0));
-      thread.is_abandoned = thread.is_resolving;
-      if (thread.is_abandoned) dropped.push_back(std::move(thread.done));
-    }
-    return true;
+    return state.starting == 0;  // else a thread's id is not known yet
   });
-  for (std::uint64_t id : resolving) (void)state.kernel.detach_thread(id);
-  for (std::uint64_t id : callers) (void)state.kernel.join_thread(id);
+  for (;;) {
+    std::uint64_t id = 0;
+    Callback abandoned;  // destroyed without the lock
+    {
+      absl::MutexLock lock(&state.mutex);
+      // A thread without an id was joined or detached before.
+      const auto next = std::find_if(state.threads.begin(), state.threads.end(),
+                                     [](const State::Thread& thread) { return thread.id != 0; });
+      if (next == state.threads.end()) return;
+      id = std::exchange(next->id, 0);
+      next->is_abandoned = next->is_resolving;
+      if (next->is_abandoned) abandoned = std::move(next->done);
+    }
+    if (abandoned) {
+      (void)state.kernel.detach_thread(id);
+    } else {
+      (void)state.kernel.join_thread(id);
+    }
+  }
 }
 
 }  // namespace epore::internal

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "epore/poll/kernel/real_kernel.h"
 #include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/reactor/posted_closure.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 
@@ -36,7 +37,7 @@ Core::Core(RuntimeOptions options)
       permits_(options_.max_connections),
       resolver_(kernel_, own_kernel_),
       shutdown_(*this, kernel_) {
-  status_ = start();
+  status_ = or_no_memory("Runtime", [this] { return start(); });
   if (!status_.ok()) shutdown_.abandon();
 }
 

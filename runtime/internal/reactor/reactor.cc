@@ -64,6 +64,7 @@ Ref<ClosureRun> Reactor::make_closure_run() {
 }
 
 absl::Status Reactor::start() {
+  buffers_ = std::make_unique_for_overwrite<IoBuffers>();
   const SysResult started = core_.kernel().start_thread(
       absl::StrCat("epore-poll", index_).c_str(), [this] { loop(); }, &thread_);
   if (!started.ok()) {
@@ -133,11 +134,10 @@ void Reactor::request_shutdown(ShutdownStep step) {
 void Reactor::clear() { reclaim(); }
 
 void Reactor::loop() {
-  const auto buffers = std::make_unique_for_overwrite<IoBuffers>();
   this_thread.core = &core_;
   this_thread.reactor = this;
   this_thread.leads = this;
-  this_thread.buffers = buffers.get();
+  this_thread.buffers = buffers_.get();
   this_thread.watched = &watched_;
   watched_.set_id(core_.kernel().thread_id());
   window_began_ = this_thread.now = core_.kernel().now();
@@ -147,6 +147,7 @@ void Reactor::loop() {
   if (dispatch_ == Dispatch::workers) (void)core_.kernel().set_batch_scheduling();
   while (lead(/*is_home=*/true) != Left::ended) take_back();
   this_thread = ThreadContext();
+  buffers_ = nullptr;
   has_ended_.store(true, std::memory_order_release);
   core_.shutdown().gate().notify();
 }

@@ -28,6 +28,7 @@ namespace epore::internal {
 class ClosureRun;
 class Core;
 class RuntimeTimer;
+struct IoBuffers;
 struct PostedClosure;
 
 // A Poll, the thread that blocks in it, and the registrations and timers that it serves.
@@ -223,6 +224,8 @@ class Reactor {
 
   ListedTimers listed_timers_;
   absl::Mutex timer_lists_;
+
+  std::unique_ptr<IoBuffers> buffers_;  // the poll thread's, made before it starts
 
   std::uint64_t thread_ = 0;  // start() and join()
   bool is_started_ = false;

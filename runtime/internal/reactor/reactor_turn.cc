@@ -324,15 +324,15 @@ bool Reactor::shut_down_live() {
   const ShutdownStep step = abort ? ShutdownStep::abort : ShutdownStep::drain;
   // Listeners first, and closed before any connection hears of it: a client whose connection has
   // ended cannot connect anew.
-  for (const Ref<Registration>& registration : slots_.live()) {
-    if (registration->is_pinned()) registration->shut_down(step);
-  }
+  slots_.for_each_live([step](Registration& registration) {
+    if (registration.is_pinned()) registration.shut_down(step);
+  });
   if (!run_submitted()) return false;
   if (drain) drain_requested_.exchange(false, std::memory_order_acq_rel);
   if (abort) abort_requested_.exchange(false, std::memory_order_acq_rel);
-  for (const Ref<Registration>& registration : slots_.live()) {
-    if (!registration->is_pinned()) registration->shut_down(step);
-  }
+  slots_.for_each_live([step](Registration& registration) {
+    if (!registration.is_pinned()) registration.shut_down(step);
+  });
   return true;
 }
 

@@ -27,11 +27,12 @@ bool SlotTable::acquire(Registration& registration) {
     free_.pop_back();
   } else {
     if (used_ == kMaxSlots) return false;
-    index = used_++;
-    std::atomic<Chunk*>& chunk = chunks_[index / kChunk];
+    std::atomic<Chunk*>& chunk = chunks_[used_ / kChunk];
     if (chunk.load(std::memory_order_relaxed) == nullptr) {
+      free_.reserve((used_ / kChunk + 1) * kChunk);  // so that reclaim() allocates nothing
       chunk.store(new Chunk(), std::memory_order_release);
     }
+    index = used_++;
   }
   Slot& taken = slot(index);
   const std::uint32_t generation = taken.generation.load(std::memory_order_relaxed) + 1;
@@ -60,18 +61,6 @@ void SlotTable::reclaim(Registration& registration) {
 std::uint32_t SlotTable::used() {
   absl::MutexLock lock(&mutex_);
   return used_;
-}
-
-std::vector<Ref<Registration>> SlotTable::live() {
-  const std::uint32_t count = used();
-  std::vector<Ref<Registration>> found;
-  for (std::uint32_t index = 0; index < count; ++index) {
-    Slot& candidate = slot(index);
-    if (candidate.generation.load(std::memory_order_acquire) % 2 == 1) {
-      found.push_back(Ref<Registration>::share(candidate.registration));
-    }
-  }
-  return found;
 }
 
 }  // namespace epore::internal

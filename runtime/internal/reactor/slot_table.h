@@ -64,8 +64,17 @@ class SlotTable {
   // Poll thread only.
   void reclaim(Registration& registration);
 
-  // Poll thread only: the registrations that have a slot and are not retired.
-  std::vector<Ref<Registration>> live();
+  // Poll thread only: calls function(Registration&) for each that lives now. Allocates nothing.
+  template <typename Function>
+  void for_each_live(Function function) {
+    const std::uint32_t end = used();
+    for (std::uint32_t index = 0; index < end; ++index) {
+      const Slot& one = slot(index);
+      if (one.generation.load(std::memory_order_acquire) % 2 == 0) continue;
+      const Ref<Registration> kept = Ref<Registration>::share(one.registration);
+      function(*kept);
+    }
+  }
 
  private:
   static constexpr std::uint32_t kChunk = 1024;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -31,12 +32,20 @@ Timer::~Timer() = default;
 
 Timer::Timer(internal::Ref<internal::TimerEntry> entry) : entry_(std::move(entry)) {}
 
-void Timer::arm(absl::Duration after) {
-  if (entry_) entry_->arm(nanoseconds(after));
+bool Timer::arm(absl::Duration after) {
+  try {
+    return entry_ && entry_->arm(nanoseconds(after));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
-void Timer::arm_every(absl::Duration interval) {
-  if (entry_) entry_->arm_every(nanoseconds(interval));
+bool Timer::arm_every(absl::Duration interval) {
+  try {
+    return entry_ && entry_->arm_every(nanoseconds(interval));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
 bool Timer::cancel() { return entry_ && entry_->cancel(); }

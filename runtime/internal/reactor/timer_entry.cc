@@ -9,18 +9,19 @@
 
 namespace epore::internal {
 
-void TimerEntry::arm(std::int64_t after) {
-  set(saturating_add(home().core().kernel().now(), std::max<std::int64_t>(after, 0)), 0);
+bool TimerEntry::arm(std::int64_t after) {
+  return set(saturating_add(home().core().kernel().now(), std::max<std::int64_t>(after, 0)), 0);
 }
 
-void TimerEntry::arm_every(std::int64_t interval) {
+bool TimerEntry::arm_every(std::int64_t interval) {
   interval = std::max<std::int64_t>(interval, 1);
-  set(saturating_add(home().core().kernel().now(), interval), interval);
+  return set(saturating_add(home().core().kernel().now(), interval), interval);
 }
 
-void TimerEntry::set(std::int64_t deadline, std::int64_t interval) {
+bool TimerEntry::set(std::int64_t deadline, std::int64_t interval) {
   const TimerQueue::Armed armed = home().arm(*this, deadline, interval);
   if (armed.before == TimerQueue::State::armed && !armed.is_armed) drop_ref();  // the queue's
+  return armed.is_armed;
 }
 
 bool TimerEntry::cancel() {

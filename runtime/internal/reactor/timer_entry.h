@@ -14,8 +14,8 @@ namespace epore::internal {
 // expired() takes this reference over.
 class TimerEntry : public TimerNode {
  public:
-  void arm(std::int64_t after);
-  void arm_every(std::int64_t interval);
+  bool arm(std::int64_t after);
+  bool arm_every(std::int64_t interval);
   bool cancel();
   bool is_armed();
 
@@ -32,7 +32,7 @@ class TimerEntry : public TimerNode {
 
  private:
   void entered() override { add_ref(); }
-  void set(std::int64_t deadline, std::int64_t interval);
+  bool set(std::int64_t deadline, std::int64_t interval);
 };
 
 }  // namespace epore::internal

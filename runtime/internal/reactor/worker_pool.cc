@@ -1,8 +1,10 @@
 #include "epore/runtime/internal/reactor/worker_pool.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 
@@ -35,15 +38,20 @@ absl::Status WorkerPool::start_one() {
   {
     absl::MutexLock lock(&mutex_);
     name = absl::StrCat("epore-worker", workers_.size());
+    sleeping_.reserve(workers_.size() + 1);
+    reliefs_.reserve(core_.reactors().size());
     workers_.push_back(std::make_unique<Worker>(name));
     worker = workers_.back().get();
     ++alive_;
     ++busy_;
-    sleeping_.reserve(workers_.size());
   }
   std::uint64_t thread = 0;
-  const SysResult started = core_.kernel().start_thread(
-      name.c_str(), [this, worker] { work(*worker); }, &thread);
+  SysResult started = SysResult::from_errno(ENOMEM);
+  try {
+    started = core_.kernel().start_thread(
+        name.c_str(), [this, worker] { work(*worker); }, &thread);
+  } catch (const std::bad_alloc&) {
+  }
   absl::MutexLock lock(&mutex_);
   if (started.ok()) {
     worker->thread = thread;
@@ -97,9 +105,8 @@ void WorkerPool::relieve(Reactor& reactor, Lead::Ticket ticket) {
 }
 
 void WorkerPool::work(Worker& worker) {
-  const auto buffers = std::make_unique_for_overwrite<IoBuffers>();
   this_thread.core = &core_;
-  this_thread.buffers = buffers.get();
+  this_thread.buffers = worker.buffers.get();
   this_thread.watched = &worker.watched;
   worker.watched.set_id(core_.kernel().thread_id());
   Ref<Runnable> runnable;
@@ -138,6 +145,7 @@ void WorkerPool::work(Worker& worker) {
         break;
       case Step::end:
         this_thread = ThreadContext();
+        worker.buffers = nullptr;
         core_.shutdown().gate().notify();
         return;
     }
@@ -210,7 +218,8 @@ bool WorkerPool::watch(std::int64_t now) {
     is_busy |= worker->watched.report(now);
   }
   if (wants_spare) {
-    if (absl::Status started = start_one(); !started.ok()) {
+    absl::Status started = or_no_memory("starting a spare worker", [this] { return start_one(); });
+    if (!started.ok()) {
       LOG_EVERY_N_SEC(ERROR, 1) << "epore: no spare worker for those that are blocked: "
                                 << started.message();
     }

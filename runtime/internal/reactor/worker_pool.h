@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "epore/runtime/internal/base/io_buffers.h"
 #include "epore/runtime/internal/dispatch/lead.h"
 #include "epore/runtime/internal/dispatch/run_queue.h"
 #include "epore/runtime/internal/dispatch/watched_thread.h"
@@ -68,6 +69,8 @@ class WorkerPool {
  private:
   struct Worker {
     explicit Worker(std::string name) : watched(std::move(name)) {}
+
+    std::unique_ptr<IoBuffers> buffers = std::make_unique_for_overwrite<IoBuffers>();
 
     std::uint64_t thread = 0;
     std::atomic<std::uint32_t> parked{0};  // 1: sleeps, or is about to

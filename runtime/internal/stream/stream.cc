@@ -33,7 +33,7 @@ StreamLimits::StreamLimits(const ConnectionOptions& options, Ref<OrderState> sha
       pause_reading_above_high_mark(options.pause_reading_above_high_mark),
       no_memory(absl::ResourceExhaustedError("no memory")) {}
 
-Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd fd,
+Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd,
                std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
                const SocketAddress& peer)
     : Registration(home, limits->order ? Kind::member : Kind::lasting),

@@ -62,7 +62,7 @@ struct StreamLimits {
 class Stream final : public Registration {
  public:
   // Takes over a permit of ConnectionPermits::try_take().
-  Stream(Ref<Core> core, Reactor& home, OwnedFd fd, std::shared_ptr<const StreamLimits> limits,
+  Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd, std::shared_ptr<const StreamLimits> limits,
          const SocketAddress& local, const SocketAddress& peer);
   ~Stream() override;
 

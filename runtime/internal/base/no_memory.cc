@@ -1,0 +1,18 @@
+#include "epore/runtime/internal/base/no_memory.h"
+
+#include <new>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace epore::internal {
+
+absl::Status no_memory(std::string_view call) {
+  try {
+    return absl::ResourceExhaustedError(absl::StrCat(call, ": no memory"));
+  } catch (const std::bad_alloc&) {
+    return absl::Status(absl::StatusCode::kResourceExhausted, "");  // which allocates nothing
+  }
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,278 @@
+// What becomes of a call of a Runtime, a Listener or a Timer that finds no memory: each of its
+// allocations fails in turn. It works, or does nothing and says so.
+
+#include <signal.h>
+
+#include <atomic>
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/runtime_test_base.h"
+#include "tests/support/open_fds.h"
+#include "tests/support/scarce_memory.h"
+#include "tests/support/sockets.h"
+
+namespace epore {
+namespace {
+
+class ScarceRuntimeTest : public testing::TestWithParam<Mode> {
+ protected:
+  // With the real kernel: the tests' own allocates as well.
+  RuntimeOptions options() {
+    RuntimeOptions options;
+    options.workers = 2;
+    options.dispatch = GetParam().dispatch;
+    options.selector = GetParam().selector;
+    return options;
+  }
+
+  // Makes a call with its k-th allocation failing, each time on a new runtime, for all k. `call`
+  // returns a check of what it did.
+  void for_each_allocation(const std::function<std::function<void()>(Runtime&, int k)>& call) {
+    bool was_reached = true;
+    for (int k = 1; was_reached; ++k) {
+      SCOPED_TRACE(k);
+      const ExpectNoFdLeak no_leak;
+      Runtime runtime(options());
+      ASSERT_TRUE(runtime.status().ok()) << runtime.status();
+      const std::function<void()> check = call(runtime, k);
+      was_reached = ScarceMemory::stop();
+      check();
+      EXPECT_TRUE(runtime.shutdown().ok());
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, ScarceRuntimeTest, testing::ValuesIn(all_modes()), mode_name);
+
+bool is_exhausted(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kResourceExhausted;
+}
+
+TEST_P(ScarceRuntimeTest, ARuntimeThatFindsNoMemorySaysSo) {
+  bool was_reached = true;
+  for (int k = 1; was_reached; ++k) {
+    SCOPED_TRACE(k);
+    const ExpectNoFdLeak no_leak;
+    RuntimeOptions given = options();
+    ScarceMemory::fail(k);
+    Runtime runtime(std::move(given));
+    was_reached = ScarceMemory::stop();
+    if (runtime.status().ok()) {
+      absl::Notification ran;
+      ASSERT_TRUE(runtime.post([&] { ran.Notify(); }).ok());
+      ran.WaitForNotification();
+      continue;
+    }
+    EXPECT_TRUE(is_exhausted(runtime.status())) << runtime.status();
+    EXPECT_TRUE(is_exhausted(runtime.post([] { ADD_FAILURE(); })));
+    EXPECT_TRUE(is_exhausted(runtime.listen("127.0.0.1:0", [](Connection&) {}).status()));
+    EXPECT_TRUE(is_exhausted(runtime.run_until_signal()));
+    EXPECT_TRUE(is_exhausted(runtime.catch_signals()));
+    int told = 0;
+    (void)runtime.connect("127.0.0.1:1", [&](const absl::StatusOr<Connection>& connection) {
+      ++told;
+      EXPECT_TRUE(is_exhausted(connection.status())) << connection.status();
+      throw 7;  // harms nobody
+    });
+    EXPECT_EQ(told, 1);
+    EXPECT_FALSE(runtime.timer([] {}).arm(absl::ZeroDuration()));
+    EXPECT_EQ(runtime.order(), Order());
+    EXPECT_EQ(runtime.counters().connections, 0u);
+    runtime.request_shutdown();
+    EXPECT_TRUE(runtime.shutdown().ok());
+  }
+}
+
+TEST_P(ScarceRuntimeTest, Listen) {
+  for_each_allocation([](Runtime& runtime, int k) -> std::function<void()> {
+    ScarceMemory::fail(k);
+    auto listener = runtime.listen("127.0.0.1:0", [](Connection& c) { c.close(); });
+    ScarceMemory::stop();
+    return [listener = std::move(listener)] {
+      if (!listener.ok()) {
+        EXPECT_TRUE(is_exhausted(listener.status())) << listener.status();
+        return;
+      }
+      Peer peer(listener->address());
+      EXPECT_EQ(peer.end(), 0);
+    };
+  });
+}
+
+TEST_P(ScarceRuntimeTest, ListenOnAName) {
+  for_each_allocation([](Runtime& runtime, int k) -> std::function<void()> {
+    ScarceMemory::fail(k);
+    const absl::Status status = runtime.listen("localhost:0", [](Connection&) {}).status();
+    ScarceMemory::stop();
+    return [status] { EXPECT_TRUE(status.ok() || is_exhausted(status)) << status; };
+  });
+}
+
+TEST_P(ScarceRuntimeTest, Connect) {
+  const TcpPort port = tcp_listener();
+  for (const char* host : {"127.0.0.1:", "localhost:"}) {
+    const std::string target = host + std::to_string(port.port);
+    for_each_allocation([&](Runtime& runtime, int k) -> std::function<void()> {
+      struct Told {
+        std::atomic<int> times{0};
+        absl::Status status;
+        absl::Notification done;
+      };
+      const auto told = std::make_shared<Told>();
+      ScarceMemory::fail(k);
+      (void)runtime.connect(target, [told](absl::StatusOr<Connection> connection) {
+        told->status = connection.status();
+        if (++told->times == 1) told->done.Notify();
+        if (connection.ok()) connection->abort();
+      });
+      ScarceMemory::stop();
+      return [told] {
+        told->done.WaitForNotification();
+        EXPECT_TRUE(told->status.ok() || is_exhausted(told->status)) << told->status;
+        EXPECT_EQ(told->times.load(), 1);
+      };
+    });
+  }
+}
+
+TEST_P(ScarceRuntimeTest, Post) {
+  for_each_allocation([](Runtime& runtime, int k) -> std::function<void()> {
+    const auto ran = std::make_shared<absl::Notification>();
+    Runtime::Closure closure = [ran] { ran->Notify(); };
+    ScarceMemory::fail(k);
+    const absl::Status posted = runtime.post(std::move(closure));
+    ScarceMemory::stop();
+    return [posted, ran] {
+      if (posted.ok()) {
+        ran->WaitForNotification();
+      } else {
+        EXPECT_TRUE(is_exhausted(posted)) << posted;
+        EXPECT_EQ(ran.use_count(), 2) << "the closure is destroyed";
+      }
+    };
+  });
+}
+
+TEST_P(ScarceRuntimeTest, Timers) {
+  for (const bool posts : {false, true}) {
+    for_each_allocation([posts](Runtime& runtime, int k) -> std::function<void()> {
+      const auto fired = std::make_shared<absl::Notification>();
+      Runtime::Closure closure = [fired] { fired->Notify(); };
+      ScarceMemory::fail(k);
+      Timer timer;
+      bool is_armed = false;
+      if (posts) {
+        timer = runtime.post_after(absl::Hours(1), std::move(closure));
+        is_armed = timer.is_armed();
+      } else {
+        timer = runtime.timer(std::move(closure));
+        is_armed = timer.arm(absl::Hours(1));
+      }
+      ScarceMemory::stop();
+      return [timer, fired, is_armed]() mutable {
+        EXPECT_EQ(timer.is_armed(), is_armed);
+        if (is_armed) {
+          EXPECT_TRUE(timer.arm(absl::ZeroDuration()));
+          fired->WaitForNotification();
+        } else {
+          timer = Timer();
+          EXPECT_EQ(fired.use_count(), 1) << "the callback is destroyed";
+        }
+      };
+    });
+  }
+}
+
+TEST_P(ScarceRuntimeTest, ArmingAnArmedTimerLeavesItAsItWas) {
+  for_each_allocation([](Runtime& runtime, int k) -> std::function<void()> {
+    Timer timer = runtime.timer([] {});
+    EXPECT_TRUE(timer.arm(absl::Hours(1)));
+    ScarceMemory::fail(k);
+    const bool is_armed = timer.arm_every(absl::Hours(2));
+    ScarceMemory::stop();
+    return [timer, is_armed] { EXPECT_TRUE(timer.is_armed() || !is_armed); };
+  });
+}
+
+TEST_P(ScarceRuntimeTest, Signals) {
+  for_each_allocation([](Runtime& runtime, int k) -> std::function<void()> {
+    const auto called = std::make_shared<int>(0);
+    Runtime::Closure closure = [called] { ++*called; };
+    ScarceMemory::fail(k);
+    const absl::Status set = runtime.on_signal(SIGUSR1, std::move(closure));
+    const absl::Status caught = runtime.catch_signals();
+    ScarceMemory::stop();
+    return [&runtime, set, caught, called] {
+      EXPECT_TRUE(set.ok() || is_exhausted(set)) << set;
+      EXPECT_TRUE(caught.ok() || is_exhausted(caught)) << caught;
+      EXPECT_TRUE(runtime.catch_signals().ok()) << "it may be tried again";
+      if (set.ok()) ASSERT_EQ(::raise(SIGUSR1), 0);
+      runtime.request_shutdown();
+      ASSERT_EQ(::raise(SIGTERM), 0);
+      EXPECT_TRUE(runtime.run_until_signal().ok());
+    };
+  });
+}
+
+TEST_P(ScarceRuntimeTest, ShutdownNeedsNone) {
+  for (const bool waits_for_signal : {false, true}) {
+    for_each_allocation([waits_for_signal](Runtime& runtime, int k) -> std::function<void()> {
+      Listener listener = listen_on_loopback(runtime, [](Connection&) {});
+      const auto observer = std::make_shared<Observer>();
+      const auto link = std::make_shared<Link>(open_link(runtime, *observer));
+      link->peer.half_close();
+      const Timer timer = runtime.post_after(absl::Hours(1), [] {});
+      EXPECT_TRUE(runtime.catch_signals().ok());
+      runtime.request_shutdown();
+      ScarceMemory::fail(k);
+      const absl::Status over = waits_for_signal ? runtime.run_until_signal() : runtime.shutdown();
+      ScarceMemory::stop();
+      return [over, observer, link] {
+        EXPECT_TRUE(over.ok()) << over;
+        EXPECT_EQ(observer->closed(), 1);
+      };
+    });
+  }
+}
+
+// The thread that accepts finds no memory for one connection.
+using ScarceAcceptTest = RuntimeTest;
+INSTANTIATE_TEST_SUITE_P(Everywhere, ScarceAcceptTest, testing::ValuesIn(all_modes()), mode_name);
+
+TEST_P(ScarceAcceptTest, AConnectionWithoutMemoryIsRefusedAndCountedAndTheNextIsServed) {
+  std::uint64_t refused = 0;
+  for (int k = 1; k <= 8; ++k) {
+    SCOPED_TRACE(k);
+    Runtime runtime(options());
+    const Listener listener = listen_on_loopback(runtime, [](Connection& c) { c.close(); });
+    const auto enough = [](const FaultKernel::Call&) { ScarceMemory::stop(); };
+    kernel_.before(KernelCall::kEpollWait, enough);
+    kernel_.before(KernelCall::kPoll, enough);
+    kernel_.after(KernelCall::kAccept, [k](const FaultKernel::Call& call) {
+      if (call.result.ok()) ScarceMemory::fail(k);
+    });
+    {
+      Peer peer(listener.address());
+      (void)peer.end();
+    }
+    kernel_.after(KernelCall::kAccept, enough);
+    Peer next(listener.address());
+    EXPECT_EQ(next.end(), 0);
+    next.close();
+    refused += runtime.counters().accept_errors;
+    EXPECT_TRUE(runtime.shutdown().ok());
+  }
+  EXPECT_GE(refused, 1u);
+}
+
+}  // namespace
+}  // namespace epore
