@@ -186,7 +186,7 @@ TEST_P(ConnectionDataTest, WithoutACallbackACloseDropsWhatWaits) {
 
 // A peer that does not read what it gets is not read from either.
 TEST_P(ConnectionDataTest, ReadingPausesAboveTheHighMark) {
-  constexpr std::size_t kMuch = 32'000'000;
+  constexpr std::size_t kMuch = 16'000'000;
   ConnectionOptions marks;
   marks.write_high_mark = 100'000;
   marks.write_low_mark = 10'000;
@@ -209,7 +209,7 @@ TEST_P(ConnectionDataTest, ReadingPausesAboveTheHighMark) {
 }
 
 TEST_P(ConnectionDataTest, ReadingGoesOnAboveTheHighMarkIfSoAsked) {
-  constexpr std::size_t kMuch = 32'000'000;
+  constexpr std::size_t kMuch = 16'000'000;
   ConnectionOptions marks;
   marks.write_high_mark = 100'000;
   marks.write_low_mark = 10'000;
