@@ -245,6 +245,65 @@ TEST_P(OrderTest, ConnectCallsBackInTheOrderAndItsConnectionStaysThere) {
   refused.WaitForNotification();
 }
 
+// Where no thread of the runtime is left, it runs in the call: then the order does.
+TEST_P(OrderTest, ConnectOfARuntimeThatIsShutDownCallsBackInTheOrder) {
+  int calls = 0;
+  Runtime runtime(options());
+  ConnectOptions connect;
+  connect.order = runtime.order();
+  EXPECT_TRUE(runtime.shutdown().ok());
+  runtime.connect(
+      "127.0.0.1:1",
+      [&](const absl::StatusOr<Connection>& connection) {
+        EXPECT_TRUE(connect.order.is_current());
+        EXPECT_EQ(connection.status().code(), absl::StatusCode::kCancelled);
+        ++calls;
+      },
+      connect);
+  EXPECT_EQ(calls, 1);
+}
+
+// A run of an order may find nothing to run. It is no run for what the poll thread estimates from
+// their number, wherever in its count that comes.
+TEST(OrderEstimateTest, ARunThatFindsNothingDoesNotCount) {
+  ClockKernel kernel;
+  kernel.set_processors(2);
+  RuntimeOptions options;
+  options.workers = 2;
+  options.kernel = &kernel;
+  Runtime runtime(options);
+  const Order order = runtime.order();
+  const Order other = runtime.order();
+  for (int before = 0; before < 16; ++before) {
+    absl::Notification held, posted, inside, woken, done;
+    ASSERT_TRUE(runtime
+                    .post([&] {
+                      held.Notify();
+                      posted.WaitForNotification();
+                    })
+                    .ok());
+    held.WaitForNotification();
+    for (int i = 0; i < before; ++i) ASSERT_TRUE(runtime.post([] {}).ok());
+    ASSERT_TRUE(
+        order
+            .post([&] {
+              inside.Notify();
+              woken.WaitForNotification();
+              // Takes what woke the order, so that its next run finds nothing.
+              EXPECT_TRUE(order.post([] {}).ok());
+              EXPECT_TRUE(
+                  runtime.post([&] { EXPECT_TRUE(other.post([&] { done.Notify(); }).ok()); }).ok());
+            })
+            .ok());
+    posted.Notify();
+    inside.WaitForNotification();
+    ASSERT_TRUE(order.post([] {}).ok());
+    woken.Notify();
+    done.WaitForNotification();
+    fence(other);
+  }
+}
+
 TEST_P(OrderTest, TwoOrdersRunBesideEachOther) {
   if (GetParam().dispatch == Dispatch::poll_thread) GTEST_SKIP() << "one thread";
   absl::Notification first_in, second_in;

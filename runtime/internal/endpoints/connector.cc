@@ -52,12 +52,35 @@ class Connector::Told {
   Ref<Connector> connector_;
 };
 
+// A Refusal is the callback of an attempt that came too late, as a member of its order, so that it
+// overlaps no other callback. If no thread runs the order any more, the push runs it.
+class Connector::Refusal final : public Runnable {
+ public:
+  Refusal(Reactor& home, Callback&& done, absl::Status why)
+      : Runnable(home, Kind::closure), done_(std::move(done)), why_(std::move(why)) {}
+
+  void run() override {
+    home().core().call(done_, std::move(why_));
+    done_ = nullptr;
+  }
+  std::string describe() const override { return "an attempt to connect"; }
+
+ private:
+  Callback done_;
+  absl::Status why_;
+};
+
 Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callback&& done,
                                 const ConnectOptions& options) {
   Reactor& home = core->any_reactor();
-  if (!core->begin_activity()) {  // no thread is left for the call
-    core->call(done, absl::CancelledError(absl::StrCat("connect(", printable(address),
-                                                       "): the runtime is shut down")));
+  if (!core->begin_activity()) {  // perhaps no thread is left for the call
+    absl::Status why = absl::CancelledError(
+        absl::StrCat("connect(", printable(address), "): the runtime is shut down"));
+    if (OrderState* const order = OrderState::find(options.order, *core); order != nullptr) {
+      order->push(Ref<Runnable>::adopt(new Refusal(home, std::move(done), std::move(why))));
+    } else {
+      core->call(done, std::move(why));
+    }
     return Ref<Connector>();
   }
   absl::Cleanup end_activity = [&] { core->end_activity(); };

@@ -57,6 +57,7 @@ class Connector final : public Registration {
 
  private:
   class Told;
+  class Refusal;
 
   void begin(std::string_view address);
   void run_once();

@@ -240,7 +240,7 @@ bool Reactor::run_submitted() {
       runnable->begin();
       if (!run_claimed(*runnable)) return false;
       if (runnable->kind() == Runnable::Kind::order) {
-        window_runs_ += this_thread.member_runs - 1;
+        window_runs_ += std::max(this_thread.member_runs - 1, 0);
         clock_at = 0;  // it takes as long as many
       }
     }
