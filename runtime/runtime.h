@@ -56,9 +56,9 @@ class Runtime {
   using ConnectCallback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
   using Closure = absl::AnyInvocable<void()>;
 
-  // Starts the threads. If that fails, status() has the error: bad options, no descriptors. Then
-  // listen(), post() and run_until_signal() return it, connect() calls back with it, and timers do
-  // nothing.
+  // Starts the threads. If that fails, status() has the error: bad options, no descriptors, no
+  // memory. Then listen(), post() and run_until_signal() return it, connect() calls back with it,
+  // and timers do nothing.
   explicit Runtime(RuntimeOptions options = {});
   ~Runtime();
   Runtime(const Runtime&) = delete;
@@ -91,16 +91,17 @@ class Runtime {
   // ConnectAttempt::cancel(); or the error of the last address.
   //
   // It is not called inside this call, with one exception. If no thread is left for it, because the
-  // runtime could not start (status()) or is shut down (Cancelled), this call calls it. If it is
-  // null, nothing is started, and there is an error in the log.
+  // runtime could not start (status()) or is shut down (Cancelled), or no memory
+  // (ResourceExhausted), this call calls it. If it is null, nothing is started, and there is an
+  // error in the log.
   ConnectAttempt connect(std::string_view address, ConnectCallback on_connected,
                          const ConnectOptions& options = {});
 
   // Runs `closure` on a worker or the poll thread, never inside this call. Closures run in any
   // order, also at the same time; order() is for closures that must not. Ok is no promise: a
   // shutdown whose drain timeout has passed destroys closures that have not begun. Errors:
-  // FailedPrecondition if the runtime is shut down; InvalidArgument if the closure is null. Then it
-  // is destroyed in this call.
+  // FailedPrecondition if the runtime is shut down; InvalidArgument if the closure is null;
+  // ResourceExhausted without memory. Then it is destroyed in this call.
   absl::Status post(Closure closure);
 
   // Runs `closure` as post() does, after `delay`. The returned timer can cancel it. If post() would
