@@ -64,13 +64,14 @@ class SocketAddress {
 // The two parts of a "HOST:PORT". The host is a name or a number, without brackets. Some hosts
 // stand for several addresses, the same on every machine and whatever net.ipv6.bindv6only says:
 //
-// | text        | Runtime::listen()                                | Runtime::connect()         |
-// |-------------|--------------------------------------------------|----------------------------|
-// | 0.0.0.0:80  | every IPv4 address                               | as the system does: itself |
-// | [::]:80     | every address, IPv4 clients as [::ffff:1.2.3.4]  | as the system does: itself |
-// | :80, *:80   | every address, by a socket for each family       | :80 the loopback, *:80 bad |
-// | a name      | each of its addresses                            | each in turn until one is  |
-// |             |                                                  | connected                  |
+// | text      | Runtime::listen()                               | Runtime::connect()          |
+// |-----------|-------------------------------------------------|-----------------------------|
+// | 0.0.0.0:1 | every IPv4 address                              | this machine, by IPv4       |
+// | [::]:1    | every address; IPv4 clients as [::ffff:1.2.3.4] | this machine, by IPv6       |
+// | :1        | every address, by a socket for each family      | the loopback, IPv4 first    |
+// | *:1       | the same                                        | InvalidArgument             |
+// | NAME:1    | each address of the name, by a socket for each  | each in turn, until one     |
+// |           |                                                 | connects                    |
 struct HostPort {
   std::string host;
   std::uint16_t port = 0;

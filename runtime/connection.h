@@ -149,7 +149,8 @@ class Connection {
   // A number that is unique in the process and never reused; 0 for a handle that names none.
   std::uint64_t id() const;
 
-  // The addresses of both ends, from when the connection was opened. Valid after its end as well.
+  // The addresses of both ends, from when the connection was opened. Valid after its end as well. A
+  // listener on [::] sees an IPv4 client as [::ffff:1.2.3.4]: see SocketAddress::unmapped().
   SocketAddress local_address() const;
   SocketAddress peer_address() const;
 
