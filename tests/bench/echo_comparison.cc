@@ -42,7 +42,7 @@ RoundsOptions plan(const EchoComparisonOptions& options) {
   plan.message_size = options.message_size;
   // A round and its warm-up take 1.2 rounds; starting and connecting take a little as well. Half as
   // many rounds may be taken again.
-  constexpr absl::Duration kUsualRound = absl::Milliseconds(400);
+  constexpr absl::Duration kUsualRound = absl::Milliseconds(100);
   const absl::Duration each = options.duration / std::size(kParticipants) / 1.25 / 1.5;
   plan.rounds = std::clamp(static_cast<int>(each / kUsualRound), 3, 21);
   plan.round = each / plan.rounds;
