@@ -20,7 +20,7 @@ absl::StatusOr<Waker> Waker::create(std::shared_ptr<Registry> registry, Token to
   Kernel& kernel = registry->kernel_;
   const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");
-  OwnedFd owned(created.fd(), kernel);  // before what may find no memory
+  OwnedFd owned(created.fd(), kernel);  // closes it if there is no memory below
   auto fd = std::make_shared<const OwnedFd>(std::move(owned));
   if (absl::Status bad = registry->check("Waker::create", fd->get()); !bad.ok()) return bad;
   const SysResult added = registry->selector_->add_waker(fd, token);

@@ -32,7 +32,7 @@ namespace {
 using internal::no_memory;
 using internal::or_no_memory;
 
-// Both are null if there is no memory for one of them.
+// Makes both. Without memory for one of them, both are null.
 std::shared_ptr<internal::SignalWaiter> make_signals() {
   try {
     return std::make_shared<internal::SignalWaiter>();
@@ -50,7 +50,7 @@ Ref<Core> make_core(RuntimeOptions options, bool has_signals) {
   }
 }
 
-// Calls a callback of connect() where no runtime is that could.
+// Calls a callback of connect() where no runtime is left to call it.
 void call_here(Runtime::ConnectCallback& callback, absl::Status error) {
   try {
     callback(std::move(error));
@@ -120,7 +120,7 @@ ConnectAttempt Runtime::connect(std::string_view address, ConnectCallback on_con
   try {
     return ConnectAttempt(
         internal::Connector::start(core_, address, std::move(on_connected), options));
-  } catch (const std::bad_alloc&) {  // there is no memory for what could call it later
+  } catch (const std::bad_alloc&) {  // no memory for an attempt that calls it later
     core_->call(on_connected, no_memory("connect"));
     return ConnectAttempt();
   }

@@ -192,7 +192,7 @@ class Runtime {
 
   // Shared: another thread may destroy the Runtime while a call is about to return, so the call
   // holds a reference to what it uses.
-  // Null if there was no memory for them.
+  // Null if the constructor found no memory.
   const std::shared_ptr<internal::SignalWaiter> signals_;
   const internal::Ref<internal::Core> core_;
 };

@@ -47,13 +47,14 @@ class Timer {
   ~Timer();
 
   // Fires once, `after` from now. With zero or less it fires in the next turn, and never inside
-  // this call. With an infinite time it does not fire. An armed timer is armed anew. Returns
-  // whether it is armed now. It is not if this names no timer, or what it belongs to has ended. If
-  // there is no memory to arm it, it stays as it was, and this returns false.
+  // this call. With an infinite time it does not fire. An armed timer is armed anew.
+  //
+  // Returns whether the timer is armed now. It is not if this names no timer, or if its connection
+  // or runtime has ended. Without memory it stays as it was, and this returns false.
   bool arm(absl::Duration after);
 
   // Fires every `interval`, at least one nanosecond, from now on. Periods that a busy runtime has
-  // missed are dropped, so there is no burst. Returns the same.
+  // missed are dropped, so there is no burst. Returns as arm() does.
   bool arm_every(absl::Duration interval);
 
   // Disarms the timer. True: it was armed or due, and its callback will not be called. False: it

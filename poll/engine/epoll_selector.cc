@@ -60,7 +60,7 @@ std::int64_t to_milliseconds(std::int64_t timeout_ns) {
 absl::StatusOr<std::unique_ptr<Selector>> EpollSelector::create(Kernel& kernel) {
   const SysResult created = kernel.epoll_create(EPOLL_CLOEXEC);
   if (!created.ok()) return errno_status(created.error(), "epoll_create1(EPOLL_CLOEXEC)");
-  OwnedFd owned(created.fd(), kernel);  // before what may find no memory
+  OwnedFd owned(created.fd(), kernel);  // closes it if there is no memory below
   return absl::WrapUnique(new EpollSelector(kernel, std::move(owned)));
 }
 

@@ -43,7 +43,7 @@ Readiness to_readiness(short flags) {
 absl::StatusOr<std::unique_ptr<Selector>> PollSelector::create(Kernel& kernel) {
   const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");
-  OwnedFd owned(created.fd(), kernel);  // before what may find no memory
+  OwnedFd owned(created.fd(), kernel);  // closes it if there is no memory below
   return absl::WrapUnique(new PollSelector(kernel, std::move(owned)));
 }
 

@@ -11,7 +11,7 @@ absl::Status no_memory(std::string_view call) {
   try {
     return absl::ResourceExhaustedError(absl::StrCat(call, ": no memory"));
   } catch (const std::bad_alloc&) {
-    return absl::Status(absl::StatusCode::kResourceExhausted, "");  // which allocates nothing
+    return absl::Status(absl::StatusCode::kResourceExhausted, "");  // allocates nothing
   }
 }
 

@@ -8,11 +8,12 @@
 
 namespace epore::internal {
 
-// ResourceExhausted: "CALL: no memory", or without a text if there is no memory for that either.
+// Returns ResourceExhausted with the text "CALL: no memory". Without memory for the text it is
+// empty.
 absl::Status no_memory(std::string_view call);
 
-// Calls function(), which returns a Status or a StatusOr. What it throws for want of memory becomes
-// that status.
+// Calls function(), which returns a Status or a StatusOr. A std::bad_alloc becomes the status of
+// no_memory().
 template <typename Function>
 auto or_no_memory(std::string_view call, Function function) -> decltype(function()) {
   try {

@@ -52,8 +52,8 @@ class Connector::Told {
   Ref<Connector> connector_;
 };
 
-// A Refusal is the callback of an attempt that came too late, as a member of its order, so that it
-// overlaps no other callback. If no thread runs the order any more, the push runs it.
+// A Refusal calls the callback of an attempt that comes too late. It is a member of the order, so
+// it overlaps no other callback of it. If no thread runs the order any more, the push runs it.
 class Connector::Refusal final : public Runnable {
  public:
   Refusal(Reactor& home, Callback&& done, absl::Status why)
@@ -315,7 +315,7 @@ void Connector::drop_socket() {
 
 void Connector::succeed() {
   auto limits = std::make_shared<const StreamLimits>(options_.connection, order_);
-  // If there is no memory for it, the descriptor stays here.
+  // Without memory for the Stream, the descriptor stays here.
   const auto stream = Ref<Stream>::adopt(
       new Stream(core_, home(), std::move(fd_), std::move(limits), local_, peer_));
   const bool started = stream->start(Told(*this), /*is_registered=*/true);
@@ -333,7 +333,7 @@ void Connector::succeed() {
 
 absl::Status Connector::shutdown_error() const { return cancelled("the runtime shuts down"); }
 
-// Of a connection that has ended before its first callback began.
+// Returns the error for a connection that has ended before its first callback began.
 absl::Status Connector::end_error() const {
   return core_->phase() == Core::Phase::running ? no_memory("connect") : shutdown_error();
 }
@@ -343,7 +343,7 @@ absl::Status Connector::cancelled(std::string_view why) const {
   try {
     return absl::CancelledError(absl::StrCat("connect(", target_, "): ", why));
   } catch (const std::bad_alloc&) {
-    return absl::Status(absl::StatusCode::kCancelled, "");  // which allocates nothing
+    return absl::Status(absl::StatusCode::kCancelled, "");  // allocates nothing
   }
 }
 

@@ -39,8 +39,8 @@ class Connector final : public Registration {
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
 
   // Begins an attempt. `done` is called exactly once, later, in a run of the Connector. If the
-  // runtime is shut down, no thread is left for that, and `done` is called in this call; then null
-  // is returned. Throws std::bad_alloc, and `done` is the caller's still.
+  // runtime is shut down, no thread is left for that. Then `done` is called in this call, which
+  // returns null. Throws std::bad_alloc, and the caller still has `done`.
   static Ref<Connector> start(Ref<Core> core, std::string_view address, Callback&& done,
                               const ConnectOptions& options);
 

@@ -231,7 +231,7 @@ std::optional<Resolver::Callback> Resolver::State::resolved(Thread& self) {
   return std::move(self.done);
 }
 
-// Allocates nothing, as a shutdown has no way to say that it found no memory.
+// Allocates nothing, because a shutdown cannot return an error.
 void Resolver::stop() {
   State& state = *state_;
   std::list<State::Request> dropped;  // destroyed without the lock
@@ -243,7 +243,7 @@ void Resolver::stop() {
   state.gate.notify();
   state.gate.wait([&] {
     absl::MutexLock lock(&state.mutex);
-    return state.starting == 0;  // else a thread's id is not known yet
+    return state.starting == 0;  // until then some thread's id is not known
   });
   for (;;) {
     std::uint64_t id = 0;

@@ -29,7 +29,7 @@ bool SlotTable::acquire(Registration& registration) {
     if (used_ == kMaxSlots) return false;
     std::atomic<Chunk*>& chunk = chunks_[used_ / kChunk];
     if (chunk.load(std::memory_order_relaxed) == nullptr) {
-      free_.reserve((used_ / kChunk + 1) * kChunk);  // so that reclaim() allocates nothing
+      free_.reserve((used_ / kChunk + 1) * kChunk);  // reclaim() must not allocate
       chunk.store(new Chunk(), std::memory_order_release);
     }
     index = used_++;

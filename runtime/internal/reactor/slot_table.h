@@ -64,7 +64,8 @@ class SlotTable {
   // Poll thread only.
   void reclaim(Registration& registration);
 
-  // Poll thread only: calls function(Registration&) for each that lives now. Allocates nothing.
+  // Poll thread only: calls function(Registration&) for each registration that is not retired.
+  // Allocates nothing.
   template <typename Function>
   void for_each_live(Function function) {
     const std::uint32_t end = used();
