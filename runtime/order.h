@@ -78,7 +78,7 @@ class Order {
   bool is_current() const;
 
   friend bool operator==(const Order& a, const Order& b) {
-    return a.state_.get() == b.state_.get();
+    return a.state_.get() == b.state_.get() && a.is_missing_ == b.is_missing_;
   }
   template <typename Hash>
   friend Hash AbslHashValue(Hash hash, const Order& order) {
@@ -90,6 +90,7 @@ class Order {
   explicit Order(internal::Ref<internal::OrderState> state);
 
   internal::Ref<internal::OrderState> state_;
+  bool is_missing_ = false;  // there was no memory for it: see Runtime::order()
 };
 
 }  // namespace epore

@@ -158,11 +158,7 @@ Timer Runtime::post_after(absl::Duration delay, Closure closure) {
 }
 
 Order Runtime::order() {
-  try {
-    return status().ok() ? internal::OrderState::make(core_) : Order();
-  } catch (const std::bad_alloc&) {
-    return Order();
-  }
+  return status().ok() ? internal::OrderState::make(core_) : Order();
 }
 
 absl::Status Runtime::shutdown() {

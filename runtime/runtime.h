@@ -115,8 +115,9 @@ class Runtime {
   Timer timer(Closure callback);
 
   // Makes an order: callbacks in it never overlap. listen() and connect() take it in their options.
-  // After a shutdown its calls are refused; if the runtime could not start it names none. Throws
-  // std::bad_alloc: without the order that was asked for callbacks would overlap.
+  // After a shutdown its calls are refused; if the runtime could not start it names none. If there
+  // is no memory for it, all that takes it says so (ResourceExhausted), so that no callback
+  // overlaps for want of an order.
   Order order();
 
   // Shuts down. Any thread may call it, any number of times. It returns when no callback runs any

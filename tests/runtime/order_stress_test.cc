@@ -157,8 +157,12 @@ TEST_P(OrderStressTest, NothingOverlapsAndNothingIsLost) {
   for (const Room& room : rooms) {
     EXPECT_EQ(room.open, 0);
     EXPECT_LE(room.ran, room.accepted.load());
-    if (end() != End::cut_short) EXPECT_EQ(room.ran, room.accepted.load());
-    if (end() == End::when_all_is_over) EXPECT_EQ(room.accepted.load(), kThreads * kRounds);
+    if (end() != End::cut_short) {
+      EXPECT_EQ(room.ran, room.accepted.load());
+    }
+    if (end() == End::when_all_is_over) {
+      EXPECT_EQ(room.accepted.load(), kThreads * kRounds);
+    }
   }
 }
 

@@ -176,6 +176,31 @@ TEST_P(ScarceMemoryTest, AnOrderWithoutMemorySaysSoAndGoesOn) {
     }
   }
   ScarceMemory::fail(1);
+  const Order missing = runtime.order();
+  EXPECT_TRUE(ScarceMemory::stop());
+  EXPECT_NE(missing, Order());
+  EXPECT_EQ(missing.post([] { ADD_FAILURE(); }).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_FALSE(missing.timer([] { ADD_FAILURE(); }).arm(absl::ZeroDuration()));
+  ListenOptions listen;
+  listen.order = missing;
+  EXPECT_EQ(runtime
+                .listen(
+                    "127.0.0.1:0", [](Connection&) {}, listen)
+                .status()
+                .code(),
+            absl::StatusCode::kResourceExhausted);
+  absl::Notification refused;
+  ConnectOptions connect;
+  connect.order = missing;
+  (void)runtime.connect(
+      "127.0.0.1:1",
+      [&](const absl::StatusOr<Connection>& connection) {
+        EXPECT_EQ(connection.status().code(), absl::StatusCode::kResourceExhausted);
+        refused.Notify();
+      },
+      connect);
+  refused.WaitForNotification();
+  ScarceMemory::fail(1);
   Timer none = order.timer([] { ADD_FAILURE(); });
   EXPECT_TRUE(ScarceMemory::stop());
   none.arm(absl::ZeroDuration());

@@ -20,8 +20,11 @@ Order::Order(internal::Ref<internal::OrderState> state) : state_(std::move(state
 
 absl::Status Order::post(absl::AnyInvocable<void()> closure) const {
   if (!closure) return absl::InvalidArgumentError("Order::post: the closure is null");
-  if (!state_) return absl::FailedPreconditionError("Order::post: this handle names no order");
   try {
+    if (is_missing_) {
+      return absl::ResourceExhaustedError("Order::post: there was no memory for the order");
+    }
+    if (!state_) return absl::FailedPreconditionError("Order::post: this handle names no order");
     return state_->post(std::move(closure));
   } catch (const std::bad_alloc&) {
     return absl::Status(absl::StatusCode::kResourceExhausted, "");  // which allocates nothing

@@ -1,6 +1,7 @@
 #include "epore/runtime/internal/order/order_state.h"
 
 #include <cstdint>
+#include <new>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -26,7 +27,13 @@ OrderState::~OrderState() = default;
 
 Order OrderState::make(Ref<Core> core) {
   Reactor& home = core->any_reactor();
-  return Order(Ref<OrderState>::adopt(new OrderState(std::move(core), home)));
+  try {
+    return Order(Ref<OrderState>::adopt(new OrderState(std::move(core), home)));
+  } catch (const std::bad_alloc&) {
+    Order missing;
+    missing.is_missing_ = true;
+    return missing;
+  }
 }
 
 OrderState* OrderState::find(const Order& order, const Core& core) {
@@ -40,7 +47,10 @@ Ref<OrderState> OrderState::share(const Order& order, const Core& core) {
 }
 
 absl::Status OrderState::check(const Order& order, const Core& core, std::string_view call) {
-  if (order == Order() || find(order, core) != nullptr) return absl::OkStatus();
+  if (order.is_missing_) {
+    return absl::ResourceExhaustedError(absl::StrCat(call, ": there was no memory for its order"));
+  }
+  if (!order.state_ || find(order, core) != nullptr) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(call, ": the order is another runtime's"));
 }
 

@@ -43,13 +43,15 @@ class OrderState final : public Runnable {
   OrderState(Ref<Core> core, Reactor& home);
   ~OrderState() override;
 
+  // Never throws: the Order may be a missing one.
   static Order make(Ref<Core> core);
 
   // Returns null if `order` names none, or one of another core.
   static OrderState* find(const Order& order, const Core& core);
   static Ref<OrderState> share(const Order& order, const Core& core);
 
-  // Errors: InvalidArgument, which names `call`, if `order` is of another core.
+  // Errors, which name `call`: InvalidArgument if `order` is of another core, ResourceExhausted if
+  // it is missing.
   static absl::Status check(const Order& order, const Core& core, std::string_view call);
 
   // Any thread: queues a member after a wake() of its word, or a member that has no word.
