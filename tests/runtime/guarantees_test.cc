@@ -38,7 +38,8 @@ TEST_P(GuaranteesTest, DroppingHandlesClosesNothing) {
   Observer observer;
   Runtime runtime(options());
   Link link = open_link(runtime, observer);
-  const SocketAddress address = link.listener.address();
+  const SocketAddress address =
+      listen_on_loopback(runtime, [](Connection& c) { (void)c.send("hello"); }).address();
   link.connection = Connection();
   link.listener = Listener();
   fence(runtime);  // which may end what nobody holds
@@ -46,6 +47,7 @@ TEST_P(GuaranteesTest, DroppingHandlesClosesNothing) {
   EXPECT_EQ(observer.await_bytes(1), "x");
   EXPECT_EQ(observer.closed(), 0);
   Peer another(address);
+  EXPECT_EQ(another.receive(5), "hello");
   EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
 }
 
