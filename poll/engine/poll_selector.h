@@ -3,12 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/engine/selector.h"
@@ -84,7 +84,7 @@ class PollSelector final : public Selector {
   int next_fd_ = 0;                     // where the next batch begins, so that all get their turn
 
   absl::Mutex mutex_;
-  absl::btree_map<int, Entry> entries_ ABSL_GUARDED_BY(mutex_);  // ordered, so runs are repeatable
+  std::map<int, Entry> entries_ ABSL_GUARDED_BY(mutex_);  // ordered, so runs are repeatable
   std::uint64_t serial_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
