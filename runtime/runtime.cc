@@ -157,9 +157,7 @@ Timer Runtime::post_after(absl::Duration delay, Closure closure) {
   return timer;
 }
 
-Order Runtime::order() {
-  return status().ok() ? internal::OrderState::make(core_) : Order();
-}
+Order Runtime::order() { return status().ok() ? internal::OrderState::make(core_) : Order(); }
 
 absl::Status Runtime::shutdown() {
   return core_ ? shutdown(core_->options().drain_timeout) : absl::OkStatus();
