@@ -68,6 +68,8 @@ absl::Status RuntimeOptions::check() const {
                      check_range("RuntimeOptions::events_per_poll",
                                  static_cast<std::int64_t>(events_per_poll), 1, 1 << 20),
                      check_timeout("RuntimeOptions::drain_timeout", drain_timeout),
+                     check_timeout("RuntimeOptions::blocked_callback_warning",
+                                   blocked_callback_warning),
                      internal::check_selector(selector, "RuntimeOptions::selector"));
 }
 

@@ -50,6 +50,11 @@ struct RuntimeOptions {
   // Dispatch::poll_thread ignores it.
   int spare_workers = 16;
 
+  // The log names a callback that holds its thread for so long, while it runs or sleeps. The time
+  // in which it waits for a processor, or for a lock that another callback holds, does not count.
+  // Zero or infinite: the log is silent; not negative. Not used by Dispatch::poll_thread.
+  absl::Duration blocked_callback_warning = absl::Milliseconds(100);
+
   Dispatch dispatch = Dispatch::adaptive;
 
   // The name of the engine, as in PollOptions::selector.

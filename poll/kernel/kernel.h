@@ -22,6 +22,18 @@ struct timespec;
 
 namespace epore {
 
+// What a thread has used since its start.
+struct ThreadUsage {
+  std::int64_t cpu = 0;     // ns
+  std::int64_t sleeps = 0;  // how often it gave up its processor to wait for something
+};
+
+enum class ThreadState : std::uint8_t {
+  runs,    // or waits for a processor
+  parked,  // sleeps in futex(2): it waits for a lock, or until another thread tells it something
+  asleep,  // for another reason
+};
+
 // A Kernel is the one seam between epore and the operating system. Every system call and every
 // blocking wait of the library is a method of this class. Tests replace it: they count calls, make
 // the k-th call fail, or let a simulated clock pass.
@@ -101,6 +113,18 @@ class Kernel {
   // `thread` is of this process. Returns ENOENT where the system does not tell. It is the second
   // number of /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats of the kernel).
   virtual SysResult run_delay(int thread, std::int64_t* nanoseconds) = 0;
+
+  // Stores what `thread` does. `thread` is of this process. Returns ENOENT where the system does
+  // not tell. It is in /proc/PID/task/TID/syscall, see proc(5).
+  virtual SysResult thread_state(int thread, ThreadState* state) = 0;
+
+  // Stores how long `thread` has had a processor since its start, in ns. `thread` is of this
+  // process. See pthread_getcpuclockid(3).
+  virtual SysResult thread_cpu(int thread, std::int64_t* nanoseconds) = 0;
+
+  // Stores what this thread has used since its start. Returns an error where the system does not
+  // tell. See getrusage(2).
+  virtual SysResult thread_usage(ThreadUsage* usage) = 0;
 
   // Starts a thread that runs `body` and stores its id. `name` is cut to 15 characters. The thread
   // has the program's signals blocked. Join or detach each id exactly once.

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -244,22 +246,64 @@ SysResult RealKernel::set_batch_scheduling() {
   return result(::sched_setscheduler(0, SCHED_BATCH, &none));
 }
 
-SysResult RealKernel::run_delay(int thread, std::int64_t* nanoseconds) {
-  count(KernelCall::kRunDelay);
-  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/schedstat";
+SysResult RealKernel::read_of_thread(int thread, const char* file, std::span<char> text) {
+  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/" + file;
   const SysResult opened = above_stdio(result(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
   if (!opened.ok()) return opened;
   const int fd = opened.fd();
-  char text[128];  // "time-running time-waiting timeslices"
-  const ssize_t size = ::read(fd, text, sizeof text - 1);
+  const ssize_t size = ::read(fd, text.data(), text.size() - 1);
   ::close(fd);
   if (size <= 0) return SysResult::from_errno(ENOENT);
-  text[size] = '\0';
+  text[static_cast<std::size_t>(size)] = '\0';
+  return SysResult(0);
+}
+
+SysResult RealKernel::run_delay(int thread, std::int64_t* nanoseconds) {
+  count(KernelCall::kRunDelay);
+  char text[128];  // "time-running time-waiting timeslices"
+  if (const SysResult read = read_of_thread(thread, "schedstat", text); !read.ok()) return read;
   char* second = nullptr;
   (void)std::strtoll(text, &second, 10);
   char* end = nullptr;
   *nanoseconds = std::strtoll(second, &end, 10);
   return end != second ? SysResult(0) : SysResult::from_errno(ENOENT);
+}
+
+SysResult RealKernel::thread_state(int thread, ThreadState* state) {
+  count(KernelCall::kThreadState);
+  char text[256];  // "running", or the number of a system call and its arguments
+  if (const SysResult read = read_of_thread(thread, "syscall", text); !read.ok()) return read;
+  char* end = nullptr;
+  const long call = std::strtol(text, &end, 10);
+  if (end == text) {
+    *state = ThreadState::runs;
+  } else {
+    *state = call == SYS_futex ? ThreadState::parked : ThreadState::asleep;
+  }
+  return SysResult(0);
+}
+
+SysResult RealKernel::thread_cpu(int thread, std::int64_t* nanoseconds) {
+  count(KernelCall::kThreadCpu);
+  // As glibc makes it of a thread's id: the kernel's CPUCLOCK_PERTHREAD_MASK and CPUCLOCK_SCHED.
+  const auto clock = static_cast<clockid_t>(~static_cast<unsigned>(thread) << 3 | 4 | 2);
+  timespec time;
+  const SysResult returned = result(::clock_gettime(clock, &time));
+  if (returned.ok()) *nanoseconds = std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  return returned;
+}
+
+SysResult RealKernel::thread_usage(ThreadUsage* usage) {
+  count(KernelCall::kThreadUsage);
+  rusage used;
+  const SysResult returned = result(::getrusage(RUSAGE_THREAD, &used));
+  if (!returned.ok()) return returned;
+  const auto nanoseconds = [](const timeval& time) {
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + std::int64_t{time.tv_usec} * 1'000;
+  };
+  *usage = {.cpu = nanoseconds(used.ru_utime) + nanoseconds(used.ru_stime),
+            .sleeps = used.ru_nvcsw};
+  return returned;
 }
 
 SysResult RealKernel::start_thread(const char* name, std::function<void()> body,

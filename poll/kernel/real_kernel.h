@@ -1,6 +1,8 @@
 #ifndef EPORE_POLL_KERNEL_REAL_KERNEL_H_
 #define EPORE_POLL_KERNEL_REAL_KERNEL_H_
 
+#include <span>
+
 #include "epore/poll/kernel/kernel.h"
 #include "epore/poll/kernel/thread_counters.h"
 
@@ -45,6 +47,9 @@ class RealKernel : public Kernel {
   int thread_id() override;
   SysResult set_batch_scheduling() override;
   SysResult run_delay(int thread, std::int64_t* nanoseconds) override;
+  SysResult thread_state(int thread, ThreadState* state) override;
+  SysResult thread_cpu(int thread, std::int64_t* nanoseconds) override;
+  SysResult thread_usage(ThreadUsage* usage) override;
   SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
   SysResult join_thread(std::uint64_t id) override;
   SysResult detach_thread(std::uint64_t id) override;
@@ -57,6 +62,9 @@ class RealKernel : public Kernel {
  private:
   // Moves a descriptor with the number 0, 1 or 2 to a higher number.
   static SysResult above_stdio(SysResult made);
+
+  // Reads the beginning of /proc/self/task/THREAD/FILE, and puts a zero at its end.
+  static SysResult read_of_thread(int thread, const char* file, std::span<char> text);
 
   void count(KernelCall call) { counters_.add(static_cast<std::size_t>(call)); }
 

@@ -51,6 +51,11 @@ TEST(OptionsTest, RuntimeValuesOutOfRangeAreRefusedByName) {
   for (const char* known : {"", "epoll", "poll"}) {
     EXPECT_TRUE(with<R>([&](R& o) { o.selector = known; }).check().ok());
   }
+  expect_bad(with<R>([](R& o) { o.blocked_callback_warning = -absl::Nanoseconds(1); }).check(),
+             "blocked_callback_warning");
+  for (const absl::Duration warning : {absl::ZeroDuration(), absl::InfiniteDuration()}) {
+    EXPECT_TRUE(with<R>([&](R& o) { o.blocked_callback_warning = warning; }).check().ok());
+  }
   EXPECT_TRUE(with<R>([](R& o) { o.drain_timeout = absl::InfiniteDuration(); }).check().ok());
   EXPECT_TRUE(with<R>([](R& o) { o.drain_timeout = absl::ZeroDuration(); }).check().ok());
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <regex>
 #include <set>
@@ -26,6 +27,7 @@
 namespace epore {
 namespace {
 
+template <typename TestKernel>
 class WatchdogTestBase : public testing::Test {
  protected:
   RuntimeOptions options(Dispatch dispatch, int workers = 2, int reactors = 1) {
@@ -71,13 +73,21 @@ class WatchdogTestBase : public testing::Test {
     kernel_.await_sleeps("epore-watchdog", sleeps + 1);
   }
 
-  IdleKernel kernel_;
+  // Nobody is stuck any more.
+  void reset() {
+    absl::MutexLock lock(&mutex_);
+    is_released_ = false;
+    stuck_.clear();
+  }
+
+  TestKernel kernel_;
   absl::Mutex mutex_;
   bool is_released_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<std::string> stuck_ ABSL_GUARDED_BY(mutex_);
 };
 
-class WatchdogTest : public WatchdogTestBase, public testing::WithParamInterface<Dispatch> {
+class WatchdogTest : public WatchdogTestBase<IdleKernel>,
+                     public testing::WithParamInterface<Dispatch> {
  protected:
   RuntimeOptions options() { return WatchdogTestBase::options(GetParam()); }
 
@@ -217,8 +227,169 @@ INSTANTIATE_TEST_SUITE_P(Dispatch, WatchdogTest,
                            return std::string(dispatch_name(info.param));
                          });
 
+// What threads do, as the test says, by their names. Those that it does not name sleep.
+class StateKernel : public IdleKernel {
+ public:
+  void set_state(const std::string& thread, ThreadState state) {
+    absl::MutexLock lock(&states_mutex_);
+    states_[thread] = state;
+  }
+  // All threads wait for a processor as time passes, or none does.
+  void set_waiting(bool waiting) {
+    absl::MutexLock lock(&states_mutex_);
+    if (waiting_ && !waiting) waited_ = now();
+    waiting_ = waiting;
+  }
+
+  int thread_id() override {
+    const int id = IdleKernel::thread_id();
+    absl::MutexLock lock(&states_mutex_);
+    names_[id] = thread_name();
+    return id;
+  }
+  SysResult thread_state(int thread, ThreadState* state) override {
+    absl::MutexLock lock(&states_mutex_);
+    const auto found = states_.find(names_[thread]);
+    *state = found != states_.end() ? found->second : ThreadState::asleep;
+    return SysResult(0);
+  }
+  SysResult run_delay(int, std::int64_t* nanoseconds) override {
+    absl::MutexLock lock(&states_mutex_);
+    *nanoseconds = waiting_ ? now() : waited_;
+    return SysResult(0);
+  }
+
+ private:
+  absl::Mutex states_mutex_;
+  std::map<int, std::string> names_ ABSL_GUARDED_BY(states_mutex_);
+  std::map<std::string, ThreadState> states_ ABSL_GUARDED_BY(states_mutex_);
+  bool waiting_ ABSL_GUARDED_BY(states_mutex_) = false;
+  std::int64_t waited_ ABSL_GUARDED_BY(states_mutex_) = 0;
+};
+
+class WaitingTest : public WatchdogTestBase<StateKernel> {
+ protected:
+  // Returns after how many ticks `happens`, or -1.
+  template <typename Condition>
+  int ticks_until(Condition happens, int at_most = 400) {
+    for (int ticks = 0; ticks < at_most; ++ticks) {
+      if (happens()) return ticks;
+      tick();
+    }
+    return -1;
+  }
+};
+
+// A relief would wait for the same lock.
+TEST_F(WaitingTest, ALeaderThatWaitsForALockOfOneThatRunsIsNotRelieved) {
+  Runtime runtime(options(Dispatch::adaptive));
+  kernel_.await_sleeps("epore-watchdog", 1);
+  kernel_.set_state("epore-poll0", ThreadState::parked);
+  kernel_.set_state("epore-worker0", ThreadState::runs);
+  post_stuck(runtime);
+  await_stuck(1);
+  const auto is_relieved = [&] { return runtime.counters().reliefs > 0; };
+  EXPECT_EQ(ticks_until(is_relieved, 40), -1);
+  // Whoever holds it sleeps, too.
+  kernel_.set_state("epore-worker0", ThreadState::parked);
+  EXPECT_LE(ticks_until(is_relieved), 10);
+  EXPECT_TRUE(is_relieved());
+  release();
+}
+
+TEST_F(WaitingTest, ALeaderThatWaitsForALockForTooLongIsRelieved) {
+  Runtime runtime(options(Dispatch::adaptive));
+  kernel_.await_sleeps("epore-watchdog", 1);
+  kernel_.set_state("epore-poll0", ThreadState::parked);
+  kernel_.set_state("epore-worker0", ThreadState::runs);
+  post_stuck(runtime);
+  await_stuck(1);
+  EXPECT_GE(ticks_until([&] { return runtime.counters().reliefs > 0; }), 50);
+  release();
+}
+
+TEST_F(WaitingTest, ALeaderThatSleepsIsRelievedWhoeverRuns) {
+  Runtime runtime(options(Dispatch::adaptive));
+  kernel_.await_sleeps("epore-watchdog", 1);
+  kernel_.set_state("epore-poll0", ThreadState::asleep);
+  kernel_.set_state("epore-worker0", ThreadState::runs);
+  post_stuck(runtime);
+  await_stuck(1);
+  const int ticks = ticks_until([&] { return runtime.counters().reliefs > 0; });
+  EXPECT_GE(ticks, 1);
+  EXPECT_LE(ticks, 20);
+  release();
+}
+
+TEST_F(WaitingTest, WorkersThatWaitForALockGetNoSpareOnesAndNoLine) {
+  Lines lines;
+  Runtime runtime(options(Dispatch::workers));
+  kernel_.await_sleeps("epore-watchdog", 1);
+  kernel_.set_state("epore-worker0", ThreadState::parked);
+  kernel_.set_state("epore-worker1", ThreadState::parked);
+  kernel_.set_state("epore-poll0", ThreadState::runs);  // it stands for who holds the lock
+  post_stuck(runtime);
+  post_stuck(runtime);
+  await_stuck(2);
+  absl::Notification ran;
+  ASSERT_TRUE(runtime.post([&] { ran.Notify(); }).ok());
+  const std::uint64_t threads = kernel_.calls(KernelCall::kThreadStart);
+  EXPECT_EQ(ticks_until([&] { return kernel_.calls(KernelCall::kThreadStart) > threads; }, 300),
+            -1);
+  EXPECT_FALSE(lines.match("is holding"));
+  kernel_.set_state("epore-poll0", ThreadState::asleep);
+  EXPECT_GE(ticks_until([&] { return ran.HasBeenNotified(); }), 0);
+  EXPECT_GE(ticks_until([&] { return lines.match("is holding"); }), 0);
+  release();
+}
+
+TEST_F(WaitingTest, TheWaitForAProcessorIsNoReasonForALine) {
+  Lines lines;
+  Runtime runtime(options(Dispatch::workers));
+  kernel_.await_sleeps("epore-watchdog", 1);
+  kernel_.set_waiting(true);
+  post_stuck(runtime);
+  await_stuck(1);
+  EXPECT_EQ(ticks_until([&] { return lines.match("is holding"); }, 300), -1);
+  kernel_.set_waiting(false);
+  EXPECT_GE(ticks_until([&] { return lines.match("is holding"); }), 80);
+  release();
+}
+
+TEST_F(WaitingTest, TheOptionSaysFromWhenOnThereIsALine) {
+  for (const Dispatch dispatch : {Dispatch::workers, Dispatch::adaptive}) {
+    Lines lines;
+    RuntimeOptions options = this->options(dispatch);
+    options.blocked_callback_warning = absl::Milliseconds(30);
+    Runtime runtime(options);
+    post_stuck(runtime);
+    await_stuck(1);
+    const int ticks = ticks_until([&] { return lines.match("is holding"); });
+    EXPECT_GE(ticks, 30);
+    EXPECT_LE(ticks, 60);
+    release();
+    lines.await("has held");
+    reset();
+  }
+}
+
+TEST_F(WaitingTest, ZeroAndForEverMeanThatThereIsNone) {
+  for (const absl::Duration warning : {absl::ZeroDuration(), absl::InfiniteDuration()}) {
+    Lines lines;
+    RuntimeOptions options = this->options(Dispatch::workers);
+    options.blocked_callback_warning = warning;
+    Runtime runtime(options);
+    post_stuck(runtime);
+    await_stuck(1);
+    EXPECT_EQ(ticks_until([&] { return lines.match("is holding"); }, 300), -1);
+    release();
+    reset();
+  }
+}
+
 // With a worker for each, and with one, so that the other relief is a spare.
-class TwoReactorsTest : public WatchdogTestBase, public testing::WithParamInterface<int> {};
+class TwoReactorsTest : public WatchdogTestBase<IdleKernel>,
+                        public testing::WithParamInterface<int> {};
 
 TEST_P(TwoReactorsTest, PollThreadsThatAreBothStuckAreBothRelieved) {
   Runtime runtime(options(Dispatch::adaptive, /*workers=*/GetParam(), /*reactors=*/2));

@@ -122,6 +122,9 @@ class FaultKernel : public Kernel {
   SysResult set_batch_scheduling() override;
   // As a system that does not tell, so that only what a thread does decides.
   SysResult run_delay(int, std::int64_t*) override { return SysResult::from_errno(ENOENT); }
+  SysResult thread_state(int, ThreadState*) override { return SysResult::from_errno(ENOENT); }
+  SysResult thread_cpu(int, std::int64_t*) override { return SysResult::from_errno(EINVAL); }
+  SysResult thread_usage(ThreadUsage*) override { return SysResult::from_errno(ENOSYS); }
   void set_processors(int processors) { processors_ = processors; }
   SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
   SysResult join_thread(std::uint64_t id) override;

@@ -22,7 +22,9 @@ class WatchedThread {
   // A stuck run is blocked after this time. A spare worker then replaces its thread.
   static constexpr std::int64_t kBlocked = 100'000'000;  // ns
 
-  explicit WatchedThread(std::string name) : name_(std::move(name)) {}
+  // The log names a run that holds the thread for `warn_after` ns. kNever: the log is silent.
+  WatchedThread(std::string name, std::int64_t warn_after)
+      : name_(std::move(name)), warn_after_(warn_after) {}
 
   const std::string& name() const { return name_; }
 
@@ -30,19 +32,26 @@ class WatchedThread {
   void set_id(int id) { id_.store(id, std::memory_order_relaxed); }
   int id() const { return id_.load(std::memory_order_relaxed); }
 
-  // Another thread: this thread has been in run `number` since `since`. `what` is what it runs.
-  void stuck(std::uint64_t number, std::string what, std::int64_t since);
+  // Another thread: this thread has been in run `number` since `since`. `what` is what it runs, and
+  // `run_delay` what Kernel::run_delay() says of this thread.
+  void stuck(std::uint64_t number, std::string what, std::int64_t since, std::int64_t run_delay);
 
   // The thread itself: the run has returned.
   void over(std::uint64_t number, std::int64_t now);
 
-  // The watchdog: logs a run that is stuck for too long. True: the watchdog must call again later.
-  bool report(std::int64_t now);
+  // The watchdog: whether a run is stuck that is not in the log yet.
+  bool is_stuck();
+
+  // The watchdog: whether the run that is stuck has held this thread for too long. The time that
+  // the thread has waited for a processor since then does not count.
+  bool is_blocked(std::int64_t now, std::int64_t run_delay);
+
+  // The watchdog: logs the run that is stuck, unless there was a line a short while ago.
+  void report(std::int64_t now);
 
  private:
-  bool may_log(std::int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
   const std::string name_;
+  const std::int64_t warn_after_;
 
   // Kernel::thread_id() of the thread, 0 before it has started. The thread stores, the watchdog
   // loads, relaxed: nothing depends on it but the run delay that the watchdog reads.
@@ -53,6 +62,7 @@ class WatchedThread {
   std::uint64_t number_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string what_ ABSL_GUARDED_BY(mutex_);  // empty unless a run is stuck
   std::int64_t since_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::int64_t run_delay_ ABSL_GUARDED_BY(mutex_) = 0;  // when it became stuck
   bool is_reported_ ABSL_GUARDED_BY(mutex_) = false;
   std::int64_t last_log_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: never
 };

@@ -19,6 +19,7 @@
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/posted_closure.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/reactor/watchdog.h"
 
 namespace epore::internal {
 namespace {
@@ -48,12 +49,12 @@ Reactor::Reactor(Core& core, int index, Poll poll, Waker waker)
       registry_(poll.registry()),
       has_edges_(registry_->has_edges()),
       dispatch_(core.options().dispatch),
-      helpers_(core.helpers()),
       waker_(std::move(waker)),
-      watched_(absl::StrCat("epore-poll", index)),
+      watched_(absl::StrCat("epore-poll", index), warn_after(core.options())),
       poll_(std::move(poll)),
       events_(core.options().events_per_poll),
-      closure_run_(make_closure_run()) {}
+      closure_run_(make_closure_run()),
+      sharing_(core.helpers()) {}
 
 Reactor::~Reactor() {
   DCHECK(posted_.empty());  // nobody posts to one that did not start, and others close it first
@@ -140,7 +141,8 @@ void Reactor::loop() {
   this_thread.buffers = buffers_.get();
   this_thread.watched = &watched_;
   watched_.set_id(core_.kernel().thread_id());
-  window_began_ = this_thread.now = core_.kernel().now();
+  this_thread.now = core_.kernel().now();
+  sharing_.begin(this_thread.now);
   // Each event would wake it, to take the processor from the worker that the event is for, and find
   // one event. So it comes when the workers have no work, and finds many: a third of the cost of an
   // echo, where there is one processor. It does as well without.
@@ -164,13 +166,14 @@ bool Reactor::take_over(Lead::Ticket ticket) {
   WatchedThread* const before = leader_.exchange(this_thread.watched, std::memory_order_relaxed);
   this_thread.reactor = this_thread.leads = this;
   this_thread.now = core_.kernel().now();
-  window_began_ = this_thread.now;  // the other thread's says nothing about what runs cost
-  window_runs_ = 0;
+  sharing_.begin(this_thread.now);  // the window of the other thread says nothing of this one
   if (Runnable* stuck = std::exchange(exposed_, nullptr); stuck != nullptr) {
     // From now on its slot may be reclaimed under its runner, which drops this reference.
     stuck->add_ref();
     if (stuck == closure_run_.get()) closure_run_ = make_closure_run();
-    before->stuck(name_of(ticket), stuck->describe(), this_thread.now);
+    std::int64_t run_delay = 0;
+    (void)core_.kernel().run_delay(before->id(), &run_delay);
+    before->stuck(name_of(ticket), stuck->describe(), this_thread.now, run_delay);
     kept_.store(ticket, std::memory_order_release);
     keeps_.fetch_add(1, std::memory_order_release);
     (void)core_.kernel().unpark(keeps_, INT_MAX);

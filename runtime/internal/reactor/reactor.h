@@ -19,6 +19,7 @@
 #include "epore/runtime/internal/reactor/listed_timers.h"
 #include "epore/runtime/internal/reactor/registration.h"
 #include "epore/runtime/internal/reactor/retired_list.h"
+#include "epore/runtime/internal/reactor/sharing.h"
 #include "epore/runtime/internal/reactor/slot_table.h"
 #include "epore/runtime/internal/timers/timer_queue.h"
 #include "epore/runtime/options.h"
@@ -145,8 +146,8 @@ class Reactor {
   Registration* take_ready(const Event& event);
   void begin_turn();
   void count_sweep();
-  bool is_worth_sharing(std::size_t runs) const;
-  void estimate_cost(std::int64_t now);
+  bool is_worth_sharing() const;
+  void estimate_cost();
   void share_out();
   bool is_shutdown_asked() const {
     return drain_requested_.load(std::memory_order_acquire) ||
@@ -161,7 +162,6 @@ class Reactor {
   const std::shared_ptr<Registry> registry_;
   const bool has_edges_;
   const Dispatch dispatch_;
-  const std::int64_t helpers_;  // workers that may run what is shared
   Waker waker_;
   WatchedThread watched_;  // the poll thread
 
@@ -196,15 +196,11 @@ class Reactor {
   std::size_t swept_ = 0;  // events since sweeps_ last went up
   RunQueue local_;         // submitted, or with budget left over
   HandoffList<PostedClosure> closures_;
-  Ref<ClosureRun> closure_run_;    // nobody else's; one that is stuck stays with its thread
-  RunQueue batch_;                 // for the workers
-  Runnable* exposed_ = nullptr;    // what it runs while its lead is exposed
-  std::int64_t window_began_ = 0;  // since the last estimate, or the turn's beginning
-  std::int64_t window_runs_ = 0;
-  std::int64_t last_cost_ = 0;  // of a run, ns, as the last estimate has it
-  std::int64_t cost_ = 0;       // what is counted with
-  bool has_shared_ = false;     // some of it may still be there to be taken back
-  bool has_offered_ = false;    // in this turn
+  Ref<ClosureRun> closure_run_;  // nobody else's; one that is stuck stays with its thread
+  RunQueue batch_;               // for the workers
+  Runnable* exposed_ = nullptr;  // what it runs while its lead is exposed
+  Sharing sharing_;
+  bool has_shared_ = false;  // some of it may still be there to be taken back
 
   // Shared.
   SlotTable slots_;

@@ -15,33 +15,24 @@
 namespace epore::internal {
 namespace {
 
-// Work, in ns, that is worth waking a worker to share it. A wake costs some 5 us here and there.
-constexpr std::int64_t kWorthSharing = 100'000;
-
-// But runs as short as the way to a worker, two locks and a clock for each, are not, however many.
-constexpr std::int64_t kShortestShared = 2'000;
-
 // Submitted work that submits more goes on so long before the next poll, whose system call costs
 // more than a short closure: ns, and runs, for a clock may stand still.
 constexpr std::int64_t kBetweenPolls = 50'000;
 constexpr int kRunsBetweenPolls = 64;
 constexpr int kRunsBetweenClocks = 8;  // a clock costs half as much as a closure
 
-// A clock is read so often in a turn, for what its runs cost.
-constexpr std::int64_t kRunsBetweenEstimates = 16;
-
 }  // namespace
 
 void Reactor::begin_turn() {
   wake_flag_.awake();
   if (dispatch_ == Dispatch::adaptive) core_.watchdog().poke();
-  window_began_ = this_thread.now = core_.kernel().now();
-  window_runs_ = 0;
+  this_thread.now = core_.kernel().now();
+  sharing_.begin(this_thread.now);
   next_event_ = 0;
   end_event_ = events_.size();
   count_sweep();
   core_.counters().add(Counter::polls);
-  if (is_worth_sharing(end_event_)) share_out();
+  if (is_worth_sharing()) share_out();
 }
 
 // A batch that is not full has all that was ready. Where batches are full each descriptor has its
@@ -62,10 +53,7 @@ void Reactor::count_sweep() {
 bool Reactor::finish_turn() {
   if (!run_ready() || !run_due() || !run_submitted()) return false;
   if (!run_shared() || !shut_down_live()) return false;
-  // Also of a single run, if it took sharing to make it one: what was too high must come down.
-  if (helpers_ > 0 && window_runs_ > (has_offered_ ? 0 : 1)) estimate_cost(core_.kernel().now());
-  has_offered_ = false;
-  window_runs_ = 0;
+  if (sharing_.end_turn()) estimate_cost();
   reclaim();
   return true;
 }
@@ -73,6 +61,7 @@ bool Reactor::finish_turn() {
 bool Reactor::run_ready() {
   std::uint64_t count = 0;
   bool is_leading = true;
+  sharing_.runs(Sharing::Source::ready);
   while (is_leading && next_event_ < end_event_) {
     const Event event = events_[next_event_++];
     if (event.token == kWakeToken) continue;
@@ -177,7 +166,7 @@ bool Reactor::run_expired(TimerNode& node, std::size_t count) {
 // Not if others come before them, or they are for the workers, or all are to be shared.
 bool Reactor::may_run(RuntimeTimer& timer, std::size_t count) const {
   return local_.empty() && dispatch_ != Dispatch::workers && !core_.slowness_of(timer).is_slow() &&
-         !is_worth_sharing(count);
+         !sharing_.is_worth(Sharing::Source::submitted, count, this_thread.now);
 }
 
 bool Reactor::run_claimed(Runnable& runnable) {
@@ -211,10 +200,9 @@ void Reactor::await_kept(Lead::Ticket ticket) {
 }
 
 bool Reactor::after_run() {
-  ++window_runs_;
-  if (helpers_ == 0 || window_runs_ % kRunsBetweenEstimates != 0) return true;
-  estimate_cost(core_.kernel().now());
-  if (is_worth_sharing(end_event_ - next_event_ + local_.size() + closures_.size())) share_out();
+  if (!sharing_.has_run()) return true;
+  estimate_cost();
+  if (is_worth_sharing()) share_out();
   return true;
 }
 
@@ -226,8 +214,9 @@ bool Reactor::take_submitted() {
 }
 
 bool Reactor::run_submitted() {
+  sharing_.runs(Sharing::Source::submitted);
   if (!take_submitted()) return true;
-  if (is_worth_sharing(local_.size() + closures_.size())) share_out();
+  if (is_worth_sharing()) share_out();
   // What these submit in their turn comes after them, and from some time on after the next poll.
   const std::int64_t end = this_thread.now + kBetweenPolls;
   for (int runs = 0, clock_at = kRunsBetweenClocks;;) {
@@ -240,7 +229,7 @@ bool Reactor::run_submitted() {
       runnable->begin();
       if (!run_claimed(*runnable)) return false;
       if (runnable->kind() == Runnable::Kind::order) {
-        window_runs_ += std::max(this_thread.member_runs - 1, 0);
+        sharing_.has_also_run(std::max(this_thread.member_runs - 1, 0));
         clock_at = 0;  // it takes as long as many
       }
     }
@@ -252,10 +241,12 @@ bool Reactor::run_submitted() {
 }
 
 bool Reactor::run_shared() {
+  if (has_shared_) sharing_.takes_back();
   while (has_shared_) {
     const Ref<Runnable> runnable = core_.workers().take_back();
     if (!runnable) {
       has_shared_ = false;
+      sharing_.helped(core_.workers().take_shared_time(), this_thread.now);
       break;
     }
     runnable->begin();
@@ -264,28 +255,24 @@ bool Reactor::run_shared() {
   return true;
 }
 
-bool Reactor::is_worth_sharing(std::size_t runs) const {
-  return cost_ >= kShortestShared && static_cast<std::int64_t>(runs) > kWorthSharing / cost_;
+bool Reactor::is_worth_sharing() const {
+  const std::size_t submitted = local_.size() + closures_.size();
+  return sharing_.is_worth(Sharing::Source::ready, end_event_ - next_event_, this_thread.now) ||
+         sharing_.is_worth(Sharing::Source::submitted, submitted, this_thread.now);
 }
 
-void Reactor::estimate_cost(std::int64_t now) {
-  // The lower of two, as a thread loses its processor now and then, which says nothing of its runs.
-  const std::int64_t cost = (now - window_began_) / window_runs_;
-  cost_ = std::min(cost, std::exchange(last_cost_, cost));
-  window_began_ = this_thread.now = now;
-  window_runs_ = 0;
+void Reactor::estimate_cost() {
+  this_thread.now = core_.kernel().now();
+  sharing_.estimate(this_thread.now);
 }
 
 // Leaves this thread its share of what is left of the turn, and gives the rest to the workers.
 void Reactor::share_out() {
-  if (helpers_ == 0) return;
-  const auto part = [&](std::size_t count) {
-    const std::int64_t work = cost_ * static_cast<std::int64_t>(count);
-    const std::int64_t sharers = std::clamp<std::int64_t>(work / kWorthSharing, 0, helpers_);
-    const std::size_t own = count / static_cast<std::size_t>(sharers + 1);
-    return count - std::min(count, std::max<std::size_t>(own, 1));
+  const auto part_of = [this](Sharing::Source source, std::size_t runs) {
+    return sharing_.part_of(source, runs, this_thread.now);
   };
-  for (std::size_t left = part(end_event_ - next_event_); left > 0; --left) {
+  const std::size_t ready = part_of(Sharing::Source::ready, end_event_ - next_event_);
+  for (std::size_t left = ready; left > 0; --left) {
     const Event event = events_[--end_event_];
     if (event.token == kWakeToken) continue;
     core_.counters().add(Counter::events);
@@ -297,17 +284,19 @@ void Reactor::share_out() {
       batch_.push(Ref<Runnable>::share(registration));
     }
   }
-  for (std::size_t left = part(local_.size()); left > 0; --left) {
+  const std::size_t submitted = part_of(Sharing::Source::submitted, local_.size());
+  for (std::size_t left = submitted; left > 0; --left) {
     Ref<Runnable> runnable = local_.pop();
     (runnable->is_pinned() ? local_ : batch_).push(std::move(runnable));
   }
-  for (std::size_t left = part(closures_.size()); left > 0; --left) {
+  const std::size_t posted = part_of(Sharing::Source::submitted, closures_.size());
+  for (std::size_t left = posted; left > 0; --left) {
     batch_.push(
         Ref<Runnable>::adopt(new QueuedClosure(*this, std::move(closures_.pop()->closure))));
   }
   if (batch_.empty()) return;
   core_.counters().add(Counter::shared, batch_.size());
-  has_offered_ = true;
+  sharing_.shared(ready > 0 ? Sharing::Source::ready : Sharing::Source::submitted);
   if (core_.workers().share(batch_)) {
     has_shared_ = true;
   } else {

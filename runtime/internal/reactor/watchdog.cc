@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/kernel/kernel.h"
+#include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/dispatch/lead.h"
 #include "epore/runtime/internal/dispatch/watched_thread.h"
 #include "epore/runtime/internal/reactor/core.h"
@@ -30,12 +32,21 @@ constexpr std::int64_t kAlert = 1'000'000'000;
 constexpr std::int64_t kNapTick = 3'000'000;
 
 // The watchdog sleeps after so many ticks in which nothing ran.
+// ns until a leader that waits for a lock is taken for one that is stuck.
+constexpr std::int64_t kLongestLock = 50'000'000;
+
 constexpr int kIdleTicks = 4;
 
 }  // namespace
 
+std::int64_t warn_after(const RuntimeOptions& options) {
+  const absl::Duration after = options.blocked_callback_warning;
+  return after == absl::ZeroDuration() ? kNever : absl::ToInt64Nanoseconds(after);
+}
+
 absl::Status Watchdog::start() {
   seen_.resize(core_.reactors().size());
+  others_.reserve(core_.reactors().size() + core_.workers().most());  // no allocation in a tick
   const SysResult started = core_.kernel().start_thread(
       "epore-watchdog", [this] { loop(); }, &thread_);
   if (!started.ok()) return errno_status(started.error(), "starting the watchdog thread");
@@ -107,19 +118,53 @@ bool Watchdog::look_at(Reactor& reactor, Seen& seen, std::int64_t now) {
   const bool is_exposed = Lead::is_exposed(lead);
   const bool is_moving = lead != seen.lead;
   if (is_moving) {
-    seen = Seen{lead, false, 0};
+    seen = Seen{.lead = lead, .since = now};
   } else if (is_exposed) {
     // A suspect. The next tick comes soon. The leader is stuck then, unless it waited for a
     // processor.
     alert_until_ = now + kAlert;
+    Kernel& kernel = core_.kernel();
+    const int thread = reactor.leader()->id();
+    const std::int64_t half = (now - last_tick_) / 2;
+    // The run delay grows when the wait is over. While it lasts the thread is ready to run, but has
+    // no processor.
     std::int64_t delay = 0;
-    const bool is_known = core_.kernel().run_delay(reactor.leader()->id(), &delay).ok();
-    const bool has_waited = is_known && delay - seen.run_delay > (now - last_tick_) / 2;
-    const bool is_stuck = !is_known || (seen.is_suspect && !has_waited);
+    std::int64_t cpu = 0;
+    ThreadState state;
+    const bool is_known = kernel.run_delay(thread, &delay).ok();
+    const bool is_waiting = kernel.thread_cpu(thread, &cpu).ok() &&
+                            kernel.thread_state(thread, &state).ok() &&
+                            state == ThreadState::runs && cpu - seen.cpu < half;
+    const bool has_waited = is_known && (is_waiting || delay - seen.run_delay > half);
+    const bool may_be_stuck = !is_known || (seen.is_suspect && !has_waited);
+    const bool is_stuck =
+        may_be_stuck && (now - seen.since >= kLongestLock || !waits_for_lock(thread));
     if (is_stuck && !reactor.call_home()) core_.workers().relieve(reactor, lead);
-    seen = Seen{lead, true, delay};
+    seen = Seen{lead, true, delay, cpu, seen.since};
   }
-  return reactor.watched().report(now) || is_exposed || is_moving;
+  return report(reactor.watched(), now) || is_exposed || is_moving;
+}
+
+bool Watchdog::waits_for_lock(int thread) {
+  ThreadState state;
+  if (!core_.kernel().thread_state(thread, &state).ok() || state != ThreadState::parked) {
+    return false;
+  }
+  others_.clear();
+  for (const auto& reactor : core_.reactors()) others_.push_back(reactor->watched().id());
+  core_.workers().add_threads(others_);
+  return std::any_of(others_.begin(), others_.end(), [&](int other) {
+    return other != thread && core_.kernel().thread_state(other, &state).ok() &&
+           state == ThreadState::runs;
+  });
+}
+
+bool Watchdog::report(WatchedThread& thread, std::int64_t now) {
+  if (!thread.is_stuck()) return false;
+  std::int64_t run_delay = 0;
+  (void)core_.kernel().run_delay(thread.id(), &run_delay);
+  if (thread.is_blocked(now, run_delay) && !waits_for_lock(thread.id())) thread.report(now);
+  return thread.is_stuck();
 }
 
 std::int64_t Watchdog::interval(std::int64_t now) const {

@@ -6,11 +6,16 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "epore/runtime/options.h"
 
 namespace epore::internal {
 
 class Core;
 class Reactor;
+class WatchedThread;
+
+// RuntimeOptions::blocked_callback_warning in ns, or kNever.
+std::int64_t warn_after(const RuntimeOptions& options);
 
 // The Watchdog is the thread that notices when other threads are stuck in user code. It runs no
 // user code, so it is never stuck itself. Every tick it looks at each leader and each worker:
@@ -42,6 +47,14 @@ class Watchdog {
   absl::Status start();
   void stop();
 
+  // The watchdog, and WorkerPool::watch() on it: whether the thread, which is in a callback, sleeps
+  // in futex(2) while another thread of the runtime runs. Then it probably waits for a lock that
+  // this one holds, and a thread in its place would wait for the same lock.
+  bool waits_for_lock(int thread);
+
+  // The same: has the log name what the thread is stuck in for too long. True: call again later.
+  bool report(WatchedThread& thread, std::int64_t now);
+
   // Called by a thread that begins to work: wakes the watchdog if it is asleep.
   void poke() {
     if (word_.load(std::memory_order_seq_cst) == kAsleep) wake();
@@ -57,6 +70,8 @@ class Watchdog {
     std::uint64_t lead = 0;
     bool is_suspect = false;
     std::int64_t run_delay = 0;  // of its leader, if that is a suspect
+    std::int64_t cpu = 0;        // of its leader, if that is a suspect
+    std::int64_t since = 0;      // when it became a suspect
   };
 
   void wake();
@@ -70,6 +85,7 @@ class Watchdog {
   Core& core_;
   std::atomic<std::uint32_t> word_{kAwake};  // kAwake, kAsleep or kStopped; the futex to park on
   std::vector<Seen> seen_;                   // by reactor
+  std::vector<int> others_;                  // of waits_for_lock()
   std::int64_t last_tick_ = 0;
   std::int64_t alert_until_ = 0;
   bool naps_ = false;  // the last tick saw that something ran, and that a poll thread sleeps

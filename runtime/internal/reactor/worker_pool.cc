@@ -16,10 +16,17 @@
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/reactor/watchdog.h"
 
 namespace epore::internal {
+namespace {
 
-WorkerPool::WorkerPool(Core& core) : core_(core) {}
+// ns until a worker that waits for a lock is taken for one that is blocked.
+constexpr std::int64_t kLongestLock = 1'000'000'000;
+
+}  // namespace
+
+WorkerPool::WorkerPool(Core& core) : core_(core), warn_after_(warn_after(core.options())) {}
 
 WorkerPool::~WorkerPool() = default;
 
@@ -40,7 +47,8 @@ absl::Status WorkerPool::start_one() {
     name = absl::StrCat("epore-worker", workers_.size());
     sleeping_.reserve(workers_.size() + 1);
     reliefs_.reserve(core_.reactors().size());
-    workers_.push_back(std::make_unique<Worker>(name));
+    suspects_.reserve(workers_.size() + 1);  // the watchdog starts spares, and nobody else later
+    workers_.push_back(std::make_unique<Worker>(name, warn_after_));
     worker = workers_.back().get();
     ++alive_;
     ++busy_;
@@ -85,6 +93,11 @@ Ref<Runnable> WorkerPool::take_back() {
   return shared_.empty() ? Ref<Runnable>() : shared_.pop();
 }
 
+SharedTime WorkerPool::take_shared_time() {
+  const absl::MutexLock lock(&mutex_);
+  return std::exchange(shared_time_, {});
+}
+
 void WorkerPool::relieve(Reactor& reactor, Lead::Ticket ticket) {
   Worker* woken = nullptr;
   {
@@ -110,6 +123,7 @@ void WorkerPool::work(Worker& worker) {
   this_thread.watched = &worker.watched;
   worker.watched.set_id(core_.kernel().thread_id());
   Ref<Runnable> runnable;
+  SharedTime spent;
   for (;;) {
     Ref<Runnable> done;
     Relief relief;
@@ -119,7 +133,9 @@ void WorkerPool::work(Worker& worker) {
     {
       absl::MutexLock lock(&mutex_);
       std::swap(done, runnable);
-      if (done && !worker.is_busy) blocked = worker.run;
+      shared_time_.add(spent);
+      spent = {};
+      if (done && worker.stuck_run == worker.run) blocked = worker.run;
       step = next_step(worker, runnable, relief, next);
     }
     const bool has_run = static_cast<bool>(done);
@@ -129,10 +145,7 @@ void WorkerPool::work(Worker& worker) {
     switch (step) {
       case Step::run: {
         const std::int64_t began = has_run ? this_thread.now : core_.kernel().now();
-        this_thread.now = began;
-        core_.execute(*runnable);
-        this_thread.now = core_.kernel().now();
-        core_.slowness_of(*runnable).ran(this_thread.now - began);
+        spent = run(*runnable, began, worker.is_shared);
         break;
       }
       case Step::lead:
@@ -152,6 +165,29 @@ void WorkerPool::work(Worker& worker) {
   }
 }
 
+// Returns what it spent if it was shared.
+SharedTime WorkerPool::run(Runnable& runnable, std::int64_t began, bool is_shared) {
+  Kernel& kernel = core_.kernel();
+  ThreadUsage before;
+  ThreadUsage after;
+  const bool is_known = core_.helpers() > 0 && kernel.thread_usage(&before).ok();
+  this_thread.now = began;
+  core_.execute(runnable);
+  this_thread.now = kernel.now();
+  const std::int64_t total = this_thread.now - began;
+  if (!is_known || !kernel.thread_usage(&after).ok()) {
+    core_.slowness_of(runnable).ran(total);
+    return is_shared ? SharedTime{total, 0} : SharedTime{};
+  }
+  // The rest is the wait for a processor, if the thread did not sleep.
+  const std::int64_t cpu = after.cpu - before.cpu;
+  const std::int64_t asleep =
+      after.sleeps == before.sleeps ? 0 : std::max<std::int64_t>(total - cpu, 0);
+  // What sleeps while it is shared may wait for a lock of its like. Only a leader is stuck in it.
+  core_.slowness_of(runnable).ran(is_shared ? cpu : cpu + asleep);
+  return is_shared ? SharedTime{cpu, asleep} : SharedTime{};
+}
+
 WorkerPool::Step WorkerPool::next_step(Worker& worker, Ref<Runnable>& runnable, Relief& relief,
                                        Worker*& next) {
   worker.running = nullptr;
@@ -168,6 +204,7 @@ WorkerPool::Step WorkerPool::next_step(Worker& worker, Ref<Runnable>& runnable, 
     was_shared_ = is_shared;
     runnable = (is_shared ? shared_ : handed_over_).pop();
     worker.running = runnable.get();
+    worker.is_shared = is_shared;
     ++worker.run;
     next = sleeper_for_work();
     return Step::run;
@@ -182,20 +219,49 @@ WorkerPool::Step WorkerPool::next_step(Worker& worker, Ref<Runnable>& runnable, 
   return Step::sleep;
 }
 
+void WorkerPool::add_threads(std::vector<int>& ids) {
+  const absl::MutexLock lock(&mutex_);
+  for (const std::unique_ptr<Worker>& worker : workers_) ids.push_back(worker->watched.id());
+}
+
+// False: there are none.
+bool WorkerPool::find_suspects(std::int64_t now) {
+  suspects_.clear();
+  const absl::MutexLock lock(&mutex_);
+  for (const std::unique_ptr<Worker>& worker : workers_) {
+    if (worker->running == nullptr || worker->run != worker->seen_run) {
+      worker->seen_run = worker->run;
+      worker->seen_since = now;
+    } else {
+      suspects_.push_back({worker.get(), worker->run});
+    }
+  }
+  return !suspects_.empty();
+}
+
 bool WorkerPool::watch(std::int64_t now) {
   Worker* woken = nullptr;
   bool wants_spare = false;
   bool is_busy = false;
+  if (find_suspects(now)) {
+    for (Suspect& suspect : suspects_) {
+      const int thread = suspect.worker->watched.id();
+      (void)core_.kernel().run_delay(thread, &suspect.run_delay);
+      suspect.waits_for_lock = core_.watchdog().waits_for_lock(thread);
+    }
+  }
   {
     absl::MutexLock lock(&mutex_);
-    for (const std::unique_ptr<Worker>& worker : workers_) {
-      if (worker->running == nullptr || worker->run != worker->seen_run) {
-        worker->seen_run = worker->run;
-        worker->seen_since = now;
-      } else if (worker->is_busy && now - worker->seen_since >= WatchedThread::kBlocked) {
-        set_busy(*worker, false);
-        worker->watched.stuck(worker->run, worker->running->describe(), worker->seen_since);
+    for (const Suspect& suspect : suspects_) {
+      Worker& worker = *suspect.worker;
+      if (worker.running == nullptr || worker.run != suspect.run) continue;
+      if (worker.stuck_run != worker.run) {
+        worker.stuck_run = worker.run;
+        worker.watched.stuck(worker.run, worker.running->describe(), worker.seen_since,
+                             suspect.run_delay);
       }
+      const std::int64_t limit = suspect.waits_for_lock ? kLongestLock : WatchedThread::kBlocked;
+      if (worker.is_busy && now - worker.seen_since >= limit) set_busy(worker, false);
     }
     if (!reliefs_.empty() && !sleeping_.empty()) {
       woken = sleeping_.back();
@@ -215,7 +281,7 @@ bool WorkerPool::watch(std::int64_t now) {
       if (i == workers_.size()) break;
       worker = workers_[i].get();
     }
-    is_busy |= worker->watched.report(now);
+    is_busy |= core_.watchdog().report(worker->watched, now);
   }
   if (wants_spare) {
     absl::Status started = or_no_memory("starting a spare worker", [this] { return start_one(); });

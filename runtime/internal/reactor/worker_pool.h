@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_INTERNAL_REACTOR_WORKER_POOL_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "epore/runtime/internal/dispatch/lead.h"
 #include "epore/runtime/internal/dispatch/run_queue.h"
 #include "epore/runtime/internal/dispatch/watched_thread.h"
+#include "epore/runtime/internal/reactor/sharing.h"
 
 namespace epore::internal {
 
@@ -53,8 +55,19 @@ class WorkerPool {
   // A leader: takes back one that it has shared, or null.
   Ref<Runnable> take_back();
 
+  // The leader: what workers have spent in shared runs since it last asked.
+  SharedTime take_shared_time();
+
   // The watchdog: has a worker lead the reactor, if its leader is still stuck under `ticket`.
   void relieve(Reactor& reactor, Lead::Ticket ticket);
+
+  // How many workers there can be. Constant after start().
+  std::size_t most() const {
+    return static_cast<std::size_t>(count_) + static_cast<std::size_t>(spares_);
+  }
+
+  // The watchdog: appends what Kernel::thread_id() is on each worker.
+  void add_threads(std::vector<int>& ids);
 
   // The watchdog, at every tick: finds blocked workers and makes up for them. False: all sleep.
   bool watch(std::int64_t now);
@@ -68,7 +81,7 @@ class WorkerPool {
 
  private:
   struct Worker {
-    explicit Worker(std::string name) : watched(std::move(name)) {}
+    Worker(std::string name, std::int64_t warn_after) : watched(std::move(name), warn_after) {}
 
     std::unique_ptr<IoBuffers> buffers = std::make_unique_for_overwrite<IoBuffers>();
 
@@ -79,9 +92,18 @@ class WorkerPool {
     // Under mutex_.
     bool is_busy = true;  // is counted in busy_
     Runnable* running = nullptr;
+    bool is_shared = false;      // what it runs was shared, not handed over
     std::uint64_t run = 0;       // its number
     std::uint64_t seen_run = 0;  // the watchdog's
     std::int64_t seen_since = 0;
+    std::uint64_t stuck_run = 0;  // the last run that `watched` was told of
+  };
+  // A worker that was in the same run at the last tick.
+  struct Suspect {
+    Worker* worker;
+    std::uint64_t run;
+    std::int64_t run_delay = 0;
+    bool waits_for_lock = false;
   };
   struct Relief {
     Reactor* reactor;
@@ -90,7 +112,9 @@ class WorkerPool {
   enum class Step : std::uint8_t { run, lead, sleep, end };
 
   absl::Status start_one();
+  bool find_suspects(std::int64_t now);
   void work(Worker& worker);
+  SharedTime run(Runnable& runnable, std::int64_t began, bool is_shared);
   Step next_step(Worker& worker, Ref<Runnable>& runnable, Relief& relief, Worker*& next)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool add(RunQueue& batch, bool is_shared);
@@ -100,6 +124,9 @@ class WorkerPool {
   void wake(Worker* worker);
 
   Core& core_;
+  const std::int64_t warn_after_;
+  std::vector<Suspect> suspects_;  // the watchdog only
+
   int count_ = 0;   // constant after start()
   int spares_ = 0;  // constant after start()
 
@@ -108,6 +135,7 @@ class WorkerPool {
   RunQueue handed_over_ ABSL_GUARDED_BY(mutex_);
   RunQueue shared_ ABSL_GUARDED_BY(mutex_);
   bool was_shared_ ABSL_GUARDED_BY(mutex_) = false;  // the last one taken: they alternate
+  SharedTime shared_time_ ABSL_GUARDED_BY(mutex_);
   std::vector<Relief> reliefs_ ABSL_GUARDED_BY(mutex_);
   std::vector<Worker*> sleeping_ ABSL_GUARDED_BY(mutex_);
   int alive_ ABSL_GUARDED_BY(mutex_) = 0;  // workers that will look at the queues again

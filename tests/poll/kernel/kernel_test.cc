@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -240,6 +241,57 @@ TEST_F(RealKernelTest, ResolveGivesAListOrAnEaiCode) {
   EXPECT_NE(list, nullptr);
   kernel_.free_addresses(list);
   EXPECT_EQ(kernel_.resolve("no number", nullptr, &hints, &list), EAI_NONAME);
+}
+
+TEST_F(RealKernelTest, ItTellsWhatAThreadDoes) {
+  ThreadState state;
+  EXPECT_EQ(kernel_.thread_state(-1, &state).error(), ENOENT);
+
+  std::atomic<int> id{0};
+  std::atomic<bool> runs{true};
+  std::atomic<std::uint32_t> word{1};
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const OwnedFd reads(ends[0], kernel_);
+  OwnedFd writes(ends[1], kernel_);
+  std::thread thread([&] {
+    id.store(kernel_.thread_id());
+    while (runs.load()) {
+    }
+    while (word.load() == 1) (void)kernel_.park(word, 1, -1);
+    char end;
+    EXPECT_EQ(kernel_.read(reads.get(), &end, 1).value(), 0);
+  });
+  while (id.load() == 0) std::this_thread::yield();
+  const auto await = [&](ThreadState wanted) {
+    do {
+      ASSERT_TRUE(kernel_.thread_state(id.load(), &state).ok());
+    } while (state != wanted);
+  };
+  await(ThreadState::runs);
+  runs.store(false);
+  await(ThreadState::parked);
+  word.store(0);
+  (void)kernel_.unpark(word, 1);
+  await(ThreadState::asleep);
+  writes = OwnedFd();
+  thread.join();
+}
+
+TEST_F(RealKernelTest, ItTellsWhatThisThreadHasUsed) {
+  std::thread thread([&] {
+    ThreadUsage before;
+    ASSERT_TRUE(kernel_.thread_usage(&before).ok());
+    ThreadUsage after = before;
+    while (after.cpu == before.cpu) ASSERT_TRUE(kernel_.thread_usage(&after).ok());
+    EXPECT_GT(after.cpu, before.cpu);
+    const std::atomic<std::uint32_t> word{1};
+    EXPECT_EQ(kernel_.park(word, 1, 1'000'000).error(), ETIMEDOUT);
+    before = after;
+    ASSERT_TRUE(kernel_.thread_usage(&after).ok());
+    EXPECT_GT(after.sleeps, before.sleeps);
+  });
+  thread.join();
 }
 
 TEST_F(RealKernelTest, TheOtherCallsReachTheSystem) {

@@ -1,0 +1,125 @@
+#ifndef EPORE_RUNTIME_INTERNAL_REACTOR_SHARING_H_
+#define EPORE_RUNTIME_INTERNAL_REACTOR_SHARING_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace epore::internal {
+
+// What workers have spent in runs that leaders shared, in ns.
+struct SharedTime {
+  std::int64_t cpu = 0;
+  std::int64_t asleep = 0;  // the runs waited for a lock, or blocked
+
+  void add(const SharedTime& other) {
+    cpu += other.cpu;
+    asleep += other.asleep;
+  }
+};
+
+// Decides whether a leader shares a part of its turn with workers. It estimates what a run costs,
+// and whether sharing gains anything. Told the time; never reads a clock. The leader only.
+//
+// A window is some runs of the leader in a row. The cost of a run is the mean of a window. The
+// lower of the last two counts, as a thread loses its processor now and then. What is ready and
+// what was submitted have a cost each: a callback that sends to all connections is one run, and
+// then each of them has a short one.
+//
+// Callbacks that wait for one lock are not faster on two threads. If workers sleep in what was
+// shared, sharing pauses, each time for twice as long, and each time that they do not sleep the
+// next pause is half as long.
+class Sharing {
+ public:
+  enum class Source : std::uint8_t { ready, submitted };
+
+  // A leader shares with `helpers` workers at most.
+  explicit Sharing(int helpers) : helpers_(helpers) {}
+
+  bool has_helpers() const { return helpers_ > 0; }
+
+  // A turn begins, or the leader has taken the lead over.
+  void begin(std::int64_t now) {
+    window_began_ = now;
+    window_runs_ = 0;
+  }
+
+  // What runs from here on is of this source.
+  void runs(Source source) { source_ = source; }
+
+  // The leader has run something. True: the window ends here, see estimate().
+  bool has_run() { return ++window_runs_ >= kWindow && has_helpers(); }
+
+  // What it ran was as many runs more.
+  void has_also_run(std::int64_t runs) { window_runs_ += runs; }
+
+  // The turn ends. True: the window ends here, as it has more than one run. One run is enough if
+  // the others were shared: an estimate that was too high must come down again.
+  bool end_turn() {
+    const bool is_window = has_helpers() && window_runs_ > (has_shared_ ? 0 : 1);
+    has_shared_ = false;
+    return is_window;
+  }
+
+  // A window has ended, and the next one begins.
+  void estimate(std::int64_t now);
+
+  // Whether so many runs are worth a wake of a worker.
+  bool is_worth(Source source, std::size_t runs, std::int64_t now) const {
+    const std::int64_t cost = cost_of(source).lower;
+    return cost >= kShortest && static_cast<std::int64_t>(runs) > kWorth / cost &&
+           now >= pause_ends_;
+  }
+
+  // How many of so many runs are for workers. The leader keeps one at least.
+  std::size_t part_of(Source source, std::size_t runs, std::int64_t now) const;
+
+  // The leader has shared something, and takes back what no worker has taken.
+  void shared(Source source) {
+    has_shared_ = true;
+    shared_source_ = source;
+  }
+  void takes_back() { source_ = shared_source_; }
+
+  // Workers have run something of it.
+  void helped(SharedTime time, std::int64_t now);
+
+ private:
+  // ns of work that are worth a wake, which costs 5 us here and there.
+  static constexpr std::int64_t kWorth = 100'000;
+
+  // ns of the shortest run that is worth the way to a worker. Two locks, a clock and memory in the
+  // cache of another processor cost up to 1 us.
+  static constexpr std::int64_t kShortest = 10'000;
+
+  static constexpr std::int64_t kWindow = 16;  // runs
+
+  // ns in runs of workers, until it is judged whether sharing pauses, and the pauses.
+  static constexpr std::int64_t kJudged = 1'000'000;
+  static constexpr std::int64_t kFirstPause = 100'000'000;
+  static constexpr std::int64_t kLongestPause = 5'000'000'000;
+
+  // Of a run, in ns.
+  struct Cost {
+    std::int64_t last = 0;   // in the last window
+    std::int64_t lower = 0;  // in the lower of the last two
+  };
+  const Cost& cost_of(Source source) const { return costs_[static_cast<std::size_t>(source)]; }
+
+  const std::int64_t helpers_;
+
+  std::int64_t window_began_ = 0;
+  std::int64_t window_runs_ = 0;
+  std::array<Cost, 2> costs_ = {};
+  Source source_ = Source::ready;
+  Source shared_source_ = Source::ready;
+  bool has_shared_ = false;  // in this turn
+
+  SharedTime helped_;
+  std::int64_t pause_ = kFirstPause;  // the next one
+  std::int64_t pause_ends_ = 0;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_REACTOR_SHARING_H_
