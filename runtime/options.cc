@@ -62,15 +62,15 @@ std::string_view dispatch_name(Dispatch dispatch) {
 }
 
 absl::Status RuntimeOptions::check() const {
-  return first_error(check_range("RuntimeOptions::reactors", reactors, 1, kMaxThreads),
-                     check_range("RuntimeOptions::workers", workers, 0, kMaxThreads),
-                     check_range("RuntimeOptions::spare_workers", spare_workers, 0, kMaxThreads),
-                     check_range("RuntimeOptions::events_per_poll",
-                                 static_cast<std::int64_t>(events_per_poll), 1, 1 << 20),
-                     check_timeout("RuntimeOptions::drain_timeout", drain_timeout),
-                     check_timeout("RuntimeOptions::blocked_callback_warning",
-                                   blocked_callback_warning),
-                     internal::check_selector(selector, "RuntimeOptions::selector"));
+  return first_error(
+      check_range("RuntimeOptions::reactors", reactors, 1, kMaxThreads),
+      check_range("RuntimeOptions::workers", workers, 0, kMaxThreads),
+      check_range("RuntimeOptions::spare_workers", spare_workers, 0, kMaxThreads),
+      check_range("RuntimeOptions::events_per_poll", static_cast<std::int64_t>(events_per_poll), 1,
+                  1 << 20),
+      check_timeout("RuntimeOptions::drain_timeout", drain_timeout),
+      check_timeout("RuntimeOptions::blocked_callback_warning", blocked_callback_warning),
+      internal::check_selector(selector, "RuntimeOptions::selector"));
 }
 
 absl::Status ConnectionOptions::check() const {
