@@ -24,10 +24,10 @@
 namespace epore::internal {
 namespace {
 
-// Retired registrations hold memory until a turn ends; an idle poll thread is woken for so many.
+// Retired registrations hold memory until a turn ends. So many of them wake an idle poll thread.
 constexpr std::uint32_t kRetiredBeforeWake = 64;
 
-// Between two waits for events that the system refuses, ns.
+// The nanoseconds between two waits for events that the system refuses.
 constexpr std::int64_t kRefusedWait = 10'000'000;
 
 }  // namespace
@@ -57,7 +57,7 @@ Reactor::Reactor(Core& core, int index, Poll poll, Waker waker)
       sharing_(core.helpers()) {}
 
 Reactor::~Reactor() {
-  DCHECK(posted_.empty());  // nobody posts to one that did not start, and others close it first
+  DCHECK(posted_.empty());  // the loop closes it; nobody posts to a reactor that did not start
 }
 
 Ref<ClosureRun> Reactor::make_closure_run() {
@@ -143,9 +143,9 @@ void Reactor::loop() {
   watched_.set_id(core_.kernel().thread_id());
   this_thread.now = core_.kernel().now();
   sharing_.begin(this_thread.now);
-  // Each event would wake it, to take the processor from the worker that the event is for, and find
-  // one event. So it comes when the workers have no work, and finds many: a third of the cost of an
-  // echo, where there is one processor. It does as well without.
+  // By default, each event would let the poll thread preempt a worker, and it would find only that
+  // one event. As a batch thread it runs when the workers are done, and finds many events. An echo
+  // on one processor then costs a third less. If the system refuses, the reactor works as well.
   if (dispatch_ == Dispatch::workers) (void)core_.kernel().set_batch_scheduling();
   while (lead(/*is_home=*/true) != Left::ended) take_back();
   this_thread = ThreadContext();
@@ -168,7 +168,8 @@ bool Reactor::take_over(Lead::Ticket ticket) {
   this_thread.now = core_.kernel().now();
   sharing_.begin(this_thread.now);  // the window of the other thread says nothing of this one
   if (Runnable* stuck = std::exchange(exposed_, nullptr); stuck != nullptr) {
-    // From now on its slot may be reclaimed under its runner, which drops this reference.
+    // From now on a leader may reclaim the slot while the stuck thread is still in the run. That
+    // thread drops this reference.
     stuck->add_ref();
     if (stuck == closure_run_.get()) closure_run_ = make_closure_run();
     std::int64_t run_delay = 0;
@@ -203,7 +204,7 @@ bool Reactor::call_home() {
 void Reactor::give_back() {
   exposed_ = nullptr;
   this_thread.leads = nullptr;
-  (void)lead_.expose();  // for good: whoever takes it leads
+  (void)lead_.expose();  // this thread will not take it again
   home_waits_.store(0, std::memory_order_release);
   (void)core_.kernel().unpark(home_waits_, 1);
 }
@@ -213,7 +214,7 @@ Reactor::Left Reactor::lead(bool is_home) {
     if (!finish_turn()) return Left::relieved;
     const absl::Duration sleep = time_to_sleep(is_home);
     if (!is_home && home_waits_.load(std::memory_order_acquire) == 1) {
-      wake_flag_.awake();  // what was submitted meanwhile is the poll thread's to find
+      wake_flag_.awake();  // the poll thread looks at the queues before it sleeps
       give_back();
       return Left::gave_back;
     }
@@ -226,8 +227,8 @@ Reactor::Left Reactor::lead(bool is_home) {
   }
 }
 
-// The queue has none of its own errors while its descriptors are open, but the system may refuse a
-// wait (no memory, a seccomp filter). Timers and what was submitted go on meanwhile.
+// Waits for events. The queue has no errors of its own while its descriptors are open. The system
+// may refuse a wait (no memory, a seccomp filter). Timers and submitted work then go on.
 void Reactor::poll_failed(const absl::Status& why) {
   LOG_EVERY_N_SEC(ERROR, 1) << "epore: " << why.message();
   events_.clear();
@@ -236,7 +237,7 @@ void Reactor::poll_failed(const absl::Status& why) {
 }
 
 absl::Duration Reactor::time_to_sleep(bool is_home) {
-  // Cleared before the queues are looked at: see WakeFlag.
+  // First the flag, then the queues: see WakeFlag.
   wake_flag_.allow();
   const bool has_work = has_submitted() || !inbox_.empty() || !posted_.empty() ||
                         is_shutdown_asked() ||

@@ -32,56 +32,59 @@ class RuntimeTimer;
 struct IoBuffers;
 struct PostedClosure;
 
-// A Poll, the thread that blocks in it, and the registrations and timers that it serves.
+// A Reactor is a Poll with the thread that blocks in it, and with the registrations and timers that
+// the thread serves.
 //
-// A turn: wait; note the time; wake what is ready; expire timers; run what was submitted; take back
-// what was shared; tell of a shutdown; reclaim what was retired. Waking means running at once for
-// Dispatch::poll_thread and what is pinned, and for Dispatch::workers handing the whole batch over.
-// See docs/design.md.
+// A turn has these parts: wait; note the time; wake what is ready; expire timers; run what was
+// submitted; take back what was shared; pass on a shutdown; reclaim what was retired. To wake
+// means:
 //
-// For Dispatch::adaptive it means running at once as well, but with the lead exposed, so that a
-// relief can go on with the turn where a stuck leader has left it; handing over what is known to be
-// slow; and sharing the rest if it is worth more than a wake. See Lead and docs/dispatch.md.
+// - Dispatch::poll_thread, and everything that is pinned: run it at once.
+// - Dispatch::workers: hand the whole batch to the workers.
+// - Dispatch::adaptive: run it at once with the lead exposed. A relief can then go on with the turn
+//   where a leader is stuck (lead.h). A slow connection is handed over. The rest of a turn is
+//   shared if it is worth more than a wake.
 //
-// Where a part of a turn is said to be the poll thread's, the thread that leads is meant.
+// docs/design.md describes a turn, docs/dispatch.md the lead and sharing. Comments of a turn say
+// "the poll thread" for the thread that leads.
 class Reactor {
  public:
   static absl::StatusOr<std::unique_ptr<Reactor>> create(Core& core, int index);
   ~Reactor();
 
   absl::Status start();
-  void request_stop();     // ends the loop once nothing is queued; from any thread
-  bool has_ended() const;  // or has not begun; rings the gate of the shutdown
+  void request_stop();     // any thread: ends the loop when nothing is queued
+  bool has_ended() const;  // whether the loop has ended, or has not begun
   void join();
 
-  // Any thread: has it run by the leader. False, and not taken: the poll thread has gone.
+  // Any thread: lets the leader run it. False, and not taken: the poll thread has ended.
   [[nodiscard]] bool submit(Ref<Runnable>&& runnable);
 
-  // Any thread: the same for a closure. False, and destroyed: the poll thread has gone.
+  // Any thread: the same for a closure. False, and destroyed: the poll thread has ended.
   [[nodiscard]] bool post(std::unique_ptr<PostedClosure> closure);
 
   // Any thread: makes the leader look at its queues and timers.
   void notify();
 
-  // Any thread: arms a node, and tells the poll thread if it must wake up earlier now.
+  // Any thread: arms a node, and wakes the poll thread if it must now wake up earlier.
   TimerQueue::Armed arm(TimerNode& node, std::int64_t deadline, std::int64_t interval = 0);
 
-  // The registration's order: its slot may be reused after the current turn.
+  // The registration's order: ends the registration. Its slot is free after the current turn.
   void retire(Registration& registration);
 
-  // Any thread: has the leader call shut_down(step) on every live registration, soon.
+  // Any thread: lets the leader call shut_down(step) for every live registration, soon.
   void request_shutdown(ShutdownStep step);
 
-  // The leader: goes up with each poll. What was ready when it was n has been told, and noted in
-  // its registration, once it is n + 2 at least.
+  // The leader: a number that goes up with the polls. A readiness that existed at number n has been
+  // reported, and noted in its registration, at number n + 2.
   std::uint32_t sweeps() const { return sweeps_; }
 
-  // A worker: leads in the place of a leader that is stuck under `ticket`, if it still is, until
-  // the poll thread comes back.
+  // A worker: leads instead of a leader that is stuck under `ticket`, until the poll thread is
+  // back. Does nothing if the leader is not stuck any more.
   void relieve(Lead::Ticket ticket);
 
-  // The watchdog, when the leader is stuck: true if the poll thread is free, and waits to lead. It
-  // then looks again, and takes the lead itself.
+  // The watchdog, when the leader is stuck. True: the poll thread was waiting for the lead. It is
+  // woken, looks at the lead again, and takes it.
   bool call_home();
 
   // The watchdog.
@@ -90,7 +93,7 @@ class Reactor {
   WatchedThread& watched() { return watched_; }
   WatchedThread* leader() const { return leader_.load(std::memory_order_relaxed); }
 
-  // After join(): the last reclaim.
+  // After join(): reclaims what is left.
   void clear();
 
   Core& core() const { return core_; }
@@ -107,7 +110,7 @@ class Reactor {
  private:
   Reactor(Core& core, int index, Poll poll, Waker waker);
 
-  static constexpr Token kWakeToken{~std::uint64_t{0}};  // the waker's
+  static constexpr Token kWakeToken{~std::uint64_t{0}};  // of waker_
   static constexpr Lead::Ticket kNoTicket = 0;           // tickets are odd
 
   enum class Left : std::uint8_t { relieved, gave_back, ended };
@@ -116,7 +119,7 @@ class Reactor {
   Left lead(bool is_home);
   bool take_over(Lead::Ticket ticket);
 
-  // For WatchedThread: neither another reactor's nor one of the numbers that workers give.
+  // The number of a run for WatchedThread: no other reactor and no worker uses the same.
   std::uint64_t name_of(Lead::Ticket ticket) const {
     return ticket | (static_cast<std::uint64_t>(index_) + 1) << 48;
   }
@@ -126,7 +129,7 @@ class Reactor {
   void poll_failed(const absl::Status& why);
   absl::Duration time_to_sleep(bool is_home);
 
-  // Parts of a turn; where they return a bool, false: this thread does not lead any more.
+  // Parts of a turn. Those that return a bool return false if this thread does not lead any more.
   [[nodiscard]] bool finish_turn();
   [[nodiscard]] bool run_ready();
   [[nodiscard]] bool run_now(Registration& registration);
@@ -166,41 +169,52 @@ class Reactor {
   WatchedThread watched_;  // the poll thread
 
   Lead lead_;
-  std::atomic<WatchedThread*> leader_{&watched_};  // the last that took the lead over; relaxed
 
-  // 1: the poll thread wants the lead back, and parks on this. Its store comes before its look at
-  // the lead, and a notify() follows; the relief looks after it has cleared the wake flag, as it
-  // does at the queues. So either the poll thread finds the lead exposed or who leads finds this.
+  // The thread that took the lead over last. It stores, the watchdog loads, both relaxed: the
+  // watchdog only reads the run delay of the thread.
+  std::atomic<WatchedThread*> leader_{&watched_};
+
+  // 1 while the poll thread wants the lead back. It parks on this word. The relief that gives the
+  // lead back stores 0 (release), and so does the watchdog (acq_rel exchange). The race: a relief
+  // goes to sleep while the poll thread begins to wait.
+  //
+  //   poll thread                              relief
+  //   home_waits_ = 1, seq_cst                 clears the wake flag
+  //   the lead is exposed? takes it            home_waits_ == 1? gives the lead back
+  //   notify(), then parks                     polls
+  //
+  // The order is that of WakeFlag: either the relief reads 1, or notify() ends its poll().
   std::atomic<std::uint32_t> home_waits_{0};
 
-  // The last ticket that was taken over, stored when take_over() has its reference to what ran
-  // under it; and a count to park on. Goes up, as the next one comes from the leader that stored
-  // it.
+  // kept_ is the last ticket under which the lead was taken over, once the relief has its reference
+  // to the stuck Runnable. keeps_ counts the changes, to park on. The race: a run ends while its
+  // leader is being relieved.
   //
   //   relief                                        the leader that was stuck
   //   takes the lead
   //                                                 its run ends; the lead is gone
-  //   adds its reference, reads it for the log      (drops that reference: not there yet)
+  //   adds its reference, reads it for the log      (must not drop that reference yet)
+  //   kept_ = ticket, release; keeps_ += 1          waits in await_kept(): kept_ >= ticket, acquire
   //
-  // So the latter waits, see await_kept(). Stored with release, loaded with acquire: what the
-  // reference was added to is seen. The count goes up after the store, and the futex compares.
+  // Tickets only go up, because the next takeover is by the leader of this one or later. The futex
+  // compares keeps_, so a change before the park ends it.
   std::atomic<Lead::Ticket> kept_{0};
   std::atomic<std::uint32_t> keeps_{0};
 
   // The leader only.
   Poll poll_;
   Events events_;
-  std::size_t next_event_ = 0;  // of the turn; those before have been seen to
-  std::size_t end_event_ = 0;   // and those behind have been shared
+  std::size_t next_event_ = 0;  // the turn has handled the events before this one
+  std::size_t end_event_ = 0;   // and has shared the events from this one on
   std::uint32_t sweeps_ = 0;
-  std::size_t swept_ = 0;  // events since sweeps_ last went up
-  RunQueue local_;         // submitted, or with budget left over
+  std::size_t swept_ = 0;  // the events since sweeps_ last went up
+  RunQueue local_;         // submitted, or out of budget in an earlier run
   HandoffList<PostedClosure> closures_;
-  Ref<ClosureRun> closure_run_;  // nobody else's; one that is stuck stays with its thread
+  Ref<ClosureRun> closure_run_;  // of this leader; a stuck one stays with its thread
   RunQueue batch_;               // for the workers
-  Runnable* exposed_ = nullptr;  // what it runs while its lead is exposed
+  Runnable* exposed_ = nullptr;  // what the leader runs while the lead is exposed
   Sharing sharing_;
-  bool has_shared_ = false;  // some of it may still be there to be taken back
+  bool has_shared_ = false;  // some shared work may still be there to take back
 
   // Shared.
   SlotTable slots_;
@@ -210,13 +224,16 @@ class Reactor {
   Handoff<PostedClosure> posted_;
   WakeFlag wake_flag_;
 
-  // Stored before a notify(), as what is pushed; loaded by the leader, after it allowed to be
-  // woken.
+  // Requests of the shutdown. Any thread stores true (release) and then calls notify(). The leader
+  // loads (acquire) after it has cleared the wake flag. The race: a request comes while the poll
+  // thread falls asleep; WakeFlag handles it as it handles a push.
   std::atomic<bool> drain_requested_{false};
   std::atomic<bool> abort_requested_{false};
   std::atomic<bool> stop_requested_{false};
 
-  std::atomic<bool> has_ended_{false};  // stored by the poll thread before it notifies the gate
+  // The poll thread stores true (release) as its last step and notifies the gate of the shutdown,
+  // whose waiter loads (acquire).
+  std::atomic<bool> has_ended_{false};
 
   ListedTimers listed_timers_;
   absl::Mutex timer_lists_;

@@ -1,5 +1,5 @@
-// A Reactor's turn after the wait: what runs, in which order, with the lead exposed, and what of it
-// is shared.
+// The turn of a Reactor after the wait: the order in which work runs, and which part of it is
+// shared.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,11 +15,12 @@
 namespace epore::internal {
 namespace {
 
-// Submitted work that submits more goes on so long before the next poll, whose system call costs
-// more than a short closure: ns, and runs, for a clock may stand still.
+// Submitted work may submit more work. So many nanoseconds and runs of it come before the next
+// poll(). A system call costs more than a short closure. The number of runs is for a clock that
+// stands still.
 constexpr std::int64_t kBetweenPolls = 50'000;
 constexpr int kRunsBetweenPolls = 64;
-constexpr int kRunsBetweenClocks = 8;  // a clock costs half as much as a closure
+constexpr int kRunsBetweenClocks = 8;  // reading the clock costs half as much as a closure
 
 }  // namespace
 
@@ -35,9 +36,10 @@ void Reactor::begin_turn() {
   if (is_worth_sharing()) share_out();
 }
 
-// A batch that is not full has all that was ready. Where batches are full each descriptor has its
-// turn, as engines tell of those that are ready one after the other: so all have been told after as
-// many events as there are descriptors, and one round may have begun in the middle.
+// Counts sweeps. A batch that is not full contains everything that was ready. With full batches the
+// engine reports the ready descriptors one after the other. All of them have then been reported
+// after as many events as there are descriptors. A round may begin in the middle, so two sweeps are
+// needed.
 void Reactor::count_sweep() {
   swept_ += end_event_;
   if (end_event_ < events_.capacity()) {
@@ -81,7 +83,8 @@ bool Reactor::run_ready() {
   return is_leading;
 }
 
-// What an event is for, if that is to run, and not in an order.
+// Returns the registration that an event is for. Returns null if nothing is to run, or if its order
+// runs it.
 Registration* Reactor::take_ready(const Event& event) {
   Registration* registration = slots_.find(event.token);
   if (registration == nullptr) {
@@ -90,7 +93,7 @@ Registration* Reactor::take_ready(const Event& event) {
   }
   if (!registration->ready(event.readiness)) return nullptr;
   if (registration->is_member()) [[unlikely]] {
-    core_.wake(*registration);  // its order runs it
+    core_.wake(*registration);  // goes to its order
     return nullptr;
   }
   return registration;
@@ -99,7 +102,7 @@ Registration* Reactor::take_ready(const Event& event) {
 bool Reactor::run_now(Registration& registration) {
   switch (registration.word().claim()) {
     case DispatchWord::Claim::run:
-      return run_claimed(registration);  // its slot keeps it until a leader reclaims it
+      return run_claimed(registration);  // the slot holds a reference until reclaim()
     case DispatchWord::Claim::queue:
       core_.schedule(Ref<Runnable>::share(&registration));
       return true;
@@ -111,7 +114,7 @@ bool Reactor::run_now(Registration& registration) {
 
 bool Reactor::run_due() {
   const std::int64_t now = this_thread.now;
-  // Callbacks may arm timers that are due at once. Those wait for the next turn.
+  // Callbacks may arm timers that are due at once. These wait for the next turn.
   std::size_t left = 0;
   for (timers_.collect(now); timers_.collected() > 0; timers_.collect(now)) {
     if (left == 0) left = timers_.collected() + timers_.size();
@@ -126,7 +129,8 @@ bool Reactor::run_due() {
   return true;
 }
 
-// Where the lead is never exposed, no ticket; else this thread leads no more until it resumes.
+// Exposes the lead and returns the ticket; this thread then does not lead until resume(). Returns
+// kNoTicket where the lead is never exposed.
 inline Lead::Ticket Reactor::expose(Runnable& runnable) {
   if (dispatch_ != Dispatch::adaptive) return kNoTicket;
   exposed_ = &runnable;
@@ -134,7 +138,7 @@ inline Lead::Ticket Reactor::expose(Runnable& runnable) {
   return lead_.expose();
 }
 
-// False: it was relieved.
+// Takes the lead again. Returns false if this thread was relieved.
 inline bool Reactor::resume(Lead::Ticket ticket) {
   if (ticket == kNoTicket) return true;
   if (!lead_.take(ticket)) [[unlikely]]
@@ -143,8 +147,8 @@ inline bool Reactor::resume(Lead::Ticket ticket) {
   return true;
 }
 
-// One of `count` that were due. A timer of no connection runs at once, if it may and does not still
-// run.
+// Handles one of `count` due timers. A timer of no connection runs at once, unless its last run has
+// not ended or may_run() says no. Any other timer is woken.
 bool Reactor::run_expired(TimerNode& node, std::size_t count) {
   RuntimeTimer* const found = RuntimeTimer::from(node);
   if (found == nullptr || !may_run(*found, count) || !found->word().claim_led()) {
@@ -163,7 +167,7 @@ bool Reactor::run_expired(TimerNode& node, std::size_t count) {
   return false;
 }
 
-// Not if others come before them, or they are for the workers, or all are to be shared.
+// False if other work comes first, if workers run the timer, or if the timers are to be shared.
 bool Reactor::may_run(RuntimeTimer& timer, std::size_t count) const {
   return local_.empty() && dispatch_ != Dispatch::workers && !core_.slowness_of(timer).is_slow() &&
          !sharing_.is_worth(Sharing::Source::submitted, count, this_thread.now);
@@ -189,8 +193,9 @@ void Reactor::was_relieved(Runnable& runnable, Lead::Ticket ticket) {
   runnable.drop_ref();  // take_over() added it
 }
 
-// A runner that comes back between the two steps of take_over(), the lead and the reference, must
-// not drop what is not there yet: it would be the last one, of its slot or of its caller.
+// Waits until take_over() has added its reference. The run may end between the two steps of
+// take_over(). Dropping the reference earlier would drop the reference of the slot or of the
+// caller.
 void Reactor::await_kept(Lead::Ticket ticket) {
   for (;;) {
     const std::uint32_t seen = keeps_.load(std::memory_order_acquire);
@@ -206,7 +211,7 @@ bool Reactor::after_run() {
   return true;
 }
 
-// True: there is something to run.
+// Moves submitted work to the leader's queues. Returns whether there is any.
 bool Reactor::take_submitted() {
   inbox_.take(local_);
   closures_.append(posted_.take());
@@ -217,7 +222,7 @@ bool Reactor::run_submitted() {
   sharing_.runs(Sharing::Source::submitted);
   if (!take_submitted()) return true;
   if (is_worth_sharing()) share_out();
-  // What these submit in their turn comes after them, and from some time on after the next poll.
+  // Work that these runs submit comes in rounds behind them, and after some time behind a poll().
   const std::int64_t end = this_thread.now + kBetweenPolls;
   for (int runs = 0, clock_at = kRunsBetweenClocks;;) {
     for (std::size_t left = closures_.size(); left > 0 && !closures_.empty(); --left, ++runs) {
@@ -230,7 +235,7 @@ bool Reactor::run_submitted() {
       if (!run_claimed(*runnable)) return false;
       if (runnable->kind() == Runnable::Kind::order) {
         sharing_.has_also_run(std::max(this_thread.member_runs - 1, 0));
-        clock_at = 0;  // it takes as long as many
+        clock_at = 0;  // one order takes as long as many runs
       }
     }
     if (!take_submitted() || runs >= kRunsBetweenPolls) return true;
@@ -266,7 +271,7 @@ void Reactor::estimate_cost() {
   sharing_.estimate(this_thread.now);
 }
 
-// Leaves this thread its share of what is left of the turn, and gives the rest to the workers.
+// Keeps this thread's part of the rest of the turn, and shares the other parts with workers.
 void Reactor::share_out() {
   const auto part_of = [this](Sharing::Source source, std::size_t runs) {
     return sharing_.part_of(source, runs, this_thread.now);
@@ -304,15 +309,16 @@ void Reactor::share_out() {
   }
 }
 
-// May tell some of them twice: a request stands until it was seen to, so that a relief, should this
-// get stuck in what the listeners are closed among, sees to all of it.
+// Passes a shutdown on to the live registrations. The request stays set until the listeners are
+// closed. If this thread gets stuck in a callback before that, a relief starts again. A
+// registration may therefore be told twice.
 bool Reactor::shut_down_live() {
   if (!is_shutdown_asked()) return true;
   const bool drain = drain_requested_.load(std::memory_order_acquire);
   const bool abort = abort_requested_.load(std::memory_order_acquire);
   const ShutdownStep step = abort ? ShutdownStep::abort : ShutdownStep::drain;
-  // Listeners first, and closed before any connection hears of it: a client whose connection has
-  // ended cannot connect anew.
+  // All listeners close before any connection is told. Otherwise a client could lose its connection
+  // and connect again.
   slots_.for_each_live([step](Registration& registration) {
     if (registration.is_pinned()) registration.shut_down(step);
   });

@@ -21,7 +21,7 @@
 namespace epore::internal {
 namespace {
 
-// ns until a worker that waits for a lock is taken for one that is blocked.
+// The nanoseconds after which a worker that waits for a lock counts as blocked.
 constexpr std::int64_t kLongestLock = 1'000'000'000;
 
 }  // namespace
@@ -65,7 +65,7 @@ absl::Status WorkerPool::start_one() {
     worker->thread = thread;
     return absl::OkStatus();
   }
-  workers_.pop_back();  // nobody else adds any
+  workers_.pop_back();  // only one thread at a time starts workers
   --alive_;
   --busy_;
   return errno_status(started.error(), absl::StrCat("starting thread ", name));
@@ -106,7 +106,7 @@ void WorkerPool::relieve(Reactor& reactor, Lead::Ticket ticket) {
                                     [&](const Relief& r) { return r.reactor == &reactor; });
     if (asked != reliefs_.end()) {
       asked->ticket = ticket;
-      return;  // watch() sees to it that somebody comes
+      return;  // watch() wakes or starts a worker for it
     }
     reliefs_.push_back(Relief{&reactor, ticket});
     if (!sleeping_.empty()) {
@@ -139,7 +139,7 @@ void WorkerPool::work(Worker& worker) {
       step = next_step(worker, runnable, relief, next);
     }
     const bool has_run = static_cast<bool>(done);
-    done = Ref<Runnable>();  // without the lock, and before a sleep that may last
+    done = Ref<Runnable>();  // without the lock: this may destroy it
     wake(next);
     if (blocked != 0) worker.watched.over(blocked, this_thread.now);
     switch (step) {
@@ -165,7 +165,7 @@ void WorkerPool::work(Worker& worker) {
   }
 }
 
-// Returns what it spent if it was shared.
+// Runs `runnable`. Returns the time that it took if it was shared.
 SharedTime WorkerPool::run(Runnable& runnable, std::int64_t began, bool is_shared) {
   Kernel& kernel = core_.kernel();
   ThreadUsage before;
@@ -179,11 +179,11 @@ SharedTime WorkerPool::run(Runnable& runnable, std::int64_t began, bool is_share
     core_.slowness_of(runnable).ran(total);
     return is_shared ? SharedTime{total, 0} : SharedTime{};
   }
-  // The rest is the wait for a processor, if the thread did not sleep.
+  // The rest of the time is the wait for a processor, unless the thread slept.
   const std::int64_t cpu = after.cpu - before.cpu;
   const std::int64_t asleep =
       after.sleeps == before.sleeps ? 0 : std::max<std::int64_t>(total - cpu, 0);
-  // What sleeps while it is shared may wait for a lock of its like. Only a leader is stuck in it.
+  // A shared run that sleeps may wait for a lock that another shared run holds.
   core_.slowness_of(runnable).ran(is_shared ? cpu : cpu + asleep);
   return is_shared ? SharedTime{cpu, asleep} : SharedTime{};
 }
@@ -224,7 +224,7 @@ void WorkerPool::add_threads(std::vector<int>& ids) {
   for (const std::unique_ptr<Worker>& worker : workers_) ids.push_back(worker->watched.id());
 }
 
-// False: there are none.
+// Returns false if there are none.
 bool WorkerPool::find_suspects(std::int64_t now) {
   suspects_.clear();
   const absl::MutexLock lock(&mutex_);
@@ -298,7 +298,7 @@ bool WorkerPool::is_idle() {
   return reliefs_.empty() && static_cast<int>(sleeping_.size()) == alive_;
 }
 
-// A sleeping worker that is to be woken, if there is work that it may do.
+// Returns a sleeping worker to wake, or null if there is no work for one.
 WorkerPool::Worker* WorkerPool::sleeper_for_work() {
   if (sleeping_.empty() || !wants_worker()) return nullptr;
   Worker* worker = sleeping_.back();
@@ -307,7 +307,7 @@ WorkerPool::Worker* WorkerPool::sleeper_for_work() {
   return worker;
 }
 
-// The leader that shared is one of those that run what it shared.
+// Whether there is work for one more worker. The leader that shared counts as one.
 bool WorkerPool::wants_worker() const {
   return (!handed_over_.empty() && busy_ < count_) || (!shared_.empty() && busy_ < count_ - 1);
 }
@@ -344,7 +344,7 @@ void WorkerPool::join() {
     std::uint64_t thread = 0;
     {
       absl::MutexLock lock(&mutex_);
-      if (i == workers_.size()) return;  // only the watchdog, which has stopped, adds any
+      if (i == workers_.size()) return;  // none is added: the watchdog has stopped
       thread = workers_[i]->thread;
     }
     (void)core_.kernel().join_thread(thread);

@@ -23,42 +23,43 @@ namespace epore::internal {
 class Core;
 class Reactor;
 
-// The threads that run callbacks beside the poll threads, and the queues that they share.
+// A WorkerPool is the threads that run callbacks beside the poll threads, and the queues that they
+// share.
 //
-// One wake for a batch, never one for each Runnable: push() wakes one sleeping worker, and a worker
-// that takes a Runnable while more are left and others sleep wakes the next (a chain). A worker
-// takes one at a time, so that none waits behind a slow callback while another thread is free.
+// A batch costs one wake, and not one for each Runnable. push() wakes one sleeping worker. A worker
+// that takes a Runnable wakes the next sleeping worker if more Runnables are left. A worker takes
+// one at a time, so that none waits behind a slow callback while another thread is free.
 //
-// There are two queues. What is *handed over* is run by workers alone: everything, for
-// Dispatch::workers, and what is known to be slow, for Dispatch::adaptive. What is *shared* is a
-// leader's own work, when there is more of it than a wake costs: the leader takes back what no
-// worker has taken before, and counts as one of the threads that run it.
+// There are two queues. Work that was handed over is run by workers alone: everything with
+// Dispatch::workers, and slow connections with Dispatch::adaptive. Work that was shared is a
+// leader's own work, when it is worth more than a wake. The leader takes back what no worker has
+// taken, and counts as one of the threads that run it.
 //
-// Only so many workers are busy at a time as were asked for. A worker that is blocked, or leads in
-// the place of a poll thread, is not counted; spare threads, which the watchdog starts, then take
-// its place.
+// At most as many workers are busy at a time as the options ask for. A worker that is blocked, or
+// that leads for a poll thread, does not count. The watchdog starts spare workers for those.
 class WorkerPool {
  public:
   explicit WorkerPool(Core& core);
   ~WorkerPool();
 
-  // Starts `count` threads, and lets the watchdog start up to `spares` more; on an error those that
-  // were started are still to be stopped.
+  // Starts `count` threads. The watchdog may start `spares` more. After an error the threads that
+  // were started must still be stopped.
   absl::Status start(int count, int spares);
 
-  // Hands over all of `batch`. False, and not taken: the last worker has gone.
+  // Hands over all of `batch`. Returns false, and leaves `batch` alone, if the last worker has
+  // ended.
   [[nodiscard]] bool push(RunQueue& batch);
 
-  // Shares all of `batch`. False, and not taken, as above.
+  // Shares all of `batch`. Returns false as push() does.
   [[nodiscard]] bool share(RunQueue& batch);
 
-  // A leader: takes back one that it has shared, or null.
+  // A leader: takes back one shared Runnable, or returns null.
   Ref<Runnable> take_back();
 
-  // The leader: what workers have spent in shared runs since it last asked.
+  // The leader: returns the time that workers have spent in shared runs since its last call.
   SharedTime take_shared_time();
 
-  // The watchdog: has a worker lead the reactor, if its leader is still stuck under `ticket`.
+  // The watchdog: lets a worker lead the reactor, if its leader is still stuck under `ticket`.
   void relieve(Reactor& reactor, Lead::Ticket ticket);
 
   // How many workers there can be. Constant after start().
@@ -66,15 +67,16 @@ class WorkerPool {
     return static_cast<std::size_t>(count_) + static_cast<std::size_t>(spares_);
   }
 
-  // The watchdog: appends what Kernel::thread_id() is on each worker.
+  // The watchdog: appends the Kernel::thread_id() of each worker.
   void add_threads(std::vector<int>& ids);
 
-  // The watchdog, at every tick: finds blocked workers and makes up for them. False: all sleep.
+  // The watchdog, at every tick: finds blocked workers and replaces them. Returns false if all
+  // sleep.
   bool watch(std::int64_t now);
   bool is_idle();
 
-  // After the watchdog has stopped: the workers end when nothing is queued, and ring the gate of
-  // the shutdown.
+  // After the watchdog has stopped: lets the workers end when nothing is queued. They then notify
+  // the gate of the shutdown.
   void request_stop();
   bool has_ended();
   void join();
@@ -86,17 +88,22 @@ class WorkerPool {
     std::unique_ptr<IoBuffers> buffers = std::make_unique_for_overwrite<IoBuffers>();
 
     std::uint64_t thread = 0;
-    std::atomic<std::uint32_t> parked{0};  // 1: sleeps, or is about to
+
+    // 1 while the worker sleeps or is about to. The worker stores 1 under mutex_ (relaxed), its
+    // waker stores 0 (release) and unparks; the worker loads (acquire). The race: a wake comes
+    // before the park; the futex compares and returns at once.
+    std::atomic<std::uint32_t> parked{0};
+
     WatchedThread watched;
 
     // Under mutex_.
-    bool is_busy = true;  // is counted in busy_
+    bool is_busy = true;  // counted in busy_
     Runnable* running = nullptr;
-    bool is_shared = false;      // what it runs was shared, not handed over
-    std::uint64_t run = 0;       // its number
-    std::uint64_t seen_run = 0;  // the watchdog's
+    bool is_shared = false;      // its run was shared, not handed over
+    std::uint64_t run = 0;       // the number of its last run
+    std::uint64_t seen_run = 0;  // the run that the watchdog saw last
     std::int64_t seen_since = 0;
-    std::uint64_t stuck_run = 0;  // the last run that `watched` was told of
+    std::uint64_t stuck_run = 0;  // the last run that was reported to `watched`
   };
   // A worker that was in the same run at the last tick.
   struct Suspect {
@@ -134,11 +141,11 @@ class WorkerPool {
   std::vector<std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mutex_);  // only grows
   RunQueue handed_over_ ABSL_GUARDED_BY(mutex_);
   RunQueue shared_ ABSL_GUARDED_BY(mutex_);
-  bool was_shared_ ABSL_GUARDED_BY(mutex_) = false;  // the last one taken: they alternate
+  bool was_shared_ ABSL_GUARDED_BY(mutex_) = false;  // the last take was of shared_; they alternate
   SharedTime shared_time_ ABSL_GUARDED_BY(mutex_);
   std::vector<Relief> reliefs_ ABSL_GUARDED_BY(mutex_);
   std::vector<Worker*> sleeping_ ABSL_GUARDED_BY(mutex_);
-  int alive_ ABSL_GUARDED_BY(mutex_) = 0;  // workers that will look at the queues again
+  int alive_ ABSL_GUARDED_BY(mutex_) = 0;  // the workers that will look at the queues again
   int busy_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
