@@ -321,7 +321,7 @@ TEST_P(TimerTest, TheCallbackGoesWithTheLastHandleOfATimerThatIsNotArmed) {
   EXPECT_TRUE(watched.expired());
 }
 
-// It is due again while it runs, and the wheel's reference has gone: the run that is to come is all
+// It is due again while it runs, and the queue's reference has gone: the run that is to come is all
 // that knows of it.
 TEST_P(TimerTest, APeriodicTimerWithoutAHandleGoesOnThoughItRunsForLongerThanItsPeriod) {
   absl::Notification runs, go_on, ran_again;
