@@ -147,8 +147,8 @@ void Stream::finish() {
 // A timeout is judged in two steps. When it expires, ready bytes may be waiting in the kernel: the
 // process was stopped, or a callback held the thread up. So the first expiry only lets the
 // connection run. The run finds that the timeout is due, becomes a suspect, and arms the timeout
-// for the present time. The second expiry comes behind a poll(), and after all events that were ready at the
-// first one.
+// for the present time. The second expiry comes behind a poll(), and after all events that were
+// ready at the first one.
 void Stream::expired() {
   if (is_suspect_.load(std::memory_order_relaxed) && home().sweeps() - suspect_sweep_ < 2) {
     try {
