@@ -6,15 +6,15 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/base/handoff.h"
-#include "epore/runtime/internal/base/node_cache.h"
 #include "epore/runtime/internal/dispatch/runnable.h"
 #include "epore/runtime/internal/reactor/core.h"
 
 namespace epore::internal {
 
 // A closure on its way to the leader of a reactor.
-struct PostedClosure final : HandoffNode<PostedClosure>, InNodeCache {
+struct PostedClosure final : HandoffNode<PostedClosure>, InFrameCache {
   explicit PostedClosure(absl::AnyInvocable<void()>&& c) : closure(std::move(c)) {}
 
   absl::AnyInvocable<void()> closure;
@@ -38,7 +38,7 @@ class ClosureRun final : public Runnable {
 };
 
 // A closure in a queue of the workers.
-class QueuedClosure final : public Runnable, public InNodeCache {
+class QueuedClosure final : public Runnable, public InFrameCache {
  public:
   QueuedClosure(Reactor& home, absl::AnyInvocable<void()>&& closure)
       : Runnable(home, Kind::closure), closure_(std::move(closure)) {}
@@ -53,8 +53,8 @@ class QueuedClosure final : public Runnable, public InNodeCache {
   absl::AnyInvocable<void()> closure_;
 };
 
-static_assert(sizeof(PostedClosure) <= NodeCache::kNodeSize, "a post would allocate");
-static_assert(sizeof(QueuedClosure) <= NodeCache::kNodeSize, "a post would allocate");
+static_assert(sizeof(PostedClosure) <= FrameCache::kCacheLine, "a post would take two lines");
+static_assert(sizeof(QueuedClosure) <= FrameCache::kCacheLine, "a post would take two lines");
 
 }  // namespace epore::internal
 

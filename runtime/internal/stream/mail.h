@@ -4,13 +4,13 @@
 #include <memory>
 #include <utility>
 
+#include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/base/handoff.h"
-#include "epore/runtime/internal/base/node_cache.h"
 
 namespace epore::internal {
 
 // A Mail is work for the order of a connection. Any thread leaves it, the runner delivers it.
-class Mail : public HandoffNode<Mail>, public InNodeCache {
+class Mail : public HandoffNode<Mail>, public InFrameCache {
  public:
   virtual ~Mail() = default;
   virtual void deliver() = 0;

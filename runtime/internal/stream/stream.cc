@@ -154,7 +154,8 @@ absl::Status Stream::post(Connection::Callback closure) {
     return absl::FailedPreconditionError("Connection::post: the connection has ended");
   }
   auto call = [closure = std::move(closure)](Stream& stream) mutable { stream.call(closure); };
-  static_assert(sizeof(ActionMail<decltype(call)>) <= NodeCache::kNodeSize, "it would allocate");
+  static_assert(sizeof(ActionMail<decltype(call)>) <= FrameCache::kCacheLine,
+                "a post would take two lines");
   if (!try_mail(std::move(call))) return limits_->no_memory;
   core_->counters().add(Counter::posts);
   return absl::OkStatus();

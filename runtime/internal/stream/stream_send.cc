@@ -74,7 +74,7 @@ SendResult Stream::send_here(std::span<const std::byte> bytes) {
 }
 
 SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
-  static_assert(sizeof(BytesMail) <= NodeCache::kNodeSize, "a send of few bytes would allocate");
+  static_assert(sizeof(BytesMail) <= FrameCache::kCacheLine, "a send would take two lines");
   auto mail = std::make_unique<BytesMail>(*this, bytes);
   const std::size_t queued =
       queued_.fetch_add(bytes.size(), std::memory_order_acq_rel) + bytes.size();

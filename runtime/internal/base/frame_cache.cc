@@ -1,0 +1,246 @@
+#include "epore/runtime/internal/base/frame_cache.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <utility>
+
+#include "absl/base/attributes.h"
+#include "absl/base/no_destructor.h"
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "epore/poll/kernel/sanitizers.h"
+
+namespace epore::internal {
+
+namespace {
+
+constexpr std::uint32_t kMagazineBlocks = 64;
+constexpr std::size_t kMagazineBytes = 16 * 1024;
+constexpr std::size_t kDepotBytes = 256 * 1024;  // for each class
+
+// The classes: 0 has 64 bytes, 15 has 1,024, 16 has 1,280, and 27 has 4,096.
+constexpr std::size_t kFineLimit = 1024;
+constexpr std::size_t kClasses = 28;
+
+// kClasses or more for a size that has no class. Also for 0, which wraps around.
+constexpr std::size_t class_of(std::size_t size) {
+  if (size - 1 < kFineLimit) [[likely]]
+    return (size - 1) / 64;
+  return (size - 1) / 256 + 12;
+}
+
+constexpr std::size_t block_size_of(std::size_t size_class) {
+  return size_class < class_of(kFineLimit + 1) ? (size_class + 1) * 64 : (size_class - 11) * 256;
+}
+
+static_assert(block_size_of(class_of(1)) == 64 && block_size_of(class_of(1024)) == 1024);
+static_assert(block_size_of(class_of(1025)) == 1280 && class_of(4096) == kClasses - 1);
+
+constexpr std::align_val_t kAlignment{FrameCache::kCacheLine};
+
+void* new_block(std::size_t size) { return ::operator new(size, kAlignment); }
+
+void delete_block(void* block, std::size_t size) { ::operator delete(block, size, kAlignment); }
+
+struct Magazine {
+  explicit Magazine(std::size_t size)
+      : block_size(size),
+        capacity(std::min(kMagazineBlocks, static_cast<std::uint32_t>(kMagazineBytes / size))) {}
+
+  const std::size_t block_size;
+  const std::uint32_t capacity;
+  std::uint32_t used = 0;    // valid while no thread has loaded it
+  Magazine* next = nullptr;  // in the depot
+  void* blocks[kMagazineBlocks];
+};
+
+void empty(Magazine& magazine) {
+  while (magazine.used > 0) delete_block(magazine.blocks[--magazine.used], magazine.block_size);
+}
+
+void delete_magazine(Magazine* magazine) {
+  if (magazine == nullptr) return;
+  empty(*magazine);
+  delete magazine;
+}
+
+// The magazines of one class that no thread has. There are as many empty ones as ones with blocks.
+class Depot {
+ public:
+  static Depot& of(std::size_t size_class) {
+    // Never destroyed: threads may end after static objects.
+    static absl::NoDestructor<std::array<Depot, kClasses>> depots;
+    return (*depots)[size_class];
+  }
+
+  // Exchanges `given`, which is empty or null, for a magazine with blocks. Returns null, and leaves
+  // `given` alone, if there is none.
+  Magazine* take(Magazine* given) {
+    Magazine* taken = nullptr;
+    {
+      const absl::MutexLock lock(&mutex_);
+      taken = filled_.pop();
+      if (taken == nullptr) return nullptr;
+      given = put(given);
+    }
+    delete_magazine(given);
+    return taken;
+  }
+
+  // Exchanges `given`, which has blocks or is null, for an empty magazine for blocks of
+  // `block_size`. Returns null, but takes `given`, if there is no memory.
+  Magazine* give(Magazine* given, std::size_t block_size) {
+    {
+      const absl::MutexLock lock(&mutex_);
+      given = put(given);
+      if (given == nullptr) {
+        Magazine* const taken = empty_.pop();
+        if (taken != nullptr) return taken;
+      }
+    }
+    if (given == nullptr) return new (std::nothrow) Magazine(block_size);
+    empty(*given);
+    return given;
+  }
+
+  // Takes a magazine of a thread that ends.
+  void leave(Magazine* given) {
+    if (given == nullptr) return;
+    {
+      const absl::MutexLock lock(&mutex_);
+      given = put(given);
+    }
+    delete_magazine(given);
+  }
+
+ private:
+  struct Stack {
+    Magazine* top = nullptr;
+    std::size_t size = 0;
+
+    void push(Magazine* magazine) {
+      magazine->next = std::exchange(top, magazine);
+      ++size;
+    }
+    Magazine* pop() {
+      if (top == nullptr) return nullptr;
+      --size;
+      return std::exchange(top, top->next);
+    }
+  };
+
+  // Returns `given` if there is no room for it.
+  [[nodiscard]] Magazine* put(Magazine* given) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (given == nullptr) return nullptr;
+    Stack& to = given->used != 0 ? filled_ : empty_;
+    if (to.size == kDepotBytes / (given->block_size * given->capacity)) return given;
+    to.push(given);
+    return nullptr;
+  }
+
+  absl::Mutex mutex_;
+  Stack filled_ ABSL_GUARDED_BY(mutex_);
+  Stack empty_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The magazines of this thread for one class. There is no constructor and no destructor, so access
+// needs no guard. Without a magazine the zeros say both "empty" and "full", so that the next call
+// takes the slow path.
+struct Loaded {
+  void** blocks;       // of `magazine`
+  std::uint32_t used;  // of `magazine`
+  std::uint32_t capacity;
+  Magazine* magazine;  // or null
+  Magazine* spare;     // empty or full, or null
+
+  bool is_empty() const { return used == 0; }
+  bool is_full() const { return used == capacity; }
+  void* pop() { return blocks[--used]; }
+  void push(void* block) { blocks[used++] = block; }
+  void load(Magazine* next) {
+    magazine = next;
+    blocks = next->blocks;
+    used = next->used;
+    capacity = next->capacity;
+  }
+  Magazine* unload() {
+    if (magazine != nullptr) magazine->used = used;
+    used = capacity = 0;
+    return std::exchange(magazine, nullptr);
+  }
+};
+constinit thread_local Loaded loaded[kClasses] = {};
+
+// Leaves the blocks of an ending thread to the depot. The first slow path of a thread makes it.
+struct Leaver {
+  ~Leaver() {
+    for (std::size_t c = 0; c < kClasses; ++c) {
+      Depot::of(c).leave(loaded[c].unload());  // later calls take the slow path
+      Depot::of(c).leave(std::exchange(loaded[c].spare, nullptr));
+    }
+    has_left = true;
+  }
+  static constinit thread_local bool has_left;
+};
+constinit thread_local bool Leaver::has_left = false;
+thread_local Leaver leaver;
+
+bool has_none(const Magazine* magazine) { return magazine == nullptr || magazine->used == 0; }
+
+// Inlined, the slow paths would make the quick ones save registers.
+ABSL_ATTRIBUTE_NOINLINE void* allocate_slowly(std::size_t size_class) {
+  if (Leaver::has_left) return new_block(block_size_of(size_class));
+  [[maybe_unused]] Leaver* const made = &leaver;
+  Loaded& mine = loaded[size_class];
+  if (has_none(mine.spare)) {
+    Magazine* const filled = Depot::of(size_class).take(mine.spare);
+    if (filled == nullptr) return new_block(block_size_of(size_class));
+    mine.spare = filled;
+  }
+  Magazine* const emptied = mine.unload();
+  mine.load(mine.spare);
+  mine.spare = emptied;
+  return mine.pop();
+}
+
+ABSL_ATTRIBUTE_NOINLINE void free_slowly(void* block, std::size_t size_class) {
+  const std::size_t block_size = block_size_of(size_class);
+  if (Leaver::has_left) return delete_block(block, block_size);
+  [[maybe_unused]] Leaver* const made = &leaver;
+  Loaded& mine = loaded[size_class];
+  if (mine.spare == nullptr || mine.spare->used != 0) {
+    mine.spare = Depot::of(size_class).give(mine.spare, block_size);
+    if (mine.spare == nullptr) return delete_block(block, block_size);
+  }
+  Magazine* const filled = mine.unload();
+  mine.load(mine.spare);
+  mine.spare = filled;
+  mine.push(block);
+}
+
+}  // namespace
+
+void* FrameCache::allocate(std::size_t size) {
+  const std::size_t size_class = class_of(size);
+  if (kHasAddressSanitizer || size_class >= kClasses) [[unlikely]]
+    return new_block(size);
+  Loaded& mine = loaded[size_class];
+  if (mine.is_empty()) [[unlikely]]
+    return allocate_slowly(size_class);
+  return mine.pop();
+}
+
+void FrameCache::free(void* memory, std::size_t size) noexcept {
+  const std::size_t size_class = class_of(size);
+  if (kHasAddressSanitizer || size_class >= kClasses) [[unlikely]]
+    return delete_block(memory, size);
+  Loaded& mine = loaded[size_class];
+  if (mine.is_full()) [[unlikely]]
+    return free_slowly(memory, size_class);
+  mine.push(memory);
+}
+
+}  // namespace epore::internal
