@@ -16,6 +16,7 @@
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/endpoints/connector.h"
 #include "epore/runtime/internal/endpoints/listener_state.h"
+#include "epore/runtime/internal/order/job_root.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/runtime_timer.h"
@@ -158,6 +159,24 @@ Timer Runtime::post_after(absl::Duration delay, Closure closure) {
 }
 
 Order Runtime::order() { return status().ok() ? internal::OrderState::make(core_) : Order(); }
+
+Job Runtime::start_job(const Order& order,
+                       absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start) {
+  if (absl::Status bad = status(); !bad.ok()) return Job(std::move(bad));
+  try {
+    absl::Status bad = internal::OrderState::check(order, *core_, "spawn");
+    if (!bad.ok()) return Job(std::move(bad));
+    Ref<internal::OrderState> in = internal::OrderState::share(order, *core_);
+    if (!in) {
+      in = Ref<internal::OrderState>::adopt(new internal::OrderState(core_, core_->any_reactor()));
+    }
+    auto root = Ref<internal::JobRoot>::adopt(new internal::JobRoot(std::move(in), make_start()));
+    absl::Status started = root->start();
+    return started.ok() ? Job(std::move(root)) : Job(std::move(started));
+  } catch (const std::bad_alloc&) {
+    return Job(no_memory("spawn"));
+  }
+}
 
 absl::Status Runtime::shutdown() {
   return core_ ? shutdown(core_->options().drain_timeout) : absl::OkStatus();

@@ -2,21 +2,32 @@
 #define EPORE_RUNTIME_RUNTIME_H_
 
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "epore/poll/errno_of.h"
+#include "epore/runtime/bound_task.h"
 #include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/counters.h"
+#include "epore/runtime/group.h"
+#include "epore/runtime/job.h"
+#include "epore/runtime/join.h"
 #include "epore/runtime/listener.h"
 #include "epore/runtime/options.h"
 #include "epore/runtime/order.h"
 #include "epore/runtime/report.h"
+#include "epore/runtime/sleep.h"
+#include "epore/runtime/task.h"
 #include "epore/runtime/timer.h"
+#include "epore/runtime/within.h"
 
 namespace epore {
 
@@ -120,6 +131,45 @@ class Runtime {
   // overlaps for want of an order.
   Order order();
 
+  // Starts function(arguments...), which makes a Task<>, in an order of its own; in `order`, if the
+  // first argument is one. The function and copies of the arguments (references by std::ref, as for
+  // std::thread) live until the task has ended. The task begins soon, and never inside this call.
+  //
+  //   epore::Job job = runtime.spawn(refresh, std::ref(cache));
+  //
+  // If the task cannot be started, because the runtime is shut down or without memory, the job has
+  // ended with that error. The log has the error of a task that nobody waits for.
+  template <typename F, typename... Args>
+  requires internal::TaskFunction<F, Args...> Job spawn(F&& function, Args&&... arguments) {
+    return spawn_in(Order(), std::forward<F>(function), std::forward<Args>(arguments)...);
+  }
+  template <typename F, typename... Args>
+  requires internal::TaskFunction<F, Args...> Job spawn_in(const Order& order, F&& function,
+                                                           Args&&... arguments) {
+    return start_job(order, [&] {
+      return internal::make_task_start(std::forward<F>(function), std::forward<Args>(arguments)...);
+    });
+  }
+
+  // Starts a task as spawn() does, waits for its end, and returns its status or value: for main()
+  // and tests. The function may return a Task<T>. Errors: those of the task, and FailedPrecondition
+  // from a callback or a task, where it would wait for itself.
+  template <typename F, typename... Args>
+  auto run(F&& function, Args&&... arguments) {
+    using T = typename internal::TaskOf<F, Args...>::ValueType;
+    if constexpr (std::is_void_v<T>) {
+      return spawn(std::forward<F>(function), std::forward<Args>(arguments)...).wait();
+    } else {
+      std::optional<T> value;
+      internal::BoundTaskOf<F, Args...> bound(std::forward<F>(function),
+                                              std::forward<Args>(arguments)...);
+      absl::Status status =
+          spawn([&value, &bound]() -> Task<> { value.emplace(co_await bound()); }).wait();
+      return status.ok() ? absl::StatusOr<T>(*std::move(value))
+                         : absl::StatusOr<T>(std::move(status));
+    }
+  }
+
   // Shuts down. Any thread may call it, any number of times. It returns when no callback runs any
   // more.
   //
@@ -190,6 +240,8 @@ class Runtime {
  private:
   absl::StatusOr<Listener> listen_now(std::string_view address, AcceptCallback on_accept,
                                       const ListenOptions& options);
+  Job start_job(const Order& order,
+                absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start);
 
   // Shared: another thread may destroy the Runtime while a call is about to return, so the call
   // holds a reference to what it uses.

@@ -77,6 +77,10 @@ class Handoff {
 // The base of a node. One list at a time owns it.
 template <typename Node>
 class HandoffNode {
+ protected:
+  // For another list, while this node is in none of these.
+  Node*& next_in_list() { return next_; }
+
  private:
   template <typename>
   friend class Handoff;

@@ -36,7 +36,8 @@ Core::Core(RuntimeOptions options)
       watchdog_(*this),
       permits_(options_.max_connections),
       resolver_(kernel_, own_kernel_),
-      shutdown_(*this, kernel_) {
+      shutdown_(*this, kernel_),
+      tasks_(shutdown_, kernel_) {
   status_ = or_no_memory("Runtime", [this] { return start(); });
   if (!status_.ok()) shutdown_.abandon();
 }

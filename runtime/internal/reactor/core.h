@@ -20,6 +20,7 @@
 #include "epore/runtime/internal/reactor/connection_permits.h"
 #include "epore/runtime/internal/reactor/reactor.h"
 #include "epore/runtime/internal/reactor/shutdown.h"
+#include "epore/runtime/internal/reactor/task_list.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/reactor/watchdog.h"
 #include "epore/runtime/internal/reactor/worker_pool.h"
@@ -120,6 +121,10 @@ class Core final : public RefCounted {
 
   ConnectionPermits& permits() { return permits_; }
 
+  // -- Tasks. --
+
+  TaskList& tasks() { return tasks_; }
+
   // -- Shutdown. --
 
   Shutdown& shutdown() { return shutdown_; }
@@ -161,6 +166,7 @@ class Core final : public RefCounted {
   ConnectionPermits permits_;
   Resolver resolver_;
   Shutdown shutdown_;
+  TaskList tasks_;
 
   std::atomic<std::uint64_t> next_reactor_{0};  // of any_reactor(); relaxed, only the turn matters
 };

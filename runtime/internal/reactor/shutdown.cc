@@ -44,6 +44,9 @@ absl::Status Shutdown::run(std::int64_t drain_timeout, absl::AnyInvocable<bool()
   const std::int64_t deadline =
       saturating_add(core_.kernel().now(), std::max<std::int64_t>(drain_timeout, 0));
   const Waiting waiting{deadline, is_cut, by};
+  // Tasks that serve no connection go on until the connections are done, which may need them.
+  await([this] { return has_no_activity(); }, waiting);
+  core_.tasks().stop();
   await([this] { return is_idle(); }, waiting);
   if (phase() < Phase::refusing) {
     enter(Phase::refusing);
@@ -70,6 +73,9 @@ void Shutdown::wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate
   gate_.wait(is_over, kNever, by);
 }
 
+// A task that begins counts as an activity until it is in the list, so the activities come first.
+bool Shutdown::is_idle() const { return has_no_activity() && core_.tasks().empty(); }
+
 void Shutdown::enter(Phase phase) { phase_.store(phase, std::memory_order_seq_cst); }
 
 // Waits for `is_done`. At the deadline or the second signal it cuts the runtime off and returns.
@@ -88,6 +94,7 @@ void Shutdown::await(absl::FunctionRef<bool()> is_done, const Waiting& waiting) 
 void Shutdown::cut_off() {
   enter(Phase::aborting);
   tell(ShutdownStep::abort);
+  core_.tasks().stop();
 }
 
 void Shutdown::tell(ShutdownStep step) {

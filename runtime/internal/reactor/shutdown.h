@@ -94,7 +94,8 @@ class Shutdown {
   void cut_off();
   void stop_threads(const Waiting& waiting);
   void tell(ShutdownStep step);
-  bool is_idle() const { return activities_.load(std::memory_order_seq_cst) == 0; }
+  bool has_no_activity() const { return activities_.load(std::memory_order_seq_cst) == 0; }
+  bool is_idle() const;
 
   Core& core_;
   Gate gate_;

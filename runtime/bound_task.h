@@ -1,0 +1,74 @@
+#ifndef EPORE_RUNTIME_BOUND_TASK_H_
+#define EPORE_RUNTIME_BOUND_TASK_H_
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "epore/runtime/internal/base/frame_cache.h"
+#include "epore/runtime/task.h"
+
+// What spawn(), listen() and Group::spawn() make of a callable: it lives as long as the task.
+namespace epore::internal {
+
+template <typename F, typename... Args>
+using TaskOf = std::remove_cvref_t<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>;
+
+// A callable that makes a Task<> of its arguments.
+template <typename F, typename... Args>
+concept TaskFunction = std::invocable < std::decay_t<F>
+&, std::decay_t<Args>... > &&std::is_same_v<TaskOf<F, Args...>, Task<>>;
+
+// A callable with its arguments.
+template <typename Function, typename... Arguments>
+class BoundTask {
+ public:
+  template <typename F, typename... As>
+  explicit BoundTask(F&& function, As&&... arguments)
+      : function_(std::forward<F>(function)), arguments_(std::forward<As>(arguments)...) {}
+
+  auto operator()() {
+    return std::apply(
+        [this](Arguments&... arguments) { return std::invoke(function_, std::move(arguments)...); },
+        arguments_);
+  }
+
+ private:
+  Function function_;
+  std::tuple<Arguments...> arguments_;
+};
+
+template <typename F, typename... Args>
+using BoundTaskOf = BoundTask<std::decay_t<F>, std::decay_t<Args>...>;
+
+// A BoundTask of any type.
+class TaskStart : public InFrameCache {
+ public:
+  virtual ~TaskStart() = default;
+  virtual Task<> call() = 0;
+};
+
+template <typename Bound>
+class TaskStartOf final : public TaskStart {
+ public:
+  template <typename... As>
+  explicit TaskStartOf(As&&... arguments) : bound_(std::forward<As>(arguments)...) {}
+
+  Task<> call() override { return bound_(); }
+
+ private:
+  Bound bound_;
+};
+
+template <typename F, typename... Args>
+std::unique_ptr<TaskStart> make_task_start(F&& function, Args&&... arguments) {
+  return std::make_unique<TaskStartOf<BoundTaskOf<F, Args...>>>(std::forward<F>(function),
+                                                                std::forward<Args>(arguments)...);
+}
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_BOUND_TASK_H_

@@ -1,0 +1,134 @@
+#include "epore/runtime/internal/order/task_root.h"
+
+#include <new>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/task/trampoline.h"
+
+namespace epore::internal {
+
+TaskRoot::TaskRoot(Ref<OrderState> order, std::unique_ptr<TaskStart> start)
+    : TimerNode(order->home(), Kind::member), order_(std::move(order)), start_(std::move(start)) {
+  chain_.attach(*this, nullptr);
+}
+
+TaskRoot::~TaskRoot() = default;
+
+absl::Status TaskRoot::start() {
+  if (!core().begin_activity()) {
+    return absl::FailedPreconditionError("spawn: the runtime is shut down");
+  }
+  list();
+  core().wake(*this);
+  core().end_activity();
+  return absl::OkStatus();
+}
+
+// No word is needed: the order runs one thing at a time, and this is it.
+void TaskRoot::start_here() {
+  list();
+  {
+    const Trampoline::Run run;
+    begin_task();
+  }
+  arm_rest();
+}
+
+// The list has a reference until finish().
+void TaskRoot::list() {
+  add_ref();
+  if (!core().tasks().add(*this)) request_stop();
+}
+
+void TaskRoot::request_stop() {
+  stop_requested_.store(true, std::memory_order_release);
+  core().wake(*this);
+}
+
+void TaskRoot::post(TaskNode& node) {
+  (void)inbox_.push(&node);  // cannot fail: nobody closes it
+  core().wake_pushed(*this);
+}
+
+void TaskRoot::run() {
+  if (has_ended_.load(std::memory_order_relaxed)) return;
+  {
+    const Trampoline::Run run;
+    if (stop_requested_.load(std::memory_order_relaxed) &&
+        stop_requested_.exchange(false, std::memory_order_acquire)) {
+      stop(chain_.base(), absl::CancelledError("the task was stopped"));
+    }
+    if (!has_begun_) {
+      begin_task();
+    } else {
+      run_deadlines();
+      Handoff<TaskNode>::Chain posted = inbox_.take();
+      for (TaskNode* node = posted.first; node != nullptr;) {
+        TaskNode& ready = *node;
+        node = node->next_in_list();
+        Trampoline::here().push(ready);
+      }
+    }
+  }
+  arm_rest();
+}
+
+void TaskRoot::begin_task() {
+  has_begun_ = true;
+  bool has_ended = true;
+  try {
+    has_ended = TaskCall<void>(start_->call()).begin(chain_);
+  } catch (...) {  // by a callable that is no coroutine, or the copy of an argument
+    chain_.status = caught_exception();
+  }
+  if (has_ended) finish();
+}
+
+TaskNode* TaskRoot::Chain::ended() {
+  root_.finish();
+  return nullptr;
+}
+
+void TaskRoot::finish() {
+  result_ = std::move(chain_.status);
+  start_ = nullptr;
+  on_end();
+  if (home().timers().disable(*this) == TimerQueue::State::armed) drop_ref();  // the queue's
+  has_ended_.store(true, std::memory_order_seq_cst);
+  core().tasks().remove(*this);
+  drop_ref();  // the list's; the last one perhaps
+}
+
+void TaskRoot::run_deadlines() {
+  if (deadlines_.earliest() == kNever && armed_ == kNever) return;
+  const std::int64_t now = this->now();
+  if (now >= armed_) armed_ = kNever;
+  while (Deadline* const deadline = deadlines_.pop(now)) deadline->due();
+}
+
+void TaskRoot::arm(Deadline& deadline, std::int64_t at) {
+  deadlines_.insert(deadline, at);
+  if (at < armed_) arm_timer(at);
+}
+
+// Arms the timer for what is left when it has fired.
+void TaskRoot::arm_rest() {
+  if (has_ended_.load(std::memory_order_relaxed)) return;
+  if (const std::int64_t next = deadlines_.earliest(); next < armed_) arm_timer(next);
+}
+
+void TaskRoot::arm_timer(std::int64_t at) {
+  try {
+    home().arm(*this, at);
+    armed_ = at;
+  } catch (const std::bad_alloc&) {
+    core().wake(*this);  // and looks at the deadlines again
+  }
+}
+
+void TaskRoot::expired() { core().wake(Ref<Runnable>(Ref<TaskRoot>::adopt(this))); }
+
+}  // namespace epore::internal

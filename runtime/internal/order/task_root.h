@@ -1,0 +1,124 @@
+#ifndef EPORE_RUNTIME_INTERNAL_ORDER_TASK_ROOT_H_
+#define EPORE_RUNTIME_INTERNAL_ORDER_TASK_ROOT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "epore/runtime/bound_task.h"
+#include "epore/runtime/internal/base/handoff.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/order/order_state.h"
+#include "epore/runtime/internal/reactor/task_list.h"
+#include "epore/runtime/internal/task/deadline_heap.h"
+#include "epore/runtime/internal/task/task_node.h"
+#include "epore/runtime/internal/timers/timer_node.h"
+
+namespace epore::internal {
+
+// A TaskRoot is a task with an order, and with nothing that awaits it: a Job, or the handler of a
+// connection. It is a member of its order: what completes a coroutine of the task elsewhere puts
+// the coroutine into the inbox and wakes the root, whose run resumes it.
+//
+//   another thread                             the order's runner
+//   post(node): pushes into the inbox
+//   wakes the root's word: idle -> queued
+//   OrderState::push(root)            ----->   run(): stops, deadlines, inbox; resumes coroutines
+//
+// All deadlines of the task are in one heap, for which the root arms one timer. It leaves the timer
+// alone where a deadline goes away or comes later, so a within() around each read costs no call of
+// the timer queue: the timer fires once too early, and is armed for the rest.
+//
+// It is in the TaskList of the runtime until the task has ended, which a shutdown waits for. So the
+// threads are there for its last run.
+class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
+ public:
+  // Any thread: starts the task in its order, soon. Errors, and then nothing is started:
+  // FailedPrecondition if the runtime is shut down.
+  absl::Status start();
+
+  // In the order, in no coroutine: starts the task in this call. Requires that the runtime waits
+  // for an activity of the caller. Errors as start().
+  void start_here();
+
+  // ListedTask: see Job::stop().
+  void request_stop() override;
+  Ref<Runnable> share() override { return Ref<Runnable>::share(this); }
+
+  // Any thread: whether the task has ended. result() is valid then.
+  bool has_ended() const { return has_ended_.load(std::memory_order_seq_cst); }
+  const absl::Status& result() const { return result_; }
+
+  Core& core() const { return order_->core(); }
+  const Ref<OrderState>& order() const { return order_; }
+
+  // TaskHome.
+  void post(TaskNode& node) override;
+  bool is_current() const override { return order_->is_current(); }
+  bool is_cut_off() const override { return core().is_cut_off(); }
+  std::int64_t now() const override { return core().kernel().now(); }
+  void arm(Deadline& deadline, std::int64_t at) override;
+  void disarm(Deadline& deadline) override { deadlines_.remove(deadline); }
+
+  // Runnable.
+  void run() override;
+  std::string describe() const override { return "a task"; }
+
+  // The order: adds a text about what the task waits for.
+  void dump(std::string& text);
+
+ protected:
+  TaskRoot(Ref<OrderState> order, std::unique_ptr<TaskStart> start);
+  ~TaskRoot() override;
+
+  // The task has ended, with result(). Called in its order, once, in no coroutine. The callable is
+  // gone.
+  virtual void on_end() {}
+
+ private:
+  class Chain final : public TaskChain {
+   public:
+    explicit Chain(TaskRoot& root) : root_(root) {}
+
+   private:
+    TaskNode* ended() override;
+
+    TaskRoot& root_;
+  };
+
+  void list();
+  void begin_task();
+  void run_deadlines();
+  void arm_rest();
+  void arm_timer(std::int64_t at);
+  void finish();
+
+  // TimerNode, Runnable.
+  void expired() override;
+  void entered() override { add_ref(); }
+  void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
+
+  const Ref<OrderState> order_;
+  Handoff<TaskNode> inbox_;
+
+  // Requests of other threads: stored with release before a wake, taken by the run with acquire. A
+  // request during a run causes another run (DispatchWord).
+  std::atomic<bool> stop_requested_{false};
+
+  // The runner stores after result_, any thread loads, both seq_cst: see TaskList::await().
+  std::atomic<bool> has_ended_{false};
+
+  // The runner only.
+  Chain chain_{*this};
+  std::unique_ptr<TaskStart> start_;
+  DeadlineHeap deadlines_;
+  std::int64_t armed_ = kNever;
+  bool has_begun_ = false;
+  absl::Status result_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_ORDER_TASK_ROOT_H_

@@ -1,0 +1,92 @@
+#ifndef EPORE_RUNTIME_INTERNAL_REACTOR_TASK_LIST_H_
+#define EPORE_RUNTIME_INTERNAL_REACTOR_TASK_LIST_H_
+
+#include <atomic>
+#include <cstddef>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "epore/runtime/internal/base/gate.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/dispatch/runnable.h"
+
+namespace epore::internal {
+
+class Shutdown;
+class TaskList;
+
+// A root task in the list of its runtime. See TaskRoot.
+class ListedTask {
+ public:
+  // Any thread with a reference: stops the task, soon.
+  virtual void request_stop() = 0;
+
+  virtual Ref<Runnable> share() = 0;
+
+ protected:
+  ~ListedTask() = default;
+
+ private:
+  friend class TaskList;
+
+  // Under the mutex of the list.
+  ListedTask* previous_in_list_ = nullptr;
+  ListedTask* next_in_list_ = nullptr;
+  bool is_told_ = false;
+};
+
+// A TaskList has all root tasks of a runtime that have not ended. The shutdown stops them and waits
+// for them. Each task in the list has a reference of its own. Any thread may call any method.
+class TaskList {
+ public:
+  TaskList(Shutdown& shutdown, Kernel& kernel) : shutdown_(shutdown), ends_(kernel) {}
+  TaskList(const TaskList&) = delete;
+  TaskList& operator=(const TaskList&) = delete;
+
+  // Adds a task that is about to begin. Returns false if it must be stopped at once.
+  [[nodiscard]] bool add(ListedTask& task);
+
+  // The task has ended, and says so to everybody who asks.
+  void remove(ListedTask& task);
+
+  // Stops all tasks, and those that begin later. A second call tells them again.
+  void stop();
+
+  bool empty() const { return count_.load(std::memory_order_seq_cst) == 0; }
+
+  // Blocks until `task` has ended.
+  template <typename Task>
+  void await(const Task& task) {
+    waiters_.fetch_add(1, std::memory_order_seq_cst);
+    ends_.wait([&task] { return task.has_ended(); });
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  // References to all tasks at this moment. Throws std::bad_alloc.
+  std::vector<Ref<Runnable>> tasks() const;
+
+ private:
+  Shutdown& shutdown_;
+
+  // The number of tasks. Written under mutex_, read by the shutdown without it. Each removal then
+  // notifies the gate of the shutdown.
+  std::atomic<std::size_t> count_{0};
+
+  // The race: a task ends while await() begins. await() counts itself and then looks at the task,
+  // remove() comes after the task's has_ended() and then looks at waiters_. All are seq_cst.
+  std::atomic<int> waiters_{0};
+  Gate ends_;
+
+  static void insert(ListedTask& task, ListedTask*& first);
+  static void take_out(ListedTask& task, ListedTask*& first);
+
+  mutable absl::Mutex mutex_;
+  ListedTask* first_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  ListedTask* told_ ABSL_GUARDED_BY(mutex_) = nullptr;  // those that stop() has told
+  bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_REACTOR_TASK_LIST_H_

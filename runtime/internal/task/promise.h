@@ -1,0 +1,149 @@
+#ifndef EPORE_RUNTIME_INTERNAL_TASK_PROMISE_H_
+#define EPORE_RUNTIME_INTERNAL_TASK_PROMISE_H_
+
+#include <concepts>
+#include <coroutine>
+#include <cstddef>
+#include <new>
+#include <optional>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/base/frame_cache.h"
+#include "epore/runtime/internal/task/awaitable.h"
+#include "epore/runtime/internal/task/task_node.h"
+#include "epore/runtime/internal/task/trampoline.h"
+
+namespace epore {
+
+template <typename T>
+class Task;
+
+namespace internal {
+
+template <typename T>
+class TaskCall;
+
+template <typename T>
+inline constexpr bool kIsTask = false;
+template <typename T>
+inline constexpr bool kIsTask<Task<T>> = true;
+
+template <typename A>
+concept OwnAwaitable = Awaitable<std::remove_reference_t<A>>;
+
+// What the promises of all tasks have in common.
+class TaskPromiseBase : public TaskNode {
+ public:
+  TaskPromiseBase() = default;
+  TaskPromiseBase(const TaskPromiseBase&) = delete;
+  TaskPromiseBase& operator=(const TaskPromiseBase&) = delete;
+
+  // Frames come from a cache. Without memory there is no frame, and the Task says so.
+  static void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    try {
+      return FrameCache::allocate(size);
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+  }
+  static void* operator new(std::size_t size) noexcept {  // gcc 12 takes this one
+    return operator new(size, std::nothrow);
+  }
+  static void operator delete(void* frame, std::size_t size) noexcept {
+    FrameCache::free(frame, size);
+  }
+
+  std::suspend_always initial_suspend() noexcept { return {}; }
+
+  // The frame frees itself, its parameters included, and then the loop goes on with what waits.
+  std::suspend_never final_suspend() noexcept {
+    up->status = std::move(status);
+    Trampoline::here().go_on_with(up);
+    return {};
+  }
+
+  void unhandled_exception() noexcept { status = caught_exception(); }
+
+  // `co_await x`. The location is where the program says it.
+  template <typename T>
+  Awaiter<TaskCall<T>, false> await_transform(
+      Task<T>&& task, std::source_location at = std::source_location::current()) {
+    where = at;
+    return {TaskCall<T>(std::move(task)), *this};
+  }
+  template <typename T>
+  Awaiter<TaskCall<T>, true> await_transform(
+      Result<Task<T>>&& task, std::source_location at = std::source_location::current()) {
+    where = at;
+    return {TaskCall<T>(std::move(task.awaitable)), *this};
+  }
+  template <OwnAwaitable A>
+  Awaiter<A, false> await_transform(A&& awaitable,
+                                    std::source_location at = std::source_location::current()) {
+    where = at;
+    return {std::forward<A>(awaitable), *this};
+  }
+  template <typename A>
+  Awaiter<A, true> await_transform(Result<A>&& result,
+                                   std::source_location at = std::source_location::current()) {
+    where = at;
+    return {std::forward<A>(result.awaitable), *this};
+  }
+  StatusAwaiter await_transform(absl::Status status) { return {std::move(status), *this}; }
+  template <typename T>
+  StatusOrAwaiter<T> await_transform(absl::StatusOr<T> value) {
+    return {std::move(value), *this};
+  }
+};
+
+template <typename T>
+class TaskPromise final : public TaskPromiseBase {
+ public:
+  static Task<T> get_return_object_on_allocation_failure() noexcept { return Task<T>(); }
+  Task<T> get_return_object() noexcept {
+    frame = std::coroutine_handle<TaskPromise>::from_promise(*this);
+    return Task<T>(this);
+  }
+
+  // `co_return value`, `co_return status`, `co_return status_or`.
+  template <typename U>
+  requires std::constructible_from<T, U&&> &&
+      (!std::same_as<std::remove_cvref_t<U>, absl::Status>)void return_value(U&& value) {
+    value_->emplace(std::forward<U>(value));
+  }
+  void return_value(T&& value) { value_->emplace(std::move(value)); }
+  void return_value(absl::Status error) {
+    status = error.ok() ? absl::InternalError("a Task with a value ended with an ok status")
+                        : std::move(error);
+  }
+  void return_value(absl::StatusOr<T> value) {
+    if (value.ok()) {
+      value_->emplace(*std::move(value));
+    } else {
+      status = std::move(value).status();
+    }
+  }
+
+  void set_target(std::optional<T>* value) { value_ = value; }
+
+ private:
+  std::optional<T>* value_ = nullptr;  // where the value goes: in what awaits the task
+};
+
+template <>
+class TaskPromise<void> final : public TaskPromiseBase {
+ public:
+  static Task<void> get_return_object_on_allocation_failure() noexcept;
+  Task<void> get_return_object() noexcept;
+  void return_void() {}
+};
+
+}  // namespace internal
+}  // namespace epore
+
+#endif  // EPORE_RUNTIME_INTERNAL_TASK_PROMISE_H_

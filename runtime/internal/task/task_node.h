@@ -1,0 +1,137 @@
+#ifndef EPORE_RUNTIME_INTERNAL_TASK_TASK_NODE_H_
+#define EPORE_RUNTIME_INTERNAL_TASK_TASK_NODE_H_
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+
+#include "absl/status/status.h"
+#include "epore/runtime/internal/base/handoff.h"
+
+namespace epore::internal {
+
+class Operation;
+class TaskChain;
+class TaskHome;
+struct TaskScope;
+
+// A TaskNode is a coroutine, or the end of a chain of coroutines (TaskChain), as something that
+// waits. It is part of the coroutine's promise. A coroutine waits for one thing at a time: another
+// coroutine or an Operation. What it waits for completes it: it stores the status, and hands the
+// node to the trampoline of its order, which resumes the coroutine or ends it with the error.
+//
+// Only its order uses a node, except that any thread may hand a completed node to TaskHome::post().
+struct TaskNode : HandoffNode<TaskNode> {
+  TaskNode() = default;
+  TaskNode(const TaskNode&) = delete;
+  TaskNode& operator=(const TaskNode&) = delete;
+
+  using HandoffNode<TaskNode>::next_in_list;  // for the list of the trampoline
+
+  std::coroutine_handle<> frame;  // null: this is a TaskChain
+  TaskNode* up = nullptr;         // what waits for the end of this coroutine
+  TaskScope* scope = nullptr;     // the deadline and the stop that apply to it
+  absl::Status status;            // of what it has waited for; later, of its own end
+  bool takes_errors = false;      // it asked for result(): resume it also with an error
+  std::int64_t waits_since = 0;   // a cached time, for the dump of tasks
+  std::source_location where;     // of the last co_await
+};
+
+// A TaskScope is a part of a task that is stopped as a whole: a chain, or the inside of within().
+// Scopes form a chain of parents, and a stop concerns all scopes inside.
+struct TaskScope {
+  TaskScope* up = nullptr;  // the enclosing scope, also that of the chain that awaits a join
+  TaskChain* chain = nullptr;
+  absl::Status stop;       // not ok once it was stopped: what its operations end with
+  bool is_shield = false;  // stops of enclosing scopes do not reach the inside
+};
+
+// Returns the status of the innermost stop that applies to `scope`, or null.
+const absl::Status* find_stop(const TaskScope* scope);
+
+// A TaskChain is a line of coroutines, each of which awaits the next one: the root task, or a child
+// of a join. It is the node that waits for the end of its first coroutine, or for an operation.
+class TaskChain : public TaskNode {
+ public:
+  TaskChain() = default;
+  TaskChain(TaskChain&&) noexcept {}  // before it begins
+
+  // What the chain waits for has ended, with TaskNode::status. Frames are gone. Returns the node
+  // that is completed by that, or null.
+  virtual TaskNode* ended() = 0;
+
+  // Before it begins.
+  void attach(TaskHome& home, TaskScope* enclosing) {
+    home_ = &home;
+    base_.up = enclosing;
+    base_.chain = this;
+    scope = &base_;
+  }
+
+  TaskHome& home() const { return *home_; }
+  TaskScope& base() { return base_; }
+
+  // The operation that the innermost coroutine waits for, and its scope. Null while the chain runs,
+  // or is about to.
+  Operation* leaf = nullptr;
+  TaskScope* leaf_scope = nullptr;
+
+ protected:
+  ~TaskChain() = default;
+
+ private:
+  TaskHome* home_ = nullptr;
+  TaskScope base_;
+};
+
+// Stops what is in `scope`: the operation that it waits for is cancelled with `why`, and so is
+// every later one. Resumes nobody. Does nothing if the scope was stopped before. Once the runtime
+// is cut off, shields do not hold.
+void stop(TaskScope& scope, absl::Status why);
+
+// A Deadline is a time at which a task wants to be told. See DeadlineHeap.
+class Deadline {
+ public:
+  Deadline() = default;
+  Deadline(Deadline&&) noexcept {}  // of one that is in no heap
+
+  // The time has come. The deadline is in no heap any more.
+  virtual void due() = 0;
+
+ protected:
+  ~Deadline() = default;
+
+ private:
+  friend class DeadlineHeap;
+
+  std::int64_t at_ = 0;
+  Deadline* child_ = nullptr;
+  Deadline* next_ = nullptr;      // the next child of the same parent
+  Deadline* previous_ = nullptr;  // the previous child, or the parent; itself: the top of the heap
+};
+
+// A TaskHome is what all coroutines of a root task share: its order and its clock. See TaskRoot.
+class TaskHome {
+ public:
+  // Any thread: resumes the node in the order of the task, soon.
+  virtual void post(TaskNode& node) = 0;
+
+  // Whether the caller runs in the order of the task.
+  virtual bool is_current() const = 0;
+
+  // Whether the runtime is shut down so far that the task must end.
+  virtual bool is_cut_off() const = 0;
+
+  // The order of the task only.
+  virtual std::int64_t now() const = 0;  // reads the clock
+  virtual void arm(Deadline& deadline, std::int64_t at) = 0;
+  virtual void disarm(Deadline& deadline) = 0;  // does nothing for one that is not armed
+
+ protected:
+  ~TaskHome() = default;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_TASK_TASK_NODE_H_

@@ -1,0 +1,66 @@
+#include "epore/runtime/internal/task/trampoline.h"
+
+#include <utility>
+
+#include "epore/runtime/internal/task/operation.h"
+
+namespace epore::internal {
+namespace {
+
+// After so many coroutines were resumed, other work of the thread gets its turn.
+constexpr int kResumesAtOnce = 256;
+
+}  // namespace
+
+bool Trampoline::is_cut_off(TaskNode& node) { return node.scope->chain->home().is_cut_off(); }
+
+// Ends a suspended coroutine with its error. Returns what waits for it, which has the error now.
+TaskNode* Trampoline::end(TaskNode& node) {
+  TaskNode* const up = node.up;
+  absl::Status status = std::move(node.status);
+  node.frame.destroy();  // with the node
+  up->status = std::move(status);
+  return up;
+}
+
+void Trampoline::drain() {
+  budget_ = kBudget;
+  for (int left = kResumesAtOnce; first_ != nullptr; --left) {
+    TaskNode* node = first_;
+    first_ = node->next_in_list();
+    if (first_ == nullptr) last_ = nullptr;
+    if (left <= 0) {
+      node->scope->chain->home().post(*node);
+      continue;
+    }
+    while (node != nullptr) node = step(*node);
+  }
+  is_active_ = false;
+}
+
+const absl::Status* find_stop(const TaskScope* scope) {
+  for (; scope != nullptr; scope = scope->up) {
+    if (!scope->stop.ok()) return &scope->stop;
+    if (scope->is_shield && !scope->chain->home().is_cut_off()) return nullptr;
+  }
+  return nullptr;
+}
+
+void stop(TaskScope& scope, absl::Status why) {
+  const bool is_cut_off = scope.chain->home().is_cut_off();
+  if (scope.stop.ok()) {
+    scope.stop = std::move(why);
+  } else if (!is_cut_off) {
+    return;
+  }
+  Operation* const leaf = scope.chain->leaf;
+  if (leaf == nullptr) return;
+  if (!is_cut_off) {
+    for (const TaskScope* inner = scope.chain->leaf_scope; inner != &scope; inner = inner->up) {
+      if (inner->is_shield) return;
+    }
+  }
+  leaf->cancel(scope.stop);
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,114 @@
+#ifndef EPORE_RUNTIME_INTERNAL_TASK_TRAMPOLINE_H_
+#define EPORE_RUNTIME_INTERNAL_TASK_TRAMPOLINE_H_
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "epore/runtime/internal/task/task_node.h"
+
+namespace epore::internal {
+
+// A Trampoline resumes the coroutines of a thread, one after the other, in a loop. A coroutine that
+// ends does not resume the one that awaits it: it names it, and the loop resumes it. So the stack
+// does not grow with the number of coroutines that complete. (Symmetric transfer does the same only
+// where the compiler makes a tail call of it; gcc does not at -O0.)
+//
+// A child is started by a nested resume(), which is quicker, up to kDepth levels.
+//
+// A frame is destroyed by whoever has called its resume(), after that has returned, or by itself at
+// its end.
+class Trampoline {
+ public:
+  static constexpr int kDepth = 12;
+
+  // After so many completions without a suspension a coroutine lets other work run.
+  static constexpr int kBudget = 128;
+
+  // Resumes what is completed in its scope, and all that follows from it, when the scope ends. The
+  // caller is in an order, and in no coroutine.
+  class Run {
+   public:
+    Run() : before_(std::exchange(this_trampoline.is_active_, true)) {}
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
+    ~Run() {
+      if (!before_) this_trampoline.drain();
+    }
+
+   private:
+    const bool before_;
+  };
+
+  static Trampoline& here() { return this_trampoline; }
+
+  // Completes what `node` waits for. In the node's order and in a Run it is resumed in this Run,
+  // otherwise in a later run of its order. Never inside this call.
+  static void complete(TaskNode& node, absl::Status status) {
+    node.status = std::move(status);
+    TaskHome& home = node.scope->chain->home();
+    if (this_trampoline.is_active_ && home.is_current()) {
+      this_trampoline.push(node);
+    } else {
+      home.post(node);
+    }
+  }
+
+  // Resumes `node` in this Run.
+  void push(TaskNode& node) {
+    node.next_in_list() = nullptr;
+    (last_ != nullptr ? last_->next_in_list() : first_) = &node;
+    last_ = &node;
+  }
+
+  // Called in begin(), in the coroutine that awaits: starts `child`, whose `up` is `parent`.
+  // Returns true if the child has ended; its status is then that of `parent`.
+  bool start(TaskNode& child, TaskNode& parent) {
+    if (depth_ >= kDepth) [[unlikely]] {
+      push(child);
+      return false;
+    }
+    ++depth_;
+    TaskNode* node = &child;
+    while (node != nullptr && node != &parent) node = step(*node);
+    --depth_;
+    return node != nullptr;
+  }
+
+  // The loop deals with `node` next, when the coroutine that runs is suspended or has ended.
+  void go_on_with(TaskNode* node) { next_ = node; }
+
+  // Counts a completion without a suspension. True: the coroutine must let other work run first.
+  bool is_over_budget() { return --budget_ <= 0; }
+
+ private:
+  // Resumes a node, or ends it with its error. Returns the node that is completed by that.
+  TaskNode* step(TaskNode& node) {
+    node.scope->chain->leaf = nullptr;
+    if (node.frame == nullptr) return static_cast<TaskChain&>(node).ended();
+    if (!node.status.ok()) [[unlikely]] {
+      if (!node.takes_errors || is_cut_off(node)) return end(node);
+    }
+    next_ = nullptr;
+    node.frame.resume();
+    return std::exchange(next_, nullptr);
+  }
+
+  static bool is_cut_off(TaskNode& node);
+  static TaskNode* end(TaskNode& node);
+  void drain();
+
+  bool is_active_ = false;
+  int depth_ = 0;
+  int budget_ = kBudget;
+  TaskNode* next_ = nullptr;
+  TaskNode* first_ = nullptr;
+  TaskNode* last_ = nullptr;
+
+  static thread_local constinit Trampoline this_trampoline;
+};
+
+inline thread_local constinit Trampoline Trampoline::this_trampoline;
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_TASK_TRAMPOLINE_H_

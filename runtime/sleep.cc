@@ -1,0 +1,70 @@
+#include "epore/runtime/sleep.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "epore/runtime/internal/base/deadline.h"
+
+namespace epore::internal {
+namespace {
+
+// Completes `node` in a later run of its order, so that others come first.
+void post(TaskNode& node) {
+  node.status = absl::OkStatus();
+  node.scope->chain->home().post(node);
+}
+
+}  // namespace
+
+bool TimeOperation::wait_until(TaskNode& node, std::int64_t at) {
+  if (const absl::Status* stop = find_stop(node.scope); stop != nullptr) {
+    node.status = *stop;
+    return true;
+  }
+  wait(node);
+  if (at != kNever) node.scope->chain->home().arm(*this, at);
+  return false;
+}
+
+void TimeOperation::cancel(const absl::Status& why) {
+  if (!is_waiting()) return;
+  waiter().scope->chain->home().disarm(*this);
+  complete(why);
+}
+
+void TimeOperation::due() { complete(absl::OkStatus()); }
+
+bool SleepOperation::begin(TaskNode& node) {
+  if (until_ != Instant::min()) {
+    const auto at = std::chrono::duration_cast<std::chrono::nanoseconds>(until_.time_since_epoch());
+    return wait_until(node, at.count());
+  }
+  const std::int64_t duration = std::max<std::int64_t>(absl::ToInt64Nanoseconds(duration_), 0);
+  if (duration == kNever) return wait_until(node, kNever);
+  return wait_until(node, saturating_add(node.scope->chain->home().now(), duration));
+}
+
+bool TickOperation::begin(TaskNode& node) {
+  const std::int64_t now = node.scope->chain->home().now();
+  const std::int64_t period = std::max<std::int64_t>(absl::ToInt64Nanoseconds(ticker_.period_), 1);
+  std::int64_t& next = ticker_.next_;
+  if (next == 0) next = saturating_add(now, period);
+  const std::int64_t tick = next;
+  const std::int64_t missed = std::max<std::int64_t>(now - tick, 0) / period;
+  next = missed > (kNever - tick) / period - 1 ? kNever : tick + (missed + 1) * period;
+  return wait_until(node, tick);
+}
+
+bool YieldOperation::begin(TaskNode& node) {
+  if (const absl::Status* stop = find_stop(node.scope); stop != nullptr) {
+    node.status = *stop;
+    return true;
+  }
+  post(node);
+  return false;
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,19 @@
+#include "epore/runtime/task.h"
+
+#include "absl/status/status.h"
+#include "epore/runtime/internal/task/task_node.h"
+#include "epore/runtime/internal/task/trampoline.h"
+
+namespace epore::internal {
+
+bool start_child(TaskNode* child, TaskNode& parent) {
+  if (child == nullptr) [[unlikely]] {
+    parent.status = absl::ResourceExhaustedError("no memory for the frame of a coroutine");
+    return true;
+  }
+  child->up = &parent;
+  child->scope = parent.scope;
+  return Trampoline::here().start(*child, parent);
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,109 @@
+#ifndef EPORE_RUNTIME_WITHIN_H_
+#define EPORE_RUNTIME_WITHIN_H_
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "epore/runtime/internal/task/awaitable.h"
+#include "epore/runtime/sleep.h"
+#include "epore/runtime/task.h"
+
+namespace epore {
+namespace internal {
+
+// The scope of a within(), an at() or a shield().
+class LimitScope : public Deadline {
+ public:
+  explicit LimitScope(absl::Duration duration) : duration_(duration) {}
+  explicit LimitScope(Instant at) : at_(at) {}
+  LimitScope() { scope_.is_shield = true; }
+  LimitScope(LimitScope&& other) noexcept : duration_(other.duration_), at_(other.at_) {
+    scope_.is_shield = other.scope_.is_shield;
+  }
+  ~LimitScope() {
+    if (is_armed_) disarm();
+  }
+
+  void open(TaskNode& node);
+  void suspended();  // what is inside has not completed at once
+  void close(TaskNode& node) {
+    node.scope = scope_.up;
+    if (is_armed_) disarm();
+  }
+
+ private:
+  void due() override;
+  void disarm();
+
+  absl::Duration duration_ = absl::InfiniteDuration();
+  Instant at_ = Instant::min();  // or duration_
+  TaskScope scope_;
+  std::int64_t deadline_ = 0;
+  bool is_armed_ = false;
+};
+
+template <typename A>
+class Limited : public WithResult<Limited<A>> {
+ public:
+  using Value = typename A::Value;
+
+  template <typename Limit>
+  Limited(Limit limit, A&& inside) : scope_(std::move(limit)), inside_(std::move(inside)) {}
+
+  bool begin(TaskNode& node) {
+    scope_.open(node);
+    if (inside_.begin(node)) return true;
+    scope_.suspended();
+    return false;
+  }
+  void finish(TaskNode& node) {
+    inside_.finish(node);
+    scope_.close(node);
+  }
+  Value take() { return inside_.take(); }
+
+ private:
+  LimitScope scope_;
+  A inside_;
+};
+
+}  // namespace internal
+
+// Gives `inside`, and everything that it awaits, at most `limit`. When the time is over, what it
+// waits for ends with DeadlineExceeded, and so does all it awaits later. `inside` then runs to its
+// end, and its result is that of within(). A value that it gives in spite of that is a value.
+//
+//   absl::StatusOr<ByteView> head =
+//       co_await epore::within(absl::Seconds(5), peer.read_until("\r\n", 1024)).result();
+//
+// Deadlines are inherited: of several that are around each other the earliest holds. An infinite
+// limit is none. It costs no allocation.
+template <typename A>
+[[nodiscard]] auto within(absl::Duration limit, A&& inside) {
+  using Inside = internal::AsAwaitable<A>;
+  return internal::Limited<Inside>(internal::LimitScope(limit), Inside(std::forward<A>(inside)));
+}
+
+// As within(), until `deadline`.
+template <typename A>
+[[nodiscard]] auto at(Instant deadline, A&& inside) {
+  using Inside = internal::AsAwaitable<A>;
+  return internal::Limited<Inside>(internal::LimitScope(deadline), Inside(std::forward<A>(inside)));
+}
+
+// Keeps stops and deadlines from outside away from `inside`: for the end of something that must not
+// stay half done. Give it a deadline of its own inside, as nothing else ends it:
+//
+//   co_await epore::shield(epore::within(absl::Seconds(1), session.log_out()));
+//
+// A shutdown whose drain timeout has passed does not spare it.
+template <typename A>
+[[nodiscard]] auto shield(A&& inside) {
+  using Inside = internal::AsAwaitable<A>;
+  return internal::Limited<Inside>(internal::LimitScope(), Inside(std::forward<A>(inside)));
+}
+
+}  // namespace epore
+
+#endif  // EPORE_RUNTIME_WITHIN_H_
