@@ -130,9 +130,10 @@ class Reactor {
   absl::Duration time_to_sleep(bool is_home);
 
   // Parts of a turn. Those that return a bool return false if this thread does not lead any more.
+  // Every event takes the path that is inline.
   [[nodiscard]] bool finish_turn();
   [[nodiscard]] bool run_ready();
-  [[nodiscard]] bool run_now(Registration& registration);
+  [[nodiscard, gnu::always_inline]] bool run_now(Registration& registration);
   [[nodiscard]] bool run_due();
   Lead::Ticket expose(Runnable& runnable);
   [[nodiscard]] bool resume(Lead::Ticket ticket);
@@ -146,7 +147,7 @@ class Reactor {
   [[nodiscard]] bool after_run();
   void was_relieved(Runnable& runnable, Lead::Ticket ticket);
   void await_kept(Lead::Ticket ticket);
-  Registration* take_ready(const Event& event);
+  [[gnu::always_inline]] Registration* take_ready(const Event& event);
   void begin_turn();
   void count_sweep();
   bool is_worth_sharing() const;

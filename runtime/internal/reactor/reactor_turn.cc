@@ -65,7 +65,7 @@ bool Reactor::run_ready() {
   bool is_leading = true;
   sharing_.runs(Sharing::Source::ready);
   while (is_leading && next_event_ < end_event_) {
-    const Event event = events_[next_event_++];
+    const Event& event = events_[next_event_++];
     if (event.token == kWakeToken) continue;
     ++count;
     Registration* registration = take_ready(event);
@@ -85,7 +85,7 @@ bool Reactor::run_ready() {
 
 // Returns the registration that an event is for. Returns null if nothing is to run, or if its order
 // runs it.
-Registration* Reactor::take_ready(const Event& event) {
+inline Registration* Reactor::take_ready(const Event& event) {
   Registration* registration = slots_.find(event.token);
   if (registration == nullptr) {
     core_.counters().add(Counter::stale_events);
@@ -99,7 +99,7 @@ Registration* Reactor::take_ready(const Event& event) {
   return registration;
 }
 
-bool Reactor::run_now(Registration& registration) {
+inline bool Reactor::run_now(Registration& registration) {
   switch (registration.word().claim()) {
     case DispatchWord::Claim::run:
       return run_claimed(registration);  // the slot holds a reference until reclaim()

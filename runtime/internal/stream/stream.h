@@ -114,7 +114,8 @@ class Stream final : public Registration {
   template <typename Function, typename... Arguments>
   void call_always(Function& function, Arguments&&... arguments) {
     // An earlier callback may have moved from the handle or assigned to it.
-    if (self_.stream_.get() != this) self_ = Connection(Ref<Stream>::share(this));
+    if (self_.stream_.get() != this) [[unlikely]]
+      self_ = Connection(Ref<Stream>::share(this));
     core_->counters().add(Counter::callbacks);
     Call call{.callback = &function, .replacements = {}};
     call_ = &call;
@@ -176,11 +177,16 @@ class Stream final : public Registration {
   SendResult send_here(std::span<const std::byte> bytes);
   SendResult send_from_elsewhere(std::span<const std::byte> bytes);
   void put(std::span<const std::byte> bytes);
+  void put_elsewhere(std::span<const std::byte> bytes);
   void write_out(std::span<const std::byte> more);
   std::size_t write_some(std::span<const std::byte> first, std::span<const std::byte> second);
+  std::size_t write_one(std::span<const std::byte> bytes);
+  std::size_t written(SysResult result, std::uint32_t mark);
+  void write_failed(int error, std::uint32_t mark);
   SysResult send_gathered(std::span<const std::byte> first, std::span<const std::byte> second);
   void flush();
   void enqueue(std::span<const std::byte> bytes);
+  std::size_t queued_here() const;
   void recount();
   void uncount(std::size_t count);
   bool has_output() const { return queued_bytes() != 0; }  // bytes in mail included
@@ -188,15 +194,14 @@ class Stream final : public Registration {
   SendResult mark(std::size_t queued);
   bool tell_low_mark();
 
-  // stream_run.cc
-  void run_once();
+  // stream_run.cc. Every message takes the path that is inline.
+  [[gnu::always_inline]] void run_once();
   void abort_now();
   void deliver_mail();
   static void deliver(MailList list);
   void deliver_late_mail();
   void register_fd();
-  void read();
-  void received(std::span<const std::byte> bytes);
+  [[gnu::always_inline]] void read();
   void discarded(std::size_t bytes);
   void tell_read_closed();
   bool hold_reading();
@@ -216,11 +221,15 @@ class Stream final : public Registration {
   void no_memory();              // any thread: as reset(), because an allocation has failed
   void exception(absl::Status thrown);
   void settle();
-  void go_on();
+  void go_on(bool is_timed);
   bool shut_write();
   void finish();
   const StreamTimeouts& timeouts() const {
     return own_timeouts_ ? *own_timeouts_ : limits_->timeouts;
+  }
+  // Whether a timeout may be due one day. If not, no time needs to be noted.
+  bool has_timeout() const {
+    return timeouts().idle != kNever || !queue_.empty() || phase_ == Phase::lingering;
   }
   void note_times();
   void check_timeouts();

@@ -60,15 +60,23 @@ void Stream::exception(absl::Status thrown) {
   reset(std::move(thrown));
 }
 
+inline void Stream::go_on(bool is_timed) {
+  if (is_timed) arm_timeouts();
+  // Reading has used up its budget, or was resumed after this run had read.
+  if (edges_.is_ready(Direction::read) && wants_read()) (void)word().wake();
+}
+
 void Stream::settle() {
-  if (moved_ != 0) note_times();
+  const bool is_timed = has_timeout();
+  if (is_timed && moved_ != 0) note_times();
+  moved_ = 0;
   if (timeout_expired_.load(std::memory_order_relaxed) &&
       timeout_expired_.exchange(false, std::memory_order_acquire)) [[unlikely]] {
     check_timeouts();
   }
   if (phase_ == Phase::open && !write_shut_asked_ && !read_closed_) [[likely]] {
-    rearm();  // may call fail()
-    if (!is_ending()) return go_on();
+    if (!home().has_edges()) rearm();  // may call fail()
+    if (!is_ending()) return go_on(is_timed);
   }
   const bool wants_shut = phase_ == Phase::closing || write_shut_asked_;
   if (!is_ending() && wants_shut && !write_shut_ && !has_output()) {
@@ -86,18 +94,12 @@ void Stream::settle() {
     phase_ = Phase::lingering;
     waiting_since_ = core_->kernel().now();
   }
-  if (!is_ending()) rearm();
+  if (!is_ending() && !home().has_edges()) rearm();
   if (is_ending()) {
     finish();
   } else {
-    go_on();
+    go_on(has_timeout());
   }
-}
-
-void Stream::go_on() {
-  arm_timeouts();
-  // Reading has used up its budget, or was resumed after this run had read.
-  if (edges_.is_ready(Direction::read) && wants_read()) (void)word().wake();
 }
 
 bool Stream::shut_write() {
@@ -165,9 +167,8 @@ void Stream::expired() {
 // Notes when bytes moved. It does so at the end of a run, so the time in callbacks does not count
 // against the peer. A connection without a timeout does not read the clock.
 void Stream::note_times() {
-  const std::uint8_t moved = std::exchange(moved_, 0);
   const bool is_idle_clocked = timeouts().idle != kNever && phase_ == Phase::open;
-  const bool is_wait_clocked = !queue_.empty() && (moved & (kSent | kQueued)) != 0;
+  const bool is_wait_clocked = !queue_.empty() && (moved_ & (kSent | kQueued)) != 0;
   if (!is_idle_clocked && !is_wait_clocked) return;
   const std::int64_t now = core_->kernel().now();
   last_activity_ = now;

@@ -25,6 +25,11 @@ class Stream::ActionMail final : public Mail {
 
 inline bool Stream::is_runner() const { return this_thread.current == this; }
 
+// The runner only: as queued_bytes().
+inline std::size_t Stream::queued_here() const {
+  return queued_.load(std::memory_order_acquire) + this_thread.buffers->output.size();
+}
+
 // Sets on_closed. If the connection has ended without an on_closed, it calls the callback instead.
 // The shutdown waits for that as for a connection. A callback that comes after the shutdown is not
 // called.

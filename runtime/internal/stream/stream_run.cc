@@ -31,7 +31,7 @@ constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
 }  // namespace
 
 void Stream::run() {
-  if (phase_ == Phase::closed) {
+  if (phase_ == Phase::closed) [[unlikely]] {
     core_->counters().add(Counter::stale_events);
     deliver_late_mail();
     return;
@@ -48,7 +48,7 @@ void Stream::run() {
   if (phase_ != Phase::closed) finish();
 }
 
-void Stream::run_once() {
+inline void Stream::run_once() {
   if (!mailbox_.empty()) deliver_mail();
   if (abort_due_.load(std::memory_order_acquire) != 0) [[unlikely]]  // after its first callback
     abort_now();
@@ -114,25 +114,26 @@ bool Stream::wants_read() const {
   return phase_ != Phase::open || (on_data_ && !is_paused_ && !is_held_);
 }
 
-// Whether reading must pause because the write queue is above its high mark. Writes gathered output
+// Called above the high mark. Returns whether reading must stop for that. Writes gathered output
 // first.
 bool Stream::hold_reading() {
-  if (phase_ != Phase::open || queued_bytes() <= limits_->write_high_mark) return false;
-  if (!limits_->pause_reading_above_high_mark) return false;
+  if (phase_ != Phase::open || !limits_->pause_reading_above_high_mark) return false;
   flush();
-  if (is_ending() || queued_bytes() <= limits_->write_high_mark) return false;
+  if (is_ending()) return true;
+  if (queued_here() <= limits_->write_high_mark) return false;
   core_->counters().add(Counter::read_pauses);
   is_held_ = true;
   return true;
 }
 
-void Stream::read() {
+inline void Stream::read() {
   const std::span<std::byte> buffer = this_thread.buffers->read;
   // A request may have arrived whose event was not reported yet. It is answered before the close.
   bool looks_once_more = closes_after_read_;
   for (int left = kReadBudget;
-       wants_read() && (looks_once_more || edges_.is_ready(Direction::read)); --left) {
-    if (left == 0 || hold_reading() || is_ending()) break;
+       (looks_once_more || edges_.is_ready(Direction::read)) && wants_read(); --left) {
+    if (left == 0) break;
+    if (queued_here() > limits_->write_high_mark && hold_reading()) break;
     const std::uint32_t mark = edges_.mark(Direction::read);
     const SysResult result = core_->kernel().recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (result.value() > 0) {
@@ -145,7 +146,13 @@ void Stream::read() {
         edges_.use_up(Direction::read, mark);
         looks_once_more = false;
       }
-      received(buffer.first(count));
+      moved_ |= kReceived;
+      core_->counters().add(Counter::bytes_in, count);
+      if (phase_ == Phase::open) [[likely]] {
+        call(on_data_, std::span<const std::byte>(buffer.first(count)));
+      } else {
+        discarded(count);
+      }
     } else if (result.ok()) {
       read_closed_ = true;
       if (phase_ == Phase::open) tell_read_closed();
@@ -156,7 +163,7 @@ void Stream::read() {
       fail_call("recv", result.error());
     }
   }
-  if (leaves_bytes()) look_for_end();
+  if (edges_.is_ready(Direction::read) && leaves_bytes()) look_for_end();
 }
 
 // Whether bytes are left to the kernel, but the peer's end is passed on if no bytes are before it.
@@ -164,10 +171,10 @@ bool Stream::leaves_bytes() const {
   return phase_ == Phase::open && !read_closed_ && !is_paused_ && (is_held_ || !on_data_);
 }
 
-// Looks for the peer's end while nothing is read. It is passed on if no bytes are before it.
+// Called with an edge. Looks for the peer's end while nothing is read. It is passed on if no bytes
+// are before it.
 void Stream::look_for_end() {
   constexpr std::uint32_t kEnds = kMayHaveMore | kHangUp;
-  if (!edges_.is_ready(Direction::read)) return;
   if ((hints_.load(std::memory_order_relaxed) & kEnds) == 0) return;
   const std::uint32_t mark = edges_.mark(Direction::read);
   std::byte byte;
@@ -183,16 +190,6 @@ void Stream::look_for_end() {
     (void)word().wake();
   } else {
     fail_call("recv", result.error());
-  }
-}
-
-void Stream::received(std::span<const std::byte> bytes) {
-  moved_ |= kReceived;
-  core_->counters().add(Counter::bytes_in, bytes.size());
-  if (phase_ == Phase::open) {
-    if (on_data_) call(on_data_, bytes);
-  } else {
-    discarded(bytes.size());
   }
 }
 
@@ -222,8 +219,9 @@ void Stream::take_hang_up() {
   if (error != 0) fail_call("connection", error);
 }
 
+// For engines without edges.
 void Stream::rearm() {
-  if (home().has_edges() || !is_registered_) return;
+  if (!is_registered_) return;
   const std::uint32_t events = events_.load(std::memory_order_acquire);
   // The end of file is told as readable. Once bytes wait before it, that would be told again and
   // again.

@@ -53,6 +53,32 @@ class Stream::BytesMail final : public Mail {
   const std::string bytes_;
 };
 
+inline void Stream::put(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  const bool is_queued = is_write_blocked_ || !queue_.empty();
+  if (is_queued || bytes.size() >= kLarge) [[unlikely]]
+    return put_elsewhere(bytes);
+  Output& output = this_thread.buffers->output;
+  output.append(bytes);
+  if (output.is_full()) flush();
+}
+
+// Into the queue, or to the system at once.
+void Stream::put_elsewhere(std::span<const std::byte> bytes) {
+  if (!is_write_blocked_ && queue_.empty()) return write_out(bytes);
+  enqueue(bytes);
+  recount();
+}
+
+inline SendResult Stream::send_here(std::span<const std::byte> bytes) {
+  if (phase_ != Phase::open) return SendResult::closed;
+  const std::size_t queued = queued_here() + bytes.size();
+  if (queued > limits_->write_cap) return over_cap(queued);
+  put(bytes);
+  if (queued <= limits_->write_high_mark) return SendResult::queued;
+  return mark(queued_here());
+}
+
 SendResult Stream::send(std::span<const std::byte> bytes) {
   if (!can_send_.load(std::memory_order_acquire)) return SendResult::closed;
   try {
@@ -62,15 +88,6 @@ SendResult Stream::send(std::span<const std::byte> bytes) {
     no_memory();
     return SendResult::no_memory;
   }
-}
-
-SendResult Stream::send_here(std::span<const std::byte> bytes) {
-  if (phase_ != Phase::open) return SendResult::closed;
-  const std::size_t queued = queued_bytes() + bytes.size();
-  if (queued > limits_->write_cap) return over_cap(queued);
-  put(bytes);
-  if (queued <= limits_->write_high_mark) return SendResult::queued;
-  return mark(queued_bytes());
 }
 
 SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
@@ -86,8 +103,7 @@ SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
 }
 
 std::size_t Stream::queued_bytes() const {
-  const std::size_t queued = queued_.load(std::memory_order_acquire);
-  return is_runner() ? queued + this_thread.buffers->output.size() : queued;
+  return is_runner() ? queued_here() : queued_.load(std::memory_order_acquire);
 }
 
 SendResult Stream::over_cap(std::size_t queued) {
@@ -115,31 +131,6 @@ bool Stream::tell_low_mark() {
   }
   if (on_writable_) call(*on_writable_);
   return true;
-}
-
-void Stream::put(std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
-  Output& output = this_thread.buffers->output;
-  if (is_write_blocked_ || !queue_.empty()) {
-    enqueue(bytes);
-    recount();
-  } else if (bytes.size() >= kLarge) {
-    write_out(bytes);
-  } else {
-    output.append(bytes);
-    if (output.is_full()) flush();
-  }
-}
-
-// Writes the output. The common case is first: a little output, and one call that takes it all.
-void Stream::flush() {
-  Output& output = this_thread.buffers->output;
-  if (queue_.empty()) {
-    if (output.empty()) return;
-    if (!is_write_blocked_ && !is_ending()) output.drop(write_some(output.bytes(), {}));
-    if (output.empty()) return;
-  }
-  write_out({});
 }
 
 void Stream::write_out(std::span<const std::byte> more) {
@@ -174,29 +165,52 @@ void Stream::write_out(std::span<const std::byte> more) {
   recount();
 }
 
+// Takes the result of a call that began at `mark`. Returns how many bytes the system took.
+inline std::size_t Stream::written(SysResult result, std::uint32_t mark) {
+  if (!result.ok()) [[unlikely]] {
+    write_failed(result.error(), mark);
+    return 0;
+  }
+  const std::size_t count = static_cast<std::size_t>(result.value());
+  core_->counters().add(Counter::bytes_out, count);
+  moved_ |= kSent;
+  return count;
+}
+
+void Stream::write_failed(int error, std::uint32_t mark) {
+  if (error == EAGAIN) {
+    edges_.use_up(Direction::write, mark);
+    is_write_blocked_ = wait_for_write();
+  } else if (error != EINTR) {
+    fail_call("send", error);
+  }
+}
+
+inline std::size_t Stream::write_one(std::span<const std::byte> bytes) {
+  const std::uint32_t mark = edges_.mark(Direction::write);
+  return written(core_->kernel().send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), mark);
+}
+
+// Writes the output. The common case is first: a little output, and one call that takes it all.
+void Stream::flush() {
+  Output& output = this_thread.buffers->output;
+  if (queue_.empty()) {
+    if (output.empty()) return;
+    if (!is_write_blocked_ && !is_ending()) output.drop(write_one(output.bytes()));
+    if (output.empty()) return;
+  }
+  write_out({});
+}
+
 // Makes one call for the queue, or for `first` and `second` if the queue is empty. Returns how many
 // bytes were taken. If it returns 0, is_write_blocked_ or phase_ says why; otherwise it was EINTR.
 std::size_t Stream::write_some(std::span<const std::byte> first,
                                std::span<const std::byte> second) {
+  if (queue_.empty() && (first.empty() || second.empty())) {
+    return write_one(first.empty() ? second : first);
+  }
   const std::uint32_t mark = edges_.mark(Direction::write);
-  const bool is_one = queue_.empty() && (first.empty() || second.empty());
-  const std::span<const std::byte> one = first.empty() ? second : first;
-  const SysResult written =
-      is_one ? core_->kernel().send(fd_.get(), one.data(), one.size(), MSG_NOSIGNAL)
-             : send_gathered(first, second);
-  if (written.ok()) [[likely]] {
-    const std::size_t count = static_cast<std::size_t>(written.value());
-    core_->counters().add(Counter::bytes_out, count);
-    moved_ |= kSent;
-    return count;
-  }
-  if (written.error() == EAGAIN) {
-    edges_.use_up(Direction::write, mark);
-    is_write_blocked_ = wait_for_write();
-  } else if (written.error() != EINTR) {
-    fail_call("send", written.error());
-  }
-  return 0;
+  return written(send_gathered(first, second), mark);
 }
 
 SysResult Stream::send_gathered(std::span<const std::byte> first,
