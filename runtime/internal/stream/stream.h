@@ -249,8 +249,9 @@ class Stream final : public Registration {
   const std::uint64_t id_;  // any thread reads the const members
   const CompactAddress local_;
   const CompactAddress peer_;
+
+  // What every message needs is from here to call_, in few cache lines.
   const std::shared_ptr<const StreamLimits> limits_;
-  TimerList timers_;  // guarded by home().timer_lists()
 
   // Hints for any thread, which only go one way. Callers of close() and the runner store (release),
   // any thread loads (acquire). There is no race to lose: a call that sees the old value leaves
@@ -295,21 +296,23 @@ class Stream final : public Registration {
   std::uint8_t armed_directions_ = 0;         // engines without edges: the last interest
   const Ref<Core> core_;
   Connection self_;  // the argument of callbacks; a reference to itself from start() to finish()
+  OwnedFd fd_;
+  WriteQueue queue_;
+  std::unique_ptr<StreamTimeouts> own_timeouts_;  // null while those of limits_ hold
+  Connection::DataCallback on_data_;
+  Call* call_ = nullptr;  // not null while a callback runs
   std::uint64_t lingered_bytes_ = 0;
   std::int64_t last_activity_ = 0;  // the end of the last run in which bytes moved
   std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;
-  OwnedFd fd_;
-  WriteQueue queue_;
   std::size_t counted_ = 0;  // the size of queue_ that queued_ includes
   absl::Status end_;         // the reason for on_closed
-  Call* call_ = nullptr;     // not null while a callback runs
-  Connection::DataCallback on_data_;
-  std::unique_ptr<StreamTimeouts> own_timeouts_;  // null while those of limits_ hold
   std::unique_ptr<Connection::Callback> on_read_closed_;
   std::unique_ptr<Connection::Callback> on_writable_;
   std::unique_ptr<Connection::ClosedCallback> on_closed_;
   std::unique_ptr<Connection::Callback> on_drain_;
+
+  TimerList timers_;  // guarded by home().timer_lists()
 };
 
 }  // namespace epore::internal
