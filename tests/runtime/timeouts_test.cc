@@ -44,6 +44,20 @@ class TimeoutsTest : public RuntimeTest {
     fence(runtime);
   }
 
+  // Returns when the poll thread has taken what is ready and due. Needs no worker.
+  void await_turn(const Listener& listener) {
+    for (int i = 0; i < 2; ++i) {  // the rest of the first accept's turn comes before the second
+      absl::Notification accepted;
+      std::atomic<bool> was_accepted{false};
+      clock_.after(KernelCall::kAccept, [&](const FaultKernel::Call&) {
+        if (!was_accepted.exchange(true)) accepted.Notify();
+      });
+      const Peer peer(listener.address());
+      accepted.WaitForNotification();
+      clock_.after(KernelCall::kAccept, nullptr);
+    }
+  }
+
   // Has the poll thread run `action` once, when its next wait for events has ended.
   void after_the_next_wait(std::function<void()> action) {
     for (KernelCall wait : {KernelCall::kEpollWait, KernelCall::kPoll}) {
@@ -398,6 +412,38 @@ TEST_P(TimeoutsTest, AnEndThatCameInTimeIsSeenBeforeTheLingerIsJudged) {
     clock_.advance(absl::Seconds(5));
   });
   fence(runtime);
+  EXPECT_TRUE(observer.await_closed().ok());
+}
+
+// The run that judges the linger also reads the end, because the one worker was busy before it.
+TEST_P(TimeoutsTest, AnEndThatIsReadWithTheLingerOverIsNoTimeout) {
+  if (GetParam().dispatch != Dispatch::workers) GTEST_SKIP() << "the poll thread is held as well";
+  Observer observer;
+  RuntimeOptions one_worker = options();
+  one_worker.spare_workers = 0;
+  Runtime runtime(one_worker);
+  Link link = open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.close(); });
+  EXPECT_EQ(link.peer.receive_all(), "");
+  fence(runtime);
+  absl::Notification first_is_held, second_is_held, first_may_end, second_may_end;
+  const auto hold = [&runtime](absl::Notification& is_held, absl::Notification& may_end) {
+    const auto held = [&] {
+      is_held.Notify();
+      may_end.WaitForNotification();
+    };
+    EXPECT_TRUE(runtime.post(held).ok());
+  };
+  hold(first_is_held, first_may_end);
+  first_is_held.WaitForNotification();
+  const Listener other = listen_on_loopback(runtime, [](Connection&) {});
+  clock_.advance(absl::Seconds(5));
+  await_turn(other);
+  hold(second_is_held, second_may_end);  // behind the run that finds the linger over
+  first_may_end.Notify();
+  second_is_held.WaitForNotification();
+  link.peer.close();
+  await_turn(other);
+  second_may_end.Notify();
   EXPECT_TRUE(observer.await_closed().ok());
 }
 

@@ -203,6 +203,7 @@ void Stream::check_timeouts() {
   const bool was_suspect = is_suspect_.load(std::memory_order_relaxed);
   is_suspect_.store(false, std::memory_order_relaxed);
   if (is_ending()) return;
+  if (phase_ == Phase::lingering && read_closed_) return;  // the end came, and settle() takes it
   const std::int64_t now = core_->kernel().now();
   if (now < next_timeout()) return;
   if (!was_suspect) {
