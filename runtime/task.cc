@@ -11,6 +11,11 @@ bool start_child(TaskNode* child, TaskNode& parent) {
     parent.status = absl::ResourceExhaustedError("no memory for the frame of a coroutine");
     return true;
   }
+  if (const absl::Status* const stop = find_stop(parent.scope); stop != nullptr) [[unlikely]] {
+    child->frame.destroy();
+    parent.status = *stop;
+    return true;
+  }
   child->up = &parent;
   child->scope = parent.scope;
   return Trampoline::here().start(*child, parent);

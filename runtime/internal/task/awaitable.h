@@ -19,14 +19,17 @@ namespace epore::internal {
 // can be put into each other: within(limit, peer.read()), any(channel.receive(),
 // sleep_for(second)).
 //
-//   begin(node)  starts it in the scope of `node`. True: it has completed, and node.status says
-//   how.
-//                False: it completes `node` later. `node` is a coroutine, or the chain of a join.
+//   begin(node)  starts it in the scope of `node`. True: it has completed, with node.status, which
+//                is ok before. False: it completes `node` later. `node` is a coroutine, or the
+//                chain of a join. Under a stop (find_stop()) nothing begins: it completes with
+//                that.
 //   finish(node) is called once, in the order, when it has completed, and before take(). It is not
 //                called if the coroutine ends with the error; then only the destructor is.
 //   take()       returns the value, after a completion with ok. Effects are here: if the value is
 //                not wanted any more, take() is not called, and nothing is lost.
 //   Value        the type of the value, void included.
+//
+// begin() and finish() do not throw: what begin() has begun would be destroyed while it runs.
 template <typename A>
 concept Awaitable = requires(A a, TaskNode& node) {
   typename A::Value;
@@ -67,7 +70,7 @@ class WithResult {
 inline bool may_go_on(TaskNode& node) {
   if (!Trampoline::here().is_over_budget()) [[likely]]
     return true;
-  node.scope->chain->home().post(node);
+  Trampoline::let_others_run(node);
   return false;
 }
 

@@ -47,8 +47,10 @@ struct TaskScope {
   bool is_shield = false;  // stops of enclosing scopes do not reach the inside
 };
 
-// Returns the status of the innermost stop that applies to `scope`, or null.
+// Returns the status of the innermost stop that applies to `scope`, or null. It is quick as long as
+// nothing of the task was ever stopped.
 const absl::Status* find_stop(const TaskScope* scope);
+const absl::Status* find_stop_slowly(const TaskScope* scope);
 
 // A TaskChain is a line of coroutines, each of which awaits the next one: the root task, or a child
 // of a join. It is the node that waits for the end of its first coroutine, or for an operation.
@@ -114,6 +116,9 @@ class Deadline {
 // A TaskHome is what all coroutines of a root task share: its order and its clock. See TaskRoot.
 class TaskHome {
  public:
+  // Whether something of the task was ever stopped.
+  bool has_stopped() const { return has_stopped_; }
+
   // Any thread: resumes the node in the order of the task, soon.
   virtual void post(TaskNode& node) = 0;
 
@@ -130,7 +135,18 @@ class TaskHome {
 
  protected:
   ~TaskHome() = default;
+
+ private:
+  friend void stop(TaskScope& scope, absl::Status why);
+
+  bool has_stopped_ = false;
 };
+
+inline const absl::Status* find_stop(const TaskScope* scope) {
+  if (!scope->chain->home().has_stopped()) [[likely]]
+    return nullptr;
+  return find_stop_slowly(scope);
+}
 
 }  // namespace epore::internal
 

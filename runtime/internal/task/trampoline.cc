@@ -23,14 +23,25 @@ TaskNode* Trampoline::end(TaskNode& node) {
   return up;
 }
 
+// A coroutine that goes on all the same once the runtime is cut off ends here.
+void Trampoline::let_others_run(TaskNode& node) {
+  TaskHome& home = node.scope->chain->home();
+  if (home.is_cut_off()) {
+    if (const absl::Status* const stop = find_stop(node.scope); stop != nullptr) {
+      node.status = *stop;
+      node.takes_errors = false;
+    }
+  }
+  home.post(node);
+}
+
 void Trampoline::drain() {
-  budget_ = kBudget;
   for (int left = kResumesAtOnce; first_ != nullptr; --left) {
     TaskNode* node = first_;
     first_ = node->next_in_list();
     if (first_ == nullptr) last_ = nullptr;
     if (left <= 0) {
-      node->scope->chain->home().post(*node);
+      let_others_run(*node);
       continue;
     }
     while (node != nullptr) node = step(*node);
@@ -38,7 +49,7 @@ void Trampoline::drain() {
   is_active_ = false;
 }
 
-const absl::Status* find_stop(const TaskScope* scope) {
+const absl::Status* find_stop_slowly(const TaskScope* scope) {
   for (; scope != nullptr; scope = scope->up) {
     if (!scope->stop.ok()) return &scope->stop;
     if (scope->is_shield && !scope->chain->home().is_cut_off()) return nullptr;
@@ -47,7 +58,9 @@ const absl::Status* find_stop(const TaskScope* scope) {
 }
 
 void stop(TaskScope& scope, absl::Status why) {
-  const bool is_cut_off = scope.chain->home().is_cut_off();
+  TaskHome& home = scope.chain->home();
+  const bool is_cut_off = home.is_cut_off();
+  home.has_stopped_ = true;
   if (scope.stop.ok()) {
     scope.stop = std::move(why);
   } else if (!is_cut_off) {
@@ -55,10 +68,9 @@ void stop(TaskScope& scope, absl::Status why) {
   }
   Operation* const leaf = scope.chain->leaf;
   if (leaf == nullptr) return;
-  if (!is_cut_off) {
-    for (const TaskScope* inner = scope.chain->leaf_scope; inner != &scope; inner = inner->up) {
-      if (inner->is_shield) return;
-    }
+  for (const TaskScope* inner = scope.chain->leaf_scope; inner != &scope; inner = inner->up) {
+    if (inner == nullptr) return;  // it waits outside: what was in `scope` has ended
+    if (inner->is_shield && !is_cut_off) return;
   }
   leaf->cancel(scope.stop);
 }

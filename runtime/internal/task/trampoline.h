@@ -28,7 +28,9 @@ class Trampoline {
   // caller is in an order, and in no coroutine.
   class Run {
    public:
-    Run() : before_(std::exchange(this_trampoline.is_active_, true)) {}
+    Run() : before_(std::exchange(this_trampoline.is_active_, true)) {
+      if (!before_) this_trampoline.budget_ = kBudget;
+    }
     Run(const Run&) = delete;
     Run& operator=(const Run&) = delete;
     ~Run() {
@@ -79,6 +81,9 @@ class Trampoline {
 
   // Counts a completion without a suspension. True: the coroutine must let other work run first.
   bool is_over_budget() { return --budget_ <= 0; }
+
+  // Resumes `node`, which is complete, in a later run of its order.
+  static void let_others_run(TaskNode& node);
 
  private:
   // Resumes a node, or ends it with its error. Returns the node that is completed by that.
