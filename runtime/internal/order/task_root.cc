@@ -48,7 +48,10 @@ void TaskRoot::request_stop() {
   core().wake(*this);
 }
 
+// On another thread than the order's, the task may end and drop the last reference as soon as the
+// node is in the inbox.
 void TaskRoot::post(TaskNode& node) {
+  const Ref<TaskRoot> self = is_current() ? Ref<TaskRoot>() : Ref<TaskRoot>::share(this);
   (void)inbox_.push(&node);  // cannot fail: nobody closes it
   core().wake_pushed(*this);
 }

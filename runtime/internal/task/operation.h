@@ -54,6 +54,8 @@ class Operation {
   }
 
  private:
+  friend class WaitList;
+
   TaskNode* waiter_ = nullptr;  // null before start() and after the completion
 };
 
