@@ -16,6 +16,7 @@
 #include "epore/runtime/async_event.h"
 #include "epore/runtime/async_mutex.h"
 #include "epore/runtime/bound_task.h"
+#include "epore/runtime/channel.h"
 #include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/counters.h"
