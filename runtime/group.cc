@@ -25,6 +25,12 @@ bool Group::begin_body(TaskNode& node, Task<> body) {
   return end_begin(node);
 }
 
+// The body is a callable that threw instead of making a coroutine. It may have spawned before.
+bool Group::fail_to_begin(TaskNode& node) {
+  fail_to_start();
+  return end_begin(node);
+}
+
 void Group::start(internal::GroupChild* child) {
   add(*child);
   bool has_ended = true;
@@ -38,9 +44,10 @@ void Group::start(internal::GroupChild* child) {
   delete child;
 }
 
+// In the catch of an exception.
 void Group::fail_to_start() {
   if (result_.ok()) result_ = internal::caught_exception();
-  stop_children(absl::CancelledError("a part of the group could not start"));
+  cancel_children("a part of the group could not start");
 }
 
 void Group::decide(JoinChild& child) {
@@ -48,12 +55,12 @@ void Group::decide(JoinChild& child) {
   if (child.status.ok() || !result_.ok()) return;
   if (was_stopped_ && absl::IsCancelled(child.status)) return;
   result_ = child.status;
-  stop_children(absl::CancelledError("another part of the group has failed"));
+  cancel_children("another part of the group has failed");
 }
 
 void Group::stop() {
   was_stopped_ = true;
-  stop_children(absl::CancelledError("the group was stopped"));
+  cancel_children("the group was stopped");
 }
 
 }  // namespace epore

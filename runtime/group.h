@@ -92,6 +92,7 @@ class Group final : private internal::Join {
   void fail_to_start();
   bool begin(internal::TaskNode& node);
   bool begin_body(internal::TaskNode& node, Task<> body);
+  bool fail_to_begin(internal::TaskNode& node);
   void decide(internal::JoinChild& child) override;
   const char* name() const override { return "group"; }
 
@@ -112,7 +113,11 @@ class GroupCall : public WithResult<GroupCall<F>> {
 
   bool begin(TaskNode& node) {
     group_.begin_join(node);
-    return group_.begin_body(node, function_(group_));
+    try {
+      return group_.begin_body(node, function_(group_));
+    } catch (...) {
+      return group_.fail_to_begin(node);
+    }
   }
   void finish(TaskNode&) {}
   void take() {}

@@ -41,7 +41,7 @@ class AllJoin : public Join {
   void decide(JoinChild& child) override {
     if (child.status.ok() || !result_.ok()) return;
     result_ = child.status;
-    stop_children(absl::CancelledError("another part of all() has failed"));
+    cancel_children("another part of all() has failed");
   }
   const char* name() const override { return "all"; }
 };
@@ -130,7 +130,7 @@ class AnyJoin : public Join {
     if (child.status.ok()) {
       winner_ = &child;
       result_ = absl::OkStatus();
-      stop_children(absl::CancelledError("another part of any() was first"));
+      cancel_children("another part of any() was first");
     } else if (result_.ok()) {
       result_ = child.status;
     }

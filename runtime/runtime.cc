@@ -160,6 +160,13 @@ Timer Runtime::post_after(absl::Duration delay, Closure closure) {
 
 Order Runtime::order() { return status().ok() ? internal::OrderState::make(core_) : Order(); }
 
+absl::Status Runtime::check_run() const {
+  if (!core_ || !core_->would_wait_for_itself()) return absl::OkStatus();
+  return internal::make_error(
+      absl::StatusCode::kFailedPrecondition,
+      "run: called from a callback or a task, it would wait for itself; use spawn()");
+}
+
 Job Runtime::start_job(const Order& order,
                        absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start) {
   if (absl::Status bad = status(); !bad.ok()) return Job(std::move(bad));

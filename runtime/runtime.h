@@ -136,18 +136,21 @@ class Runtime {
   // overlaps for want of an order.
   Order order();
 
-  // Starts function(arguments...), which makes a Task<>, in an order of its own; in `order`, if the
-  // first argument is one. The function and copies of the arguments (references by std::ref, as for
-  // std::thread) live until the task has ended. The task begins soon, and never inside this call.
+  // Starts function(arguments...), which makes a Task<>, in an order of its own. The function and
+  // copies of the arguments (references by std::ref, as for std::thread) live until the task has
+  // ended. The task begins soon, and never inside this call.
   //
   //   epore::Job job = runtime.spawn(refresh, std::ref(cache));
   //
   // If the task cannot be started, because the runtime is shut down or without memory, the job has
-  // ended with that error. The log has the error of a task that nobody waits for.
+  // ended with that error. The log has the error of a task whose status nobody looks at. A stop is
+  // no error.
   template <typename F, typename... Args>
   requires internal::TaskFunction<F, Args...> Job spawn(F&& function, Args&&... arguments) {
     return spawn_in(Order(), std::forward<F>(function), std::forward<Args>(arguments)...);
   }
+
+  // As spawn(), in `order`: with other tasks, connections and timers of that order one at a time.
   template <typename F, typename... Args>
   requires internal::TaskFunction<F, Args...> Job spawn_in(const Order& order, F&& function,
                                                            Args&&... arguments) {
@@ -158,10 +161,11 @@ class Runtime {
 
   // Starts a task as spawn() does, waits for its end, and returns its status or value: for main()
   // and tests. The function may return a Task<T>. Errors: those of the task, and FailedPrecondition
-  // from a callback or a task, where it would wait for itself.
+  // from a callback or a task, where it would wait for itself. Then nothing is started.
   template <typename F, typename... Args>
   auto run(F&& function, Args&&... arguments) {
     using T = typename internal::TaskOf<F, Args...>::ValueType;
+    if (absl::Status bad = check_run(); !bad.ok()) return internal::ResultType<T>(std::move(bad));
     if constexpr (std::is_void_v<T>) {
       return spawn(std::forward<F>(function), std::forward<Args>(arguments)...).wait();
     } else {
@@ -245,6 +249,7 @@ class Runtime {
  private:
   absl::StatusOr<Listener> listen_now(std::string_view address, AcceptCallback on_accept,
                                       const ListenOptions& options);
+  absl::Status check_run() const;
   Job start_job(const Order& order,
                 absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start);
 

@@ -38,7 +38,7 @@ void TimeOperation::cancel(const absl::Status& why) {
 void TimeOperation::due() { complete(absl::OkStatus()); }
 
 bool SleepOperation::begin(TaskNode& node) {
-  if (until_ != Instant::min()) {
+  if (has_time_) {
     const auto at = std::chrono::duration_cast<std::chrono::nanoseconds>(until_.time_since_epoch());
     return wait_until(node, at.count());
   }
@@ -50,13 +50,14 @@ bool SleepOperation::begin(TaskNode& node) {
 bool TickOperation::begin(TaskNode& node) {
   const std::int64_t now = node.scope->chain->home().now();
   const std::int64_t period = std::max<std::int64_t>(absl::ToInt64Nanoseconds(ticker_.period_), 1);
-  std::int64_t& next = ticker_.next_;
-  if (next == 0) next = saturating_add(now, period);
-  const std::int64_t tick = next;
+  if (ticker_.next_ == 0) ticker_.next_ = saturating_add(now, period);
+  const std::int64_t tick = ticker_.next_;
   const std::int64_t missed = std::max<std::int64_t>(now - tick, 0) / period;
-  next = missed > (kNever - tick) / period - 1 ? kNever : tick + (missed + 1) * period;
+  next_ = missed > (kNever - tick) / period - 1 ? kNever : tick + (missed + 1) * period;
   return wait_until(node, tick);
 }
+
+void TickOperation::take() { ticker_.next_ = next_; }
 
 bool YieldOperation::begin(TaskNode& node) {
   if (const absl::Status* stop = find_stop(node.scope); stop != nullptr) {

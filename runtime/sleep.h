@@ -37,7 +37,7 @@ class SleepOperation final : public TimeOperation, public WithResult<SleepOperat
   using Value = void;
 
   explicit SleepOperation(absl::Duration duration) : duration_(duration) {}
-  explicit SleepOperation(Instant until) : until_(until) {}
+  explicit SleepOperation(Instant until) : until_(until), has_time_(true) {}
   SleepOperation(SleepOperation&&) = default;
 
   bool begin(TaskNode& node);
@@ -48,7 +48,8 @@ class SleepOperation final : public TimeOperation, public WithResult<SleepOperat
   const char* name() const override { return "sleep"; }
 
   absl::Duration duration_ = absl::InfiniteDuration();
-  Instant until_ = Instant::min();  // or duration_
+  Instant until_;          // if has_time_, otherwise duration_
+  bool has_time_ = false;  // of sleep_until()
 };
 
 class TickOperation final : public TimeOperation, public WithResult<TickOperation> {
@@ -60,12 +61,13 @@ class TickOperation final : public TimeOperation, public WithResult<TickOperatio
 
   bool begin(TaskNode& node);
   void finish(TaskNode&) {}
-  void take() {}
+  void take();
 
  private:
   const char* name() const override { return "Ticker::tick"; }
 
   Ticker& ticker_;
+  std::int64_t next_ = 0;  // the tick after this one
 };
 
 class YieldOperation final : public Operation, public WithResult<YieldOperation> {
@@ -110,8 +112,9 @@ inline internal::YieldOperation yield() { return {}; }
 //   }
 //
 // The first tick comes one period after the first call of tick(). A tick that has passed while
-// nobody waited comes at once, and several of them are one, so there is no burst. A period of zero
-// or less is one nanosecond. One coroutine at a time.
+// nobody waited comes at once, and several of them are one, so there is no burst. A tick that is
+// not taken, because of a within() or an any() around it, is not lost. A period of zero or less is
+// one nanosecond. One coroutine at a time.
 class Ticker {
  public:
   explicit Ticker(absl::Duration period) : period_(period) {}

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <new>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -16,7 +18,7 @@ void LimitScope::open(TaskNode& node) {
   node.scope = &scope_;
   deadline_ = kNever;
   if (scope_.is_shield) return;
-  if (at_ != Instant::min()) {
+  if (has_time_) {
     deadline_ =
         std::chrono::duration_cast<std::chrono::nanoseconds>(at_.time_since_epoch()).count();
     if (deadline_ > scope_.chain->home().now()) return;
@@ -43,12 +45,21 @@ void LimitScope::disarm() {
 
 void LimitScope::due() {
   is_armed_ = false;
-  Operation* const leaf = scope_.chain->leaf;
-  stop(scope_,
-       absl::DeadlineExceededError(absl::StrCat(
-           at_ == Instant::min() ? absl::StrCat("within(", absl::FormatDuration(duration_), ")")
-                                 : std::string("at()"),
-           ": the time is over", leaf != nullptr ? absl::StrCat(", in ", leaf->name()) : "")));
+  stop(scope_, describe());
+}
+
+absl::Status LimitScope::describe() const noexcept {
+  constexpr absl::StatusCode kCode = absl::StatusCode::kDeadlineExceeded;
+  const Operation* const leaf = scope_.chain->leaf;
+  try {
+    return absl::Status(
+        kCode, absl::StrCat(has_time_ ? "at()" : "within(",
+                            has_time_ ? std::string() : absl::FormatDuration(duration_) + ")",
+                            ": the time is over", leaf != nullptr ? ", in " : "",
+                            leaf != nullptr ? leaf->name() : ""));
+  } catch (const std::bad_alloc&) {
+    return absl::Status(kCode, "");  // allocates nothing
+  }
 }
 
 }  // namespace epore::internal

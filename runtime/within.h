@@ -16,9 +16,10 @@ namespace internal {
 class LimitScope : public Deadline {
  public:
   explicit LimitScope(absl::Duration duration) : duration_(duration) {}
-  explicit LimitScope(Instant at) : at_(at) {}
+  explicit LimitScope(Instant at) : at_(at), has_time_(true) {}
   LimitScope() { scope_.is_shield = true; }
-  LimitScope(LimitScope&& other) noexcept : duration_(other.duration_), at_(other.at_) {
+  LimitScope(LimitScope&& other) noexcept
+      : duration_(other.duration_), at_(other.at_), has_time_(other.has_time_) {
     scope_.is_shield = other.scope_.is_shield;
   }
   ~LimitScope() {
@@ -34,10 +35,12 @@ class LimitScope : public Deadline {
 
  private:
   void due() override;
+  absl::Status describe() const noexcept;
   void disarm();
 
   absl::Duration duration_ = absl::InfiniteDuration();
-  Instant at_ = Instant::min();  // or duration_
+  Instant at_;             // if has_time_, otherwise duration_
+  bool has_time_ = false;  // of at()
   TaskScope scope_;
   std::int64_t deadline_ = 0;
   bool is_armed_ = false;

@@ -15,4 +15,12 @@ absl::Status no_memory(std::string_view call) {
   }
 }
 
+absl::Status make_error(absl::StatusCode code, std::string_view text) noexcept {
+  try {
+    return absl::Status(code, text);
+  } catch (const std::bad_alloc&) {
+    return absl::Status(code, "");  // allocates nothing
+  }
+}
+
 }  // namespace epore::internal

@@ -12,6 +12,9 @@ namespace epore::internal {
 // empty.
 absl::Status no_memory(std::string_view call);
 
+// Returns an error, without its text if there is no memory. For code that must not throw.
+absl::Status make_error(absl::StatusCode code, std::string_view text) noexcept;
+
 // Calls function(), which returns a Status or a StatusOr. A std::bad_alloc becomes the status of
 // no_memory().
 template <typename Function>

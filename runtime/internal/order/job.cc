@@ -33,16 +33,21 @@ absl::Status Job::wait() const {
         "Job::wait: called from a callback or a task, it would wait for itself");
   }
   root_->core().tasks().await(*root_);
+  root_->was_seen();
   return root_->result();
 }
 
 std::optional<absl::Status> Job::status() const {
   if (!root_) return error_.ok() ? std::nullopt : std::optional<absl::Status>(error_);
   if (!root_->has_ended()) return std::nullopt;
+  root_->was_seen();
   return root_->result();
 }
 
-// The queue has one reference, and so has the caller: others are handles.
-void internal::JobRoot::on_end() {}
+internal::JobRoot::~JobRoot() {
+  if (result().ok() || absl::IsCancelled(result())) return;
+  if (is_seen_.load(std::memory_order_relaxed)) return;
+  LOG_EVERY_N_SEC(ERROR, 1) << "epore: a task ended with " << result();
+}
 
 }  // namespace epore

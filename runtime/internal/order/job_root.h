@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_ORDER_JOB_ROOT_H_
 #define EPORE_RUNTIME_INTERNAL_ORDER_JOB_ROOT_H_
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -15,8 +16,13 @@ class JobRoot final : public TaskRoot {
   JobRoot(Ref<OrderState> order, std::unique_ptr<TaskStart> start)
       : TaskRoot(std::move(order), std::move(start)) {}
 
+  // The result was told to somebody, and is not logged.
+  void was_seen() { is_seen_.store(true, std::memory_order_relaxed); }
+
  private:
-  void on_end() override;
+  ~JobRoot() override;  // after the end, when no handle is left that could look
+
+  std::atomic<bool> is_seen_{false};  // relaxed: the last drop of a reference orders it
 };
 
 }  // namespace epore::internal

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/task/trampoline.h"
 
@@ -62,7 +63,7 @@ void TaskRoot::run() {
     const Trampoline::Run run;
     if (stop_requested_.load(std::memory_order_relaxed) &&
         stop_requested_.exchange(false, std::memory_order_acquire)) {
-      stop(chain_.base(), absl::CancelledError("the task was stopped"));
+      stop(chain_.base(), make_error(absl::StatusCode::kCancelled, "the task was stopped"));
     }
     if (!has_begun_) {
       begin_task();
@@ -79,9 +80,15 @@ void TaskRoot::run() {
   arm_rest();
 }
 
+// A task that was stopped before does not begin, nor is its callable called.
 void TaskRoot::begin_task() {
   has_begun_ = true;
   bool has_ended = true;
+  if (const absl::Status* const stop = find_stop(&chain_.base()); stop != nullptr) {
+    chain_.status = *stop;
+    finish();
+    return;
+  }
   try {
     has_ended = TaskCall<void>(start_->call()).begin(chain_);
   } catch (...) {  // by a callable that is no coroutine, or the copy of an argument

@@ -33,7 +33,7 @@ void TaskList::remove(ListedTask& task) {
     take_out(task, task.is_told_ ? told_ : first_);
     count_.fetch_sub(1, std::memory_order_seq_cst);
   }
-  if (waiters_.load(std::memory_order_seq_cst) != 0) ends_.notify();
+  if (task.waiters_.load(std::memory_order_seq_cst) != 0) ends_.notify();
   if (shutdown_.phase() != Shutdown::Phase::running) shutdown_.gate().notify();
 }
 

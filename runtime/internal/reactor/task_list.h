@@ -34,6 +34,8 @@ class ListedTask {
   ListedTask* previous_in_list_ = nullptr;
   ListedTask* next_in_list_ = nullptr;
   bool is_told_ = false;
+
+  std::atomic<int> waiters_{0};  // see TaskList::await()
 };
 
 // A TaskList has all root tasks of a runtime that have not ended. The shutdown stops them and waits
@@ -57,10 +59,11 @@ class TaskList {
 
   // Blocks until `task` has ended.
   template <typename Task>
-  void await(const Task& task) {
-    waiters_.fetch_add(1, std::memory_order_seq_cst);
+  void await(Task& task) {
+    ListedTask& listed = task;
+    listed.waiters_.fetch_add(1, std::memory_order_seq_cst);
     ends_.wait([&task] { return task.has_ended(); });
-    waiters_.fetch_sub(1, std::memory_order_relaxed);
+    listed.waiters_.fetch_sub(1, std::memory_order_relaxed);
   }
 
   // References to all tasks at this moment. Throws std::bad_alloc.
@@ -73,9 +76,8 @@ class TaskList {
   // notifies the gate of the shutdown.
   std::atomic<std::size_t> count_{0};
 
-  // The race: a task ends while await() begins. await() counts itself and then looks at the task,
-  // remove() comes after the task's has_ended() and then looks at waiters_. All are seq_cst.
-  std::atomic<int> waiters_{0};
+  // The race: a task ends while await() begins. await() counts itself in the task and then looks at
+  // it, remove() comes after the task's has_ended() and then looks at the count. All are seq_cst.
   Gate ends_;
 
   static void insert(ListedTask& task, ListedTask*& first);

@@ -1,6 +1,9 @@
 #include "epore/runtime/internal/task/join.h"
 
+#include <string_view>
 #include <utility>
+
+#include "epore/runtime/internal/base/no_memory.h"
 
 namespace epore::internal {
 
@@ -26,6 +29,10 @@ void Join::stop_children(const absl::Status& why) {
   for (JoinChild* child = first_; child != nullptr; child = child->next_) {
     stop(child->base(), stop_);
   }
+}
+
+void Join::cancel_children(std::string_view why) {
+  stop_children(make_error(absl::StatusCode::kCancelled, why));
 }
 
 TaskNode* Join::finish_wait() {

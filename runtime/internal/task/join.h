@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_INTERNAL_TASK_JOIN_H_
 
 #include <cstddef>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -45,6 +46,7 @@ class Join : public Operation {
 
   // Stops all children that run, and those that begin later.
   void stop_children(const absl::Status& why);
+  void cancel_children(std::string_view why);  // with Cancelled
 
   TaskChain* first_child() const override { return first_; }
   TaskChain* next_child(const TaskChain& child) const override {

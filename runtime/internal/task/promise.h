@@ -113,7 +113,8 @@ class TaskPromise final : public TaskPromiseBase {
   // `co_return value`, `co_return status`, `co_return status_or`.
   template <typename U>
   requires std::constructible_from<T, U&&> &&
-      (!std::same_as<std::remove_cvref_t<U>, absl::Status>)void return_value(U&& value) {
+      (!std::same_as<std::remove_cvref_t<U>, absl::Status> &&
+       !std::same_as<std::remove_cvref_t<U>, absl::StatusOr<T>>)void return_value(U&& value) {
     value_->emplace(std::forward<U>(value));
   }
   void return_value(T&& value) { value_->emplace(std::move(value)); }

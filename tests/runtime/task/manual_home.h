@@ -7,6 +7,7 @@
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "epore/runtime/internal/task/deadline_heap.h"
 #include "epore/runtime/internal/task/task_node.h"
 #include "epore/runtime/internal/task/trampoline.h"
@@ -53,6 +54,8 @@ class ManualHome final : public internal::TaskHome {
   void run() {
     while (!has_ended()) turn();
   }
+
+  void advance(absl::Duration by) { now_ += absl::ToInt64Nanoseconds(by); }
 
   // Stops the task at the begin of the next turn: what is complete by then is not resumed yet.
   void ask_stop() { is_stop_asked_ = true; }

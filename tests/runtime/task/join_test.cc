@@ -1,0 +1,272 @@
+#include "epore/runtime/join.h"
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "epore/runtime/sleep.h"
+#include "epore/runtime/task.h"
+#include "epore/runtime/within.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/task/counted.h"
+#include "tests/runtime/task/manual_home.h"
+
+namespace epore {
+namespace {
+
+constexpr absl::Duration kMs = absl::Milliseconds(1);
+constexpr absl::Duration kNow = absl::ZeroDuration();
+
+absl::Status run(Task<> task, std::int64_t* time = nullptr) {
+  const int before = Counted::live();
+  absl::Status status;
+  {
+    ManualHome home;
+    home.start(std::move(task));
+    home.run();
+    if (time != nullptr) *time = home.now() / 1'000'000;
+    status = home.status();
+  }
+  EXPECT_EQ(Counted::live(), before);
+  return status;
+}
+
+// A child that gives `number` at `time`; at once for kNow.
+Task<int> number_at(absl::Duration time, int number) {
+  Counted local;
+  if (time != kNow) co_await sleep_for(time);
+  co_return number;
+}
+Task<int> fail_at(absl::Duration time, std::string text) {
+  Counted local;
+  if (time != kNow) co_await sleep_for(time);
+  co_return absl::NotFoundError(text);
+}
+Task<int> throw_at(absl::Duration time) {
+  Counted local;
+  if (time != kNow) co_await sleep_for(time);
+  throw std::runtime_error("thrown");
+}
+// What it awaits is stopped, which it tells, and it ends well.
+Task<int> note_stop(absl::Status& stop) {
+  Counted local;
+  stop = co_await sleep_for(absl::InfiniteDuration()).result();
+  co_return 0;
+}
+
+TEST(All, GivesTheValues) {
+  std::int64_t time = 0;
+  EXPECT_TRUE(run(
+                  []() -> Task<> {
+                    auto [one, nothing, two, text] =
+                        co_await all(number_at(kMs, 1), sleep_for(kMs * 3), number_at(kNow, 2),
+                                     []() -> Task<std::unique_ptr<int>> {
+                                       co_return std::make_unique<int>(4);
+                                     }());
+                    static_assert(std::is_same_v<decltype(nothing), std::monostate>);
+                    EXPECT_EQ(one, 1);
+                    EXPECT_EQ(two, 2);
+                    EXPECT_EQ(*text, 4);
+                    co_await all(sleep_for(kMs), yield());
+                    co_await all();
+                  }(),
+                  &time)
+                  .ok());
+  EXPECT_EQ(time, 4);
+}
+
+TEST(All, TheFirstErrorStopsTheOthersAndIsTheResult) {
+  for (const absl::Duration first : {kNow, kMs}) {
+    std::int64_t time = 0;
+    absl::Status stop;
+    const absl::Status got = run(
+        [](absl::Duration first, absl::Status& stop) -> Task<> {
+          (void)co_await all(note_stop(stop), fail_at(first, "first"), fail_at(kMs * 2, "second"),
+                             number_at(kMs * 9, 1));
+        }(first, stop),
+        &time);
+    EXPECT_EQ(got, absl::NotFoundError("first"));
+    EXPECT_EQ(time, first / kMs);
+    EXPECT_TRUE(absl::IsCancelled(stop)) << stop;
+  }
+}
+
+TEST(All, BeginsNothingBehindAnError) {
+  bool began = false;
+  const absl::Status got = run([](bool& began) -> Task<> {
+    (void)co_await all(fail_at(kNow, "at once"), [](bool& began) -> Task<> {
+      began = true;
+      co_return;
+    }(began));
+  }(began));
+  EXPECT_EQ(got, absl::NotFoundError("at once"));
+  EXPECT_FALSE(began);
+}
+
+TEST(All, WaitsForAChildThatGoesOn) {
+  std::int64_t time = 0;
+  const absl::Status got = run(
+      []() -> Task<> { (void)co_await all(shield(number_at(kMs * 8, 1)), fail_at(kMs, "no")); }(),
+      &time);
+  EXPECT_EQ(got, absl::NotFoundError("no"));
+  EXPECT_EQ(time, 8);
+}
+
+TEST(All, Exceptions) {
+  for (const absl::Duration time : {kNow, kMs}) {
+    const absl::Status got = run([](absl::Duration time) -> Task<> {
+      (void)co_await all(number_at(kMs * 3, 1), throw_at(time));
+    }(time));
+    EXPECT_TRUE(absl::IsInternal(got)) << got;
+  }
+}
+
+TEST(All, OfAVector) {
+  EXPECT_TRUE(run([]() -> Task<> {
+                std::vector<Task<int>> tasks;
+                for (int i = 0; i < 100; ++i) tasks.push_back(number_at(kMs * (i * 37 % 5), i));
+                const std::vector<int> values = co_await all(std::move(tasks));
+                EXPECT_EQ(values.size(), 100u);
+                for (int i = 0; i < 100; ++i) EXPECT_EQ(values[i], i);
+                const std::vector<int> none = co_await all(std::vector<Task<int>>());
+                EXPECT_TRUE(none.empty());
+                std::vector<Task<>> voids;
+                voids.push_back([]() -> Task<> { co_await yield(); }());
+                co_await all(std::move(voids));
+              }())
+                  .ok());
+  const absl::Status got = run([]() -> Task<> {
+    std::vector<Task<int>> tasks;
+    for (int i = 0; i < 10; ++i) {
+      tasks.push_back(i == 5 ? fail_at(kMs * 2, "fifth") : number_at(kMs * i, i));
+    }
+    (void)co_await all(std::move(tasks));
+  }());
+  EXPECT_EQ(got, absl::NotFoundError("fifth"));
+}
+
+TEST(All, OfManyTasks) {
+  EXPECT_TRUE(run([]() -> Task<> {
+                std::vector<Task<int>> tasks;
+                for (int i = 0; i < 10'000; ++i) tasks.push_back(number_at(kMs * (i % 7), 1));
+                int sum = 0;
+                for (const int one : co_await all(std::move(tasks))) sum += one;
+                EXPECT_EQ(sum, 10'000);
+              }())
+                  .ok());
+}
+
+TEST(All, Nested) {
+  std::int64_t time = 0;
+  const absl::Status got = run(
+      []() -> Task<> {
+        (void)co_await all(all(number_at(kMs * 9, 1), all(number_at(kMs * 9, 1), yield())),
+                           any(number_at(kMs * 9, 2), sleep_for(kMs * 8)), fail_at(kMs * 2, "no"));
+      }(),
+      &time);
+  EXPECT_EQ(got, absl::NotFoundError("no"));
+  EXPECT_EQ(time, 2);
+}
+
+TEST(Any, TheFirstValueStopsTheOthers) {
+  for (const absl::Duration first : {kNow, kMs}) {
+    std::int64_t time = 0;
+    absl::Status stop;
+    EXPECT_TRUE(run(
+                    [](absl::Duration first, absl::Status& stop) -> Task<> {
+                      auto got = co_await any(note_stop(stop), sleep_for(kMs * 9),
+                                              number_at(first, 7), fail_at(kMs * 5, "late"));
+                      EXPECT_EQ(got.index(), 2u);
+                      EXPECT_EQ(std::get<2>(got), 7);
+                    }(first, stop),
+                    &time)
+                    .ok());
+    EXPECT_EQ(time, first / kMs);
+    EXPECT_TRUE(absl::IsCancelled(stop)) << stop;
+  }
+}
+
+TEST(Any, AnErrorIsNoSuccess) {
+  EXPECT_TRUE(run([]() -> Task<> {
+                auto got = co_await any(fail_at(kNow, "a"), throw_at(kMs), number_at(kMs * 2, 3));
+                EXPECT_EQ(std::get<2>(got), 3);
+              }())
+                  .ok());
+}
+
+TEST(Any, WithoutAValueTheFirstErrorIsTheResult) {
+  std::int64_t time = 0;
+  const absl::Status got = run(
+      []() -> Task<> {
+        (void)co_await any(fail_at(kMs * 2, "second"), fail_at(kMs, "first"), throw_at(kMs * 3));
+      }(),
+      &time);
+  EXPECT_EQ(got, absl::NotFoundError("first"));
+  EXPECT_EQ(time, 3);
+}
+
+TEST(Any, WaitsForAChildThatGoesOn) {
+  std::int64_t time = 0;
+  EXPECT_TRUE(run(
+                  []() -> Task<> {
+                    auto got = co_await any(shield(number_at(kMs * 8, 1)), number_at(kMs, 2));
+                    EXPECT_EQ(got.index(), 1u);
+                  }(),
+                  &time)
+                  .ok());
+  EXPECT_EQ(time, 8);
+}
+
+// What the loser has got is not taken.
+TEST(Any, TakesOnlyTheWinner) {
+  EXPECT_TRUE(run([]() -> Task<> {
+                Ticker one(kMs);
+                Ticker two(kMs);
+                auto first = co_await any(one.tick(), two.tick());
+                const bool one_won = first.index() == 0;
+                co_await (one_won ? two : one).tick();  // of the same time
+              }())
+                  .ok());
+}
+
+TEST(Any, OfVoids) {
+  EXPECT_TRUE(run([]() -> Task<> {
+                auto got = co_await any(sleep_for(kMs * 2), sleep_for(kMs));
+                static_assert(
+                    std::is_same_v<decltype(got), std::variant<std::monostate, std::monostate>>);
+                EXPECT_EQ(got.index(), 1u);
+              }())
+                  .ok());
+}
+
+TEST(Joins, InADeadline) {
+  std::int64_t time = 0;
+  const absl::Status got = run(
+      []() -> Task<> {
+        const absl::Status all_late =
+            (co_await within(kMs * 2, all(sleep_for(kMs * 9), number_at(kMs, 1))).result())
+                .status();
+        EXPECT_TRUE(absl::IsDeadlineExceeded(all_late)) << all_late;
+        (void)co_await within(kMs * 2, any(sleep_for(kMs * 9), number_at(kMs * 8, 1)));
+      }(),
+      &time);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(got)) << got;
+  EXPECT_EQ(time, 4);
+}
+
+TEST(Joins, ADeadlineOfOneChildIsItsOwn) {
+  EXPECT_TRUE(run([]() -> Task<> {
+                auto got = co_await any(within(kMs, sleep_for(kMs * 9)), number_at(kMs * 3, 2));
+                EXPECT_EQ(got.index(), 1u);
+              }())
+                  .ok());
+}
+
+}  // namespace
+}  // namespace epore
