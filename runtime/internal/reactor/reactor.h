@@ -153,6 +153,7 @@ class Reactor {
   bool is_worth_sharing() const;
   void estimate_cost();
   void share_out();
+  [[nodiscard]] bool is_sharing_useful();
   bool is_shutdown_asked() const {
     return drain_requested_.load(std::memory_order_acquire) ||
            abort_requested_.load(std::memory_order_acquire);

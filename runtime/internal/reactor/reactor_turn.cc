@@ -251,7 +251,7 @@ bool Reactor::run_shared() {
     const Ref<Runnable> runnable = core_.workers().take_back();
     if (!runnable) {
       has_shared_ = false;
-      sharing_.helped(core_.workers().take_shared_time(), this_thread.now);
+      (void)is_sharing_useful();
       break;
     }
     runnable->begin();
@@ -271,8 +271,13 @@ void Reactor::estimate_cost() {
   sharing_.estimate(this_thread.now);
 }
 
+bool Reactor::is_sharing_useful() {
+  return sharing_.helped(core_.workers().take_shared_time(), this_thread.now);
+}
+
 // Keeps this thread's part of the rest of the turn, and shares the other parts with workers.
 void Reactor::share_out() {
+  if (has_shared_ && !is_sharing_useful()) return core_.workers().take_all_back(local_);
   const auto part_of = [this](Sharing::Source source, std::size_t runs) {
     return sharing_.part_of(source, runs, this_thread.now);
   };

@@ -22,16 +22,19 @@ std::size_t Sharing::part_of(Source source, std::size_t runs, std::int64_t now) 
   return runs - std::min(runs, std::max<std::size_t>(own, 1));
 }
 
-void Sharing::helped(SharedTime time, std::int64_t now) {
+bool Sharing::helped(SharedTime time, std::int64_t now) {
   helped_.add(time);
-  if (helped_.cpu + helped_.asleep < kJudged) return;
+  if (helped_.cpu + helped_.asleep < kJudged) return now >= pause_ends_;
   if (helped_.asleep > helped_.cpu / 4) {
     pause_ends_ = now + pause_;
     pause_ = std::min(2 * pause_, kLongestPause);
-  } else {
+    shorter_at_ = pause_ends_ + pause_ / 2;
+  } else if (now >= shorter_at_) {
     pause_ = std::max(pause_ / 2, kFirstPause);
+    shorter_at_ = now + pause_;
   }
   helped_ = {};
+  return now >= pause_ends_;
 }
 
 }  // namespace epore::internal

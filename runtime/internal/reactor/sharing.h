@@ -28,8 +28,8 @@ struct SharedTime {
 // and each connection then has a short one.
 //
 // Callbacks that wait for one lock are not faster on two threads. If workers sleep in shared runs,
-// sharing pauses, and each pause is twice as long as the one before. If they do not sleep, the next
-// pause is half as long.
+// sharing pauses, and each pause is twice as long as the one before. If they do not sleep for as
+// long as the last pause was, the next one is half as long.
 class Sharing {
  public:
   enum class Source : std::uint8_t { ready, submitted };
@@ -82,8 +82,8 @@ class Sharing {
   }
   void takes_back() { source_ = shared_source_; }
 
-  // Workers have run some of the shared work.
-  void helped(SharedTime time, std::int64_t now);
+  // Workers have run some of the shared work. Returns false if sharing pauses from here on.
+  bool helped(SharedTime time, std::int64_t now);
 
  private:
   // The nanoseconds of work that are worth a wake, which costs 5 us on each side.
@@ -119,6 +119,7 @@ class Sharing {
   SharedTime helped_;
   std::int64_t pause_ = kFirstPause;  // the length of the next pause
   std::int64_t pause_ends_ = 0;
+  std::int64_t shorter_at_ = 0;  // pause_ halves then, if workers do not sleep
 };
 
 }  // namespace epore::internal

@@ -93,6 +93,11 @@ Ref<Runnable> WorkerPool::take_back() {
   return shared_.empty() ? Ref<Runnable>() : shared_.pop();
 }
 
+void WorkerPool::take_all_back(RunQueue& queue) {
+  const absl::MutexLock lock(&mutex_);
+  queue.append(shared_);
+}
+
 SharedTime WorkerPool::take_shared_time() {
   const absl::MutexLock lock(&mutex_);
   return std::exchange(shared_time_, {});

@@ -53,8 +53,9 @@ class WorkerPool {
   // Shares all of `batch`. Returns false as push() does.
   [[nodiscard]] bool share(RunQueue& batch);
 
-  // A leader: takes back one shared Runnable, or returns null.
+  // A leader: takes back one shared Runnable, or returns null. Or all of them.
   Ref<Runnable> take_back();
+  void take_all_back(RunQueue& queue);
 
   // The leader: returns the time that workers have spent in shared runs since its last call.
   SharedTime take_shared_time();

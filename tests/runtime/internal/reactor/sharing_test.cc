@@ -33,7 +33,7 @@ class SharingClassTest : public testing::Test {
   }
   // Workers spend so many ms in what was shared.
   void helped(std::int64_t cpu_ms, std::int64_t asleep_ms) {
-    sharing_.helped({cpu_ms * kMillisecond, asleep_ms * kMillisecond}, now_);
+    (void)sharing_.helped({cpu_ms * kMillisecond, asleep_ms * kMillisecond}, now_);
   }
   // ns until the pause ends.
   std::int64_t pause() {
@@ -118,23 +118,48 @@ TEST_F(SharingClassTest, WhereWorkersSleepSharingPausesEachTimeForTwiceAsLong) {
   EXPECT_EQ(last, 5'000 * kMillisecond);  // and no longer
 }
 
-TEST_F(SharingClassTest, WhereTheyDoNotSleepItGoesOnAndTheNextPauseIsHalfAsLong) {
+TEST_F(SharingClassTest, WhereTheyDoNotSleepForAsLongAsThePauseWasTheNextOneIsHalfAsLong) {
   turn(Source::ready, 32, 200 * kMicrosecond);
   helped(5, 5);
   EXPECT_EQ(pause(), 100 * kMillisecond);
   helped(5, 5);
   EXPECT_EQ(pause(), 200 * kMillisecond);
+  now_ += 200 * kMillisecond;
   helped(5, 1);
   EXPECT_EQ(pause(), 0);
   helped(5, 5);
   EXPECT_EQ(pause(), 200 * kMillisecond);
 }
 
+// A callback that takes a lock may be followed by many that take none.
+TEST_F(SharingClassTest, AShortTimeWithoutSleepMakesNoPauseShorter) {
+  turn(Source::ready, 32, 200 * kMicrosecond);
+  helped(5, 5);
+  EXPECT_EQ(pause(), 100 * kMillisecond);
+  now_ += 99 * kMillisecond;
+  helped(5, 1);
+  helped(5, 5);
+  EXPECT_EQ(pause(), 200 * kMillisecond);
+  now_ += 100 * kMillisecond;
+  helped(5, 1);
+  helped(5, 5);
+  EXPECT_EQ(pause(), 400 * kMillisecond);
+}
+
+TEST_F(SharingClassTest, ItSaysWhetherToGoOn) {
+  turn(Source::ready, 32, 200 * kMicrosecond);
+  EXPECT_TRUE(sharing_.helped({5 * kMillisecond, 0}, now_));
+  EXPECT_FALSE(sharing_.helped({0, 5 * kMillisecond}, now_));
+  EXPECT_FALSE(sharing_.helped({}, now_));
+  now_ += 100 * kMillisecond;
+  EXPECT_TRUE(sharing_.helped({}, now_));
+}
+
 TEST_F(SharingClassTest, AMomentIsTooShortToBeJudged) {
   turn(Source::ready, 32, 200 * kMicrosecond);
-  sharing_.helped({0, kMillisecond / 2}, now_);
+  (void)sharing_.helped({0, kMillisecond / 2}, now_);
   EXPECT_EQ(pause(), 0);
-  sharing_.helped({0, kMillisecond / 2}, now_);
+  (void)sharing_.helped({0, kMillisecond / 2}, now_);
   EXPECT_GT(pause(), 0);
 }
 

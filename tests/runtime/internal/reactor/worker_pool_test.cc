@@ -99,6 +99,29 @@ TEST_F(WorkerPoolTest, NothingWaitsBehindASlowRunnableWhileAnotherWorkerIsFree) 
   slow_ran.WaitForNotification();
 }
 
+TEST_F(WorkerPoolTest, ALeaderTakesBackAllThatNoWorkerHasTaken) {
+  Core& core = start(2);
+  absl::Notification began;
+  absl::Notification may_end;
+  absl::Notification ended;
+  RunQueue batch;
+  batch.push(make([&] {
+    began.Notify();
+    may_end.WaitForNotification();
+    ended.Notify();
+  }));
+  for (int i = 0; i < 3; ++i) batch.push(make([] { ADD_FAILURE() << "it ran"; }));
+  ASSERT_TRUE(core.workers().share(batch));
+  began.WaitForNotification();
+  RunQueue taken;
+  taken.push(make([] {}));
+  core.workers().take_all_back(taken);
+  EXPECT_EQ(taken.size(), 4u);
+  EXPECT_FALSE(core.workers().take_back());
+  may_end.Notify();
+  ended.WaitForNotification();
+}
+
 TEST_F(WorkerPoolTest, WhatAWorkerQueuesWhileThePoolStopsIsRun) {
   Core& core = start(1);
   int left = 100;
