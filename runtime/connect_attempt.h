@@ -34,6 +34,7 @@ class ConnectAttempt {
 
  private:
   friend class Runtime;
+  friend class internal::Connector;
   explicit ConnectAttempt(internal::Ref<internal::Connector> connector);
 
   internal::Ref<internal::Connector> connector_;

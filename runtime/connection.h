@@ -12,6 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "epore/runtime/address.h"
+#include "epore/runtime/byte_view.h"
+#include "epore/runtime/connection_operations.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/send_result.h"
 #include "epore/runtime/timer.h"
@@ -86,6 +88,53 @@ class Connection {
   // Called when the runtime begins to drain: finish the current work, then close(). Without this
   // callback the connection is closed gracefully, after on_data has got all bytes that had arrived.
   void on_drain(Callback callback);
+
+  // -- Coroutines. What these return is awaited at once: `co_await peer.read()`. --
+  //
+  // A connection is used by callbacks or by coroutines: with an on_data these end with
+  // FailedPrecondition, and after the first of these on_data is refused, with an error in the log.
+  // Any number of coroutines may write, and their writes do not mix. One at a time may read; a
+  // second one gets FailedPrecondition. Nothing is received while nobody reads.
+  //
+  // They end with an error when the connection fails: the error of the system, DeadlineExceeded by
+  // a timeout of the ConnectionOptions, Cancelled after close() and when a shutdown drains a
+  // connection that listen() has accepted.
+
+  // Waits for bytes. The view is valid until the next read of this connection (peek() and consume()
+  // included); bytes that the coroutine does not look at are gone then. An empty view is the end:
+  // the peer has ended its half. It costs no copy. A coroutine that awaits something else with a
+  // view in its hand keeps a part of a buffer of the thread for so long.
+  internal::ReadOperation read();
+
+  // Waits for exactly `count` bytes, and gives a view as read() does. OutOfRange: the peer ended
+  // before; what it sent can still be read.
+  internal::ReadOperation read_exactly(std::size_t count);
+
+  // Waits for bytes that end with `delimiter`, at most `limit` of them, and gives a view as read()
+  // does, with the delimiter at its end. ResourceExhausted: there is none in the first `limit`
+  // bytes. OutOfRange: the peer ended before. Then nothing is consumed. InvalidArgument: the
+  // delimiter is empty.
+  internal::ReadOperation read_until(std::string_view delimiter, std::size_t limit);
+
+  // Waits for bytes and receives them into memory of the caller's, which must live until then.
+  // Gives their number: at least one, or 0 at the end. InvalidArgument: the memory has no room.
+  internal::ReadSomeOperation read_some(std::span<std::byte> buffer);
+
+  // Waits until there are at least `count` bytes, and gives a view of everything that is there. It
+  // stays there: consume() drops bytes from the front, and only then they are gone. At the end of
+  // the stream the view may be shorter.
+  internal::ReadOperation peek(std::size_t count = 1);
+
+  // Drops bytes that peek() has shown, in the task that has awaited it. More than there are: all.
+  void consume(std::size_t count);
+
+  // Writes `bytes`, which must live until then, and waits while the write queue is above its high
+  // mark. So a coroutine that writes is held up by a slow peer, and needs no more memory. Small
+  // pieces are gathered as by send(). Bytes that the system does not take are copied.
+  internal::WriteOperation write(ByteView bytes);
+
+  // Waits until the system has taken everything that was written before.
+  internal::WriteOperation flush();
 
   // -- Actions. --
 

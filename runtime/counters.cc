@@ -30,6 +30,7 @@ std::string Counters::to_json() const {
       {"stale_events", stale_events},
       {"callbacks", callbacks},
       {"callback_exceptions", callback_exceptions},
+      {"handler_errors", handler_errors},
       {"posts", posts},
       {"wakes", wakes},
       {"reliefs", reliefs},

@@ -33,6 +33,7 @@ struct Counters {
   std::uint64_t stale_events = 0;  // dropped: their registration had ended
   std::uint64_t callbacks = 0;
   std::uint64_t callback_exceptions = 0;
+  std::uint64_t handler_errors = 0;  // coroutines of connections that ended with an error
   std::uint64_t posts = 0;
   std::uint64_t wakes = 0;    // of a poll thread by another thread
   std::uint64_t reliefs = 0;  // a worker led for a poll thread that was stuck in a callback

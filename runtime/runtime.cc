@@ -15,6 +15,7 @@
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/endpoints/connector.h"
+#include "epore/runtime/internal/endpoints/handler_root.h"
 #include "epore/runtime/internal/endpoints/listener_state.h"
 #include "epore/runtime/internal/order/job_root.h"
 #include "epore/runtime/internal/order/order_state.h"
@@ -83,12 +84,26 @@ absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallbac
                                          const ListenOptions& options) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
   return or_no_memory("listen", [&]() -> absl::StatusOr<Listener> {
-    return listen_now(address, std::move(on_accept), options);
+    return listen_now(address, std::move(on_accept), /*has_tasks=*/false, options);
+  });
+}
+
+absl::StatusOr<Listener> Runtime::listen_with(std::string_view address, Handler handler,
+                                              const ListenOptions& options) {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("listen", [&]() -> absl::StatusOr<Listener> {
+    AcceptCallback on_accept;
+    if (handler) {
+      on_accept = [shared = std::make_shared<Handler>(std::move(handler))](Connection& peer) {
+        internal::HandlerRoot::start(shared, peer);
+      };
+    }
+    return listen_now(address, std::move(on_accept), /*has_tasks=*/true, options);
   });
 }
 
 absl::StatusOr<Listener> Runtime::listen_now(std::string_view address, AcceptCallback on_accept,
-                                             const ListenOptions& options) {
+                                             bool has_tasks, const ListenOptions& options) {
   if (!on_accept) {
     return absl::InvalidArgumentError(
         absl::StrCat("listen(\"", internal::printable(address), "\"): on_accept is null"));
@@ -98,7 +113,7 @@ absl::StatusOr<Listener> Runtime::listen_now(std::string_view address, AcceptCal
         absl::StrCat("listen(\"", address, "\"): the runtime is shut down"));
   }
   absl::StatusOr<std::shared_ptr<internal::ListenerState>> state =
-      internal::ListenerState::open(core_, address, std::move(on_accept), options);
+      internal::ListenerState::open(core_, address, std::move(on_accept), has_tasks, options);
   if (!state.ok()) return state.status();
   return Listener(*std::move(state));
 }

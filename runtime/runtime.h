@@ -17,6 +17,7 @@
 #include "epore/runtime/async_mutex.h"
 #include "epore/runtime/bound_task.h"
 #include "epore/runtime/channel.h"
+#include "epore/runtime/connect.h"
 #include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/counters.h"
@@ -69,6 +70,7 @@ class SignalWaiter;
 class Runtime {
  public:
   using AcceptCallback = absl::AnyInvocable<void(Connection&)>;
+  using Handler = absl::AnyInvocable<Task<>(Connection)>;
   using ConnectCallback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
   using Closure = absl::AnyInvocable<void()>;
 
@@ -97,6 +99,22 @@ class Runtime {
   // those of socket(2), bind(2) and listen(2). After an error nothing is left open.
   absl::StatusOr<Listener> listen(std::string_view address, AcceptCallback on_accept,
                                   const ListenOptions& options = {});
+
+  // Accepts connections as above, and serves each with a coroutine:
+  //
+  //   runtime.listen(":7000", [](epore::Connection peer) -> epore::Task<> {
+  //     while (epore::ByteView bytes = co_await peer.read()) co_await peer.write(bytes);
+  //   });
+  //
+  // `handler` is called in the order of each connection, several at the same time, and lives until
+  // the last coroutine that it has made has ended. When its coroutine ends, the connection is
+  // closed gracefully. If it ends with an error, the connection is aborted with that error, which
+  // the log and the counters have; Cancelled is no error here.
+  template <typename F>
+  requires std::is_same_v<std::invoke_result_t<F&, Connection>, Task<>> absl::StatusOr<Listener>
+  listen(std::string_view address, F handler, const ListenOptions& options = {}) {
+    return listen_with(address, Handler(std::move(handler)), options);
+  }
 
   // Connects to "HOST:PORT", one address of the host after the other. Names are resolved on a
   // thread of their own. The returned handle can cancel the attempt, and may be ignored.
@@ -247,8 +265,10 @@ class Runtime {
   Counters counters() const;
 
  private:
+  absl::StatusOr<Listener> listen_with(std::string_view address, Handler handler,
+                                       const ListenOptions& options);
   absl::StatusOr<Listener> listen_now(std::string_view address, AcceptCallback on_accept,
-                                      const ListenOptions& options);
+                                      bool has_tasks, const ListenOptions& options);
   absl::Status check_run() const;
   Job start_job(const Order& order,
                 absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start);

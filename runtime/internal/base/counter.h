@@ -24,6 +24,7 @@ enum class Counter : std::uint8_t {
   stale_events,
   callbacks,
   callback_exceptions,
+  handler_errors,
   posts,
   wakes,
   reliefs,

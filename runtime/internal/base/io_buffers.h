@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstring>
 #include <span>
+#include <utility>
 
 #include "epore/runtime/internal/base/mapped_blocks.h"
+#include "epore/runtime/internal/base/ref.h"
 
 namespace epore::internal {
 
@@ -15,9 +17,23 @@ namespace epore::internal {
 inline constexpr std::size_t kGathered = 64 * 1024;
 inline constexpr std::size_t kLarge = 16 * 1024;
 
-// The bytes that the current run has sent and not written yet.
+// A connection as the owner of something in the buffers of a thread.
+class BufferOwner {
+ public:
+  virtual void flush_output() = 0;  // writes its output, or queues it
+  virtual void keep_view() = 0;     // keeps the received bytes that a coroutine has a view of
+
+ protected:
+  ~BufferOwner() = default;
+};
+
+// The bytes that a connection has sent and not written yet. The thread is in its order meanwhile.
+// If another connection of the same order sends, the output of the first one is written before.
 class Output {
  public:
+  // The connection whose bytes these are. It may be gone if there are none.
+  BufferOwner* owner = nullptr;
+
   bool empty() const { return begin_ == end_; }
   std::size_t size() const { return end_ - begin_; }
   std::span<const std::byte> bytes() const { return {bytes_.data() + begin_, size()}; }
@@ -41,14 +57,56 @@ class Output {
   std::array<std::byte, kGathered + kLarge> bytes_;  // an untouched page costs no memory
 };
 
+// A block that a thread receives into. Connections keep a reference while a coroutine has a view of
+// bytes in it.
+struct ReadSlab : RefCounted {
+  static constexpr std::size_t kSize = 64 * 1024;
+
+  std::array<std::byte, kSize> bytes;  // an untouched page costs no memory
+};
+
+// Where a thread receives.
+class ReadBuffer {
+ public:
+  // Larger is slower: with 64 KiB here, a stream of 64 KiB messages costs three times as much on
+  // the loopback device. The bytes leave the cache, and the peer's window closes, before they are
+  // sent.
+  static constexpr std::size_t kWindow = 32 * 1024;
+
+  // The connection with a view of received bytes in the window. The thread is in its order.
+  BufferOwner* lent_to = nullptr;
+
+  // The room to receive into. The bytes are overwritten by the next call, unless they are kept.
+  // Throws std::bad_alloc.
+  std::span<std::byte> window() {
+    if (lent_to != nullptr) [[unlikely]]
+      std::exchange(lent_to, nullptr)->keep_view();
+    if (!slab_ || used_ != 0) [[unlikely]]
+      make_room();
+    return std::span(slab_->bytes).subspan(used_, kWindow);
+  }
+
+  // The begin of the last window.
+  const std::byte* current() const { return slab_->bytes.data() + used_; }
+
+  // Keeps the first `count` bytes of the window as long as the result lives.
+  Ref<ReadSlab> keep(std::size_t count) {
+    used_ += (count + 63) / 64 * 64;
+    return slab_;
+  }
+
+ private:
+  void make_room();
+
+  Ref<ReadSlab> slab_;
+  std::size_t used_ = 0;
+};
+
 // The buffers of a thread that runs callbacks. Every connection that runs on the thread reads into
 // them and gathers its output in them, so an idle connection holds no buffer.
 struct IoBuffers {
   Output output;
-  // Larger is slower: with 64 KiB here, a stream of 64 KiB messages costs three times as much on
-  // the loopback device. The bytes leave the cache, and the peer's window closes, before they are
-  // sent.
-  std::array<std::byte, 32 * 1024> read;
+  ReadBuffer read;
   MappedBlocks blocks;  // of long write queues
 };
 

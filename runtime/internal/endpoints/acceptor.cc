@@ -233,8 +233,12 @@ bool Acceptor::begin_stream() {
   try {
     const SocketAddress local =
         is_wildcard_ ? local_address_of(core_->kernel(), fd.get()) : address_;
-    const auto stream = Ref<Stream>::adopt(
-        new Stream(core_, home(), std::move(fd), settings_->limits, local, in_hand_.peer));
+    Ref<OrderState> order = settings_->order;
+    if (settings_->has_order_each) {
+      order = Ref<OrderState>::adopt(new OrderState(core_, home()));
+    }
+    const auto stream = Ref<Stream>::adopt(new Stream(
+        core_, home(), std::move(fd), settings_->limits, local, in_hand_.peer, std::move(order)));
     started = stream->start(
         [settings = settings_](Connection& connection) { settings->on_accept(connection); },
         /*is_registered=*/false);
@@ -291,7 +295,7 @@ void Acceptor::end() {
   fd_.reset();
   in_hand_.fd.reset();
   sockets_->one_closed();
-  const Ref<OrderState> order = settings_->limits->order;
+  const Ref<OrderState> order = settings_->order;
   settings_ = nullptr;  // not the last reference: farewell_ has one
   if (order) {
     order->push(std::move(farewell_));

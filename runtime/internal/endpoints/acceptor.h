@@ -13,6 +13,7 @@
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/endpoints/open_sockets.h"
+#include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/connection_permits.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
@@ -25,14 +26,19 @@ struct StreamLimits;
 // What the acceptors of one listener share. Several threads may call the callback at once.
 struct AcceptSettings {
   AcceptSettings(absl::AnyInvocable<void(Connection&)> callback,
-                 std::shared_ptr<const StreamLimits> stream_limits, const ListenOptions& options)
+                 std::shared_ptr<const StreamLimits> stream_limits, Ref<OrderState> shared_order,
+                 bool order_each, const ListenOptions& options)
       : on_accept(std::move(callback)),
         limits(std::move(stream_limits)),
+        order(std::move(shared_order)),
+        has_order_each(order_each && !order),
         accept_budget(options.accept_budget),
         backlog(static_cast<std::size_t>(options.backlog)) {}
 
   absl::AnyInvocable<void(Connection&)> on_accept;
   const std::shared_ptr<const StreamLimits> limits;
+  const Ref<OrderState> order;  // of all connections; null: each has its own
+  const bool has_order_each;    // it is an OrderState, for a coroutine
   const std::size_t accept_budget;
   const std::size_t backlog;
 };

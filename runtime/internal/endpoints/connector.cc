@@ -72,6 +72,17 @@ class Connector::Refusal final : public Runnable {
 
 Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callback&& done,
                                 const ConnectOptions& options) {
+  return start(std::move(core), address, std::move(done), options, /*is_of_task=*/false);
+}
+
+ConnectAttempt Connector::start_for_task(Ref<Core> core, std::string_view address, Callback&& done,
+                                         const ConnectOptions& options) {
+  return ConnectAttempt(
+      start(std::move(core), address, std::move(done), options, /*is_of_task=*/true));
+}
+
+Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callback&& done,
+                                const ConnectOptions& options, bool is_of_task) {
   Reactor& home = core->any_reactor();
   if (!core->begin_activity()) {  // perhaps no thread is left for the call
     absl::Status why = absl::CancelledError(
@@ -84,7 +95,8 @@ Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callba
     return Ref<Connector>();
   }
   absl::Cleanup end_activity = [&] { core->end_activity(); };
-  auto connector = Ref<Connector>::adopt(new Connector(core, home, std::move(done), options));
+  auto connector =
+      Ref<Connector>::adopt(new Connector(core, home, std::move(done), options, is_of_task));
   std::move(end_activity).Cancel();
   core->first_run(*connector, [&] {
     try {
@@ -96,7 +108,8 @@ Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callba
   return connector;
 }
 
-Connector::Connector(Ref<Core> core, Reactor& home, Callback&& done, const ConnectOptions& options)
+Connector::Connector(Ref<Core> core, Reactor& home, Callback&& done, const ConnectOptions& options,
+                     bool is_of_task)
     : Registration(home, OrderState::find(options.order, *core) ? Kind::member : Kind::lasting),
       core_(std::move(core)),
       options_(options),
@@ -104,6 +117,7 @@ Connector::Connector(Ref<Core> core, Reactor& home, Callback&& done, const Conne
       deadline_(
           saturating_add(core_->kernel().now(),
                          std::max<std::int64_t>(absl::ToInt64Nanoseconds(options.timeout), 0))),
+      is_of_task_(is_of_task),
       done_(std::move(done)) {}
 
 Connector::~Connector() = default;
@@ -314,10 +328,14 @@ void Connector::drop_socket() {
 }
 
 void Connector::succeed() {
-  auto limits = std::make_shared<const StreamLimits>(options_.connection, order_);
+  auto limits = std::make_shared<const StreamLimits>(options_.connection);
   // Without memory for the Stream, the descriptor stays here.
   const auto stream = Ref<Stream>::adopt(
-      new Stream(core_, home(), std::move(fd_), std::move(limits), local_, peer_));
+      new Stream(core_, home(), std::move(fd_), std::move(limits), local_, peer_, order_));
+  if (is_of_task_) {
+    stream->use_tasks();
+    stream->count_handles();
+  }
   const bool started = stream->start(Told(*this), /*is_registered=*/true);
   if (!started) {  // the stream closes the descriptor, which also ends its registration
     is_registered_ = false;

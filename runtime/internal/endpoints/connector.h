@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
+#include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
@@ -44,7 +45,12 @@ class Connector final : public Registration {
   static Ref<Connector> start(Ref<Core> core, std::string_view address, Callback&& done,
                               const ConnectOptions& options);
 
-  Connector(Ref<Core> core, Reactor& home, Callback&& done, const ConnectOptions& options);
+  // As start(), for a task whose order is in the options. The last handle closes the connection.
+  static ConnectAttempt start_for_task(Ref<Core> core, std::string_view address, Callback&& done,
+                                       const ConnectOptions& options);
+
+  Connector(Ref<Core> core, Reactor& home, Callback&& done, const ConnectOptions& options,
+            bool is_of_task);
   ~Connector() override;
 
   // Any thread: see ConnectAttempt::cancel().
@@ -59,6 +65,8 @@ class Connector final : public Registration {
   class Told;
   class Refusal;
 
+  static Ref<Connector> start(Ref<Core> core, std::string_view address, Callback&& done,
+                              const ConnectOptions& options, bool is_of_task);
   void begin(std::string_view address);
   void run_once();
   void resolved(absl::StatusOr<std::vector<SocketAddress>> addresses);
@@ -92,6 +100,8 @@ class Connector final : public Registration {
   // The first one decides.
   enum class Answer : std::uint8_t { open, cancelled, told };
   std::atomic<Answer> answer_{Answer::open};
+
+  const bool is_of_task_;
 
   // The runner only.
   Callback done_;

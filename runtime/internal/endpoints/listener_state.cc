@@ -106,7 +106,7 @@ absl::StatusOr<std::vector<Bound>> bind_all(Core& core, const std::vector<Socket
 
 absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
     Ref<Core> core, std::string_view address, absl::AnyInvocable<void(Connection&)> on_accept,
-    const ListenOptions& options) {
+    bool has_tasks, const ListenOptions& options) {
   if (absl::Status bad = options.check(); !bad.ok()) return bad;
   absl::Status bad_order =
       OrderState::check(options.order, *core, absl::StrCat("listen(\"", printable(address), "\")"));
@@ -138,10 +138,8 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   state->core_ = core;
   state->sockets_ = std::make_shared<OpenSockets>(core->kernel(), bound->size());
   const auto shared = std::make_shared<AcceptSettings>(
-      std::move(on_accept),
-      std::make_shared<const StreamLimits>(options.connection,
-                                           OrderState::share(options.order, *core)),
-      options);
+      std::move(on_accept), std::make_shared<const StreamLimits>(options.connection),
+      OrderState::share(options.order, *core), has_tasks, options);
   const std::size_t reactors = core->reactors().size();
   for (std::size_t i = 0; i < bound->size(); ++i) {
     Bound& one = (*bound)[i];

@@ -18,9 +18,10 @@ namespace epore::internal {
 // A ListenerState is what a Listener names: its acceptors, one for each address and reactor.
 class ListenerState {
  public:
+  // `has_tasks`: on_accept starts a task in the order of each connection.
   static absl::StatusOr<std::shared_ptr<ListenerState>> open(
       Ref<Core> core, std::string_view address, absl::AnyInvocable<void(Connection&)> on_accept,
-      const ListenOptions& options);
+      bool has_tasks, const ListenOptions& options);
 
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
   absl::Status status() const;

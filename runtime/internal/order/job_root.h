@@ -14,7 +14,7 @@ namespace epore::internal {
 class JobRoot final : public TaskRoot {
  public:
   JobRoot(Ref<OrderState> order, std::unique_ptr<TaskStart> start)
-      : TaskRoot(std::move(order), std::move(start)) {}
+      : TaskRoot(std::move(order)), start_(std::move(start)) {}
 
   // The result was told to somebody, and is not logged.
   void was_seen() { is_seen_.store(true, std::memory_order_relaxed); }
@@ -22,6 +22,10 @@ class JobRoot final : public TaskRoot {
  private:
   ~JobRoot() override;  // after the end, when no handle is left that could look
 
+  Task<> call() override { return start_->call(); }
+  void drop_callable() override { start_ = nullptr; }
+
+  std::unique_ptr<TaskStart> start_;
   std::atomic<bool> is_seen_{false};  // relaxed: the last drop of a reference orders it
 };
 

@@ -98,6 +98,12 @@ void OrderState::run() {
     if (end == kNever) end = this_thread.now + kTimeAtOnce;
     if (is_limited && (runs >= kRunsAtOnce || this_thread.now >= end)) break;
   }
+  // What coroutines have left in the buffers of the thread belongs to connections of this order.
+  if (IoBuffers* const buffers = this_thread.buffers; buffers != nullptr) {
+    if (!buffers->output.empty()) buffers->output.owner->flush_output();
+    ReadBuffer& read = buffers->read;
+    if (read.lent_to != nullptr) std::exchange(read.lent_to, nullptr)->keep_view();
+  }
   if (!queue_.empty()) (void)word().wake();
   this_thread.order = before;
   this_thread.member_runs = runs;

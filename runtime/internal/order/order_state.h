@@ -50,6 +50,9 @@ class OrderState final : public Runnable {
   static OrderState* find(const Order& order, const Core& core);
   static Ref<OrderState> share(const Order& order, const Core& core);
 
+  // A handle of this order.
+  Order handle() { return Order(Ref<OrderState>::share(this)); }
+
   // Errors, which name `call`: InvalidArgument if `order` is of another core, ResourceExhausted if
   // it is missing.
   static absl::Status check(const Order& order, const Core& core, std::string_view call);

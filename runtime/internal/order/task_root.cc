@@ -11,8 +11,8 @@
 
 namespace epore::internal {
 
-TaskRoot::TaskRoot(Ref<OrderState> order, std::unique_ptr<TaskStart> start)
-    : TimerNode(order->home(), Kind::member), order_(std::move(order)), start_(std::move(start)) {
+TaskRoot::TaskRoot(Ref<OrderState> order)
+    : TimerNode(order->home(), Kind::member), order_(std::move(order)) {
   chain_.attach(*this, nullptr);
 }
 
@@ -90,7 +90,7 @@ void TaskRoot::begin_task() {
     return;
   }
   try {
-    has_ended = TaskCall<void>(start_->call()).begin(chain_);
+    has_ended = TaskCall<void>(call()).begin(chain_);
   } catch (...) {  // by a callable that is no coroutine, or the copy of an argument
     chain_.status = caught_exception();
   }
@@ -104,7 +104,7 @@ TaskNode* TaskRoot::Chain::ended() {
 
 void TaskRoot::finish() {
   result_ = std::move(chain_.status);
-  start_ = nullptr;
+  drop_callable();
   on_end();
   if (home().timers().disable(*this) == TimerQueue::State::armed) drop_ref();  // the queue's
   has_ended_.store(true, std::memory_order_seq_cst);

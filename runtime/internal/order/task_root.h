@@ -3,11 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
-#include "epore/runtime/bound_task.h"
 #include "epore/runtime/internal/base/handoff.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/order/order_state.h"
@@ -15,6 +13,7 @@
 #include "epore/runtime/internal/task/deadline_heap.h"
 #include "epore/runtime/internal/task/task_node.h"
 #include "epore/runtime/internal/timers/timer_node.h"
+#include "epore/runtime/task.h"
 
 namespace epore::internal {
 
@@ -57,6 +56,7 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   // TaskHome.
   void post(TaskNode& node) override;
   bool is_current() const override { return order_->is_current(); }
+  OrderState* order_state() const override { return order_.get(); }
   bool is_cut_off() const override { return core().is_cut_off(); }
   std::int64_t now() const override { return core().kernel().now(); }
   void arm(Deadline& deadline, std::int64_t at) override;
@@ -70,11 +70,16 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   void dump(std::string& text);
 
  protected:
-  TaskRoot(Ref<OrderState> order, std::unique_ptr<TaskStart> start);
+  explicit TaskRoot(Ref<OrderState> order);
   ~TaskRoot() override;
 
-  // The task has ended, with result(). Called in its order, once, in no coroutine. The callable is
-  // gone.
+  // Called once, in the order: makes the task. What it was made of must live until drop_callable().
+  virtual Task<> call() = 0;
+
+  // Called when the task has ended, in its order, and before on_end().
+  virtual void drop_callable() = 0;
+
+  // The task has ended, with result().
   virtual void on_end() {}
 
  private:
@@ -112,7 +117,6 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
 
   // The runner only.
   Chain chain_{*this};
-  std::unique_ptr<TaskStart> start_;
   DeadlineHeap deadlines_;
   std::int64_t armed_ = kNever;
   bool has_begun_ = false;

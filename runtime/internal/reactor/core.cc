@@ -144,6 +144,7 @@ Counters Core::snapshot() {
   counters.stale_events = counters_.sum(Counter::stale_events);
   counters.callbacks = counters_.sum(Counter::callbacks);
   counters.callback_exceptions = counters_.sum(Counter::callback_exceptions);
+  counters.handler_errors = counters_.sum(Counter::handler_errors);
   counters.posts = counters_.sum(Counter::posts);
   counters.shared = counters_.sum(Counter::shared);
   counters.reliefs = counters_.sum(Counter::reliefs);

@@ -45,7 +45,7 @@ absl::Status Shutdown::run(std::int64_t drain_timeout, absl::AnyInvocable<bool()
       saturating_add(core_.kernel().now(), std::max<std::int64_t>(drain_timeout, 0));
   const Waiting waiting{deadline, is_cut, by};
   // Tasks that serve no connection go on until the connections are done, which may need them.
-  await([this] { return has_no_activity(); }, waiting);
+  await([this] { return serves_nobody(); }, waiting);
   core_.tasks().stop();
   await([this] { return is_idle(); }, waiting);
   if (phase() < Phase::refusing) {
@@ -71,6 +71,11 @@ void Shutdown::wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate
     return phase() == Phase::stopped;
   };
   gate_.wait(is_over, kNever, by);
+}
+
+// Whether only tasks are left, with the connections that they have made.
+bool Shutdown::serves_nobody() const {
+  return activities_.load(std::memory_order_seq_cst) <= core_.tasks().connections();
 }
 
 // A task that begins counts as an activity until it is in the list, so the activities come first.

@@ -95,6 +95,7 @@ class Shutdown {
   void stop_threads(const Waiting& waiting);
   void tell(ShutdownStep step);
   bool has_no_activity() const { return activities_.load(std::memory_order_seq_cst) == 0; }
+  bool serves_nobody() const;
   bool is_idle() const;
 
   Core& core_;

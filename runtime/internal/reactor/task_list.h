@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -55,6 +56,11 @@ class TaskList {
   // Stops all tasks, and those that begin later. A second call tells them again.
   void stop();
 
+  // The connections that tasks have made. They end with their tasks.
+  void begin_connection() { connections_.fetch_add(1, std::memory_order_seq_cst); }
+  void end_connection() { connections_.fetch_sub(1, std::memory_order_seq_cst); }
+  std::uint64_t connections() const { return connections_.load(std::memory_order_seq_cst); }
+
   bool empty() const { return count_.load(std::memory_order_seq_cst) == 0; }
 
   // Blocks until `task` has ended.
@@ -75,6 +81,8 @@ class TaskList {
   // The number of tasks. Written under mutex_, read by the shutdown without it. Each removal then
   // notifies the gate of the shutdown.
   std::atomic<std::size_t> count_{0};
+
+  std::atomic<std::uint64_t> connections_{0};  // any thread counts, the shutdown reads
 
   // The race: a task ends while await() begins. await() counts itself in the task and then looks at
   // it, remove() comes after the task's has_ended() and then looks at the count. All are seq_cst.

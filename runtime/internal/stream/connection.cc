@@ -12,6 +12,9 @@
 #include "epore/runtime/internal/stream/stream.h"
 
 namespace epore {
+
+using internal::Wanted;
+
 namespace {
 
 absl::Status bad_timeout(std::string_view call, absl::Duration timeout, std::string_view rule) {
@@ -22,13 +25,21 @@ absl::Status bad_timeout(std::string_view call, absl::Duration timeout, std::str
 }  // namespace
 
 Connection::Connection() = default;
-Connection::Connection(const Connection&) = default;
+Connection::Connection(const Connection& other) : Connection(other.stream_) {}
 Connection::Connection(Connection&&) noexcept = default;
-Connection& Connection::operator=(const Connection&) = default;
-Connection& Connection::operator=(Connection&&) noexcept = default;
-Connection::~Connection() = default;
+Connection& Connection::operator=(const Connection& other) { return *this = Connection(other); }
+Connection& Connection::operator=(Connection&& other) noexcept {
+  Connection old(std::move(other));
+  std::swap(stream_, old.stream_);
+  return *this;
+}
+Connection::~Connection() {
+  if (stream_ && stream_->counts_handles()) stream_->drop_handle();
+}
 
-Connection::Connection(internal::Ref<internal::Stream> stream) : stream_(std::move(stream)) {}
+Connection::Connection(internal::Ref<internal::Stream> stream) : stream_(std::move(stream)) {
+  if (stream_ && stream_->counts_handles()) stream_->add_handle();
+}
 
 void Connection::on_data(DataCallback callback) {
   if (stream_) stream_->on_data(std::move(callback));
@@ -55,6 +66,34 @@ SendResult Connection::send(std::span<const std::byte> bytes) {
 }
 
 SendResult Connection::send(std::string_view text) { return send(std::as_bytes(std::span(text))); }
+
+internal::ReadOperation Connection::read() { return {stream_, {}, "Connection::read"}; }
+
+internal::ReadOperation Connection::read_exactly(std::size_t count) {
+  return {stream_, {.kind = Wanted::Kind::exactly, .count = count}, "Connection::read_exactly"};
+}
+
+internal::ReadOperation Connection::read_until(std::string_view delimiter, std::size_t limit) {
+  return {stream_,
+          {.kind = Wanted::Kind::until, .count = limit, .delimiter = delimiter},
+          "Connection::read_until"};
+}
+
+internal::ReadSomeOperation Connection::read_some(std::span<std::byte> buffer) {
+  return {stream_, buffer};
+}
+
+internal::ReadOperation Connection::peek(std::size_t count) {
+  return {stream_, {.kind = Wanted::Kind::peek, .count = count}, "Connection::peek"};
+}
+
+void Connection::consume(std::size_t count) {
+  if (stream_) stream_->consume(count);
+}
+
+internal::WriteOperation Connection::write(ByteView bytes) { return {stream_, bytes, false}; }
+
+internal::WriteOperation Connection::flush() { return {stream_, {}, true}; }
 
 void Connection::pause_reading() {
   if (stream_) stream_->pause_reading();

@@ -22,9 +22,8 @@ std::atomic<std::uint64_t> last_id{0};
 
 }  // namespace
 
-StreamLimits::StreamLimits(const ConnectionOptions& options, Ref<OrderState> shared_order)
-    : order(std::move(shared_order)),
-      timeouts{.idle = nanoseconds(options.idle_timeout),
+StreamLimits::StreamLimits(const ConnectionOptions& options)
+    : timeouts{.idle = nanoseconds(options.idle_timeout),
                .write_stall = nanoseconds(options.write_stall_timeout),
                .linger = nanoseconds(options.linger_timeout)},
       write_high_mark(options.write_high_mark),
@@ -35,18 +34,21 @@ StreamLimits::StreamLimits(const ConnectionOptions& options, Ref<OrderState> sha
 
 Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd,
                std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
-               const SocketAddress& peer)
-    : Registration(home, limits->order ? Kind::member : Kind::lasting),
+               const SocketAddress& peer, Ref<OrderState> order)
+    : Registration(home, order ? Kind::member : Kind::lasting),
       id_(last_id.fetch_add(1, std::memory_order_relaxed) + 1),
       local_(local),
       peer_(peer),
       limits_(std::move(limits)),
+      order_(std::move(order)),
       core_(std::move(core)),
       fd_(std::move(fd)) {}
 
 // If the stream never began there is mail left, and its destructors may use any member.
 Stream::~Stream() {
   while (!mailbox_.empty()) (void)mailbox_.take();
+  IoBuffers* const buffers = this_thread.buffers;
+  if (buffers != nullptr && buffers->read.lent_to == this) buffers->read.lent_to = nullptr;
 }
 
 bool Stream::start(Connection::Callback first, bool is_registered) {

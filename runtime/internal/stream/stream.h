@@ -16,6 +16,7 @@
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/base/io_buffers.h"
 #include "epore/runtime/internal/net/compact_address.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
@@ -23,6 +24,7 @@
 #include "epore/runtime/internal/stream/connection_timer.h"
 #include "epore/runtime/internal/stream/high_mark.h"
 #include "epore/runtime/internal/stream/mail.h"
+#include "epore/runtime/internal/stream/stream_tasks.h"
 #include "epore/runtime/internal/stream/write_queue.h"
 #include "epore/runtime/options.h"
 
@@ -35,12 +37,9 @@ struct StreamTimeouts {
   std::int64_t linger;
 };
 
-// The ConnectionOptions in the form that a Stream uses, and the order that it shares, if any. All
-// connections of a listener share one.
+// The ConnectionOptions in the form that a Stream uses. All connections of a listener share one.
 struct StreamLimits {
-  explicit StreamLimits(const ConnectionOptions& options, Ref<OrderState> shared_order = {});
-
-  Ref<OrderState> order;
+  explicit StreamLimits(const ConnectionOptions& options);
 
   StreamTimeouts timeouts;
   std::size_t write_high_mark;
@@ -59,11 +58,11 @@ struct StreamLimits {
 //   open --close()--> closing --queue written, FIN sent--> lingering --peer's FIN--> closed
 //     |                  |                                    |                        ^
 //     +---- abort(), error, exception, stall: ending, at the end of the run -----------+
-class Stream final : public Registration {
+class Stream final : public Registration, public BufferOwner {
  public:
-  // Takes over a permit of ConnectionPermits::try_take().
+  // Takes over a permit of ConnectionPermits::try_take(). A null `order` is one of its own.
   Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd, std::shared_ptr<const StreamLimits> limits,
-         const SocketAddress& local, const SocketAddress& peer);
+         const SocketAddress& local, const SocketAddress& peer, Ref<OrderState> order);
   ~Stream() override;
 
   // Begins with `first` as the first callback. `is_registered`: the event queue has the descriptor
@@ -88,11 +87,34 @@ class Stream final : public Registration {
   void set_timeout(std::int64_t StreamTimeouts::*which, absl::Duration timeout);
   absl::Status post(Connection::Callback closure);
   Ref<TimerEntry> timer(Connection::Callback callback);
+  void consume(std::size_t count);
   bool is_open() const { return is_open_.load(std::memory_order_acquire); }
   bool has_ended() const { return has_ended_.load(std::memory_order_acquire); }
   std::uint64_t id() const { return id_; }
   SocketAddress local_address() const { return local_.get(); }
   SocketAddress peer_address() const { return peer_.get(); }
+
+  static const Ref<Stream>& of(const Connection& connection) { return connection.stream_; }
+  static Connection handle(Ref<Stream> stream) { return Connection(std::move(stream)); }
+
+  // The last handle closes the connection. Called before there is a handle.
+  void count_handles();
+  bool counts_handles() const { return counts_handles_; }
+  void add_handle() { handles_.fetch_add(1, std::memory_order_relaxed); }
+  void drop_handle();
+
+  // -- Coroutines (stream_await.cc). In the order, and in no callback of another connection that is
+  // not in it. The second parameter is the status of what has completed at once. --
+  bool is_in_order() const;
+  void use_tasks();  // throws std::bad_alloc
+  bool begin_read(ReadOperationBase& reader, absl::Status& status);
+  bool begin_write(WriteOperation& writer, absl::Status& status);
+  void cancel(StreamOperation& operation, const absl::Status& why);
+  bool is_waiting(const StreamOperation& operation) const;
+  // Any thread.
+  void give_back(std::span<const std::byte> bytes, bool is_copied);
+  void flush_output() override { flush(); }
+  void keep_view() override;
 
   // -- The poll thread. --
   void timer_due(Ref<ConnectionTimer> timer);
@@ -101,7 +123,8 @@ class Stream final : public Registration {
   // -- The runner. --
   void run() override;
   std::string describe() const override;
-  void queue_in_order(Ref<Runnable> self) override { limits_->order->push(std::move(self)); }
+  void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
+  const Ref<OrderState>& order() const { return order_; }
   TimerList& timers() { return timers_; }
 
   // Calls user code. An exception aborts the connection. Once the runtime is cut off no callback
@@ -141,6 +164,8 @@ class Stream final : public Registration {
     MailList replacements;
   };
 
+  friend class StreamOperation;
+
   template <typename Action>
   class ActionMail;
   class BytesMail;
@@ -173,7 +198,22 @@ class Stream final : public Registration {
   template <typename Member, typename Target>
   void replace(Member Stream::*member, Member with, Target target);
 
+  // stream_await.cc
+  void pull();
+  void receive_for(ReadOperationBase& reader);
+  bool satisfy(ReadOperationBase& reader, absl::Status& status);
+  bool satisfy_until(ReadOperationBase& reader, absl::Status& status);
+  void satisfy_at_end(ReadOperationBase& reader, absl::Status& status);
+  void append(WriteOperation& writer);
+  bool push(WriteOperation& writer);
+  void resume_writers();
+  void end_operations();
+  absl::Status ended_status() const;
+  void refuse_on_data();
+
   // stream_send.cc
+  Output& output();
+  void claim_output(Output& output);
   SendResult send_here(std::span<const std::byte> bytes);
   SendResult send_from_elsewhere(std::span<const std::byte> bytes);
   void put(std::span<const std::byte> bytes);
@@ -252,6 +292,7 @@ class Stream final : public Registration {
 
   // What every message needs is from here to call_, in few cache lines.
   const std::shared_ptr<const StreamLimits> limits_;
+  const Ref<OrderState> order_;  // null: an order of its own
 
   // Hints for any thread, which only go one way. Callers of close() and the runner store (release),
   // any thread loads (acquire). There is no race to lose: a call that sees the old value leaves
@@ -260,6 +301,11 @@ class Stream final : public Registration {
   std::atomic<bool> can_send_{true};
 
   HighMark high_mark_;
+
+  // The handles, if counts_handles_, self_ included. Relaxed; the thread that leaves one, self_,
+  // closes the connection by a call that any thread may make.
+  std::atomic<std::uint32_t> handles_{0};
+  bool counts_handles_ = false;  // constant since before the first handle
 
   // Requests. The poll thread (both) and callers without memory (abort_due_) store (release) and
   // then wake the Stream, whose run loads or exchanges (acquire). A request during a run causes
@@ -298,6 +344,7 @@ class Stream final : public Registration {
   Connection self_;  // the argument of callbacks; a reference to itself from start() to finish()
   OwnedFd fd_;
   WriteQueue queue_;
+  std::unique_ptr<StreamTasks> tasks_;            // null: no coroutine has used it
   std::unique_ptr<StreamTimeouts> own_timeouts_;  // null while those of limits_ hold
   Connection::DataCallback on_data_;
   Call* call_ = nullptr;  // not null while a callback runs

@@ -26,6 +26,7 @@ void Stream::begin_close(absl::Status why) {
   end_ = std::move(why);
   can_send_.store(false, std::memory_order_release);
   is_open_.store(false, std::memory_order_release);
+  if (tasks_) end_operations();
 }
 
 void Stream::fail(absl::Status why) {
@@ -34,6 +35,8 @@ void Stream::fail(absl::Status why) {
   if (end_.ok()) end_ = std::move(why);
   can_send_.store(false, std::memory_order_release);
   is_open_.store(false, std::memory_order_release);
+  if (tasks_) end_operations();
+  if (!is_runner()) core_->wake(*this);  // a coroutine of the same order found it
 }
 
 void Stream::fail_call(std::string_view call, int error) {
@@ -127,7 +130,8 @@ void Stream::finish() {
   fd_.reset();
   core_->permits().give_back();
   core_->counters().add(Counter::connections_closed);
-  this_thread.buffers->output.clear();
+  if (counts_handles_) core_->tasks().end_connection();
+  if (Output& output = this_thread.buffers->output; output.owner == this) output.clear();
   queue_.clear();
   recount();
   // Each callback is moved out first: the destructors of its captures may call this connection.

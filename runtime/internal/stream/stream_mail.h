@@ -27,7 +27,8 @@ inline bool Stream::is_runner() const { return this_thread.current == this; }
 
 // The runner only: as queued_bytes().
 inline std::size_t Stream::queued_here() const {
-  return queued_.load(std::memory_order_acquire) + this_thread.buffers->output.size();
+  const Output& output = this_thread.buffers->output;
+  return queued_.load(std::memory_order_acquire) + (output.owner == this ? output.size() : 0);
 }
 
 // Sets on_closed. If the connection has ended without an on_closed, it calls the callback instead.

@@ -69,6 +69,10 @@ inline void Stream::run_once() {
     if (!is_write_blocked_) (void)word().wake();  // the next run looks at the low mark again
   }
   if (is_held_ && queued_bytes() <= limits_->write_low_mark) is_held_ = false;
+  if (tasks_) [[unlikely]] {
+    if (tasks_->first_writer != nullptr) resume_writers();
+    keep_view();
+  }
   settle();
 }
 
@@ -111,6 +115,7 @@ void Stream::register_fd() {
 
 bool Stream::wants_read() const {
   if (read_closed_ || is_ending()) return false;
+  if (phase_ == Phase::open && tasks_ && tasks_->is_used) return tasks_->reader != nullptr;
   return phase_ != Phase::open || (on_data_ && !is_paused_ && !is_held_);
 }
 
@@ -127,7 +132,10 @@ bool Stream::hold_reading() {
 }
 
 inline void Stream::read() {
-  const std::span<std::byte> buffer = this_thread.buffers->read;
+  if (tasks_ && phase_ == Phase::open) [[unlikely]] {
+    if (!on_data_ || tasks_->is_used) return pull();
+  }
+  const std::span<std::byte> buffer = this_thread.buffers->read.window();
   // A request may have arrived whose event was not reported yet. It is answered before the close.
   bool looks_once_more = closes_after_read_;
   for (int left = kReadBudget;
@@ -247,7 +255,12 @@ void Stream::rearm() {
 
 void Stream::drain() {
   // A connection that begins with the shutdown is told twice: by start() and by the reactor.
+  if (counts_handles_) return;  // its task is stopped when the connections are done
   if (phase_ != Phase::open || std::exchange(is_drained_, true)) return;
+  if (tasks_ && !on_drain_) {
+    tasks_->is_draining = true;
+    return;
+  }
   if (on_drain_) {
     call(*on_drain_);
   } else {

@@ -53,12 +53,26 @@ class Stream::BytesMail final : public Mail {
   const std::string bytes_;
 };
 
-inline void Stream::put(std::span<const std::byte> bytes) {
+// Returns the output of this thread, for bytes of this connection.
+Output& Stream::output() {
+  Output& output = this_thread.buffers->output;
+  if (output.owner != this || (output.empty() && !is_runner())) [[unlikely]]
+    claim_output(output);
+  return output;
+}
+
+void Stream::claim_output(Output& output) {
+  if (output.owner != this && !output.empty()) output.owner->flush_output();
+  output.owner = this;
+  if (!is_runner()) core_->wake(*this);  // a run writes it
+}
+
+void Stream::put(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
   const bool is_queued = is_write_blocked_ || !queue_.empty();
   if (is_queued || bytes.size() >= kLarge) [[unlikely]]
     return put_elsewhere(bytes);
-  Output& output = this_thread.buffers->output;
+  Output& output = this->output();
   output.append(bytes);
   if (output.is_full()) flush();
 }
@@ -103,7 +117,7 @@ SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
 }
 
 std::size_t Stream::queued_bytes() const {
-  return is_runner() ? queued_here() : queued_.load(std::memory_order_acquire);
+  return is_in_order() ? queued_here() : queued_.load(std::memory_order_acquire);
 }
 
 SendResult Stream::over_cap(std::size_t queued) {
@@ -134,7 +148,7 @@ bool Stream::tell_low_mark() {
 }
 
 void Stream::write_out(std::span<const std::byte> more) {
-  Output& output = this_thread.buffers->output;
+  Output& output = this->output();
   std::span<const std::byte> first = output.bytes();
   std::size_t budget = kWriteBudget;
   while (!is_ending() && !is_write_blocked_ && !(queue_.empty() && first.empty() && more.empty())) {
@@ -194,6 +208,10 @@ inline std::size_t Stream::write_one(std::span<const std::byte> bytes) {
 // Writes the output. The common case is first: a little output, and one call that takes it all.
 void Stream::flush() {
   Output& output = this_thread.buffers->output;
+  if (output.owner != this) [[unlikely]] {
+    if (!queue_.empty()) write_out({});
+    return;
+  }
   if (queue_.empty()) {
     if (output.empty()) return;
     if (!is_write_blocked_ && !is_ending()) output.drop(write_one(output.bytes()));

@@ -12,6 +12,7 @@
 namespace epore::internal {
 
 class Operation;
+class OrderState;
 class TaskChain;
 class TaskHome;
 struct TaskScope;
@@ -124,6 +125,9 @@ class TaskHome {
 
   // Whether the caller runs in the order of the task.
   virtual bool is_current() const = 0;
+
+  // The order, for operations that make something in it. Null in a test without one.
+  virtual OrderState* order_state() const { return nullptr; }
 
   // Whether the runtime is shut down so far that the task must end.
   virtual bool is_cut_off() const = 0;

@@ -1,0 +1,63 @@
+#ifndef EPORE_RUNTIME_CONNECT_H_
+#define EPORE_RUNTIME_CONNECT_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "epore/runtime/connect_attempt.h"
+#include "epore/runtime/connection.h"
+#include "epore/runtime/internal/task/awaitable.h"
+#include "epore/runtime/options.h"
+
+namespace epore {
+namespace internal {
+
+class ConnectOperation final : public Operation, public WithResult<ConnectOperation> {
+ public:
+  using Value = Connection;
+
+  ConnectOperation(std::string_view address, ConnectOptions options)
+      : address_(address), options_(std::move(options)) {}
+  ConnectOperation(ConnectOperation&& other) noexcept
+      : Operation(std::move(other)),
+        address_(std::move(other.address_)),
+        options_(std::move(other.options_)) {}
+
+  bool begin(TaskNode& node);
+  void finish(TaskNode&) {}
+  Connection take() { return std::move(connection_); }
+
+ private:
+  void cancel(const absl::Status& why) override;
+  const char* name() const override { return "connect"; }
+  void connected(absl::StatusOr<Connection> result);
+
+  std::string address_;
+  ConnectOptions options_;
+  ConnectAttempt attempt_;
+  absl::Status stop_;  // not ok once it was cancelled
+  Connection connection_;
+};
+
+}  // namespace internal
+
+// Connects to "HOST:PORT", in a task, as Runtime::connect() does. The connection is in the order of
+// the task, and is closed gracefully when its last handle is gone.
+//
+//   epore::Connection origin =
+//       co_await epore::within(absl::Seconds(2), epore::connect("127.0.0.1:8080"));
+//
+// ConnectOptions::order is not used. Errors: those of Runtime::connect(); Cancelled when the task
+// is stopped, and once the runtime shuts down.
+[[nodiscard]] inline internal::ConnectOperation connect(std::string_view address,
+                                                        ConnectOptions options = {}) {
+  return {address, std::move(options)};
+}
+
+}  // namespace epore
+
+#endif  // EPORE_RUNTIME_CONNECT_H_

@@ -1,0 +1,129 @@
+#ifndef EPORE_RUNTIME_CONNECTION_OPERATIONS_H_
+#define EPORE_RUNTIME_CONNECTION_OPERATIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "epore/runtime/byte_view.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/task/awaitable.h"
+
+// What Connection::read() and its like return. A program only awaits them.
+namespace epore::internal {
+
+class Stream;
+
+// An operation of a coroutine on a connection. It runs in the connection's order. For a task of
+// another order it goes there by mail, and comes back by TaskHome::post().
+class StreamOperation : public Operation {
+ protected:
+  explicit StreamOperation(Ref<Stream> stream);
+  StreamOperation(StreamOperation&& other) noexcept;  // of one that has not begun
+  ~StreamOperation();
+
+  // Begins in the order of the stream. True: it has completed, with `status`.
+  virtual bool begin_in_order(Stream& stream, absl::Status& status) = 0;
+
+  bool begin_operation(TaskNode& node);
+  Stream& stream() const { return *stream_; }
+
+ private:
+  friend class Stream;
+  class Arrival;
+
+  void cancel(const absl::Status& why) override;
+
+  // The order of the stream: completes the coroutine, in whichever order it is.
+  void end(absl::Status status);
+
+  Ref<Stream> stream_;
+  TaskNode* node_ = nullptr;         // null before begin() and after the completion
+  StreamOperation* next_ = nullptr;  // in the list of the stream
+  std::uint64_t number_ = 0;         // of an operation that has come by mail; never used twice
+};
+
+// The bytes that a reader asks for.
+struct Wanted {
+  enum class Kind : std::uint8_t { some, peek, exactly, until, into };
+
+  Kind kind = Kind::some;
+  std::size_t count = 0;  // exactly and peek: at least; until: the limit
+  std::string_view delimiter = {};
+  std::span<std::byte> into = {};
+};
+
+class ReadOperationBase : public StreamOperation {
+ protected:
+  ReadOperationBase(Ref<Stream> stream, Wanted wanted, const char* name);
+  ReadOperationBase(ReadOperationBase&&) noexcept = default;
+  ~ReadOperationBase();  // gives bytes back that nobody has taken
+
+  ByteView take_view();
+
+ private:
+  friend class Stream;
+
+  bool begin_in_order(Stream& stream, absl::Status& status) override;
+  const char* name() const override { return name_; }
+
+  Wanted wanted_;
+  const char* name_;
+  ByteView got_;
+  std::size_t searched_ = 0;  // until: the delimiter does not begin before this
+  bool has_got_ = false;      // and nobody has taken it
+};
+
+class ReadOperation final : public ReadOperationBase, public WithResult<ReadOperation> {
+ public:
+  using Value = ByteView;
+
+  ReadOperation(Ref<Stream> stream, Wanted wanted, const char* name);
+  ReadOperation(ReadOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  ByteView take() { return take_view(); }
+};
+
+class ReadSomeOperation final : public ReadOperationBase, public WithResult<ReadSomeOperation> {
+ public:
+  using Value = std::size_t;
+
+  ReadSomeOperation(Ref<Stream> stream, std::span<std::byte> into);
+  ReadSomeOperation(ReadSomeOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  std::size_t take() { return take_view().size(); }
+};
+
+class WriteOperation final : public StreamOperation, public WithResult<WriteOperation> {
+ public:
+  using Value = void;
+
+  // Without `bytes` it waits until everything is written: Connection::flush().
+  WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush);
+  WriteOperation(WriteOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  void take() {}
+
+ private:
+  friend class Stream;
+
+  bool begin_in_order(Stream& stream, absl::Status& status) override;
+  const char* name() const override {
+    return is_flush_ ? "Connection::flush" : "Connection::write";
+  }
+
+  ByteView rest_;
+  bool is_flush_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_CONNECTION_OPERATIONS_H_

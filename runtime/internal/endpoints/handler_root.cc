@@ -1,0 +1,35 @@
+#include "epore/runtime/internal/endpoints/handler_root.h"
+
+#include <utility>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "epore/runtime/internal/reactor/core.h"
+
+namespace epore::internal {
+
+void HandlerRoot::start(const std::shared_ptr<Handler>& handler, Connection& peer) {
+  const Ref<Stream>& stream = Stream::of(peer);
+  stream->use_tasks();
+  Ref<HandlerRoot>::adopt(new HandlerRoot(stream, handler))->start_here();
+}
+
+HandlerRoot::HandlerRoot(Ref<Stream> stream, std::shared_ptr<Handler> handler)
+    : TaskRoot(stream->order()), stream_(std::move(stream)), handler_(std::move(handler)) {}
+
+Task<> HandlerRoot::call() { return (*handler_)(Stream::handle(stream_)); }
+
+std::string HandlerRoot::describe() const {
+  return absl::StrCat("the handler of ", stream_->describe());
+}
+
+void HandlerRoot::on_end() {
+  if (result().ok() || absl::IsCancelled(result())) return stream_->close(absl::OkStatus());
+  core().counters().add(Counter::handler_errors);
+  if (!stream_->is_open()) return;  // it has failed, and on_closed or the counters say so
+  LOG_EVERY_N_SEC(WARNING, 1) << "epore: " << describe() << " ended with " << result();
+  stream_->abort(result());
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,75 @@
+#ifndef EPORE_RUNTIME_INTERNAL_STREAM_INFLOW_H_
+#define EPORE_RUNTIME_INTERNAL_STREAM_INFLOW_H_
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "epore/runtime/internal/base/io_buffers.h"
+#include "epore/runtime/internal/base/ref.h"
+
+namespace epore::internal {
+
+// An Inflow holds the bytes that a connection has received for its coroutines, and that these have
+// not consumed yet. Its order only.
+//
+// The bytes are in one of three places, and usually nowhere:
+//
+//   window  in the read buffer of the thread, while the coroutine that reads runs. If it suspends
+//           elsewhere while it has a view, or leaves bytes, keep() makes that
+//   slab    at the same address, with a reference to the block. The thread goes on behind them
+//   own     in a buffer of the connection, for a read that needs more bytes than there were
+//
+// "Lent" are the first bytes, of which a coroutine has a view. The next read drops them.
+class Inflow {
+ public:
+  Inflow() = default;
+  Inflow(const Inflow&) = delete;
+  Inflow& operator=(const Inflow&) = delete;
+
+  std::span<const std::byte> bytes() const { return {begin_, size_}; }
+  bool empty() const { return size_ == 0; }
+  bool is_in_window() const { return place_ == Place::window; }
+
+  // Lends the first `count` bytes until drop_lent().
+  void lend(std::size_t count) { lent_ = count; }
+
+  // Nobody has taken the view: the bytes are not lent any more.
+  void take_back() { lent_ = 0; }
+
+  void drop_lent() { drop(std::exchange(lent_, 0)); }
+
+  // Drops the first `count` bytes, at most all.
+  void drop(std::size_t count);
+
+  // The bytes were received into the window of `buffer`. Requires that there are none.
+  void set_window(std::span<std::byte> bytes);
+
+  // The bytes may stay when the thread goes on.
+  void keep(ReadBuffer& buffer);
+
+  // Room behind the bytes in a buffer of `capacity` bytes or more. Moves the bytes there, so no
+  // view may be lent. Throws std::bad_alloc.
+  std::span<std::byte> room(std::size_t capacity);
+  void add(std::size_t count) { size_ += count; }  // received into the room
+
+  // Puts bytes back in front. Throws std::bad_alloc.
+  void put_back(std::span<const std::byte> bytes);
+
+ private:
+  enum class Place : unsigned char { none, window, slab, own };
+
+  void clear();
+
+  std::byte* begin_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t lent_ = 0;
+  Ref<ReadSlab> slab_;
+  std::unique_ptr<std::byte[]> own_;
+  std::size_t capacity_ = 0;  // of own_
+  Place place_ = Place::none;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_STREAM_INFLOW_H_

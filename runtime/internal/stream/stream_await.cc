@@ -1,0 +1,524 @@
+// How coroutines use a Stream: what they await, and the part of a run that serves them.
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "epore/runtime/connection_operations.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/internal/stream/stream_mail.h"
+#include "epore/runtime/internal/task/trampoline.h"
+
+namespace epore::internal {
+namespace {
+
+// The most reads of one run, as with callbacks. Then other connections get their turn.
+constexpr int kReceivesAtOnce = 16;
+
+// The first buffer of a read_until() whose bytes come in pieces.
+constexpr std::size_t kFirstRoom = 4096;
+
+std::atomic<std::uint64_t> last_number{0};
+
+}  // namespace
+
+// --- StreamOperation -------------------------------------------------------------------------
+
+// An operation on its way to the order of a connection. If the connection has ended it does not
+// arrive, and completes with an error.
+class StreamOperation::Arrival {
+ public:
+  explicit Arrival(StreamOperation& operation) : operation_(&operation) {}
+  Arrival(Arrival&& other) noexcept : operation_(std::exchange(other.operation_, nullptr)) {}
+  ~Arrival() {
+    if (operation_ == nullptr) return;
+    operation_->end(absl::FailedPreconditionError("the connection has ended"));
+  }
+  void operator()(Stream& stream) {
+    StreamOperation& operation = *std::exchange(operation_, nullptr);
+    absl::Status status;
+    bool is_complete = true;
+    try {
+      is_complete = operation.begin_in_order(stream, status);
+    } catch (const std::bad_alloc&) {
+      status = absl::ResourceExhaustedError("no memory");
+    }
+    if (is_complete) operation.end(std::move(status));
+  }
+
+ private:
+  StreamOperation* operation_;
+};
+
+StreamOperation::StreamOperation(Ref<Stream> stream) : stream_(std::move(stream)) {}
+StreamOperation::StreamOperation(StreamOperation&& other) noexcept
+    : Operation(std::move(other)), stream_(std::move(other.stream_)) {}
+StreamOperation::~StreamOperation() = default;
+
+bool StreamOperation::begin_operation(TaskNode& node) {
+  if (const absl::Status* stop = find_stop(node.scope); stop != nullptr) [[unlikely]] {
+    node.status = *stop;
+    return true;
+  }
+  if (!stream_) [[unlikely]] {
+    node.status =
+        absl::FailedPreconditionError(absl::StrCat(name(), ": this handle names no connection"));
+    return true;
+  }
+  node_ = &node;
+  try {
+    if (stream_->is_in_order()) [[likely]] {
+      if (begin_in_order(*stream_, node.status)) {
+        node_ = nullptr;
+        return true;
+      }
+      wait(node);
+      return false;
+    }
+    number_ = last_number.fetch_add(1, std::memory_order_relaxed) + 1;
+    wait(node);
+    if (stream_->try_mail(Arrival(*this))) return false;
+  } catch (const std::bad_alloc&) {
+  }
+  node_ = nullptr;
+  node.status = absl::ResourceExhaustedError(absl::StrCat(name(), ": no memory"));
+  return true;
+}
+
+void StreamOperation::end(absl::Status status) {
+  Trampoline::complete(*std::exchange(node_, nullptr), std::move(status));
+}
+
+void StreamOperation::cancel(const absl::Status& why) {
+  if (number_ == 0) {
+    if (node_ != nullptr) stream_->cancel(*this, why);
+    return;
+  }
+  // It may complete meanwhile, and be gone when this arrives. Its number tells.
+  stream_->mail([this, number = number_, why](Stream& stream) {
+    if (stream.is_waiting(*this) && number_ == number) stream.cancel(*this, why);
+  });
+}
+
+ReadOperationBase::ReadOperationBase(Ref<Stream> stream, Wanted wanted, const char* name)
+    : StreamOperation(std::move(stream)), wanted_(wanted), name_(name) {}
+
+ReadOperationBase::~ReadOperationBase() {
+  if (has_got_) stream().give_back(got_, wanted_.kind == Wanted::Kind::into);
+}
+
+ByteView ReadOperationBase::take_view() {
+  has_got_ = false;
+  return got_;
+}
+
+bool ReadOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
+  return stream.begin_read(*this, status);
+}
+
+ReadOperation::ReadOperation(Ref<Stream> stream, Wanted wanted, const char* name)
+    : ReadOperationBase(std::move(stream), wanted, name) {}
+
+ReadSomeOperation::ReadSomeOperation(Ref<Stream> stream, std::span<std::byte> into)
+    : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::into, .into = into},
+                        "Connection::read_some") {}
+
+WriteOperation::WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush)
+    : StreamOperation(std::move(stream)), rest_(bytes), is_flush_(is_flush) {}
+
+bool WriteOperation::begin_in_order(Stream& stream, absl::Status& status) {
+  return stream.begin_write(*this, status);
+}
+
+// --- Stream ----------------------------------------------------------------------------------
+
+bool Stream::is_in_order() const { return order_ ? order_->is_current() : is_runner(); }
+
+void Stream::use_tasks() {
+  if (!tasks_) tasks_ = std::make_unique<StreamTasks>();
+}
+
+void Stream::count_handles() {
+  counts_handles_ = true;
+  core_->tasks().begin_connection();
+}
+
+void Stream::drop_handle() {
+  if (handles_.fetch_sub(1, std::memory_order_acq_rel) == 2) close(absl::OkStatus());
+}
+
+// Why an operation fails now.
+absl::Status Stream::ended_status() const {
+  if (!end_.ok()) return end_;
+  return absl::CancelledError("the connection is closed");
+}
+
+void Stream::refuse_on_data() {
+  LOG(ERROR) << "epore: " << describe()
+             << ": on_data is refused, because a coroutine reads from the connection";
+  on_data_ = nullptr;
+}
+
+bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
+  use_tasks();
+  StreamTasks& tasks = *tasks_;
+  const Wanted& wanted = reader.wanted_;
+  if (on_data_) {
+    status = absl::FailedPreconditionError(
+        absl::StrCat(reader.name(), ": the connection has an on_data callback"));
+    return true;
+  }
+  if (tasks.reader != nullptr) {
+    status = absl::FailedPreconditionError(
+        absl::StrCat(reader.name(), ": another coroutine reads from the connection"));
+    return true;
+  }
+  if (wanted.kind == Wanted::Kind::until && wanted.delimiter.empty()) {
+    status = absl::InvalidArgumentError("Connection::read_until: the delimiter is empty");
+    return true;
+  }
+  if (wanted.kind == Wanted::Kind::into && wanted.into.empty()) {
+    status = absl::InvalidArgumentError("Connection::read_some: the buffer is empty");
+    return true;
+  }
+  tasks.is_used = true;
+  tasks.inflow.drop_lent();
+  if (satisfy(reader, status)) return true;
+  while (phase_ == Phase::open && !read_closed_ && is_registered_ &&
+         edges_.is_ready(Direction::read) && tasks.receives_left > 0) {
+    receive_for(reader);
+    if (satisfy(reader, status)) return true;
+  }
+  if (phase_ != Phase::open) {
+    status = ended_status();
+    return true;
+  }
+  if (read_closed_) {
+    satisfy_at_end(reader, status);
+    return true;
+  }
+  if (tasks.is_draining) {
+    status = absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down"));
+    return true;
+  }
+  tasks.reader = &reader;
+  // A run goes on behind the budget, or rearms for an engine without edges.
+  if (!is_runner() && (edges_.is_ready(Direction::read) || !home().has_edges())) {
+    core_->wake(*this);
+  }
+  return false;
+}
+
+// The part of a run that serves a reader. The coroutine is resumed in this run.
+void Stream::pull() {
+  StreamTasks& tasks = *tasks_;
+  if (on_data_) [[unlikely]]
+    refuse_on_data();
+  tasks.receives_left = kReceivesAtOnce;
+  if (tasks.reader == nullptr) {
+    if (!read_closed_ && edges_.is_ready(Direction::read)) take_hang_up();
+    return;
+  }
+  const Trampoline::Run run;
+  bool looks_once_more = tasks.is_draining;  // an event may not have been reported yet
+  while (tasks.reader != nullptr && tasks.receives_left > 0 &&
+         (edges_.is_ready(Direction::read) || looks_once_more)) {
+    looks_once_more = false;
+    ReadOperationBase& reader = *tasks.reader;
+    receive_for(reader);
+    if (tasks.reader == nullptr) return;  // it has failed
+    absl::Status status;
+    bool is_complete = satisfy(reader, status);
+    if (!is_complete && read_closed_) {
+      satisfy_at_end(reader, status);
+      is_complete = true;
+    }
+    if (!is_complete) continue;
+    tasks.reader = nullptr;
+    reader.end(std::move(status));
+    return;
+  }
+  if (tasks.reader != nullptr && tasks.is_draining && !edges_.is_ready(Direction::read)) {
+    ReadOperationBase& reader = *std::exchange(tasks.reader, nullptr);
+    reader.end(absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down")));
+  }
+}
+
+// Receives once, to where the reader needs the bytes.
+void Stream::receive_for(ReadOperationBase& reader) {
+  StreamTasks& tasks = *tasks_;
+  Inflow& inflow = tasks.inflow;
+  const Wanted& wanted = reader.wanted_;
+  ReadBuffer& buffer = this_thread.buffers->read;
+  std::span<std::byte> target;
+  bool is_window = false;
+  if (wanted.kind == Wanted::Kind::into) {
+    target = wanted.into;
+  } else if (inflow.empty()) {
+    target = buffer.window();
+    is_window = true;
+  } else {
+    std::size_t capacity = wanted.count;
+    if (wanted.kind == Wanted::Kind::until) {
+      capacity = std::min(wanted.count, std::max(kFirstRoom, 2 * inflow.bytes().size()));
+    }
+    target = inflow.room(capacity);
+  }
+  --tasks.receives_left;
+  const std::uint32_t mark = edges_.mark(Direction::read);
+  const SysResult result = core_->kernel().recv(fd_.get(), target.data(), target.size(), 0);
+  if (result.value() > 0) {
+    const std::size_t count = static_cast<std::size_t>(result.value());
+    // As in read(): a short read has drained the socket, unless more may follow without an edge.
+    if (count < target.size() && (hints_.load(std::memory_order_relaxed) & kMayHaveMore) == 0) {
+      edges_.use_up(Direction::read, mark);
+    }
+    moved_ |= kReceived;
+    if (!is_runner() && timeouts().idle != kNever) core_->wake(*this);  // notes the time
+    core_->counters().add(Counter::bytes_in, count);
+    if (is_window) {
+      inflow.set_window(target.first(count));
+      buffer.lent_to = this;
+    } else if (wanted.kind == Wanted::Kind::into) {
+      reader.got_ = ByteView(target.data(), count);
+    } else {
+      inflow.add(count);
+    }
+  } else if (result.ok()) {
+    read_closed_ = true;
+    if (!is_runner() && write_shut_) core_->wake(*this);  // which ends the connection
+  } else if (result.error() == EAGAIN) {
+    edges_.use_up(Direction::read, mark);
+  } else if (result.error() != EINTR) {
+    fail_call("recv", result.error());
+  }
+}
+
+// Completes the reader if there are the bytes that it wants.
+bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
+  Inflow& inflow = tasks_->inflow;
+  const Wanted& wanted = reader.wanted_;
+  const std::span<const std::byte> bytes = inflow.bytes();
+  switch (wanted.kind) {
+    case Wanted::Kind::some:
+      if (bytes.empty()) return false;
+      reader.got_ = ByteView(bytes);
+      break;
+    case Wanted::Kind::peek:
+      if (bytes.empty() || bytes.size() < wanted.count) return false;
+      reader.got_ = ByteView(bytes);
+      return true;  // nothing is lent
+    case Wanted::Kind::exactly:
+      if (bytes.size() < wanted.count) return false;
+      reader.got_ = ByteView(bytes.first(wanted.count));
+      break;
+    case Wanted::Kind::until:
+      if (!satisfy_until(reader, status)) return false;
+      if (!status.ok()) return true;
+      break;
+    case Wanted::Kind::into:
+      if (reader.got_.empty()) {
+        if (bytes.empty()) return false;
+        const std::size_t count = std::min(bytes.size(), wanted.into.size());
+        std::memcpy(wanted.into.data(), bytes.data(), count);
+        inflow.drop(count);
+        reader.got_ = ByteView(wanted.into.data(), count);
+      }
+      reader.has_got_ = true;
+      return true;
+  }
+  reader.has_got_ = true;
+  inflow.lend(reader.got_.size());
+  return true;
+}
+
+bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
+  const Wanted& wanted = reader.wanted_;
+  const std::string_view text = ByteView(tasks_->inflow.bytes()).text();
+  const std::size_t found = text.find(wanted.delimiter, reader.searched_);
+  const std::size_t end =
+      found == std::string_view::npos ? text.size() : found + wanted.delimiter.size();
+  if (found != std::string_view::npos && end <= wanted.count) {
+    reader.got_ = ByteView(text.substr(0, end));
+    return true;
+  }
+  if (end >= wanted.count) {
+    status = absl::ResourceExhaustedError(absl::StrCat(
+        "Connection::read_until: there is no delimiter in the first ", wanted.count, " bytes"));
+    return true;
+  }
+  reader.searched_ = text.size() - std::min(text.size(), wanted.delimiter.size() - 1);
+  return false;
+}
+
+// Completes the reader when the peer has ended its half, and there are fewer bytes than it wants.
+void Stream::satisfy_at_end(ReadOperationBase& reader, absl::Status& status) {
+  const Wanted::Kind kind = reader.wanted_.kind;
+  if (kind == Wanted::Kind::exactly || kind == Wanted::Kind::until) {
+    status = absl::OutOfRangeError(absl::StrCat(reader.name(), ": the peer ended after ",
+                                                tasks_->inflow.bytes().size(), " bytes"));
+    return;
+  }
+  reader.got_ = ByteView(tasks_->inflow.bytes());  // peek(); empty for the others
+}
+
+void Stream::consume(std::size_t count) {
+  in_order([count](Stream& stream) {
+    if (!stream.tasks_) return;
+    stream.tasks_->inflow.drop_lent();
+    stream.tasks_->inflow.drop(count);
+  });
+}
+
+// A read has completed, and nobody has taken its bytes. They are in the inflow still, or they were
+// copied out of it.
+void Stream::give_back(std::span<const std::byte> bytes, bool is_copied) {
+  try {
+    if (!is_in_order()) {
+      std::string copy(is_copied ? ByteView(bytes).text() : std::string_view());
+      mail([copy = std::move(copy), is_copied](Stream& stream) {
+        stream.give_back(ByteView(std::string_view(copy)), is_copied);
+      });
+    } else if (is_copied) {
+      tasks_->inflow.put_back(bytes);
+    } else {
+      tasks_->inflow.take_back();
+    }
+  } catch (const std::bad_alloc&) {
+    no_memory();
+  }
+}
+
+void Stream::keep_view() {
+  ReadBuffer& buffer = this_thread.buffers->read;
+  if (buffer.lent_to == this) buffer.lent_to = nullptr;
+  if (tasks_) tasks_->inflow.keep(buffer);
+}
+
+bool Stream::begin_write(WriteOperation& writer, absl::Status& status) {
+  if (phase_ != Phase::open) {
+    if (writer.is_flush_ && !is_ending() && !has_output()) return true;
+    if (!writer.is_flush_ || is_ending()) {
+      status = ended_status();
+      return true;
+    }
+  } else if (write_shut_asked_ && !writer.is_flush_) {
+    status = absl::FailedPreconditionError("Connection::write: after shut_down_write()");
+    return true;
+  }
+  if ((!tasks_ || tasks_->first_writer == nullptr) && push(writer)) {
+    if (is_ending()) status = ended_status();
+    return true;
+  }
+  if (is_ending()) {
+    status = ended_status();
+    return true;
+  }
+  use_tasks();
+  append(writer);
+  return false;
+}
+
+void Stream::append(WriteOperation& writer) {
+  StreamTasks& tasks = *tasks_;
+  writer.next_ = nullptr;
+  if (tasks.first_writer != nullptr) {
+    tasks.last_writer->next_ = &writer;
+  } else {
+    tasks.first_writer = &writer;
+  }
+  tasks.last_writer = &writer;
+}
+
+// Gives the bytes of a writer to the system and to the queue, which stays within its high mark.
+// Returns whether all are gone, or the connection has failed.
+bool Stream::push(WriteOperation& writer) {
+  if (writer.is_flush_) {
+    flush();
+    return is_ending() || !has_output();
+  }
+  std::size_t queued = queued_bytes();
+  while (!writer.rest_.empty() && queued < limits_->write_high_mark && !is_ending()) {
+    const std::size_t room = limits_->write_high_mark - queued;
+    const ByteView piece = writer.rest_.first(std::min(writer.rest_.size(), room));
+    put(piece);
+    writer.rest_ = writer.rest_.subspan(piece.size());
+    queued = queued_bytes();
+  }
+  return writer.rest_.empty() || is_ending();
+}
+
+// Lets writers go on when the queue is at its low mark, and flush() when it is empty.
+void Stream::resume_writers() {
+  {
+    const Trampoline::Run run;
+    StreamTasks& tasks = *tasks_;
+    while (tasks.first_writer != nullptr) {
+      WriteOperation& writer = *tasks.first_writer;
+      if (!writer.is_flush_ && queued_bytes() > limits_->write_low_mark) break;
+      if (!push(writer) || tasks.first_writer != &writer) break;
+      tasks.first_writer = static_cast<WriteOperation*>(writer.next_);
+      writer.end(absl::OkStatus());
+    }
+  }
+  flush();  // what the coroutines have written
+  if (tasks_->first_writer != nullptr && !is_write_blocked_ && !is_ending()) (void)word().wake();
+}
+
+bool Stream::is_waiting(const StreamOperation& operation) const {
+  if (!tasks_) return false;
+  if (tasks_->reader == &operation) return true;
+  const StreamOperation* writer = tasks_->first_writer;
+  while (writer != nullptr && writer != &operation) writer = writer->next_;
+  return writer != nullptr;
+}
+
+// Cancels an operation that waits.
+void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
+  StreamTasks& tasks = *tasks_;
+  if (tasks.reader == &operation) {
+    tasks.reader = nullptr;
+  } else {
+    StreamOperation* before = nullptr;
+    StreamOperation* writer = tasks.first_writer;
+    while (writer != &operation) before = std::exchange(writer, writer->next_);
+    auto* const next = static_cast<WriteOperation*>(operation.next_);
+    if (before == nullptr) {
+      tasks.first_writer = next;
+    } else {
+      before->next_ = next;
+    }
+    if (tasks.last_writer == &operation) tasks.last_writer = static_cast<WriteOperation*>(before);
+  }
+  operation.end(why);
+}
+
+// The connection closes or has failed: what waits for it ends. A flush() goes on until the queue is
+// written.
+void Stream::end_operations() {
+  StreamTasks& tasks = *tasks_;
+  if (tasks.reader != nullptr) std::exchange(tasks.reader, nullptr)->end(ended_status());
+  WriteOperation* writer = std::exchange(tasks.first_writer, nullptr);
+  tasks.last_writer = nullptr;
+  while (writer != nullptr) {
+    WriteOperation& ended = *std::exchange(writer, static_cast<WriteOperation*>(writer->next_));
+    if (ended.is_flush_ && !is_ending()) {
+      append(ended);
+    } else {
+      ended.end(ended_status());
+    }
+  }
+}
+
+}  // namespace epore::internal
