@@ -1,7 +1,10 @@
 #include "epore/runtime/runtime.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <new>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -12,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/endpoints/connector.h"
@@ -232,6 +236,18 @@ absl::Status Runtime::run_until_signal() {
 absl::Status Runtime::on_signal(int signal, Closure callback) {
   if (!core_) return status();
   return or_no_memory("on_signal", [&] { return signals_->add(signal, std::move(callback)); });
+}
+
+absl::StatusOr<std::string> Runtime::dump_tasks(absl::Duration limit) const {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("dump_tasks", [&]() -> absl::StatusOr<std::string> {
+    if (core_->is_own_thread()) {
+      return absl::FailedPreconditionError(
+          "dump_tasks: called from a callback or a task, for which others would wait");
+    }
+    const std::int64_t wait = std::max<std::int64_t>(absl::ToInt64Nanoseconds(limit), 0);
+    return core_->tasks().dump(internal::saturating_add(core_->kernel().now(), wait));
+  });
 }
 
 Counters Runtime::counters() const { return core_ ? core_->snapshot() : Counters(); }

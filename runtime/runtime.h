@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -263,6 +264,26 @@ class Runtime {
   // up the counts of each thread, some thousand loads, takes one lock for each reactor, and
   // allocates. So it is for a log or a scrape, and not for every message.
   Counters counters() const;
+
+  // Returns a text about all tasks: what each of their coroutines waits for, since when, and where
+  // in the program. For a service that is stuck:
+  //
+  //   runtime.on_signal(SIGUSR1, [&] { std::cerr << runtime.dump_tasks().value_or("?"); });
+  //
+  //   tasks: 1
+  //   a task
+  //     proxy.cc:31 epore::Task<> serve(epore::Connection), for 12.5s: all
+  //       proxy.cc:20 epore::Task<> pump(...), for 12.5s: Connection::read
+  //       proxy.cc:21 epore::Task<> pump(...), for 1.2s: Connection::write
+  //
+  // A coroutine is on the line below the one that awaits it. Times are cached ones, so they may be
+  // a little too long. Each task writes its own part, in its order. This waits for that, but at
+  // most for `limit`; a task that has not answered by then is running, and has one line.
+  //
+  // Threads: any but those of the runtime, on_signal() callbacks included. Errors:
+  // FailedPrecondition from a callback or a task, where tasks would wait for it; ResourceExhausted
+  // without memory; status().
+  absl::StatusOr<std::string> dump_tasks(absl::Duration limit = absl::Milliseconds(200)) const;
 
  private:
   absl::StatusOr<Listener> listen_with(std::string_view address, Handler handler,

@@ -9,15 +9,6 @@
 #include "epore/runtime/internal/base/deadline.h"
 
 namespace epore::internal {
-namespace {
-
-// Completes `node` in a later run of its order, so that others come first.
-void post(TaskNode& node) {
-  node.status = absl::OkStatus();
-  node.scope->chain->home().post(node);
-}
-
-}  // namespace
 
 bool TimeOperation::wait_until(TaskNode& node, std::int64_t at) {
   if (const absl::Status* stop = find_stop(node.scope); stop != nullptr) {
@@ -64,7 +55,7 @@ bool YieldOperation::begin(TaskNode& node) {
     node.status = *stop;
     return true;
   }
-  post(node);
+  Trampoline::let_others_run(node);  // which is complete, with ok
   return false;
 }
 

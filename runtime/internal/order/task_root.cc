@@ -1,12 +1,15 @@
 #include "epore/runtime/internal/order/task_root.h"
 
 #include <new>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "epore/runtime/internal/base/caught_exception.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/task/dump.h"
 #include "epore/runtime/internal/task/trampoline.h"
 
 namespace epore::internal {
@@ -32,7 +35,7 @@ absl::Status TaskRoot::start() {
 void TaskRoot::start_here() {
   list();
   {
-    const Trampoline::Run run;
+    const Trampoline::Run run(this_thread.now);
     begin_task();
   }
   arm_rest();
@@ -44,9 +47,32 @@ void TaskRoot::list() {
   if (!core().tasks().add(*this)) request_stop();
 }
 
-void TaskRoot::request_stop() {
-  stop_requested_.store(true, std::memory_order_release);
+void TaskRoot::request(std::uint8_t what) {
+  requests_.fetch_or(what, std::memory_order_release);
   core().wake(*this);
+}
+
+// Before anything is resumed, so that a dump has all that waits.
+void TaskRoot::serve_requests() {
+  const std::uint8_t requests = requests_.exchange(0, std::memory_order_acquire);
+  if ((requests & kDump) != 0) core().tasks().answer(*this, dump());
+  if ((requests & kStop) != 0) {
+    stop(chain_.base(), make_error(absl::StatusCode::kCancelled, "the task was stopped"));
+  }
+}
+
+std::string TaskRoot::dump() const {
+  try {
+    std::string text = describe();
+    if (has_begun_) {
+      dump_chain(chain_, now(), text);
+    } else {
+      text += " that has not begun";
+    }
+    return text;
+  } catch (const std::bad_alloc&) {
+    return "no memory";
+  }
 }
 
 // On another thread than the order's, the task may end and drop the last reference as soon as the
@@ -60,11 +86,9 @@ void TaskRoot::post(TaskNode& node) {
 void TaskRoot::run() {
   if (has_ended_.load(std::memory_order_relaxed)) return;
   {
-    const Trampoline::Run run;
-    if (stop_requested_.load(std::memory_order_relaxed) &&
-        stop_requested_.exchange(false, std::memory_order_acquire)) {
-      stop(chain_.base(), make_error(absl::StatusCode::kCancelled, "the task was stopped"));
-    }
+    const Trampoline::Run run(this_thread.now);
+    if (requests_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      serve_requests();
     if (!has_begun_) {
       begin_task();
     } else {

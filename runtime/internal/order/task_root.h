@@ -42,8 +42,9 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   // for an activity of the caller. Errors as start().
   void start_here();
 
-  // ListedTask: see Job::stop().
-  void request_stop() override;
+  // ListedTask.
+  void request_stop() override { request(kStop); }
+  void request_dump() override { request(kDump); }
   Ref<Runnable> share() override { return Ref<Runnable>::share(this); }
 
   // Any thread: whether the task has ended. result() is valid then.
@@ -65,9 +66,6 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   // Runnable.
   void run() override;
   std::string describe() const override { return "a task"; }
-
-  // The order: adds a text about what the task waits for.
-  void dump(std::string& text);
 
  protected:
   explicit TaskRoot(Ref<OrderState> order);
@@ -94,6 +92,9 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   };
 
   void list();
+  void request(std::uint8_t what);
+  void serve_requests();
+  std::string dump() const;
   void begin_task();
   void run_deadlines();
   void arm_rest();
@@ -108,9 +109,11 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   const Ref<OrderState> order_;
   Handoff<TaskNode> inbox_;
 
-  // Requests of other threads: stored with release before a wake, taken by the run with acquire. A
+  // Requests of other threads: added with release before a wake, taken by the run with acquire. A
   // request during a run causes another run (DispatchWord).
-  std::atomic<bool> stop_requested_{false};
+  static constexpr std::uint8_t kStop = 1;
+  static constexpr std::uint8_t kDump = 2;
+  std::atomic<std::uint8_t> requests_{0};
 
   // The runner stores after result_, any thread loads, both seq_cst: see TaskList::await().
   std::atomic<bool> has_ended_{false};

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
 #include "epore/runtime/internal/reactor/shutdown.h"
 
 namespace epore::internal {
@@ -28,6 +30,7 @@ bool TaskList::add(ListedTask& task) {
 }
 
 void TaskList::remove(ListedTask& task) {
+  answer(task, "");  // nothing that waits
   {
     const absl::MutexLock lock(&mutex_);
     take_out(task, task.is_told_ ? told_ : first_);
@@ -65,15 +68,76 @@ void TaskList::stop() {
   }
 }
 
-std::vector<Ref<Runnable>> TaskList::tasks() const {
+bool TaskList::begin_dump() {
   const absl::MutexLock lock(&mutex_);
-  std::vector<Ref<Runnable>> tasks;
-  for (const ListedTask* first : {first_, told_}) {
+  return !std::exchange(is_dumping_, true);
+}
+
+void TaskList::end_dump() {
+  {
+    const absl::MutexLock lock(&mutex_);
+    is_dumping_ = false;
+  }
+  ends_.notify();  // for the next one
+}
+
+std::vector<TaskAnswer> TaskList::ask() {
+  std::vector<TaskAnswer> answers;
+  const absl::MutexLock lock(&mutex_);
+  answers.reserve(count_.load(std::memory_order_relaxed));
+  for (ListedTask* first : {first_, told_}) {
     for (; first != nullptr; first = first->next_in_list_) {
-      tasks.push_back(const_cast<ListedTask*>(first)->share());
+      answers.push_back({.task = first->share(), .listed = first, .text = {}});
+      first->answer_ = &answers.back();
     }
   }
-  return tasks;
+  unanswered_ = answers.size();
+  return answers;
+}
+
+bool TaskList::has_all_answers() {
+  const absl::MutexLock lock(&mutex_);
+  return unanswered_ == 0;
+}
+
+// From here on `answers` belongs to the caller alone.
+void TaskList::withdraw(std::vector<TaskAnswer>& answers) {
+  const absl::MutexLock lock(&mutex_);
+  for (TaskAnswer& answer : answers) answer.listed->answer_ = nullptr;
+}
+
+void TaskList::answer(ListedTask& task, std::string text) {
+  bool is_last = false;
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (task.answer_ == nullptr) return;  // too late
+    TaskAnswer& answer = *std::exchange(task.answer_, nullptr);
+    answer.text = std::move(text);
+    answer.has_answered = true;
+    is_last = --unanswered_ == 0;
+  }
+  if (is_last) ends_.notify();
+}
+
+std::string TaskList::dump(std::int64_t deadline) {
+  if (!ends_.wait([this] { return begin_dump(); }, deadline)) {
+    return "another dump of tasks is under way\n";
+  }
+  const absl::Cleanup end = [this] { end_dump(); };
+  std::vector<TaskAnswer> answers = ask();
+  for (TaskAnswer& answer : answers) answer.listed->request_dump();
+  (void)ends_.wait([this] { return has_all_answers(); }, deadline);
+  withdraw(answers);
+  std::string text;
+  std::size_t count = 0;
+  for (const TaskAnswer& answer : answers) {
+    if (answer.has_answered && answer.text.empty()) continue;  // it has ended
+    ++count;
+    absl::StrAppend(
+        &text, answer.has_answered ? answer.text : answer.task->describe() + " that is running",
+        "\n");
+  }
+  return absl::StrCat("tasks: ", count, "\n", text);
 }
 
 }  // namespace epore::internal

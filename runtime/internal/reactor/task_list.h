@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -14,14 +15,26 @@
 
 namespace epore::internal {
 
+class ListedTask;
 class Shutdown;
 class TaskList;
+
+// What a dump of tasks gets from one of them.
+struct TaskAnswer {
+  Ref<Runnable> task;
+  ListedTask* listed;
+  std::string text;
+  bool has_answered = false;
+};
 
 // A root task in the list of its runtime. See TaskRoot.
 class ListedTask {
  public:
   // Any thread with a reference: stops the task, soon.
   virtual void request_stop() = 0;
+
+  // Any thread with a reference: calls TaskList::answer() in the order of the task, soon.
+  virtual void request_dump() = 0;
 
   virtual Ref<Runnable> share() = 0;
 
@@ -35,6 +48,7 @@ class ListedTask {
   ListedTask* previous_in_list_ = nullptr;
   ListedTask* next_in_list_ = nullptr;
   bool is_told_ = false;
+  TaskAnswer* answer_ = nullptr;  // what a dump has asked for
 
   std::atomic<int> waiters_{0};  // see TaskList::await()
 };
@@ -72,8 +86,13 @@ class TaskList {
     listed.waiters_.fetch_sub(1, std::memory_order_relaxed);
   }
 
-  // References to all tasks at this moment. Throws std::bad_alloc.
-  std::vector<Ref<Runnable>> tasks() const;
+  // Returns what all tasks wait for, a paragraph each, and blocks until they have told it, but not
+  // after `deadline`. Tasks that run until then are only named. One dump at a time: another one
+  // waits for the first. Throws std::bad_alloc.
+  std::string dump(std::int64_t deadline);
+
+  // In the order of the task, after request_dump().
+  void answer(ListedTask& task, std::string text);
 
  private:
   Shutdown& shutdown_;
@@ -88,6 +107,12 @@ class TaskList {
   // it, remove() comes after the task's has_ended() and then looks at the count. All are seq_cst.
   Gate ends_;
 
+  std::vector<TaskAnswer> ask();
+  void withdraw(std::vector<TaskAnswer>& answers);
+  bool begin_dump();
+  bool has_all_answers();
+  void end_dump();
+
   static void insert(ListedTask& task, ListedTask*& first);
   static void take_out(ListedTask& task, ListedTask*& first);
 
@@ -95,6 +120,8 @@ class TaskList {
   ListedTask* first_ ABSL_GUARDED_BY(mutex_) = nullptr;
   ListedTask* told_ ABSL_GUARDED_BY(mutex_) = nullptr;  // those that stop() has told
   bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_dumping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace epore::internal

@@ -93,6 +93,7 @@ class [[nodiscard]] Awaiter {
   }
 
   void await_suspend(std::coroutine_handle<>) noexcept {
+    node_.waits_since = Trampoline::here().now();
     if (has_failed_) [[unlikely]]
       Trampoline::here().go_on_with(&node_);  // which ends this coroutine
   }

@@ -112,7 +112,10 @@ class AwaitingChild final : public JoinChild {
 
   // Returns whether it has ended.
   bool begin() {
-    if (!awaitable_.begin(*this)) return false;
+    if (!awaitable_.begin(*this)) {
+      waits_since = Trampoline::here().now();
+      return false;
+    }
     awaitable_.finish(*this);
     return true;
   }

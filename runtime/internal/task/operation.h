@@ -38,7 +38,7 @@ class Operation {
     waiter_ = &waiter;
     TaskChain& chain = *waiter.scope->chain;
     chain.leaf = this;
-    chain.leaf_scope = waiter.scope;
+    chain.innermost = &waiter;
   }
 
   // For an operation that completes its waiter by returning it: ends the wait.

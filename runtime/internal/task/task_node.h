@@ -35,7 +35,7 @@ struct TaskNode : HandoffNode<TaskNode> {
   TaskScope* scope = nullptr;     // the deadline and the stop that apply to it
   absl::Status status;            // of what it has waited for; later, of its own end
   bool takes_errors = false;      // it asked for result(): resume it also with an error
-  std::int64_t waits_since = 0;   // a cached time, for the dump of tasks
+  std::int64_t waits_since = 0;   // the cached time of its last suspension, for the dump of tasks
   std::source_location where;     // of the last co_await
 };
 
@@ -75,10 +75,12 @@ class TaskChain : public TaskNode {
   TaskHome& home() const { return *home_; }
   TaskScope& base() { return base_; }
 
-  // The operation that the innermost coroutine waits for, and its scope. Null while the chain runs,
-  // or is about to.
+  // The operation that the innermost coroutine waits for. Null while the chain runs, or is about
+  // to.
   Operation* leaf = nullptr;
-  TaskScope* leaf_scope = nullptr;
+
+  // The innermost coroutine, or this chain. Null while the chain runs.
+  TaskNode* innermost = nullptr;
 
  protected:
   ~TaskChain() = default;

@@ -26,6 +26,7 @@ TaskNode* Trampoline::end(TaskNode& node) {
 // A coroutine that goes on all the same once the runtime is cut off ends here.
 void Trampoline::let_others_run(TaskNode& node) {
   TaskHome& home = node.scope->chain->home();
+  node.scope->chain->innermost = &node;
   if (home.is_cut_off()) {
     if (const absl::Status* const stop = find_stop(node.scope); stop != nullptr) {
       node.status = *stop;
@@ -68,7 +69,7 @@ void stop(TaskScope& scope, absl::Status why) {
   }
   Operation* const leaf = scope.chain->leaf;
   if (leaf == nullptr) return;
-  for (const TaskScope* inner = scope.chain->leaf_scope; inner != &scope; inner = inner->up) {
+  for (const TaskScope* inner = scope.chain->innermost->scope; inner != &scope; inner = inner->up) {
     if (inner == nullptr) return;  // it waits outside: what was in `scope` has ended
     if (inner->is_shield && !is_cut_off) return;
   }

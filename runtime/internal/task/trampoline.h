@@ -28,8 +28,11 @@ class Trampoline {
   // caller is in an order, and in no coroutine.
   class Run {
    public:
-    Run() : before_(std::exchange(this_trampoline.is_active_, true)) {
-      if (!before_) this_trampoline.budget_ = kBudget;
+    // `now` is a time that need not be exact, for the dump of tasks; 0 if it is not known.
+    explicit Run(std::int64_t now = 0) : before_(std::exchange(this_trampoline.is_active_, true)) {
+      if (before_) return;
+      this_trampoline.budget_ = kBudget;
+      this_trampoline.now_ = now;
     }
     Run(const Run&) = delete;
     Run& operator=(const Run&) = delete;
@@ -66,6 +69,7 @@ class Trampoline {
   // Returns true if the child has ended; its status is then that of `parent`.
   bool start(TaskNode& child, TaskNode& parent) {
     if (depth_ >= kDepth) [[unlikely]] {
+      child.scope->chain->innermost = &child;
       push(child);
       return false;
     }
@@ -79,6 +83,9 @@ class Trampoline {
   // The loop deals with `node` next, when the coroutine that runs is suspended or has ended.
   void go_on_with(TaskNode* node) { next_ = node; }
 
+  // The time that the Run was told.
+  std::int64_t now() const { return now_; }
+
   // Counts a completion without a suspension. True: the coroutine must let other work run first.
   bool is_over_budget() { return --budget_ <= 0; }
 
@@ -88,8 +95,10 @@ class Trampoline {
  private:
   // Resumes a node, or ends it with its error. Returns the node that is completed by that.
   TaskNode* step(TaskNode& node) {
-    node.scope->chain->leaf = nullptr;
-    if (node.frame == nullptr) return static_cast<TaskChain&>(node).ended();
+    TaskChain& chain = *node.scope->chain;
+    chain.leaf = nullptr;
+    chain.innermost = nullptr;
+    if (node.frame == nullptr) return chain.ended();
     if (!node.status.ok()) [[unlikely]] {
       if (!node.takes_errors || is_cut_off(node)) return end(node);
     }
@@ -105,6 +114,7 @@ class Trampoline {
   bool is_active_ = false;
   int depth_ = 0;
   int budget_ = kBudget;
+  std::int64_t now_ = 0;
   TaskNode* next_ = nullptr;
   TaskNode* first_ = nullptr;
   TaskNode* last_ = nullptr;

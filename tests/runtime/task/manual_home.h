@@ -41,14 +41,14 @@ class ManualHome final : public internal::TaskHome {
       CHECK_NE(deadlines_.earliest(), internal::kNever) << "the task waits for ever";
       if (now_ < deadlines_.earliest()) now_ = deadlines_.earliest();
     }
-    internal::TaskNode* node = std::exchange(first_, nullptr);
-    last_ = nullptr;
-    while (node != nullptr) {
-      internal::TaskNode& ready = *node;
-      node = ready.next_in_list();
-      internal::Trampoline::here().push(ready);
-    }
+    resume_posted();
     while (internal::Deadline* const due = deadlines_.pop(now_)) due->due();
+  }
+
+  // As turn(), without a wait for deadlines.
+  void turn_now() {
+    const internal::Trampoline::Run run(now_);
+    resume_posted();
   }
 
   void run() {
@@ -65,6 +65,7 @@ class ManualHome final : public internal::TaskHome {
 
   void cut_off() { is_cut_off_ = true; }
 
+  const internal::TaskChain& root() const { return root_; }
   bool has_ended() const { return root_.has_ended; }
   const absl::Status& status() const { return root_.status; }
   int turns() const { return turns_; }
@@ -100,6 +101,16 @@ class ManualHome final : public internal::TaskHome {
       return nullptr;
     }
   };
+
+  void resume_posted() {
+    internal::TaskNode* node = std::exchange(first_, nullptr);
+    last_ = nullptr;
+    while (node != nullptr) {
+      internal::TaskNode& ready = *node;
+      node = ready.next_in_list();
+      internal::Trampoline::here().push(ready);
+    }
+  }
 
   Root root_;
   internal::DeadlineHeap deadlines_;
