@@ -230,7 +230,7 @@ void Stream::pull() {
     if (!read_closed_ && edges_.is_ready(Direction::read)) take_hang_up();
     return;
   }
-  const Trampoline::Run run;
+  const Trampoline::Run run(this_thread.now);
   bool looks_once_more = tasks.is_draining;  // an event may not have been reported yet
   while (tasks.reader != nullptr && tasks.receives_left > 0 &&
          (edges_.is_ready(Direction::read) || looks_once_more)) {
@@ -462,7 +462,7 @@ bool Stream::push(WriteOperation& writer) {
 // Lets writers go on when the queue is at its low mark, and flush() when it is empty.
 void Stream::resume_writers() {
   {
-    const Trampoline::Run run;
+    const Trampoline::Run run(this_thread.now);
     StreamTasks& tasks = *tasks_;
     while (tasks.first_writer != nullptr) {
       WriteOperation& writer = *tasks.first_writer;
