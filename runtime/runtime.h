@@ -16,8 +16,10 @@
 #include "epore/poll/errno_of.h"
 #include "epore/runtime/async_event.h"
 #include "epore/runtime/async_mutex.h"
+#include "epore/runtime/blocking.h"
 #include "epore/runtime/bound_task.h"
 #include "epore/runtime/channel.h"
+#include "epore/runtime/completion.h"
 #include "epore/runtime/connect.h"
 #include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
@@ -27,6 +29,8 @@
 #include "epore/runtime/join.h"
 #include "epore/runtime/latch.h"
 #include "epore/runtime/listener.h"
+#include "epore/runtime/on.h"
+#include "epore/runtime/once.h"
 #include "epore/runtime/options.h"
 #include "epore/runtime/order.h"
 #include "epore/runtime/report.h"
@@ -34,6 +38,7 @@
 #include "epore/runtime/sleep.h"
 #include "epore/runtime/task.h"
 #include "epore/runtime/timer.h"
+#include "epore/runtime/until.h"
 #include "epore/runtime/within.h"
 
 namespace epore {

@@ -46,6 +46,14 @@ Ref<OrderState> OrderState::share(const Order& order, const Core& core) {
   return state == nullptr ? Ref<OrderState>() : Ref<OrderState>::share(state);
 }
 
+absl::StatusOr<Ref<OrderState>> OrderState::share(const Order& order, std::string_view call) {
+  if (order.state_) return Ref<OrderState>(order.state_);
+  if (order.is_missing_) {
+    return absl::ResourceExhaustedError(absl::StrCat(call, ": there was no memory for its order"));
+  }
+  return absl::FailedPreconditionError(absl::StrCat(call, ": this handle names no order"));
+}
+
 absl::Status OrderState::check(const Order& order, const Core& core, std::string_view call) {
   if (order.is_missing_) {
     return absl::ResourceExhaustedError(absl::StrCat(call, ": there was no memory for its order"));

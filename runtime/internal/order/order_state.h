@@ -6,6 +6,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/dispatch/run_queue.h"
 #include "epore/runtime/internal/dispatch/runnable.h"
@@ -52,6 +53,10 @@ class OrderState final : public Runnable {
 
   // A handle of this order.
   Order handle() { return Order(Ref<OrderState>::share(this)); }
+
+  // The order of any runtime. Errors, which name `call`: FailedPrecondition if `order` names none,
+  // ResourceExhausted if it is missing.
+  static absl::StatusOr<Ref<OrderState>> share(const Order& order, std::string_view call);
 
   // Errors, which name `call`: InvalidArgument if `order` is of another core, ResourceExhausted if
   // it is missing.

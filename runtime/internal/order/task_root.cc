@@ -56,9 +56,7 @@ void TaskRoot::request(std::uint8_t what) {
 void TaskRoot::serve_requests() {
   const std::uint8_t requests = requests_.exchange(0, std::memory_order_acquire);
   if ((requests & kDump) != 0) core().tasks().answer(*this, dump());
-  if ((requests & kStop) != 0) {
-    stop(chain_.base(), make_error(absl::StatusCode::kCancelled, "the task was stopped"));
-  }
+  if ((requests & kStop) != 0) stop(chain_.base(), why_stopped());
 }
 
 std::string TaskRoot::dump() const {
@@ -102,6 +100,10 @@ void TaskRoot::run() {
     }
   }
   arm_rest();
+}
+
+absl::Status TaskRoot::why_stopped() {
+  return make_error(absl::StatusCode::kCancelled, "the task was stopped");
 }
 
 // A task that was stopped before does not begin, nor is its callable called.

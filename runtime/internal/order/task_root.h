@@ -80,6 +80,9 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   // The task has ended, with result().
   virtual void on_end() {}
 
+  // In the order, after request_stop(): what the task is stopped with.
+  virtual absl::Status why_stopped();
+
  private:
   class Chain final : public TaskChain {
    public:

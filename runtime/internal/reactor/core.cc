@@ -33,6 +33,7 @@ Core::Core(RuntimeOptions options)
       worker_count_(options_.workers > 0 ? options_.workers : kernel_.processors()),
       helpers_(helpers_of(options_, worker_count_, kernel_.processors())),
       workers_(*this),
+      blocking_(*this),
       watchdog_(*this),
       permits_(options_.max_connections),
       resolver_(kernel_, own_kernel_),

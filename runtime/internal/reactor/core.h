@@ -17,6 +17,7 @@
 #include "epore/runtime/internal/dispatch/run_queue.h"
 #include "epore/runtime/internal/dispatch/slowness.h"
 #include "epore/runtime/internal/net/resolver.h"
+#include "epore/runtime/internal/reactor/blocking_pool.h"
 #include "epore/runtime/internal/reactor/connection_permits.h"
 #include "epore/runtime/internal/reactor/reactor.h"
 #include "epore/runtime/internal/reactor/shutdown.h"
@@ -100,6 +101,7 @@ class Core final : public RefCounted {
   }
 
   WorkerPool& workers() { return workers_; }
+  BlockingPool& blocking() { return blocking_; }
   Watchdog& watchdog() { return watchdog_; }
 
   // The number of workers that a leader may share its work with.
@@ -161,6 +163,7 @@ class Core final : public RefCounted {
 
   RuntimeCounters counters_;
   WorkerPool workers_;
+  BlockingPool blocking_;
   Watchdog watchdog_;
   Slowness passing_;
   ConnectionPermits permits_;

@@ -3,26 +3,27 @@
 #include "absl/base/no_destructor.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "epore/runtime/internal/base/no_memory.h"
 
 namespace epore::internal {
 namespace {
 
 const absl::Status& closed_error() {
   static const absl::NoDestructor<absl::Status> error(
-      absl::FailedPreconditionError("Channel::send: the channel is closed"));
+      make_error(absl::StatusCode::kFailedPrecondition, "Channel::send: the channel is closed"));
   return *error;
 }
 
 const absl::Status& end_error() {
-  static const absl::NoDestructor<absl::Status> error(
-      absl::OutOfRangeError("Channel::receive: the channel is closed and empty"));
+  static const absl::NoDestructor<absl::Status> error(make_error(
+      absl::StatusCode::kOutOfRange, "Channel::receive: the channel is closed and empty"));
   return *error;
 }
 
 }  // namespace
 
 bool ChannelCore::begin(SendWait& send, TaskNode& node) {
-  if (is_stopped(node)) return true;
+  if (ends_with_stop(node)) return true;
   const absl::MutexLock lock(&mutex_);
   if (is_closed_) {
     node.status = closed_error();
@@ -38,7 +39,7 @@ bool ChannelCore::begin(SendWait& send, TaskNode& node) {
 }
 
 bool ChannelCore::begin(ReceiveWait& receive, TaskNode& node) {
-  if (is_stopped(node)) return true;
+  if (ends_with_stop(node)) return true;
   ReadyList ready;
   const absl::MutexLock lock(&mutex_);
   if (has_item()) {

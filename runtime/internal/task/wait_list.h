@@ -115,7 +115,7 @@ class ReadyList {
 };
 
 // Whether a stop applies to `node`, which then completes with it. Every begin() asks this first.
-inline bool is_stopped(TaskNode& node) {
+inline bool ends_with_stop(TaskNode& node) {
   const absl::Status* const stop = find_stop(node.scope);
   if (stop == nullptr) [[likely]]
     return false;

@@ -13,7 +13,7 @@ WaitPoint::~WaitPoint() {
 }
 
 bool WaitPoint::begin(PointOperation& operation, TaskNode& node) {
-  if (is_stopped(node)) return true;
+  if (ends_with_stop(node)) return true;
   const absl::MutexLock lock(&mutex_);
   if (waiting_.empty() && admit(operation)) {
     operation.is_admitted_ = true;
