@@ -5,8 +5,9 @@
 #
 #   tests/setup/bare_machine.sh [--folder=DIR] [--disk-cache=DIR] [STAGE...]
 #
-#   no_network     one line, at once
+#   no_network     one line: at once without a network, after apt's timeouts where no answer comes
 #   full_disk      one line, at once, or when the disk fills up meanwhile; with room, the next run goes on
+#   user           somebody who is not root: one line without sudo, and a set-up with it
 #   interrupted    one machine whose set-up is killed at each of twelve points, one after the other
 #   alone          the same points on a fresh machine each (half an hour)
 #   commands       README's two commands on that first machine, or on a fresh one (half an hour without a disk cache)
@@ -21,15 +22,16 @@ for argument; do
   case $argument in
     --folder=*) folder=${argument#*=} ;;
     --disk-cache=*) disk_cache=${argument#*=} ;;
-    no_network | full_disk | interrupted | alone | commands) stages+=("$argument") ;;
+    no_network | full_disk | user | interrupted | alone | commands) stages+=("$argument") ;;
     *) sed -n '2,/^set /{/^#/p}' "$0"; exit 1 ;;
   esac
 done
-((${#stages[@]})) || stages=(no_network full_disk interrupted commands)
+((${#stages[@]})) || stages=(no_network full_disk user interrupted commands)
 mkdir -p "$folder"
 base=$folder/base log=$folder/log passed=0 failed=0
 child= # of unshare: the first process of the machine that runs
-trap 'stop' EXIT
+proxy=
+trap 'stop; [[ ! $proxy ]] || kill $proxy' EXIT
 
 # --- machines -------------------------------------------------------------------------------------------------
 
@@ -58,15 +60,22 @@ lay_tree() {
     tar -xC "$machine/root/epore"
 }
 
-# Starts a command in the machine. Options: no_network=1; cache_mb=N, a disk of its own for ~/.cache; image=FILE, the
+# Starts a command in the machine. Options: network=none, or network=silent, where all is lost; cache_mb=N, a disk of its own for ~/.cache; image=FILE, the
 # machine's disk instead of its folder.
 start() { # COMMAND
   local flags=(--mount --pid --fork --kill-child)
-  [[ ! ${no_network:-} ]] || flags+=(--net)
+  [[ ! ${network:-} ]] || flags+=(--net)
   started=$SECONDS
   log_size=$(stat -c %s "$machine/var/log/dpkg.log" 2>/dev/null || echo 0) # what comes after it is new
   unshare "${flags[@]}" bash -ec '
-    machine=$1 command=$2 image=$3 cache_mb=$4 disk_cache=$5
+    machine=$1 command=$2 image=$3 cache_mb=$4 disk_cache=$5 network=$6
+    if [[ $network == silent ]]; then
+      ip link add name silent type veth peer name nobody
+      ip address add 10.255.255.1/24 dev silent
+      ip link set nobody up
+      ip link set silent arp off up
+      ip route add default dev silent
+    fi
     [[ ! $image ]] || mount -o loop "$image" "$machine"
     rm -f "$machine/fill"
     mount -t proc proc "$machine/proc"
@@ -81,7 +90,8 @@ start() { # COMMAND
     # A session of its own, as on a terminal; and the first process of a machine is deaf to signals.
     env -i --default-signal=INT HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb setsid --wait \
       chroot "$machine" bash -c "echo \$\$ >/run/group; cd /root/epore && $command"
-  ' machine "$machine" "$1" "${image:-}" "${cache_mb:-}" "$disk_cache" >"$log" 2>&1 </dev/null &
+  ' machine "$machine" "$1" "${image:-}" "${cache_mb:-}" "$disk_cache" "${network:-}" >"$log" 2>&1 \
+    </dev/null &
   runner=$!
   until child=$(pgrep -P $runner) || ! kill -0 $runner 2>/dev/null; do sleep 0.01; done
 }
@@ -126,7 +136,8 @@ says() { # REGEX [LINES]
 }
 
 is_set_up() { [[ $code == 0 ]]; }
-at_once() { ((took <= 15)); }
+within() { ((took <= $1)); } # SECONDS
+at_once() { within 15; }
 
 # Loads and analyses all of epore and what it depends on; builds nothing.
 readonly load='./bazelw build --nobuild --noshow_progress //... && touch /root/is_set_up'
@@ -135,10 +146,25 @@ readonly load='./bazelw build --nobuild --noshow_progress //... && touch /root/i
 
 no_network() {
   fresh_machine offline
-  no_network=1 start "$load"
+  network=none start "$load"
   finish
   check "without a network: one line" says 'no network' 1
   check "without a network: at once" at_once
+  network=silent start "$load"
+  finish
+  check "no packet arrives: one line" says 'no network' 3
+  check "no packet arrives: after apt's timeouts" within 60
+
+  coproc stalling { exec python3 "$source/tests/setup/stalling_proxy.py" 60000000; }
+  proxy=$stalling_PID
+  read -r port <&"${stalling[0]}"
+  echo "Acquire::http::Proxy \"http://127.0.0.1:$port\";" >"$machine/etc/apt/apt.conf.d/99proxy"
+  start "$load"
+  finish
+  check "the mirror stops answering: one line" says 'no network' 12
+  check "the mirror stops answering: after apt's timeouts" within 180
+  kill $proxy
+  proxy=
 }
 
 # A disk that holds the bare system and has so much room.
@@ -150,6 +176,7 @@ make_image() { # MB
 }
 
 fill() { # FOLDER
+  [[ $(df --output=source "$1" | tail -n 1) == /dev/loop* ]] || return 0 # an image, never the disk of this machine
   fallocate -l "$(($(df --output=avail -B1 "$1" | tail -n 1) - 4096))" "$1/fill" 2>/dev/null || true
   cat /dev/zero >>"$1/fill" 2>/dev/null || true
 }
@@ -192,7 +219,43 @@ full_disk() {
   start "$load"
   finish
   check "there is room again: the next run goes on" is_set_up
+
+  start './bazelw build --noshow_progress -c opt //examples:demo'
+  await building || true
+  fill "$(inside)"
+  finish
+  check "the disk fills up during a build: a line" says "full; make room" 20
+  start './bazelw build --noshow_progress -c opt //examples:demo'
+  finish
+  check "there is room again: the next build goes on" is_set_up
   rm -f "$image"
+}
+
+# Where there is no sudo, what root is asked to do is enough.
+user() {
+  local as_user="su user -c './bazelw build --nobuild --noshow_progress //...'"
+  fresh_machine user
+  chroot "$machine" useradd --create-home user
+  mv "$machine/root/epore" "$machine/home/user/epore"
+  ln -s /home/user/epore "$machine/root/epore"
+  chroot "$machine" chown -R user: /home/user
+  chmod 711 "$machine/root"
+  start "$as_user"
+  finish
+  check "not root, no sudo: one line" says 'as root, run: apt-get'
+  check "not root, no sudo: at once" at_once
+  start "$(sed -n 's/.*as root, run: //p' "$log" | sed 's/apt-get install/& -y/') && $as_user"
+  finish
+  check "what that line names was installed: set up" is_set_up
+
+  start "apt-get install -y --no-install-recommends sudo && apt-get remove -y bazel-bootstrap && $as_user"
+  finish
+  check "not root, and sudo refuses: a last line" says 'as root, run: apt-get' 200
+  mkdir -p "$machine/etc/sudoers.d"
+  echo 'user ALL=(ALL) NOPASSWD: ALL' >"$machine/etc/sudoers.d/user"
+  start "$as_user"
+  finish
+  check "not root, and sudo allows: set up" is_set_up
 }
 
 # The points of a set-up, in order, and how it ends there: at a stroke, or by Ctrl-C (which apt obeys when dpkg is done).
@@ -210,6 +273,7 @@ is_at() { # POINT
     sources) compgen -G "$cache/tmp.*/lists/partial/*" ;;
     abseil) compgen -G "$cache/tmp.*/abseil-*/absl" ;;
     boost) compgen -G "$cache/tmp.*/unpacked/usr/include" ;;
+    building) compgen -G "$cache/bazel/*/execroot/epore/bazel-out/*/bin" ;;
     server) compgen -G "$cache/bazel/*/server" ;;
     *) tail -c +"$((log_size + 1))" "$(inside)/var/log/dpkg.log" | grep -F "status $1" ;;
   esac >/dev/null 2>&1

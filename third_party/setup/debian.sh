@@ -56,8 +56,13 @@ slowly() { # COMMAND...
   (
     trap - EXIT
     trap 'say "interrupted; apt first finishes what it has begun, which may take a minute"' INT
+    quiet=0 had=0 # pulses without a new file, files
     while sleep 20 || true; kill -0 $$ 2>/dev/null; do
-      say "... $((SECONDS - start)) s: $(tail -n 1 "$log" | cut -c 1-80)"
+      line=$(tail -n 1 "$log" | cut -c 1-80)
+      say "... $((SECONDS - start)) s${line:+: $line}"
+      has=$(grep -c '^Get:' "$log" || true)
+      ((quiet = has == had ? quiet + 1 : 0, had = has)) || true
+      [[ $quiet -lt 3 || $line != Ign:* || ! -e $log.pid ]] || end_fetching
     done
   ) 9>&- </dev/null >/dev/null &
   pulse=$!
@@ -73,11 +78,30 @@ stop_pulse() {
   pulse=
 }
 
+# Asks for a password where there is a terminal to ask on.
+may_be_root() {
+  [[ $(id -u) != 0 ]] || return 0
+  command -v sudo >/dev/null || return
+  sudo -n true 2>/dev/null || { [[ -t 0 ]] && sudo true; }
+}
+
 as_root() { if [[ $(id -u) == 0 ]]; then env "$@"; else sudo env "$@"; fi; }
 
 fetching=(-o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20)
 apt=(LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "${fetching[@]}")
 install=("${apt[@]}" install -y --no-install-recommends)
+
+# apt would wait for each of the other files as well.
+end_fetching() {
+  echo "connection timed out: the mirror has stopped answering" >>"$log"
+  as_root bash -c 'kill $0' "$(<"$log.pid")"
+  rm -f "$log.pid"
+}
+
+fetch_packages() { # PACKAGES
+  slowly as_root bash -c 'echo $$ >"$0"; exec env "$@"' "$log.pid" "${install[@]}" --download-only "$@" || return
+  rm -f "$log.pid"
+}
 
 # --- packages -------------------------------------------------------------------------------------------------
 
@@ -109,13 +133,14 @@ repair_packages() {
 
 # The mirror that this machine's own apt sources name for Debian; none before apt has its index.
 find_mirror() {
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Codename: $codename" \
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Codename: bookworm" \
     'Component: main' | sed -n 1p
 }
 
 # Sources other than Debian's may be out of order.
 update_index() {
   [[ ! ${has_updated:-} ]] || return 0
+  may_be_root || die "fetching the package index needs root or sudo; as root, run: apt-get update"
   say "fetching the package index (10 MB)"
   slowly as_root "${apt[@]}" update || true
   mirror=$(find_mirror)
@@ -133,30 +158,35 @@ sizes_of() { # PACKAGES
 
 install_packages() {
   local packages
-  readarray -t packages < <(not_installed "${essential[@]}")
-  ((${#packages[@]})) || return 0
+  essential_missing || return 0
+  packages=("${missing[@]}")
   update_index
   say "installing with apt ($(sizes_of "${packages[@]}")): ${packages[*]}"
+  fetch_packages "${packages[@]}" || give_up "fetching packages"
   slowly as_root "${install[@]}" "${packages[@]}" || give_up "installing packages"
 }
 
 install_peers() {
   local packages full
-  readarray -t packages < <(missing_peers)
-  ((${#packages[@]})) || return 0
+  peers_missing || return 0
+  packages=("${missing[@]}")
   update_index
   say "installing with apt, for the comparison benchmarks ($(sizes_of "${packages[@]}")): ${packages[*]}"
   slowly as_root "${install[@]}" "${packages[@]}" || {
     full=$(full_disk)
     [[ ! $full ]] || give_up "installing packages"
-    say "without ${packages[*]}: the benchmarks that compare with them will say so"
-    touch "$cache/peers.failed"
+    without_peers
   }
 }
 
-is_interrupted() {
+without_peers() {
+  find_missing "${peers[@]}"
+  say "without ${missing[*]}: the benchmarks that compare with them will say so"
+  touch "$cache/peers.failed"
+}
+
+is_half_installed() {
   local package
-  [[ ! -e $cache/interrupted ]] || return 0
   for package in "${essential[@]}" "${peers[@]}"; do
     [[ ${state[$package]:-un} == ?[nci] ]] || return 0
   done
@@ -164,9 +194,18 @@ is_interrupted() {
 }
 
 set_up_packages() {
-  [[ -e $cache/interrupted || $(not_installed "${essential[@]}") || $(missing_peers) ]] || return 0
-  [[ $(id -u) == 0 ]] || command -v sudo >/dev/null || die "installing packages needs root or sudo"
-  ! is_interrupted || repair_packages
+  packages_missing || return 0
+  if ! may_be_root; then
+    ! is_half_installed || die "an installation was interrupted; as root, run: dpkg --configure -a && apt-get install -f"
+    ! essential_missing || {
+      find_missing "${essential[@]}" "${peers[@]}"
+      die "installing packages needs root or sudo; as root, run: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+    }
+    rm -f "$cache/interrupted"
+    ! peers_missing || without_peers
+    return
+  fi
+  ! { [[ -e $cache/interrupted ]] || is_half_installed; } || repair_packages
   touch "$cache/interrupted"
   install_packages
   install_peers
@@ -241,7 +280,7 @@ set_up() {
   exec 9>"$cache/lock" || die "$cache cannot be written"
   flock -n 9 || { say "waiting for another bazelw that is setting up"; flock 9; }
   look # at what the other one has done
-  rm -rf "$cache"/tmp.*
+  rm -rf "$cache"/tmp.* "$log.pid"
   : >"$log"
   trap clean_up EXIT
   trap 'say "interrupted; the same command goes on from here"; exit 130' INT TERM
