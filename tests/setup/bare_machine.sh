@@ -83,9 +83,12 @@ start() { # COMMAND
     mount --rbind /sys "$machine/sys"
     mkdir -p "$machine/root/.cache"
     [[ ! $cache_mb ]] || mount -t tmpfs -o "size=${cache_mb}m" tmpfs "$machine/root/.cache"
-    if [[ $disk_cache ]]; then
-      mkdir -p "$machine/root/.cache/epore/disk"
-      mount --bind "$disk_cache" "$machine/root/.cache/epore/disk"
+    if [[ $disk_cache ]]; then # which the machine reads; what it writes and deletes there is forgotten
+      mkdir -p "$machine/root/.cache/epore/disk" "$machine/mnt/over"
+      mount -t tmpfs tmpfs "$machine/mnt/over"
+      mkdir "$machine/mnt/over/new" "$machine/mnt/over/work"
+      mount -t overlay -o "lowerdir=$disk_cache,upperdir=$machine/mnt/over/new,workdir=$machine/mnt/over/work" overlay \
+        "$machine/root/.cache/epore/disk"
     fi
     # A session of its own, as on a terminal; and the first process of a machine is deaf to signals.
     env -i --default-signal=INT HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb setsid --wait \
@@ -176,7 +179,8 @@ make_image() { # MB
 }
 
 fill() { # FOLDER
-  [[ $(df --output=source "$1" | tail -n 1) == /dev/loop* ]] || return 0 # an image, never the disk of this machine
+  # An image, never the disk of this machine.
+  [[ $(stat -c %d "$1") != "$(stat -c %d "$folder")" && $(stat -c %d "$1") != "$(stat -c %d /)" ]] || return 0
   fallocate -l "$(($(df --output=avail -B1 "$1" | tail -n 1) - 4096))" "$1/fill" 2>/dev/null || true
   cat /dev/zero >>"$1/fill" 2>/dev/null || true
 }
