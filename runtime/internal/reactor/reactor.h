@@ -143,7 +143,7 @@ class Reactor {
   bool has_submitted() const { return !local_.empty() || !closures_.empty(); }
   [[nodiscard]] bool run_submitted();
   [[nodiscard]] bool run_shared();
-  [[nodiscard]] bool run_claimed(Runnable& runnable);
+  [[nodiscard, gnu::always_inline]] bool run_claimed(Runnable& runnable);
   [[nodiscard]] bool after_run();
   void was_relieved(Runnable& runnable, Lead::Ticket ticket);
   void await_kept(Lead::Ticket ticket);

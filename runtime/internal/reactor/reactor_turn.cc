@@ -173,7 +173,7 @@ bool Reactor::may_run(RuntimeTimer& timer, std::size_t count) const {
          !sharing_.is_worth(Sharing::Source::submitted, count, this_thread.now);
 }
 
-bool Reactor::run_claimed(Runnable& runnable) {
+inline bool Reactor::run_claimed(Runnable& runnable) {
   if (runnable.is_pinned()) {
     core_.execute_claimed(runnable);
     return true;
