@@ -1,6 +1,7 @@
 #include "epore/runtime/task.h"
 
 #include "absl/status/status.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/task/task_node.h"
 #include "epore/runtime/internal/task/trampoline.h"
 
@@ -8,7 +9,8 @@ namespace epore::internal {
 
 bool start_child(TaskNode* child, TaskNode& parent) {
   if (child == nullptr) [[unlikely]] {
-    parent.status = absl::ResourceExhaustedError("no memory for the frame of a coroutine");
+    parent.status =
+        make_error(absl::StatusCode::kResourceExhausted, "no memory for the frame of a coroutine");
     return true;
   }
   if (const absl::Status* const stop = find_stop(parent.scope); stop != nullptr) [[unlikely]] {

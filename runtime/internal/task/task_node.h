@@ -86,8 +86,14 @@ class TaskChain : public TaskNode {
   ~TaskChain() = default;
 
  private:
+  friend void stop(TaskScope& scope, absl::Status why);
+
   TaskHome* home_ = nullptr;
   TaskScope base_;
+
+  // In the list of stop().
+  TaskChain* next_to_cancel_ = nullptr;
+  bool waits_for_cancel_ = false;
 };
 
 // Stops what is in `scope`: the operation that it waits for is cancelled with `why`, and so is
@@ -146,6 +152,8 @@ class TaskHome {
   friend void stop(TaskScope& scope, absl::Status why);
 
   bool has_stopped_ = false;
+  bool is_cancelling_ = false;
+  TaskChain* to_cancel_ = nullptr;
 };
 
 inline const absl::Status* find_stop(const TaskScope* scope) {

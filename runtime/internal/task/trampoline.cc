@@ -73,7 +73,22 @@ void stop(TaskScope& scope, absl::Status why) {
     if (inner == nullptr) return;  // it waits outside: what was in `scope` has ended
     if (inner->is_shield && !is_cut_off) return;
   }
+  if (home.is_cancelling_) {  // the call comes from a join that is being cancelled
+    if (scope.chain->waits_for_cancel_) return;
+    scope.chain->waits_for_cancel_ = true;
+    scope.chain->next_to_cancel_ = std::exchange(home.to_cancel_, scope.chain);
+    return;
+  }
+  home.is_cancelling_ = true;
   leaf->cancel(scope.stop);
+  // A loop, and no recursion, as joins may be nested as deep as coroutines. Nothing is resumed
+  // here, so the chains stay.
+  while (home.to_cancel_ != nullptr) {
+    TaskChain& chain = *std::exchange(home.to_cancel_, home.to_cancel_->next_to_cancel_);
+    chain.waits_for_cancel_ = false;
+    chain.leaf->cancel(chain.base().stop);
+  }
+  home.is_cancelling_ = false;
 }
 
 }  // namespace epore::internal

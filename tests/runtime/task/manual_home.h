@@ -61,7 +61,7 @@ class ManualHome final : public internal::TaskHome {
   void ask_stop() { is_stop_asked_ = true; }
 
   // Stops the task now, as a coroutine of it can do.
-  void stop_now() { internal::stop(root_.base(), absl::CancelledError("stopped by the test")); }
+  void stop_now() { internal::stop(root_.base(), absl::Status(absl::StatusCode::kCancelled, "")); }
 
   void cut_off() { is_cut_off_ = true; }
 

@@ -1,0 +1,79 @@
+// Each allocation of a task fails in turn: it ends with an error, or works all the same, and leaks
+// nothing.
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "epore/runtime/runtime.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/task/counted.h"
+#include "tests/runtime/task/manual_home.h"
+#include "tests/runtime/task/scenarios.h"
+#include "tests/support/scarce_memory.h"
+
+namespace epore {
+namespace {
+
+using scenarios::Scenario;
+
+class TaskMemoryTest : public testing::TestWithParam<Scenario> {};
+
+INSTANTIATE_TEST_SUITE_P(All, TaskMemoryTest, testing::ValuesIn(scenarios::kAll),
+                         scenarios::name_of);
+
+TEST_P(TaskMemoryTest, EachAllocationFails) {
+  for (const bool is_stopped : {false, true}) {
+    bool was_reached = true;
+    for (int k = 1; was_reached; ++k) {
+      {
+        ManualHome home;
+        ScarceMemory::fail(k);
+        home.start(GetParam().task());
+        while (!home.has_ended()) {
+          if (is_stopped && home.turns() == 3) home.ask_stop();
+          home.turn();
+        }
+        was_reached = ScarceMemory::stop();
+        const absl::Status& status = home.status();
+        EXPECT_TRUE(status.ok() || absl::IsResourceExhausted(status) ||
+                    absl::IsInternal(status) ||  // a std::bad_alloc of the scenario itself
+                    absl::IsCancelled(status) || absl::IsNotFound(status))
+            << k << ": " << status;
+      }
+      ASSERT_EQ(Counted::live(), 0) << k;
+      k += k / 20;  // all of the first ones, and some of the rest
+    }
+  }
+}
+
+TEST(TaskMemory, Spawn) {
+  Runtime runtime;
+  bool was_reached = true;
+  for (int k = 1; was_reached; ++k) {
+    ScarceMemory::fail(k);
+    const Job job = runtime.spawn([counted = Counted()]() -> Task<> { co_await yield(); });
+    was_reached = ScarceMemory::stop();
+    const absl::Status status = job.wait();
+    EXPECT_TRUE(status.ok() || absl::IsResourceExhausted(status)) << status;
+    EXPECT_EQ(Counted::live(), 0);
+  }
+}
+
+TEST(TaskMemory, DumpTasks) {
+  Runtime runtime;
+  const Job job = runtime.spawn([]() -> Task<> {
+    co_await all(sleep_for(absl::Hours(1)), scenarios::give_later(1), sleep_for(absl::Hours(1)));
+  });
+  bool was_reached = true;
+  for (int k = 1; was_reached; ++k) {
+    ScarceMemory::fail(k);
+    const absl::StatusOr<std::string> text = runtime.dump_tasks(absl::Seconds(100));
+    was_reached = ScarceMemory::stop();
+    EXPECT_TRUE(text.ok() || absl::IsResourceExhausted(text.status())) << text.status();
+  }
+  EXPECT_TRUE(runtime.dump_tasks(absl::Seconds(100)).ok());
+}
+
+}  // namespace
+}  // namespace epore
