@@ -25,7 +25,9 @@ std::string HandlerRoot::describe() const {
 }
 
 void HandlerRoot::on_end() {
-  if (result().ok() || absl::IsCancelled(result())) return stream_->close(absl::OkStatus());
+  if (result().ok() || absl::IsCancelled(result())) {
+    return core().is_cut_off() ? stream_->abort(result()) : stream_->close(absl::OkStatus());
+  }
   core().counters().add(Counter::handler_errors);
   if (!stream_->is_open()) return;  // it has failed, and on_closed or the counters say so
   LOG_EVERY_N_SEC(WARNING, 1) << "epore: " << describe() << " ended with " << result();

@@ -174,6 +174,7 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
   use_tasks();
   StreamTasks& tasks = *tasks_;
   const Wanted& wanted = reader.wanted_;
+  if (on_data_ && tasks.is_used) refuse_on_data();
   if (on_data_) {
     status = absl::FailedPreconditionError(
         absl::StrCat(reader.name(), ": the connection has an on_data callback"));

@@ -233,9 +233,10 @@ void Stream::check_timeouts() {
   }
 }
 
-// Whether bytes of the peer wait while reading is paused. Then this side is idle, not the peer.
+// Whether bytes of the peer wait while reading is paused, or no coroutine reads. Then this side is idle, not the peer.
 bool Stream::holds_up_peer() {
-  if (!is_paused_ && !is_held_) return false;
+  const bool waits_for_task = tasks_ && tasks_->is_used && tasks_->reader == nullptr;
+  if (!is_paused_ && !is_held_ && !waits_for_task) return false;
   std::byte byte;
   return core_->kernel().recv(fd_.get(), &byte, 1, MSG_PEEK).value() > 0;
 }

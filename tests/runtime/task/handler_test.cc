@@ -1,0 +1,260 @@
+// A coroutine that serves a connection: how it begins and ends, and how the runtime ends it.
+
+#include <cerrno>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/task/handler_test_base.h"
+
+namespace epore {
+namespace {
+
+class ServeTest : public HandlerTest {};
+
+TEST_P(ServeTest, ItsEndClosesGracefully) {
+  Runtime runtime(options());
+  Peer peer = serve(runtime, [](Connection c) -> Task<> {
+    co_await c.read_exactly(1);
+    const std::string text = pattern(3'000'000);
+    co_await c.write(text);
+  });
+  peer.send("xyz");  // some of it is not read
+  EXPECT_EQ(peer.receive(3'000'000), pattern(3'000'000));
+  EXPECT_EQ(peer.end(), 0);
+}
+
+TEST_P(ServeTest, ItsErrorAborts) {
+  Runtime runtime(options());
+  absl::Notification closed;
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    c.on_closed([&](Connection&, const absl::Status& why) {
+      EXPECT_EQ(why, absl::DataLossError("bad"));
+      closed.Notify();
+    });
+    co_await c.read();
+    co_await absl::DataLossError("bad");
+  });
+  peer.send("x");
+  EXPECT_EQ(peer.end(), ECONNRESET);
+  closed.WaitForNotification();
+  EXPECT_EQ(runtime.counters().handler_errors, 1u);
+}
+
+TEST_P(ServeTest, AnExceptionIsInternal) {
+  Runtime runtime(options());
+  absl::Notification closed;
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    c.on_closed([&](Connection&, const absl::Status& why) {
+      EXPECT_TRUE(absl::IsInternal(why)) << why;
+      closed.Notify();
+    });
+    co_await c.read();
+    throw std::runtime_error("thrown");
+  });
+  peer.send("x");
+  EXPECT_EQ(peer.end(), ECONNRESET);
+  closed.WaitForNotification();
+}
+
+TEST_P(ServeTest, TheHandlerLivesUntilItsLastCoroutineHasEnded) {
+  auto counted = std::make_shared<int>(0);
+  absl::Notification done;
+  std::vector<Peer> peers;
+  {
+    Runtime runtime(options());
+    absl::StatusOr<Listener> listener =
+        runtime.listen("127.0.0.1:0", [counted, &done](Connection c) -> Task<> {
+          co_await c.read();
+          ++*counted;
+          co_await c.write("x");
+          done.Notify();
+        });
+    ASSERT_TRUE(listener.ok());
+    peers.emplace_back(listener->address());
+    fence(runtime);
+    ASSERT_TRUE(listener->close_and_wait().ok());
+    EXPECT_GT(counted.use_count(), 1);
+    peers[0].send("x");
+    EXPECT_EQ(peers[0].receive(1), "x");
+    done.WaitForNotification();
+    peers.clear();
+  }
+  EXPECT_EQ(counted.use_count(), 1);
+  EXPECT_EQ(*counted, 1);
+}
+
+// Handlers in one order need no lock.
+TEST_P(ServeTest, HandlersShareAnOrder) {
+  Runtime runtime(options());
+  int together = 0;
+  int most = 0;
+  int count = 0;
+  std::vector<Peer> peers;
+  peers.push_back(serve(runtime,
+                        [&](Connection c) -> Task<> {
+                          while (ByteView bytes = co_await c.read()) {
+                            most = std::max(most, ++together);
+                            count += static_cast<int>(bytes.size());
+                            --together;
+                            co_await c.write(bytes);
+                          }
+                        },
+                        {.order = runtime.order()}));
+  while (peers.size() < 10) peers.emplace_back(*SocketAddress::parse(address()));
+  for (int round = 0; round < 20; ++round) {
+    for (Peer& peer : peers) peer.send("ab");
+    for (Peer& peer : peers) EXPECT_EQ(peer.receive(2), "ab");
+  }
+  for (Peer& peer : peers) peer.half_close();
+  for (Peer& peer : peers) EXPECT_EQ(peer.end(), 0);
+  EXPECT_EQ(count, 400);
+  EXPECT_EQ(most, 1);
+}
+
+// --- The shutdown. ---
+
+TEST_P(ServeTest, AShutdownEndsAReadThatWaits) {
+  Runtime runtime(options());
+  absl::Notification ended;
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    co_await c.write("ready");
+    absl::StatusOr<ByteView> bytes = co_await c.read().result();
+    EXPECT_TRUE(absl::IsCancelled(bytes.status())) << bytes.status();
+    co_await c.write("bye");  // what is begun can be finished
+    ended.Notify();
+  });
+  EXPECT_EQ(peer.receive(5), "ready");
+  std::thread shutdown([&] { EXPECT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok()); });
+  EXPECT_EQ(peer.receive_all(), "bye");
+  peer.close();
+  shutdown.join();
+  EXPECT_TRUE(ended.HasBeenNotified());
+}
+
+// What has arrived is answered first.
+TEST_P(ServeTest, AShutdownLetsWhatHasArrivedBeRead) {
+  Runtime runtime(options());
+  absl::Notification held;
+  absl::Notification go_on;
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    co_await c.read_exactly(1);
+    Job waits = runtime.spawn([]() -> Task<> { co_return; });
+    held.Notify();
+    while (!go_on.HasBeenNotified()) co_await sleep_for(absl::Microseconds(100));
+    while (ByteView bytes = co_await c.read()) co_await c.write(bytes);
+  });
+  peer.send("x");
+  held.WaitForNotification();
+  peer.send("request");
+  std::thread shutdown([&] { EXPECT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok()); });
+  go_on.Notify();
+  EXPECT_EQ(peer.receive_all(), "request");
+  peer.close();
+  shutdown.join();
+}
+
+TEST_P(ServeTest, AShutdownWithoutTimeEndsEverything) {
+  Runtime runtime(options());
+  bool was_destroyed = false;
+  struct Sets {
+    bool& flag;
+    ~Sets() { flag = true; }
+  };
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    const Sets sets{was_destroyed};
+    co_await c.write("ready");
+    // It does not listen to stops.
+    for (;;) (void)co_await sleep_for(absl::Hours(1)).result();
+  });
+  EXPECT_EQ(peer.receive(5), "ready");
+  EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+  EXPECT_TRUE(was_destroyed);
+  EXPECT_NE(peer.end(), 0);
+}
+
+TEST_P(ServeTest, AJobGoesOnWhileConnectionsDrain) {
+  Runtime runtime(options());
+  Channel<int> questions(1);
+  Channel<int> answers(1);
+  Job job = runtime.spawn([&]() -> Task<> {
+    for (;;) co_await answers.send(2 * co_await questions.receive());
+  });
+  absl::Notification asks;
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    co_await c.read_exactly(1);
+    asks.Notify();
+    co_await sleep_for(absl::Milliseconds(5));
+    co_await questions.send(21);
+    co_await c.write(std::to_string(co_await answers.receive()));
+  });
+  peer.send("x");
+  asks.WaitForNotification();
+  std::thread shutdown([&] { EXPECT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok()); });
+  EXPECT_EQ(peer.receive_all(), "42");
+  peer.close();
+  shutdown.join();
+  EXPECT_TRUE(absl::IsCancelled(*job.status())) << *job.status();
+}
+
+// A connection of a job does not hold the drain up: the job is stopped, and its handles go.
+TEST_P(ServeTest, AJobsConnectionsEndWithIt) {
+  Runtime servers(options());
+  Peer peer = serve(servers, echo);
+  Runtime runtime(options());
+  absl::Notification connected;
+  Job job = runtime.spawn([&]() -> Task<> {
+    Connection c = co_await connect(address());
+    co_await c.write("hello");
+    co_await c.read_exactly(5);
+    connected.Notify();
+    co_await c.read();
+  });
+  connected.WaitForNotification();
+  EXPECT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok());
+  EXPECT_TRUE(absl::IsCancelled(*job.status())) << *job.status();
+}
+
+// --- Connections that a task has made. ---
+
+TEST_P(ServeTest, TheLastHandleClosesWhatATaskHasConnected) {
+  Runtime runtime(options());
+  Peer peer = serve(runtime, echo);
+  EXPECT_TRUE(runtime
+                  .run([&]() -> Task<> {
+                    for (int i = 0; i < 20; ++i) {
+                      Connection c = co_await connect(address());
+                      Connection copy = c;
+                      co_await copy.write("x");
+                      c = Connection();
+                      EXPECT_EQ((co_await copy.read_exactly(1)).text(), "x");
+                    }
+                    co_return;
+                  })
+                  .ok());
+  while (runtime.counters().connections > 1) std::this_thread::yield();
+}
+
+TEST_P(ServeTest, ConnectFailsAndCanBeStopped) {
+  Runtime runtime(options());
+  Peer peer = serve(runtime, echo);
+  absl::Status done = runtime.run([&]() -> Task<> {
+    EXPECT_TRUE(absl::IsInvalidArgument((co_await connect("nonsense").result()).status()));
+    auto stopped = co_await any(connect(address()), [&]() -> Task<> { co_return; }());
+    EXPECT_EQ(stopped.index(), 1u);
+    absl::StatusOr<Connection> late =
+        co_await within(absl::ZeroDuration(), connect(address())).result();
+    EXPECT_TRUE(absl::IsDeadlineExceeded(late.status())) << late.status();
+  });
+  EXPECT_TRUE(done.ok()) << done;
+}
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, ServeTest, testing::ValuesIn(all_modes()), mode_name);
+
+}  // namespace
+}  // namespace epore
