@@ -233,7 +233,8 @@ void Stream::check_timeouts() {
   }
 }
 
-// Whether bytes of the peer wait while reading is paused, or no coroutine reads. Then this side is idle, not the peer.
+// Whether bytes of the peer wait while reading is paused, or no coroutine reads. Then this side is
+// idle, not the peer.
 bool Stream::holds_up_peer() {
   const bool waits_for_task = tasks_ && tasks_->is_used && tasks_->reader == nullptr;
   if (!is_paused_ && !is_held_ && !waits_for_task) return false;
