@@ -10,8 +10,8 @@
 #include "epore/runtime/report.h"
 #include "epore/runtime/runtime.h"
 #include "examples/command_line.h"
-#include "examples/delay_connection.h"
 #include "examples/delay_log.h"
+#include "examples/delay_service.h"
 #include "examples/server_flags.h"
 
 ABSL_FLAG(std::uint16_t, port, 8080, "port to listen on; 0: any that is free");
@@ -58,10 +58,8 @@ int main(int argc, char** argv) {
 
   epore::ListenOptions options;
   options.connection.linger_timeout = absl::Seconds(1);
-  options.connection.write_cap += 2 * service.fill.size();
   const absl::StatusOr<epore::Listener> listener = runtime.listen(
-      address,
-      [&service](epore::Connection& peer) { examples::DelayConnection::serve(peer, service); },
+      address, [&service](epore::Connection peer) { return examples::serve_delays(peer, service); },
       options);
   if (!listener.ok()) return epore::report(listener.status());
   return examples::run_server(runtime, *listener, [&log] { log.open(); });

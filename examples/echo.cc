@@ -2,8 +2,8 @@
 
 int main() {
   epore::Runtime runtime;  // one poll thread, a worker per core
-  auto listener = runtime.listen("127.0.0.1:7000", [](epore::Connection& peer) {
-    peer.on_data([](epore::Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
+  auto listener = runtime.listen("127.0.0.1:7000", [](epore::Connection peer) -> epore::Task<> {
+    while (epore::ByteView bytes = co_await peer.read()) co_await peer.write(bytes);
   });
   if (!listener.ok()) return epore::report(listener.status());
   return epore::report(runtime.run_until_signal());  // drains on SIGINT and SIGTERM
