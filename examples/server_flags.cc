@@ -39,7 +39,7 @@ Flags that all servers share:
   --help               print this
 
 The first line on stdout is `LISTEN address:port`. SIGTERM drains and exits with 0, a second one ends
-at once. SIGUSR1 prints the counters as one line of JSON on stderr.
+at once. SIGUSR1 prints on stderr the counters, as one line of JSON, and what each task waits for.
 )";
 
 int at_least(int least, const absl::Flag<int>& flag, std::string_view name) {
@@ -76,8 +76,11 @@ ServerFlags parse_server_flags(int argc, char** argv, std::string_view help) {
 
 int run_server(epore::Runtime& runtime, const epore::Listener& listener,
                absl::AnyInvocable<void()> on_listening) {
-  const absl::Status counts = runtime.on_signal(
-      SIGUSR1, [&runtime] { std::fprintf(stderr, "%s\n", runtime.counters().to_json().c_str()); });
+  const absl::Status counts = runtime.on_signal(SIGUSR1, [&runtime] {
+    std::fprintf(stderr, "%s\n", runtime.counters().to_json().c_str());
+    const absl::StatusOr<std::string> tasks = runtime.dump_tasks();
+    std::fputs(tasks.ok() ? tasks->c_str() : tasks.status().ToString().c_str(), stderr);
+  });
   if (!counts.ok()) return epore::report(counts);
 
   // Who reads the first line may signal at once.

@@ -55,7 +55,9 @@ Server::Server(const std::string& name, const std::vector<std::string>& argument
 std::string Server::counters() {
   for (int i = 0; i < 4; ++i) {  // see ask_to_end()
     process.signal(SIGUSR1);
-    if (std::optional<std::string> line = process.read_error_line(absl::Seconds(10))) return *line;
+    while (std::optional<std::string> line = process.read_error_line(absl::Seconds(10))) {
+      if (absl::StartsWith(*line, "{")) return *line;
+    }
   }
   return "";
 }

@@ -20,7 +20,8 @@ struct Server {
   std::string address;  // "127.0.0.1:1234"
   std::string port() const { return address.substr(address.rfind(':') + 1); }
 
-  // Sends SIGUSR1 and returns the line that comes on stderr.
+  // Sends SIGUSR1 and returns the line of the counters that comes on stderr. What comes behind it
+  // is left, and skipped by the next call.
   std::string counters();
 
   // A number of that line, asked for again and again until it is `expected` (a number may come a

@@ -31,9 +31,11 @@ bool enter_own_network() {
   return ::ioctl(fd.get(), SIOCSIFFLAGS, &loopback) == 0;
 }
 
-TEST(Echo, EchoesAndDrains) {
+class Echo : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Echo, EchoesAndDrains) {
   if (!enter_own_network()) GTEST_SKIP() << "no network namespace: " << std::strerror(errno);
-  ChildProcess server = start_program("echo");
+  ChildProcess server = start_program(GetParam());
   // It prints nothing, so that listening shows in connecting alone.
   const absl::Time deadline = absl::Now() + absl::Seconds(10);
   while (is_refused("127.0.0.1:7000")) ASSERT_LT(absl::Now(), deadline);
@@ -41,7 +43,7 @@ TEST(Echo, EchoesAndDrains) {
   Client client("127.0.0.1:7000");
   ASSERT_TRUE(client.send("hello"));
   EXPECT_EQ(client.read_exactly(5), "hello");
-  ChildProcess second = start_program("echo");
+  ChildProcess second = start_program(GetParam());
   EXPECT_NE(second.read_error_line().value_or("").find("EADDRINUSE"), std::string::npos);
   EXPECT_EQ(second.wait().value_or(-1), 1);
 
@@ -50,6 +52,8 @@ TEST(Echo, EchoesAndDrains) {
   server.signal(SIGTERM);
   EXPECT_EQ(server.wait().value_or(-1), 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, Echo, ::testing::Values("echo", "echo_callbacks"));
 
 TEST(PollBasics, TellsItsStory) {
   ChildProcess process = start_program("poll_basics");

@@ -374,12 +374,13 @@ void Stream::satisfy_at_end(ReadOperationBase& reader, absl::Status& status) {
   reader.got_ = ByteView(tasks_->inflow.bytes());  // peek(); empty for the others
 }
 
+// At once in the order, also where another run of it resumed the coroutine: the next read must not
+// see the bytes again.
 void Stream::consume(std::size_t count) {
-  in_order([count](Stream& stream) {
-    if (!stream.tasks_) return;
-    stream.tasks_->inflow.drop_lent();
-    stream.tasks_->inflow.drop(count);
-  });
+  if (!is_in_order()) return mail([count](Stream& stream) { stream.consume(count); });
+  if (!tasks_) return;
+  tasks_->inflow.drop_lent();
+  tasks_->inflow.drop(count);
 }
 
 // A read has completed, and nobody has taken its bytes. They are in the inflow still, or they were

@@ -67,6 +67,29 @@ TEST(ConnectionAwait, Proxy) {
   EXPECT_TRUE(done.ok()) << done;
 }
 
+// A coroutine that a timer has resumed, and not its connection.
+TEST(ConnectionAwait, ConsumeTakesEffectBeforeTheNextRead) {
+  Runtime runtime;
+  std::string seen;
+  auto listener = runtime.listen("127.0.0.1:0", [&](Connection peer) -> Task<> {
+    while (!(co_await peer.peek()).empty()) {
+      co_await sleep_for(absl::ZeroDuration());
+      seen += (co_await peer.peek()).text().front();
+      peer.consume(1);
+    }
+    co_await peer.write(".");
+  });
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  absl::Status done = runtime.run([&]() -> Task<> {
+    Connection c = co_await connect(address_of(listener));
+    co_await c.write("0123456789");
+    c.shut_down_write();
+    co_await c.read_exactly(1);
+  });
+  EXPECT_TRUE(done.ok()) << done;
+  EXPECT_EQ(seen, "0123456789");
+}
+
 TEST(ConnectionAwait, ReadWithin) {
   Runtime runtime;
   auto silent =

@@ -1,0 +1,89 @@
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tests/examples/client.h"
+#include "tests/examples/server.h"
+
+namespace examples {
+namespace {
+
+class HttpHello : public ::testing::Test {
+ protected:
+  Server server_{"http_hello", {"--address=127.0.0.1:0"}};
+  Client client_{server_.address};
+};
+
+constexpr char kGet[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+constexpr char kHello[] = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhello\n";
+
+TEST_F(HttpHello, KeepsTheConnection) {
+  for (int i = 0; i < 3; ++i) {
+    client_.send(kGet);
+    EXPECT_EQ(client_.read_response(), kHello);
+  }
+}
+
+TEST_F(HttpHello, AnswersAPipeline) {
+  std::string requests;
+  std::string answers;
+  for (int i = 0; i < 2000; ++i) {
+    requests += kGet;
+    answers += kHello;
+  }
+  client_.send(requests);
+  EXPECT_EQ(client_.read_exactly(answers.size()), answers);
+  client_.send(std::string("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc") + kGet);
+  EXPECT_EQ(client_.read_response(), kHello);
+  EXPECT_EQ(client_.read_response(), kHello);
+}
+
+TEST_F(HttpHello, TakesRequestsInPieces) {
+  for (const char c : std::string(kGet)) ASSERT_TRUE(client_.send({&c, 1}));
+  EXPECT_EQ(client_.read_response(), kHello);
+}
+
+TEST_F(HttpHello, ClosesIfAsked) {
+  client_.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(client_.read_to_end(),
+            "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nhello\n");
+  EXPECT_FALSE(client_.was_reset());
+}
+
+TEST_F(HttpHello, AHeadHasNoBody) {
+  client_.send("HEAD / HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(client_.read_to_end(),
+            "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n");
+}
+
+TEST_F(HttpHello, RefusesWhatIsNoHttp) {
+  client_.send(std::string(kGet) + "nonsense\r\n\r\n");
+  EXPECT_EQ(client_.read_response(), kHello);
+  EXPECT_EQ(client_.read_to_end(),
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+}
+
+TEST_F(HttpHello, AnswersBeforeTheClientsEnd) {
+  client_.send(std::string(kGet) + "GET /cut-off");
+  client_.half_close();
+  EXPECT_EQ(client_.read_to_end(), kHello);
+  EXPECT_FALSE(client_.was_reset());
+}
+
+TEST_F(HttpHello, SigtermClosesGracefully) {
+  client_.send(kGet);
+  EXPECT_EQ(client_.read_response(), kHello);
+  server_.ask_to_end();
+  EXPECT_TRUE(client_.is_at_end());
+  EXPECT_FALSE(client_.was_reset());
+  client_.half_close();
+  EXPECT_EQ(server_.process.wait().value_or(-1), 0);
+}
+
+// Ten seconds.
+TEST_F(HttpHello, ARequestHasADeadline) {
+  client_.send("GET / HTTP/1.1\r\n");
+  EXPECT_TRUE(client_.is_at_end());
+}
+
+}  // namespace
+}  // namespace examples
