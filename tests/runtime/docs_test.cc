@@ -1,8 +1,11 @@
-// The examples of the class comments in runtime/*.h, as they stand there.
+// The examples of the class comments in runtime/*.h and the coroutines of README.md, as they stand
+// there.
 
 #include <cstdio>
 #include <span>
 #include <string>
+#include <string_view>
+#include <tuple>
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
@@ -35,6 +38,43 @@ TEST(RuntimeDocsTest, Connection) {
     client->send("hello");
   });
   closed.WaitForNotification();
+}
+
+// clang-format off
+epore::Task<std::string> ask(std::string_view address) {
+  epore::Connection server = co_await epore::connect(address);  // an error ends ask() with that error
+  co_return std::string(co_await server.read_until("\n", 1024));
+}
+epore::Task<> serve(epore::Connection client, std::string_view a, std::string_view b) {
+  // A deadline for all that is inside, both at the same time; the first error stops the other.
+  auto both = co_await epore::within(absl::Seconds(2), epore::all(ask(a), ask(b))).result();
+  if (!both.ok()) co_return co_await client.write(both.status().message());
+  co_await client.write(std::get<0>(*both) + std::get<1>(*both));
+}
+// clang-format on
+
+TEST(RuntimeDocsTest, Coroutines) {
+  epore::Runtime runtime;
+  auto one = runtime.listen(
+      "127.0.0.1:0", [](epore::Connection peer) -> epore::Task<> { co_await peer.write("one\n"); });
+  auto none = runtime.listen("127.0.0.1:0", [](epore::Connection) -> epore::Task<> { co_return; });
+  const std::string a = one->address().to_string();
+  for (const std::string& b : {a, none->address().to_string()}) {
+    auto listener =
+        runtime.listen("127.0.0.1:0", [&](epore::Connection c) { return serve(c, a, b); });
+    const absl::StatusOr<std::string> answer = runtime.run([&]() -> epore::Task<std::string> {
+      epore::Connection c = co_await epore::connect(listener->address().to_string());
+      std::string all;
+      while (epore::ByteView bytes = co_await c.read()) all += bytes.text();
+      co_return all;
+    });
+    if (a == b) {
+      EXPECT_EQ(answer.value_or(""), "one\none\n");
+    } else {
+      EXPECT_NE(answer.value_or("").find("read_until"), std::string::npos) << *answer;
+    }
+    EXPECT_TRUE(listener->close_and_wait().ok());
+  }
 }
 
 TEST(RuntimeDocsTest, ListenerAndCounters) {
