@@ -160,6 +160,8 @@ TEST_P(ContenderTest, SaysWhatIsWrongWithAFlag) {
 INSTANTIATE_TEST_SUITE_P(All, ContenderTest,
                          testing::Values("epoll", "io_uring", "epore", "epore:dispatch=poll_thread",
                                          "epore:dispatch=workers:workers=2", "epore:reactors=2",
+                                         "epore:handler=coroutine",
+                                         "epore:handler=coroutine:dispatch=workers:workers=2",
                                          "asio", "asio:partial_reads", "asio:threads=2",
                                          "asio:threads=2:partial_reads:continuations",
                                          "asio:contexts=2", "asio_uring", "libuv", "libevent"),

@@ -34,6 +34,7 @@ std::unique_ptr<MicroSide> make_asio_side() { return nullptr; }
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "tests/bench/clock.h"
+#include "tests/bench/micro_asio_tasks.h"
 #include "tests/bench/micro_load.h"
 
 namespace epore::bench {
@@ -126,7 +127,9 @@ class AsioSide final : public MicroSide {
  public:
   ~AsioSide() override {
     context_.stop();
+    other_.stop();
     if (thread_.joinable()) thread_.join();
+    if (other_thread_.joinable()) other_thread_.join();
   }
 
   std::string name() const override { return "asio"; }
@@ -210,7 +213,12 @@ class AsioSide final : public MicroSide {
     return time;
   }
 
-  absl::StatusOr<std::string> serve(bool has_idle_timeout) override {
+  Stopwatch::Time run_tasks(TaskWork work, int count) override {
+    if (!other_thread_.joinable()) other_thread_ = std::thread([this] { other_.run(); });
+    return run_asio_tasks(context_, other_, work, count);
+  }
+
+  absl::StatusOr<std::string> serve(Server server) override {
     error_code error;
     acceptors_.push_back(std::make_unique<Acceptor>(context_));
     Acceptor& acceptor = *acceptors_.back();
@@ -220,27 +228,27 @@ class AsioSide final : public MicroSide {
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
     if (error) return absl::UnavailableError(absl::StrCat("asio: listen: ", error.message()));
     const std::uint16_t port = acceptor.local_endpoint().port();
-    asio::post(context_,
-               [this, &acceptor, has_idle_timeout] { accept(acceptor, has_idle_timeout); });
+    asio::post(context_, [this, &acceptor, server] { accept(acceptor, server); });
     return absl::StrCat("127.0.0.1:", port);
   }
 
  private:
-  void accept(Acceptor& acceptor, bool has_idle_timeout) {
-    acceptor.async_accept(
-        [this, &acceptor, has_idle_timeout](const error_code& error, Socket socket) {
-          if (error == asio::error::operation_aborted) return;
-          if (!error) {
-            error_code ignored;
-            socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-            if (has_idle_timeout) {
-              IdleSession::wait(std::make_shared<IdleSession>(std::move(socket)));
-            } else {
-              Session::read(std::make_shared<Session>(std::move(socket)));
-            }
-          }
-          accept(acceptor, has_idle_timeout);
-        });
+  void accept(Acceptor& acceptor, Server server) {
+    acceptor.async_accept([this, &acceptor, server](const error_code& error, Socket socket) {
+      if (error == asio::error::operation_aborted) return;
+      if (!error) {
+        error_code ignored;
+        socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+        if (server.is_coroutine) {
+          serve_asio_task(std::move(socket), server.has_timeout);
+        } else if (server.has_timeout) {
+          IdleSession::wait(std::make_shared<IdleSession>(std::move(socket)));
+        } else {
+          Session::read(std::make_shared<Session>(std::move(socket)));
+        }
+      }
+      accept(acceptor, server);
+    });
   }
 
   asio::io_context context_{1};
@@ -252,6 +260,11 @@ class AsioSide final : public MicroSide {
   std::size_t next_held_ = 0;
   Scatter scatter_;
   std::thread thread_;
+
+  // Has a thread that nobody else's tasks are on.
+  asio::io_context other_{1};
+  asio::executor_work_guard<Executor> other_guard_{other_.get_executor()};
+  std::thread other_thread_;
 };
 
 }  // namespace

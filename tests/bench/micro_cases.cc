@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -49,7 +51,16 @@ class Program {
     std::vector<std::function<absl::Status()>> steps;
     for (Case& one : posts()) add(steps, std::move(one));
     for (Case& one : echoes()) add(steps, std::move(one));
-    if (wanted("idle connection")) steps.push_back([this] { return measure_memory(); });
+    for (Case& one : tasks()) add(steps, std::move(one));
+    if (wanted("idle connection")) {
+      steps.push_back([this] {
+        return measure_memory("idle connection", {.has_timeout = true}, result_.memory);
+      });
+      steps.push_back([this] {
+        return measure_memory("idle connection, coroutine",
+                              {.is_coroutine = true, .has_timeout = true}, result_.task_memory);
+      });
+    }
     add(steps, {absl::StrCat("expiry of ", scaled(kTimers), " timers"), kHalf, kTimers,
                 [this](std::size_t side, int n) { return sides_[side]->expire(n); }});
     add_with_timers(steps, scaled(kIdle),
@@ -118,21 +129,44 @@ class Program {
     };
   }
 
-  std::vector<Case> echoes() {
+  std::vector<Case> tasks() {
+    const auto run = [this](TaskWork work) {
+      return [this, work](std::size_t side, int n) { return sides_[side]->run_tasks(work, n); };
+    };
     return {
-        {"echo, 64 bytes", 0, 10'000,
-         [this](std::size_t side, int n) { return echo(plain_, side, n); }},
-        {"echo, 64 bytes, idle timeout", 0, 10'000,
-         [this](std::size_t side, int n) { return echo(with_timeout_, side, n); }},
+        {"task: empty child", kHalf, 400'000, run(TaskWork::empty_child)},
+        {"task: ready await", kHalf, 400'000, run(TaskWork::ready_await)},
+        {"task: yield", kHalf, 400'000, run(TaskWork::yield)},
+        {"task: spawn, ten yields", kHalf, 20'000, run(TaskWork::spawn_ten_yields)},
+        {"task: eight calls deep", kHalf, 50'000, run(TaskWork::eight_deep)},
+        {"task: channel, one order", kHalf, 200'000, run(TaskWork::hand_over)},
+        {"task: channel without room, one order", kHalf, 100'000, run(TaskWork::rendezvous)},
+        {"task: channel, across threads", kHalf, 100'000, run(TaskWork::hand_over_threads)},
+        {"task: within around a wait", kHalf, 100'000, run(TaskWork::within_wait)},
+        {"task: read that is ready", kHalf, 40'000, run(TaskWork::ready_read)},
+        {"task: message that is there", kHalf, 40'000, run(TaskWork::ready_message)},
+    };
+  }
+
+  std::vector<Case> echoes() {
+    const auto echo = [this](MicroSide::Server server) {
+      return [this, server, clients = std::make_shared<Clients>(sides_.size())](
+                 std::size_t side, int n) { return this->echo(server, *clients, side, n); };
+    };
+    return {
+        {"echo, 64 bytes", 0, 10'000, echo({})},
+        {"echo, 64 bytes, idle timeout", 0, 10'000, echo({.has_timeout = true})},
+        {"echo, 64 bytes, coroutine", 0, 10'000, echo({.is_coroutine = true})},
+        {"echo, 64 bytes, coroutine, within", 0, 10'000,
+         echo({.is_coroutine = true, .has_timeout = true})},
     };
   }
 
   using Clients = std::vector<std::optional<MicroClient>>;
 
-  absl::StatusOr<Time> echo(Clients& clients, std::size_t side, int count) {
-    clients.resize(sides_.size());
+  absl::StatusOr<Time> echo(MicroSide::Server kind, Clients& clients, std::size_t side, int count) {
     if (!clients[side]) {
-      absl::StatusOr<std::string> server = sides_[side]->serve(&clients == &with_timeout_);
+      absl::StatusOr<std::string> server = sides_[side]->serve(kind);
       if (!server.ok()) return server.status();
       absl::StatusOr<MicroClient> client = MicroClient::create(*server, 1);
       if (!client.ok()) return client.status();
@@ -166,23 +200,19 @@ class Program {
     return absl::OkStatus();
   }
 
-  absl::Status measure_memory() {
-    result_.memory.connections = scaled(2'000);
-    progress_("idle connection", done_);
+  absl::Status measure_memory(std::string_view what, MicroSide::Server kind, MicroMemory& memory) {
+    memory.connections = scaled(2'000);
+    progress_(what, done_);
     for (const std::unique_ptr<MicroSide>& side : sides_) {
-      const absl::StatusOr<std::string> server = side->serve(true);
+      const absl::StatusOr<std::string> server = side->serve(kind);
       if (!server.ok()) return server.status();
       // What is there once and for all is there before: tables grow by steps.
-      absl::StatusOr<MicroClient> client =
-          MicroClient::create(*server, 1 + result_.memory.connections);
+      absl::StatusOr<MicroClient> client = MicroClient::create(*server, 1 + memory.connections);
       if (!client.ok()) return client.status();
       if (absl::Status opened = client->open(1); !opened.ok()) return opened;
       const ScopedHeapCount heap;
-      if (absl::Status opened = client->open(result_.memory.connections); !opened.ok()) {
-        return opened;
-      }
-      result_.memory.bytes.push_back(static_cast<double>(heap.so_far().bytes) /
-                                     result_.memory.connections);
+      if (absl::Status opened = client->open(memory.connections); !opened.ok()) return opened;
+      memory.bytes.push_back(static_cast<double>(heap.so_far().bytes) / memory.connections);
     }
     return absl::OkStatus();
   }
@@ -191,8 +221,6 @@ class Program {
   const MicroOptions options_;
   const MicroProgress progress_;
   double done_ = 0;
-  Clients plain_;
-  Clients with_timeout_;
   MicroResult result_;
 };
 

@@ -32,7 +32,7 @@ struct MicroRow {
   std::vector<MicroCost> costs;  // by side
 };
 
-// A connection that has echoed a byte and is idle, its timeout armed.
+// A connection that has echoed a byte and is idle, its timeout or deadline armed.
 struct MicroMemory {
   int connections = 0;
   std::vector<double> bytes;  // of one, by side
@@ -44,7 +44,8 @@ struct MicroResult {
   std::vector<std::string> versions;
   bool has_heap = false;  // allocations and bytes were counted
   std::vector<MicroRow> rows;
-  MicroMemory memory;
+  MicroMemory memory;       // with callbacks
+  MicroMemory task_memory;  // with a coroutine
 };
 
 using MicroProgress = absl::FunctionRef<void(std::string_view what, double done)>;

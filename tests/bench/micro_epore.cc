@@ -17,6 +17,7 @@
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/runtime.h"
 #include "tests/bench/clock.h"
+#include "tests/bench/micro_epore_tasks.h"
 #include "tests/bench/micro_load.h"
 #include "tests/bench/micro_side.h"
 #include "tests/bench/tcp.h"
@@ -130,21 +131,44 @@ class EporeSide final : public MicroSide {
     return time;
   }
 
-  absl::StatusOr<std::string> serve(bool has_idle_timeout) override {
-    ListenOptions options;
-    if (has_idle_timeout) options.connection.idle_timeout = absl::Hours(1);
-    absl::StatusOr<Listener> listener = runtime_.listen(
-        "127.0.0.1:0",
-        [](Connection& peer) {
-          peer.on_data([](Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
-        },
-        options);
+  Stopwatch::Time run_tasks(TaskWork work, int count) override {
+    if (!other_) other_.emplace(options_);
+    return run_epore_tasks(runtime_, *other_, work, count);
+  }
+
+  absl::StatusOr<std::string> serve(Server server) override {
+    absl::StatusOr<Listener> listener =
+        server.is_coroutine ? listen_with_task(server) : listen_with_callbacks(server);
     if (!listener.ok()) return listener.status();
     listeners_.push_back(*std::move(listener));
     return listeners_.back().address().to_string();
   }
 
  private:
+  absl::StatusOr<Listener> listen_with_callbacks(Server server) {
+    ListenOptions options;
+    if (server.has_timeout) options.connection.idle_timeout = absl::Hours(1);
+    return runtime_.listen(
+        "127.0.0.1:0",
+        [](Connection& peer) {
+          peer.on_data([](Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
+        },
+        options);
+  }
+
+  absl::StatusOr<Listener> listen_with_task(Server server) {
+    if (!server.has_timeout) {
+      return runtime_.listen("127.0.0.1:0", [](Connection peer) -> Task<> {
+        while (ByteView bytes = co_await peer.read()) co_await peer.write(bytes);
+      });
+    }
+    return runtime_.listen("127.0.0.1:0", [](Connection peer) -> Task<> {
+      while (ByteView bytes = co_await within(absl::Hours(1), peer.read())) {
+        co_await peer.write(bytes);
+      }
+    });
+  }
+
   const RuntimeOptions options_;
   OwnedFd backlog_;
   Scatter scatter_;
@@ -154,6 +178,7 @@ class EporeSide final : public MicroSide {
   std::vector<Timer> held_;
   std::size_t next_held_ = 0;
   std::optional<Timer> timer_;
+  std::optional<Runtime> other_;  // has threads that nobody else's tasks are on
 };
 
 }  // namespace

@@ -31,6 +31,27 @@ std::string ns(const std::vector<double>& values) {
   return absl::StrFormat("%.0f", quartiles(values).median);
 }
 
+void add_memory(std::string& text, const char* what, const MicroResult& result,
+                const MicroMemory& memory) {
+  if (memory.bytes.empty() || !result.has_heap) return;
+  absl::StrAppendFormat(&text, "%s (mean of %d):", what, memory.connections);
+  for (std::size_t i = 0; i < result.names.size(); ++i) {
+    absl::StrAppendFormat(&text, "%s %s %.0f bytes", i == 0 ? "" : ",", result.names[i],
+                          memory.bytes[i]);
+  }
+  text += "\n";
+}
+
+void write_memory(JsonWriter& json, const char* name, const MicroResult& result,
+                  const MicroMemory& memory) {
+  if (memory.bytes.empty() || !result.has_heap) return;
+  json.key(name).begin_object();
+  for (std::size_t i = 0; i < result.names.size(); ++i) {
+    json.field(result.names[i], memory.bytes[i]);
+  }
+  json.end_object();
+}
+
 std::string verdict(const MicroRow& row) {
   if (row.limit == 0) return "";
   const MedianInterval interval = median_interval(ratios(row, &MicroCost::wall_ns));
@@ -72,7 +93,7 @@ std::string text_report(const MicroResult& result, const Machine& machine) {
   for (const std::string& name : result.names) {
     header.insert(header.end(), {name, "CPU", "allocations"});
   }
-  if (has_other) header.insert(header.end(), {"time x", "CPU x", "a third"});
+  if (has_other) header.insert(header.end(), {"time x", "CPU x", "half"});
   table.add_row(std::move(header));
   for (const MicroRow& row : result.rows) {
     std::vector<std::string> cells = {row.name};
@@ -89,15 +110,9 @@ std::string text_report(const MicroResult& result, const Machine& machine) {
     table.add_row(std::move(cells));
   }
   absl::StrAppend(&text, "\n", table.to_string(), "\n");
-  if (!result.memory.bytes.empty() && result.has_heap) {
-    absl::StrAppendFormat(
-        &text, "an idle connection, its timeout armed (mean of %d):", result.memory.connections);
-    for (std::size_t i = 0; i < result.names.size(); ++i) {
-      absl::StrAppendFormat(&text, "%s %s %.0f bytes", i == 0 ? "" : ",", result.names[i],
-                            result.memory.bytes[i]);
-    }
-    text += "\n";
-  }
+  add_memory(text, "an idle connection, its timeout armed", result, result.memory);
+  add_memory(text, "an idle connection, its coroutine's deadline armed", result,
+             result.task_memory);
   const double confidence =
       median_interval(std::vector<double>(static_cast<std::size_t>(result.options.rounds)))
           .confidence;
@@ -105,7 +120,7 @@ std::string text_report(const MicroResult& result, const Machine& machine) {
       &text,
       "Medians of rounds in turn; ratios: median of the rounds' ratios and [its %.0f%% interval].\n"
       "CPU is that of all threads of the process, those that post included. Allocations and bytes\n"
-      "are counted in malloc(), in rounds that are not timed. \"open\": the interval holds 1/3.\n",
+      "are counted in malloc(), in rounds that are not timed. \"open\": the interval holds 1/2.\n",
       100 * confidence);
   if (!machine.is_optimised) {
     absl::StrAppend(&text, "warning: this build is ", machine.build,
@@ -144,13 +159,8 @@ std::string json_report(const MicroResult& result, const Machine& machine) {
     json.end_object();
   }
   json.end_array();
-  if (!result.memory.bytes.empty() && result.has_heap) {
-    json.key("idle_connection_bytes").begin_object();
-    for (std::size_t i = 0; i < result.names.size(); ++i) {
-      json.field(result.names[i], result.memory.bytes[i]);
-    }
-    json.end_object();
-  }
+  write_memory(json, "idle_connection_bytes", result, result.memory);
+  write_memory(json, "idle_connection_bytes_coroutine", result, result.task_memory);
   json.end_object();
   return json.text() + "\n";
 }

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "epore/runtime/options.h"
+#include "tests/bench/micro_tasks.h"
 #include "tests/bench/stopwatch.h"
 
 namespace epore::bench {
@@ -49,9 +50,16 @@ class MicroSide {
   // So many timers become due within 0.1 ms: from then to the last callback.
   virtual Stopwatch::Time expire(int count) = 0;
 
+  // What coroutines do, on its thread.
+  virtual Stopwatch::Time run_tasks(TaskWork work, int count) = 0;
+
   // Starts an echo server on its thread and returns its address. With an idle timeout, of an hour,
   // its connections are made to take as little memory as they can.
-  virtual absl::StatusOr<std::string> serve(bool has_idle_timeout) = 0;
+  struct Server {
+    bool is_coroutine = false;  // and not callbacks
+    bool has_timeout = false;
+  };
+  virtual absl::StatusOr<std::string> serve(Server server) = 0;
 };
 
 // Operations of timers in one callback; then what they caused (Asio calls back what was cancelled)

@@ -30,12 +30,14 @@ class MicroTest : public testing::TestWithParam<Dispatch> {
 TEST_P(MicroTest, EveryCaseRunsOnBothSides) {
   const absl::StatusOr<MicroResult> result = run();
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->rows.size(), 16u);
+  EXPECT_EQ(result->rows.size(), 29u);
   for (const MicroRow& row : result->rows) {
     for (const MicroCost& cost : row.costs) EXPECT_EQ(cost.wall_ns.size(), 2u) << row.name;
   }
-  ASSERT_EQ(result->memory.bytes.size(), result->names.size());
-  EXPECT_GE(result->memory.bytes[0], result->has_heap ? 100 : 0);
+  for (const MicroMemory& memory : {result->memory, result->task_memory}) {
+    ASSERT_EQ(memory.bytes.size(), result->names.size());
+    EXPECT_GE(memory.bytes[0], result->has_heap ? 100 : 0);
+  }
   const std::string text = text_report(*result, Machine());
   EXPECT_THAT(text, testing::HasSubstr("post, 4 other threads"));
   EXPECT_THAT(json_report(*result, Machine()), testing::HasSubstr("\"wall_ns\""));

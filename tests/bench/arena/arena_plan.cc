@@ -20,7 +20,7 @@ namespace {
 // As measured, rounded up.
 constexpr absl::Duration kStart = absl::Milliseconds(40);         // and stop, of a server
 constexpr absl::Duration kConnect = absl::Microseconds(80);       // and close, a connection
-constexpr absl::Duration kMicroRound = absl::Milliseconds(2500);  // of all cases on both sides
+constexpr absl::Duration kMicroRound = absl::Milliseconds(4000);  // of all cases on both sides
 constexpr absl::Duration kCompileRound = absl::Seconds(20);       // of all programs
 
 // As many threads, contexts and reactors as cores, where there are several of them. Quick: without
