@@ -1,0 +1,266 @@
+// What really happens to the mistakes that docs/guide/coroutines.md names, in its words.
+
+#include <cstddef>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/log/log.h"
+#include "absl/log/log_entry.h"
+#include "absl/log/log_sink.h"
+#include "absl/log/log_sink_registry.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "epore/runtime/runtime.h"
+#include "gtest/gtest.h"
+
+namespace epore {
+namespace {
+
+// The page without its line breaks.
+const std::string& page() {
+  static const std::string* const text = [] {
+    std::ifstream file("docs/guide/coroutines.md");
+    auto* words = new std::string;
+    for (std::string word; file >> word;) *words += word + " ";
+    return words;
+  }();
+  return *text;
+}
+
+// Whether the page quotes this status.
+testing::AssertionResult is_quoted(const absl::Status& status) {
+  const std::string quote =
+      absl::StatusCodeToString(status.code()) + ": " + std::string(status.message());
+  if (page().find(quote) != std::string::npos) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "the page does not say \"" << quote << '"';
+}
+
+std::string address_of(const absl::StatusOr<Listener>& listener) {
+  return listener->address().to_string();
+}
+
+// Sends what it is told, and then waits for the end.
+Task<> talk(Connection peer, std::string text) {
+  co_await peer.write(text);
+  peer.shut_down_write();
+  while (ByteView bytes = co_await peer.read()) continue;
+}
+
+// A peer that says `text`, and a task with a connection to it.
+template <typename F>
+absl::Status with_peer(std::string text, F client) {
+  Runtime runtime;
+  auto listener =
+      runtime.listen("127.0.0.1:0", [text](Connection peer) -> Task<> { return talk(peer, text); });
+  EXPECT_TRUE(listener.ok()) << listener.status();
+  return runtime.run([&]() -> Task<> {
+    Connection peer = co_await connect(address_of(listener));
+    co_await client(peer);
+  });
+}
+
+// The first line of the log that has `part` in it.
+class LogLine : public absl::LogSink {
+ public:
+  explicit LogLine(std::string_view part) : part_(part) { absl::AddLogSink(this); }
+  ~LogLine() override { absl::RemoveLogSink(this); }
+
+  std::string wait() {
+    came_.WaitForNotification();
+    absl::MutexLock lock(&mutex_);
+    return line_;
+  }
+
+ private:
+  void Send(const absl::LogEntry& entry) override {
+    absl::MutexLock lock(&mutex_);
+    if (came_.HasBeenNotified() || entry.text_message().find(part_) == std::string_view::npos)
+      return;
+    line_ = entry.text_message();
+    came_.Notify();
+  }
+
+  const std::string part_;
+  absl::Notification came_;
+  absl::Mutex mutex_;
+  std::string line_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST(CoroutineMistakes, TwoReadersAtOnce) {
+  EXPECT_TRUE(is_quoted(with_peer("", [](Connection peer) -> Task<> {
+    co_await all(peer.read_exactly(1), peer.read_exactly(1));
+  })));
+}
+
+TEST(CoroutineMistakes, ShortMessage) {
+  EXPECT_TRUE(is_quoted(
+      with_peer("abc", [](Connection peer) -> Task<> { co_await peer.read_exactly(4); })));
+  EXPECT_TRUE(is_quoted(
+      with_peer("abcdefgh", [](Connection peer) -> Task<> { co_await peer.read_until("\n", 8); })));
+}
+
+TEST(CoroutineMistakes, ReadAfterClose) {
+  EXPECT_TRUE(is_quoted(with_peer("x", [](Connection peer) -> Task<> {
+    peer.close();
+    co_await peer.read();
+  })));
+}
+
+TEST(CoroutineMistakes, Exception) {
+  Runtime runtime;
+  EXPECT_TRUE(is_quoted(runtime.run([]() -> Task<> {
+    throw std::out_of_range("no such row");
+    co_return;
+  })));
+}
+
+TEST(CoroutineMistakes, OkStatusAsTheEndOfATaskWithAValue) {
+  Runtime runtime;
+  EXPECT_TRUE(is_quoted(runtime.run([]() -> Task<int> { co_return absl::OkStatus(); }).status()));
+}
+
+TEST(CoroutineMistakes, Deadline) {
+  Runtime runtime;
+  EXPECT_TRUE(is_quoted(runtime.run([]() -> Task<> {
+    co_await within(absl::Milliseconds(5), sleep_for(absl::InfiniteDuration()));
+  })));
+}
+
+TEST(CoroutineMistakes, GoingOnUnderAStop) {
+  Runtime runtime;
+  absl::Notification began;
+  int refused = 0;
+  Job job = runtime.spawn([&]() -> Task<> {
+    began.Notify();
+    absl::Status slept = co_await sleep_for(absl::Hours(1)).result();
+    EXPECT_TRUE(absl::IsCancelled(slept)) << slept;
+    for (; refused < 3; ++refused) {
+      slept = co_await sleep_for(absl::Hours(1)).result();
+      EXPECT_TRUE(absl::IsCancelled(slept)) << slept;
+    }
+    // Its own time, and nothing else, ends what is under a shield.
+    slept = co_await shield(within(absl::Milliseconds(1), sleep_for(absl::Hours(1)))).result();
+    EXPECT_TRUE(absl::IsDeadlineExceeded(slept)) << slept;
+    co_await slept;
+  });
+  began.WaitForNotification();
+  job.stop();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(job.wait())) << job.wait();
+  EXPECT_EQ(refused, 3);
+}
+
+TEST(CoroutineMistakes, Stop) {
+  Runtime runtime;
+  Job job = runtime.spawn([]() -> Task<> { co_await sleep_for(absl::InfiniteDuration()); });
+  job.stop();
+  EXPECT_TRUE(is_quoted(job.wait()));
+}
+
+TEST(CoroutineMistakes, WaitForAJobInATask) {
+  Runtime runtime;
+  EXPECT_TRUE(is_quoted(runtime.run([&]() -> Task<> {
+    Job job = runtime.spawn([]() -> Task<> { co_return; });
+    co_await job.wait();
+  })));
+  EXPECT_TRUE(is_quoted(
+      runtime.run([&]() -> Task<> { co_await runtime.run([]() -> Task<> { co_return; }); })));
+}
+
+TEST(CoroutineMistakes, SpawnAfterShutdown) {
+  Runtime runtime;
+  ASSERT_TRUE(runtime.shutdown().ok());
+  EXPECT_TRUE(is_quoted(runtime.spawn([]() -> Task<> { co_return; }).wait()));
+}
+
+TEST(CoroutineMistakes, ShutdownEndsWhatWaits) {
+  Runtime runtime;
+  absl::Notification began;
+  Job job = runtime.spawn([&]() -> Task<> {
+    began.Notify();
+    co_await sleep_for(absl::InfiniteDuration());
+  });
+  began.WaitForNotification();
+  ASSERT_TRUE(runtime.shutdown(absl::Milliseconds(10)).ok());
+  EXPECT_TRUE(is_quoted(job.wait()));
+}
+
+TEST(CoroutineMistakes, LockTwice) {
+  Runtime runtime;
+  EXPECT_TRUE(absl::IsDeadlineExceeded(runtime.run([]() -> Task<> {
+    AsyncMutex mutex;
+    AsyncLock lock = co_await mutex.lock();
+    AsyncLock again = co_await within(absl::Milliseconds(5), mutex.lock());
+  })));
+}
+
+TEST(CoroutineMistakes, ClosedChannel) {
+  Runtime runtime;
+  Channel<int> channel(1);
+  channel.close();
+  EXPECT_TRUE(is_quoted(runtime.run([&]() -> Task<> { co_await channel.send(1); })));
+  EXPECT_TRUE(is_quoted(runtime.run([&]() -> Task<> { co_await channel.receive(); })));
+}
+
+Task<> wait_forever(absl::Status& how) {
+  how = co_await sleep_for(absl::InfiniteDuration()).result();
+}
+
+TEST(CoroutineMistakes, OtherPartsOfAllAreCancelled) {
+  Runtime runtime;
+  absl::Status other;
+  absl::Status first = runtime.run([&]() -> Task<> {
+    co_await all(wait_forever(other),
+                 [](int) -> Task<> { co_await absl::NotFoundError("no such shard"); }(0));
+  });
+  EXPECT_TRUE(absl::IsNotFound(first)) << first;
+  EXPECT_TRUE(is_quoted(other));
+}
+
+TEST(CoroutineMistakes, ErrorOfAHandlerIsLogged) {
+  LogLine log("no such row");
+  Runtime runtime;
+  auto listener = runtime.listen(
+      "127.0.0.1:0", [](Connection) -> Task<> { co_await absl::NotFoundError("no such row"); });
+  EXPECT_FALSE(runtime
+                   .run([&]() -> Task<> {
+                     Connection peer = co_await connect(address_of(listener));
+                     co_await peer.read_exactly(1);
+                   })
+                   .ok());
+  LOG(INFO) << log.wait();
+}
+
+TEST(CoroutineMistakes, ErrorOfAForgottenJobIsLogged) {
+  LogLine log("no such row");
+  Runtime runtime;
+  runtime.spawn([]() -> Task<> { co_await absl::NotFoundError("no such row"); });
+  LOG(INFO) << log.wait();
+}
+
+TEST(CoroutineMistakes, CompletionThatNobodyCompletes) {
+  Runtime runtime;
+  EXPECT_TRUE(is_quoted(runtime.run([]() -> Task<> {
+    Completion<int> reply;
+    { const Completer<int> dropped = reply.completer(); }
+    co_await reply.wait();
+  })));
+}
+
+TEST(CoroutineMistakes, AHandleThatNamesNothing) {
+  Runtime runtime;
+  EXPECT_TRUE(is_quoted(runtime.run([]() -> Task<> { co_await Connection().read(); })));
+}
+
+}  // namespace
+}  // namespace epore

@@ -1,0 +1,70 @@
+// Every snippet of the pages stands in a program that is compiled, white space aside.
+
+#include <cctype>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace {
+
+std::string read(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+std::string without_space(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::isspace(static_cast<unsigned char>(c)) == 0) out += c;
+  }
+  return out;
+}
+
+std::vector<std::string> snippets(const std::string& page) {
+  const std::string kBegin = "\n```cpp\n";
+  std::vector<std::string> all;
+  for (std::size_t at = 0; (at = page.find(kBegin, at)) != std::string::npos;) {
+    at += kBegin.size();
+    const std::size_t end = page.find("\n```", at);
+    all.push_back(page.substr(at, end - at));
+    at = end;
+  }
+  return all;
+}
+
+void expect_compiled(const std::string& page, const std::vector<std::string>& sources,
+                     std::size_t at_least) {
+  std::vector<std::string> programs;
+  for (const std::string& source : sources) {
+    programs.push_back(without_space(read(source)));
+    EXPECT_FALSE(programs.back().empty()) << source;
+  }
+  const std::vector<std::string> all = snippets(read(page));
+  EXPECT_GE(all.size(), at_least) << page;
+  for (const std::string& snippet : all) {
+    bool is_found = false;
+    for (const std::string& program : programs) {
+      is_found = is_found || program.find(without_space(snippet)) != std::string::npos;
+    }
+    EXPECT_TRUE(is_found) << page << ":\n" << snippet;
+  }
+}
+
+TEST(Pages, GuideToCoroutines) {
+  expect_compiled("docs/guide/coroutines.md", {"tests/docs/coroutine_snippets_test.cc"}, 15);
+}
+
+TEST(Pages, ComingFromAsio) {
+  const std::string folder = "examples/asio_tutorial/";
+  std::vector<std::string> sources;
+  for (const char* name : {"chat_server", "daytime_client", "daytime_server", "echo_server",
+                           "timer1", "timer3", "timer4", "timer5"}) {
+    sources.push_back(folder + name + ".cc");
+  }
+  expect_compiled("docs/coming-from-asio.md", sources, 6);
+}
+
+}  // namespace
