@@ -1,6 +1,5 @@
 #include "epore/runtime/within.h"
 
-#include <chrono>
 #include <cstdint>
 #include <new>
 #include <string>
@@ -19,15 +18,11 @@ void LimitScope::open(TaskNode& node) {
   deadline_ = kNever;
   if (scope_.is_shield) return;
   if (has_time_) {
-    deadline_ =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(at_.time_since_epoch()).count();
+    deadline_ = limit_;
     if (deadline_ > scope_.chain->home().now()) return;
-  } else {
-    const std::int64_t limit = absl::ToInt64Nanoseconds(duration_);
-    if (limit > 0) {
-      if (limit != kNever) deadline_ = saturating_add(scope_.chain->home().now(), limit);
-      return;
-    }
+  } else if (limit_ > 0) {
+    if (limit_ != kNever) deadline_ = saturating_add(scope_.chain->home().now(), limit_);
+    return;
   }
   due();
 }
@@ -48,13 +43,17 @@ void LimitScope::due() {
   stop(scope_, describe());
 }
 
+absl::Duration LimitScope::duration() const {
+  return limit_ == kNever ? absl::InfiniteDuration() : absl::Nanoseconds(limit_);
+}
+
 absl::Status LimitScope::describe() const noexcept {
   constexpr absl::StatusCode kCode = absl::StatusCode::kDeadlineExceeded;
   const Operation* const leaf = scope_.chain->leaf;
   try {
     return absl::Status(
         kCode, absl::StrCat(has_time_ ? "at()" : "within(",
-                            has_time_ ? std::string() : absl::FormatDuration(duration_) + ")",
+                            has_time_ ? std::string() : absl::FormatDuration(duration()) + ")",
                             ": the time is over", leaf != nullptr ? ", in " : "",
                             leaf != nullptr ? leaf->name() : ""));
   } catch (const std::bad_alloc&) {

@@ -1,10 +1,12 @@
 #ifndef EPORE_RUNTIME_WITHIN_H_
 #define EPORE_RUNTIME_WITHIN_H_
 
+#include <chrono>
 #include <cstdint>
 #include <utility>
 
 #include "absl/time/time.h"
+#include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/task/awaitable.h"
 #include "epore/runtime/sleep.h"
 #include "epore/runtime/task.h"
@@ -15,11 +17,12 @@ namespace internal {
 // The scope of a within(), an at() or a shield().
 class LimitScope : public Deadline {
  public:
-  explicit LimitScope(absl::Duration duration) : duration_(duration) {}
-  explicit LimitScope(Instant at) : at_(at), has_time_(true) {}
+  explicit LimitScope(absl::Duration duration) : limit_(absl::ToInt64Nanoseconds(duration)) {}
+  explicit LimitScope(Instant at)
+      : limit_(std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count()),
+        has_time_(true) {}
   LimitScope() { scope_.is_shield = true; }
-  LimitScope(LimitScope&& other) noexcept
-      : duration_(other.duration_), at_(other.at_), has_time_(other.has_time_) {
+  LimitScope(LimitScope&& other) noexcept : limit_(other.limit_), has_time_(other.has_time_) {
     scope_.is_shield = other.scope_.is_shield;
   }
   ~LimitScope() {
@@ -35,15 +38,16 @@ class LimitScope : public Deadline {
 
  private:
   void due() override;
+  absl::Duration duration() const;
   absl::Status describe() const noexcept;
   void disarm();
 
-  absl::Duration duration_ = absl::InfiniteDuration();
-  Instant at_;             // if has_time_, otherwise duration_
-  bool has_time_ = false;  // of at()
-  TaskScope scope_;
-  std::int64_t deadline_ = 0;
+  // It is in the frame of every connection that waits, so it is small.
+  std::int64_t limit_ = kNever;     // of at(): the time; of within(): how long
+  std::int64_t deadline_ = kNever;  // from open() on
+  bool has_time_ = false;           // of at()
   bool is_armed_ = false;
+  TaskScope scope_;
 };
 
 template <typename A>

@@ -6,12 +6,13 @@
 #include <utility>
 
 #include "epore/runtime/bound_task.h"
+#include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/order/task_root.h"
 
 namespace epore::internal {
 
 // What a Job names.
-class JobRoot final : public TaskRoot {
+class JobRoot final : public TaskRoot, public InFrameCache {
  public:
   JobRoot(Ref<OrderState> order, std::unique_ptr<TaskStart> start)
       : TaskRoot(std::move(order)), start_(std::move(start)) {}

@@ -82,17 +82,18 @@ class TaskPromiseBase : public TaskNode {
     where = at;
     return {TaskCall<T>(std::move(task.awaitable)), *this};
   }
+  // A temporary lives in the frame until the end of the expression, so it is not moved.
   template <OwnAwaitable A>
-  Awaiter<A, false> await_transform(A&& awaitable,
-                                    std::source_location at = std::source_location::current()) {
+  Awaiter<std::remove_reference_t<A>&, false> await_transform(
+      A&& awaitable, std::source_location at = std::source_location::current()) {
     where = at;
-    return {std::forward<A>(awaitable), *this};
+    return {awaitable, *this};
   }
   template <typename A>
-  Awaiter<A, true> await_transform(Result<A>&& result,
-                                   std::source_location at = std::source_location::current()) {
+  Awaiter<std::remove_reference_t<A>&, true> await_transform(
+      Result<A>&& result, std::source_location at = std::source_location::current()) {
     where = at;
-    return {std::forward<A>(result.awaitable), *this};
+    return {result.awaitable, *this};
   }
   StatusAwaiter await_transform(absl::Status status) { return {std::move(status), *this}; }
   template <typename T>
