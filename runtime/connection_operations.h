@@ -76,7 +76,8 @@ class ReadOperationBase : public StreamOperation {
   bool has_got_ = false;      // and nobody has taken it
 };
 
-class ReadOperation final : public ReadOperationBase, public WithResult<ReadOperation> {
+class [[nodiscard]] ReadOperation final : public ReadOperationBase,
+                                          public WithResult<ReadOperation> {
  public:
   using Value = ByteView;
 
@@ -88,7 +89,8 @@ class ReadOperation final : public ReadOperationBase, public WithResult<ReadOper
   ByteView take() { return take_view(); }
 };
 
-class ReadSomeOperation final : public ReadOperationBase, public WithResult<ReadSomeOperation> {
+class [[nodiscard]] ReadSomeOperation final : public ReadOperationBase,
+                                              public WithResult<ReadSomeOperation> {
  public:
   using Value = std::size_t;
 
@@ -100,7 +102,8 @@ class ReadSomeOperation final : public ReadOperationBase, public WithResult<Read
   std::size_t take() { return take_view().size(); }
 };
 
-class WriteOperation final : public StreamOperation, public WithResult<WriteOperation> {
+class [[nodiscard]] WriteOperation final : public StreamOperation,
+                                           public WithResult<WriteOperation> {
  public:
   using Value = void;
 

@@ -32,7 +32,7 @@ class TimeOperation : public Operation, public Deadline {
   void due() override;
 };
 
-class SleepOperation final : public TimeOperation, public WithResult<SleepOperation> {
+class [[nodiscard]] SleepOperation final : public TimeOperation, public WithResult<SleepOperation> {
  public:
   using Value = void;
 
@@ -52,7 +52,7 @@ class SleepOperation final : public TimeOperation, public WithResult<SleepOperat
   bool has_time_ = false;  // of sleep_until()
 };
 
-class TickOperation final : public TimeOperation, public WithResult<TickOperation> {
+class [[nodiscard]] TickOperation final : public TimeOperation, public WithResult<TickOperation> {
  public:
   using Value = void;
 
@@ -70,7 +70,7 @@ class TickOperation final : public TimeOperation, public WithResult<TickOperatio
   std::int64_t next_ = 0;  // the tick after this one
 };
 
-class YieldOperation final : public Operation, public WithResult<YieldOperation> {
+class [[nodiscard]] YieldOperation final : public Operation, public WithResult<YieldOperation> {
  public:
   using Value = void;
 
