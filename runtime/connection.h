@@ -33,9 +33,9 @@ class Stream;
 //     peer.on_closed([](epore::Connection&, const absl::Status& why) { LOG(INFO) << why; });
 //   });
 //
-// Threads: any thread may call any method. A call in the connection's own callbacks takes effect at
-// once. A call from elsewhere takes effect in its order, soon. send() keeps the order of each
-// thread.
+// Threads: any thread may call any method. A call in the connection's order, by its callbacks and
+// coroutines, takes effect at once. A call from elsewhere takes effect there, soon. send() keeps
+// the sequence of each thread.
 //
 // Ownership, lifetime: a Connection is a handle of one pointer. Copies name the same connection,
 // may go to any thread, and may outlive the connection and the runtime. Dropping handles closes

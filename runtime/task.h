@@ -91,6 +91,7 @@ class TaskCall : public WithResult<TaskCall<T>> {
   using Value = T;
 
   explicit TaskCall(Task<T>&& task) : task_(std::move(task)) {}
+  TaskCall(TaskCall&& other) noexcept : task_(std::move(other.task_)) {}  // before it begins
 
   bool begin(TaskNode& node) {
     if (task_.promise_ != nullptr) task_.promise_->set_target(&value_);

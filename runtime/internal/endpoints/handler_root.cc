@@ -1,5 +1,6 @@
 #include "epore/runtime/internal/endpoints/handler_root.h"
 
+#include <new>
 #include <utility>
 
 #include "absl/log/log.h"
@@ -30,8 +31,11 @@ void HandlerRoot::on_end() {
   }
   core().counters().add(Counter::handler_errors);
   if (!stream_->is_open()) return;  // it has failed, and on_closed or the counters say so
-  LOG_EVERY_N_SEC(WARNING, 1) << "epore: " << describe() << " ended with " << result();
   stream_->abort(result());
+  try {
+    LOG_EVERY_N_SEC(WARNING, 1) << "epore: " << describe() << " ended with " << result();
+  } catch (const std::bad_alloc&) {  // the counter and on_closed have it
+  }
 }
 
 }  // namespace epore::internal

@@ -143,8 +143,6 @@ bool WriteOperation::begin_in_order(Stream& stream, absl::Status& status) {
 
 // --- Stream ----------------------------------------------------------------------------------
 
-bool Stream::is_in_order() const { return order_ ? order_->is_current() : is_runner(); }
-
 void Stream::use_tasks() {
   if (!tasks_) tasks_ = std::make_unique<StreamTasks>();
 }
@@ -209,7 +207,7 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
     satisfy_at_end(reader, status);
     return true;
   }
-  if (tasks.is_draining) {
+  if (tasks.is_draining && tasks.inflow.empty()) {
     status = absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down"));
     return true;
   }
@@ -250,7 +248,8 @@ void Stream::pull() {
     reader.end(std::move(status));
     return;
   }
-  if (tasks.reader != nullptr && tasks.is_draining && !edges_.is_ready(Direction::read)) {
+  if (tasks.reader != nullptr && tasks.is_draining && tasks.inflow.empty() &&
+      !edges_.is_ready(Direction::read)) {
     ReadOperationBase& reader = *std::exchange(tasks.reader, nullptr);
     reader.end(absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down")));
   }

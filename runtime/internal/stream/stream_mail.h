@@ -25,6 +25,9 @@ class Stream::ActionMail final : public Mail {
 
 inline bool Stream::is_runner() const { return this_thread.current == this; }
 
+// Another run of the order, such as that of a task, may use the stream as its own run does.
+inline bool Stream::is_in_order() const { return is_runner() || (order_ && order_->is_current()); }
+
 // The runner only: as queued_bytes().
 inline std::size_t Stream::queued_here() const {
   const Output& output = this_thread.buffers->output;
@@ -96,7 +99,7 @@ void Stream::mail(Action action) {
 
 template <typename Action>
 void Stream::in_order(Action action) {
-  if (!is_runner()) {
+  if (!is_in_order()) {
     mail([action = std::move(action)](Stream& stream) mutable { action(stream); });
     return;
   }
@@ -105,6 +108,7 @@ void Stream::in_order(Action action) {
   } catch (const std::bad_alloc&) {
     no_memory();
   }
+  if (!is_runner()) core_->wake(*this);  // a run settles it
 }
 
 template <typename Callback>
@@ -132,7 +136,7 @@ void Stream::replace(Member Stream::*member, Member with, Target target) {
   auto swap = [member, with = std::move(with)](Stream& stream) mutable {
     std::swap(stream.*member, with);
   };
-  if (!is_runner()) {
+  if (!is_in_order()) {
     mail(std::move(swap));
   } else if (call_ != nullptr && call_->callback == target(this->*member)) {
     try {
@@ -143,6 +147,7 @@ void Stream::replace(Member Stream::*member, Member with, Target target) {
     }
   } else if (!has_ended_.load(std::memory_order_relaxed)) {
     swap(*this);
+    if (!is_runner()) core_->wake(*this);  // it may read now
   }
 }
 

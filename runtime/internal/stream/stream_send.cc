@@ -96,7 +96,11 @@ inline SendResult Stream::send_here(std::span<const std::byte> bytes) {
 SendResult Stream::send(std::span<const std::byte> bytes) {
   if (!can_send_.load(std::memory_order_acquire)) return SendResult::closed;
   try {
-    return is_runner() ? send_here(bytes) : send_from_elsewhere(bytes);
+    // A coroutine also writes, at once, so its sends may not come later by mail. Callbacks that
+    // send to many connections of their order gain by mail: each of these then writes all in one
+    // call.
+    const bool is_here = is_runner() || (is_in_order() && tasks_);
+    return is_here ? send_here(bytes) : send_from_elsewhere(bytes);
   } catch (const std::bad_alloc&) {
     // Some of the bytes may have left, so the connection cannot go on as if nothing had happened.
     no_memory();

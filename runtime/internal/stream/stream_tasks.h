@@ -17,7 +17,7 @@ struct StreamTasks : InFrameCache {
   WriteOperation* last_writer = nullptr;
   int receives_left = 0;     // of this run
   bool is_used = false;      // a coroutine has read, so on_data is refused
-  bool is_draining = false;  // a read that finds nothing ends
+  bool is_draining = false;  // a read that has no byte and finds none ends
 };
 
 }  // namespace epore::internal

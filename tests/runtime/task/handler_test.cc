@@ -159,6 +159,25 @@ TEST_P(ServeTest, AShutdownLetsWhatHasArrivedBeRead) {
   shutdown.join();
 }
 
+// A request of which a part has come is waited for.
+TEST_P(ServeTest, AShutdownWaitsForTheRestOfALine) {
+  Runtime runtime(options());
+  absl::Notification ready;
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    co_await c.peek();
+    ready.Notify();
+    ByteView line = co_await c.read_until("\n", 100);
+    co_await c.write(line);
+  });
+  peer.send("hel");
+  ready.WaitForNotification();
+  std::thread shutdown([&] { EXPECT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok()); });
+  peer.send("lo\n");
+  EXPECT_EQ(peer.receive_all(), "hello\n");
+  peer.close();
+  shutdown.join();
+}
+
 TEST_P(ServeTest, AShutdownWithoutTimeEndsEverything) {
   Runtime runtime(options());
   bool was_destroyed = false;

@@ -142,6 +142,25 @@ TEST_P(WriteTest, SmallPiecesAreGathered) {
   EXPECT_EQ(peer.receive_all(), "");
 }
 
+// What is not awaited takes effect at once too, whatever has resumed the coroutine.
+TEST_P(WriteTest, CallsAndWritesKeepTheirSequence) {
+  Runtime runtime(options());
+  Peer peer = serve(runtime, [](Connection c) -> Task<> {
+    for (int i = 0; i < 2; ++i) {
+      c.send("a");
+      co_await c.write("b");
+      c.send("c");
+      co_await yield();  // resumed by another run of the order
+    }
+    c.shut_down_write();
+    const absl::Status late = co_await c.write("late").result();
+    EXPECT_TRUE(absl::IsFailedPrecondition(late)) << late;
+    c.close();
+    EXPECT_TRUE(absl::IsCancelled((co_await c.read().result()).status()));
+  });
+  EXPECT_EQ(peer.receive_all(), "abcabc");
+}
+
 INSTANTIATE_TEST_SUITE_P(Everywhere, WriteTest, testing::ValuesIn(all_modes()), mode_name);
 
 }  // namespace
