@@ -39,7 +39,8 @@ class Stream;
 //
 // Ownership, lifetime: a Connection is a handle of one pointer. Copies name the same connection,
 // may go to any thread, and may outlive the connection and the runtime. Dropping handles closes
-// nothing.
+// nothing, with one exception: a connection that a task has made with epore::connect() closes
+// gracefully when its last handle is gone.
 //
 // Edges, guaranteed:
 //

@@ -1,4 +1,5 @@
-// How coroutines use a Stream: what they await, and the part of a run that serves them.
+// How a Stream serves coroutines: what begins in its order, and the part of a run that goes on with
+// it. stream_operation.cc has what they await.
 
 #include <sys/socket.h>
 
@@ -9,6 +10,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/log/log.h"
@@ -29,119 +31,7 @@ constexpr int kReceivesAtOnce = 16;
 // The first buffer of a read_until() whose bytes come in pieces.
 constexpr std::size_t kFirstRoom = 4096;
 
-std::atomic<std::uint64_t> last_number{0};
-
 }  // namespace
-
-// --- StreamOperation -------------------------------------------------------------------------
-
-// An operation on its way to the order of a connection. If the connection has ended it does not
-// arrive, and completes with an error.
-class StreamOperation::Arrival {
- public:
-  explicit Arrival(StreamOperation& operation) : operation_(&operation) {}
-  Arrival(Arrival&& other) noexcept : operation_(std::exchange(other.operation_, nullptr)) {}
-  ~Arrival() {
-    if (operation_ == nullptr) return;
-    operation_->end(absl::FailedPreconditionError("the connection has ended"));
-  }
-  void operator()(Stream& stream) {
-    StreamOperation& operation = *std::exchange(operation_, nullptr);
-    absl::Status status;
-    bool is_complete = true;
-    try {
-      is_complete = operation.begin_in_order(stream, status);
-    } catch (const std::bad_alloc&) {
-      status = absl::ResourceExhaustedError("no memory");
-    }
-    if (is_complete) operation.end(std::move(status));
-  }
-
- private:
-  StreamOperation* operation_;
-};
-
-StreamOperation::StreamOperation(Ref<Stream> stream) : stream_(std::move(stream)) {}
-StreamOperation::StreamOperation(StreamOperation&& other) noexcept
-    : Operation(std::move(other)), stream_(std::move(other.stream_)) {}
-StreamOperation::~StreamOperation() = default;
-
-bool StreamOperation::begin_operation(TaskNode& node) {
-  if (const absl::Status* stop = find_stop(node.scope); stop != nullptr) [[unlikely]] {
-    node.status = *stop;
-    return true;
-  }
-  if (!stream_) [[unlikely]] {
-    node.status =
-        absl::FailedPreconditionError(absl::StrCat(name(), ": this handle names no connection"));
-    return true;
-  }
-  node_ = &node;
-  try {
-    if (stream_->is_in_order()) [[likely]] {
-      if (begin_in_order(*stream_, node.status)) {
-        node_ = nullptr;
-        return true;
-      }
-      wait(node);
-      return false;
-    }
-    number_ = last_number.fetch_add(1, std::memory_order_relaxed) + 1;
-    wait(node);
-    if (stream_->try_mail(Arrival(*this))) return false;
-  } catch (const std::bad_alloc&) {
-  }
-  node_ = nullptr;
-  node.status = absl::ResourceExhaustedError(absl::StrCat(name(), ": no memory"));
-  return true;
-}
-
-void StreamOperation::end(absl::Status status) {
-  Trampoline::complete(*std::exchange(node_, nullptr), std::move(status));
-}
-
-void StreamOperation::cancel(const absl::Status& why) {
-  if (number_ == 0) {
-    if (node_ != nullptr) stream_->cancel(*this, why);
-    return;
-  }
-  // It may complete meanwhile, and be gone when this arrives. Its number tells.
-  stream_->mail([this, number = number_, why](Stream& stream) {
-    if (stream.is_waiting(*this) && number_ == number) stream.cancel(*this, why);
-  });
-}
-
-ReadOperationBase::ReadOperationBase(Ref<Stream> stream, Wanted wanted, const char* name)
-    : StreamOperation(std::move(stream)), wanted_(wanted), name_(name) {}
-
-ReadOperationBase::~ReadOperationBase() {
-  if (has_got_) stream().give_back(got_, wanted_.kind == Wanted::Kind::into);
-}
-
-ByteView ReadOperationBase::take_view() {
-  has_got_ = false;
-  return got_;
-}
-
-bool ReadOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
-  return stream.begin_read(*this, status);
-}
-
-ReadOperation::ReadOperation(Ref<Stream> stream, Wanted wanted, const char* name)
-    : ReadOperationBase(std::move(stream), wanted, name) {}
-
-ReadSomeOperation::ReadSomeOperation(Ref<Stream> stream, std::span<std::byte> into)
-    : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::into, .into = into},
-                        "Connection::read_some") {}
-
-WriteOperation::WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush)
-    : StreamOperation(std::move(stream)), rest_(bytes), is_flush_(is_flush) {}
-
-bool WriteOperation::begin_in_order(Stream& stream, absl::Status& status) {
-  return stream.begin_write(*this, status);
-}
-
-// --- Stream ----------------------------------------------------------------------------------
 
 void Stream::use_tasks() {
   if (!tasks_) tasks_ = std::make_unique<StreamTasks>();
