@@ -57,7 +57,7 @@ class All final : public AllJoin, public WithResult<All<As...>> {
 
   bool begin(TaskNode& node) {
     begin_join(node);
-    std::apply([this](auto&... child) { (begin_child(child), ...); }, children_);
+    std::apply([this](auto&... child) { (this->begin_child(child), ...); }, children_);
     return end_begin(node);
   }
   void finish(TaskNode&) {}
@@ -150,7 +150,7 @@ class Any final : public AnyJoin, public WithResult<Any<As...>> {
 
   bool begin(TaskNode& node) {
     begin_join(node);
-    std::apply([this](auto&... child) { (begin_child(child), ...); }, children_);
+    std::apply([this](auto&... child) { (this->begin_child(child), ...); }, children_);
     return end_begin(node);
   }
   void finish(TaskNode&) {}

@@ -75,7 +75,7 @@ bool holds(const std::function<Task<>()>& shape) {
   return true;
 }
 
-bool holds_in_a_child(const std::function<Task<>()>& shape) {
+[[maybe_unused]] bool holds_in_a_child(const std::function<Task<>()>& shape) {
   const pid_t child = fork();
   if (child == 0) {
     (void)freopen("/dev/null", "w", stderr);  // what a sanitizer says to it

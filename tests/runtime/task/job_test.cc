@@ -76,7 +76,7 @@ TEST(Job, StopFromManyThreads) {
     const Job job = runtime.spawn([]() -> Task<> {
       for (;;) {
         co_await yield();
-        co_await within(absl::Microseconds(50), sleep_for(absl::Seconds(100))).result();
+        (void)co_await within(absl::Microseconds(50), sleep_for(absl::Seconds(100))).result();
       }
     });
     std::vector<std::thread> threads;

@@ -100,7 +100,10 @@ TEST(Stack, NestedTasksThatCompleteLater) {
 }
 
 Task<> nested_error(int depth) {
-  if (depth == 0) co_await absl::NotFoundError("no");
+  if (depth == 0) {
+    co_await absl::NotFoundError("no");
+    co_return;  // so that clang sees an end of the recursion
+  }
   co_await nested_error(depth - 1);
 }
 
