@@ -63,7 +63,7 @@ inline Task<> limits() {
   if (first.ok()) {
     EXPECT_EQ(*first, 7);
   }
-  co_await within(absl::ZeroDuration(), sleep_for(kShort)).result();
+  (void)co_await within(absl::ZeroDuration(), sleep_for(kShort)).result();
   co_await yield();
 }
 
