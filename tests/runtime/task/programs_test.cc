@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
@@ -61,10 +62,15 @@ absl::StatusOr<Request> parse(std::string_view head) {
 
 struct Router {
   epore::Task<std::string> handle(const Request& request) {
-    if (request.path == "/slow") co_await epore::sleep_for(absl::Hours(1));
+    if (request.path == "/slow") {
+      is_slow.Notify();
+      co_await epore::sleep_for(absl::Hours(1));
+    }
     if (request.path == "/bad") co_return absl::NotFoundError("bad");
     co_return absl::StrCat("this is ", request.path, "\n");
   }
+
+  absl::Notification is_slow;
 };
 
 std::string error_page(const absl::Status& status) {
@@ -100,7 +106,8 @@ TEST(Programs, HttpWithDeadlines) {
     co_await c.write("GET /b HTTP/1.1\r\nConnection: close\r\n\r\n");
     while (epore::ByteView bytes = co_await c.read()) answers += bytes.text();
   });
-  while (!client.status()) kernel.advance(absl::Seconds(1));
+  router.is_slow.WaitForNotification();  // its deadline is set by now
+  kernel.advance(absl::Seconds(5));
   EXPECT_TRUE(client.wait().ok()) << client.wait();
   EXPECT_EQ(answers, "this is /a\nerror NOT_FOUND\nerror DEADLINE_EXCEEDED\nthis is /b\n");
 }
