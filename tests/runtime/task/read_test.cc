@@ -84,226 +84,226 @@ TEST_P(ReadTest, UntilADelimiterHoweverItIsCut) {
     kernel_.shrink_recvs(limit);
     run(
         [](Connection& c) -> Task<> {
-      EXPECT_EQ((co_await c.read_until("\r\n", 100)).text(), "GET /\r\n");
-      EXPECT_EQ((co_await c.read_until("\r\n", 100)).text(), "\r\r\n");
-      EXPECT_EQ((co_await c.read_until("\r\n", 2)).text(), "\r\n");
-      EXPECT_EQ((co_await c.read_until("x", 9000)).text(), std::string(8999, 'a') + "x");
-      EXPECT_EQ((co_await c.read()).text().substr(0, 1), "r");
+          EXPECT_EQ((co_await c.read_until("\r\n", 100)).text(), "GET /\r\n");
+          EXPECT_EQ((co_await c.read_until("\r\n", 100)).text(), "\r\r\n");
+          EXPECT_EQ((co_await c.read_until("\r\n", 2)).text(), "\r\n");
+          EXPECT_EQ((co_await c.read_until("x", 9000)).text(), std::string(8999, 'a') + "x");
+          EXPECT_EQ((co_await c.read()).text().substr(0, 1), "r");
         },
         [](Peer& peer) {
-      peer.send("GET /\r\n\r\r\n\r\n" + std::string(8999, 'a') + "xrest");
-      peer.half_close();
+          peer.send("GET /\r\n\r\r\n\r\n" + std::string(8999, 'a') + "xrest");
+          peer.half_close();
         });
   }
 }
 
 TEST_P(ReadTest, ALineThatIsTooLongIsAnErrorAndStaysThere) {
-    for (const std::size_t limit : {1, 3, 100'000}) {
-      kernel_.shrink_recvs(limit);
-      run(
-          [](Connection& c) -> Task<> {
-            absl::StatusOr<ByteView> line = co_await c.read_until("\n", 4).result();
-            EXPECT_EQ(line.status().code(), absl::StatusCode::kResourceExhausted) << line.status();
-            // With the delimiter it is one byte more.
-            line = co_await c.read_until("\n", 5).result();
-            EXPECT_EQ(line.status().code(), absl::StatusCode::kResourceExhausted) << line.status();
-            EXPECT_EQ((co_await c.read_until("\n", 6)).text(), "abcde\n");
-          },
-          [](Peer& peer) {
-            peer.send("abcde\nf");
-            peer.half_close();
-          });
-    }
-  }
-
-  TEST_P(ReadTest, BadArgumentsAreRefused) {
+  for (const std::size_t limit : {1, 3, 100'000}) {
+    kernel_.shrink_recvs(limit);
     run(
         [](Connection& c) -> Task<> {
-          EXPECT_TRUE(absl::IsInvalidArgument((co_await c.read_until("", 9).result()).status()));
-          EXPECT_TRUE(absl::IsInvalidArgument((co_await c.read_some({}).result()).status()));
-          Connection none;
-          EXPECT_TRUE(absl::IsFailedPrecondition((co_await none.read().result()).status()));
-          EXPECT_TRUE(absl::IsFailedPrecondition(co_await none.write("x").result()));
-        },
-        [](Peer&) {});
-  }
-
-  TEST_P(ReadTest, PeekLeavesWhatIsNotConsumed) {
-    kernel_.shrink_recvs(3);
-    run(
-        [](Connection& c) -> Task<> {
-          EXPECT_EQ((co_await c.peek()).text(), "abc");
-          EXPECT_EQ((co_await c.peek(4)).text().substr(0, 4), "abcd");
-          c.consume(2);
-          EXPECT_EQ((co_await c.peek(2)).text().substr(0, 2), "cd");
-          EXPECT_EQ((co_await c.read_exactly(3)).text(), "cde");
-          EXPECT_EQ((co_await c.peek()).text().substr(0, 1), "f");
-          c.consume(100);
-          EXPECT_TRUE((co_await c.peek(5)).empty());
+          absl::StatusOr<ByteView> line = co_await c.read_until("\n", 4).result();
+          EXPECT_EQ(line.status().code(), absl::StatusCode::kResourceExhausted) << line.status();
+          // With the delimiter it is one byte more.
+          line = co_await c.read_until("\n", 5).result();
+          EXPECT_EQ(line.status().code(), absl::StatusCode::kResourceExhausted) << line.status();
+          EXPECT_EQ((co_await c.read_until("\n", 6)).text(), "abcde\n");
         },
         [](Peer& peer) {
-          peer.send("abcdef");
+          peer.send("abcde\nf");
           peer.half_close();
         });
   }
+}
 
-  TEST_P(ReadTest, IntoMemoryOfOnesOwn) {
-    run(
-        [](Connection& c) -> Task<> {
-          std::string got;
-          std::array<std::byte, 7> buffer;
-          EXPECT_EQ((co_await c.read_exactly(3)).text(), pattern(100).substr(0, 3));
-          while (const std::size_t count = co_await c.read_some(buffer)) {
-            got += ByteView(buffer.data(), count).text();
-          }
-          EXPECT_EQ(got, pattern(100).substr(3));
-        },
-        [](Peer& peer) {
-          peer.send(pattern(100));
-          peer.half_close();
-        });
-  }
+TEST_P(ReadTest, BadArgumentsAreRefused) {
+  run(
+      [](Connection& c) -> Task<> {
+        EXPECT_TRUE(absl::IsInvalidArgument((co_await c.read_until("", 9).result()).status()));
+        EXPECT_TRUE(absl::IsInvalidArgument((co_await c.read_some({}).result()).status()));
+        Connection none;
+        EXPECT_TRUE(absl::IsFailedPrecondition((co_await none.read().result()).status()));
+        EXPECT_TRUE(absl::IsFailedPrecondition(co_await none.write("x").result()));
+      },
+      [](Peer&) {});
+}
 
-  // A view stays as it is while the coroutine awaits other things, whatever arrives elsewhere.
-  TEST_P(ReadTest, AViewIsValidUntilTheNextRead) {
-    constexpr int kPeers = 8;
-    Runtime runtime(options());
-    std::vector<Peer> peers;
-    auto handler = [](Connection c) -> Task<> {
-      while (ByteView bytes = co_await c.read()) {
-        const std::string copy(bytes.text());
-        co_await yield();
-        co_await sleep_for(absl::Microseconds(100));
-        EXPECT_EQ(copy, bytes.text());
-        co_await c.write(bytes);
-      }
-    };
-    peers.push_back(serve(runtime, handler));
-    while (peers.size() < kPeers) peers.emplace_back(*SocketAddress::parse(address()));
-    for (unsigned round = 0; round < 20; ++round) {
-      for (unsigned i = 0; i < kPeers; ++i) peers[i].send(pattern(100 + 1000 * i, round + i));
-      for (unsigned i = 0; i < kPeers; ++i) {
-        EXPECT_EQ(peers[i].receive(100 + 1000 * i), pattern(100 + 1000 * i, round + i));
-      }
-    }
-  }
-
-  TEST_P(ReadTest, ASecondReaderIsRefused) {
-    run(
-        [](Connection& c) -> Task<> {
-          auto second = [](Connection& c) -> Task<> {
-            EXPECT_TRUE(absl::IsFailedPrecondition((co_await c.read().result()).status()));
-            co_await c.write("go on");
-          };
-          auto got = co_await all(c.read(), second(c));
-          EXPECT_EQ(std::get<0>(got).text(), "x");
-        },
-        [](Peer& peer) {
-          EXPECT_EQ(peer.receive(5), "go on");
-          peer.send("x");
-        });
-  }
-
-  TEST_P(ReadTest, CallbacksAndCoroutinesDoNotMix) {
-    run(
-        [](Connection& c) -> Task<> {
-          c.on_data([](Connection&, std::span<const std::byte>) { ADD_FAILURE(); });
-          co_await yield();  // another run: it was set by mail
-          absl::StatusOr<ByteView> bytes = co_await c.read().result();
-          EXPECT_TRUE(absl::IsFailedPrecondition(bytes.status())) << bytes.status();
-          c.on_data(nullptr);
-          co_await yield();
-          co_await c.write("ready");
-          EXPECT_EQ((co_await c.read_exactly(1)).text(), "x");
-          c.on_data([](Connection&, std::span<const std::byte>) { ADD_FAILURE(); });
-          EXPECT_EQ((co_await c.read_exactly(1)).text(), "y");
-        },
-        [](Peer& peer) {
-          EXPECT_EQ(peer.receive(5), "ready");
-          peer.send("x");
-          peer.send("y");
-        });
-  }
-
-  // Whoever loses in any() has taken nothing.
-  TEST_P(ReadTest, ALoserLosesNoByte) {
-    run(
-        [](Connection& c) -> Task<> {
-          co_await c.peek();
-          std::array<std::byte, 4> buffer;
-          auto first = co_await any(yield(), c.read());
-          EXPECT_EQ(first.index(), 1u);
-          co_await c.write("1");
-          co_await c.peek();
-          // Both are complete: the first one wins, and the second gives back.
-          auto second = co_await any(c.read_exactly(2), c.read_some(buffer));
-          EXPECT_EQ(second.index(), 0u);
-          auto third = co_await any(within(absl::Seconds(60), c.read_some(buffer)),
-                                    [](Connection& c) -> Task<> { co_await c.write("2"); }(c));
-          EXPECT_EQ(third.index(), 1u);
-          EXPECT_EQ((co_await c.read_exactly(4)).text(), "efgh");
-        },
-        [](Peer& peer) {
-          peer.send("ab");
-          EXPECT_EQ(peer.receive(1), "1");
-          peer.send("cd");
-          EXPECT_EQ(peer.receive(1), "2");
-          peer.send("efgh");
-        });
-  }
-
-  TEST_P(ReadTest, AStopThatComesLaterThanTheBytesLosesNothing) {
-    run(
-        [](Connection& c) -> Task<> {
-          for (int i = 0; i < 100; ++i) {
-            absl::StatusOr<ByteView> got =
-                co_await within(absl::Microseconds(i), c.read_exactly(2)).result();
-            if (!got.ok()) {
-              EXPECT_TRUE(absl::IsDeadlineExceeded(got.status()));
-              got = co_await c.read_exactly(2).result();
-            }
-            EXPECT_EQ(got->text(), "ab") << i;
-            co_await c.write("x");
-          }
-        },
-        [](Peer& peer) {
-          for (int i = 0; i < 100; ++i) {
-            peer.send("ab");
-            EXPECT_EQ(peer.receive(1), "x");
-          }
-        });
-  }
-
-  // In an order of its own a task uses the connection from afar.
-  TEST_P(ReadTest, ATaskOfAnotherOrderReadsAndWrites) {
-    Runtime runtime(options());
-    absl::Notification ended;
-    std::array<std::byte, 3> buffer;
-    Peer peer = serve(runtime, [&](Connection c) -> Task<> {
-      Job job = runtime.spawn([&buffer, c]() mutable -> Task<> {
-        co_await c.write("hello");
-        EXPECT_EQ((co_await c.read_exactly(3)).text(), "abc");
-        EXPECT_EQ(co_await c.read_some(buffer), 3u);
-        absl::StatusOr<ByteView> late = co_await within(absl::Milliseconds(1), c.read()).result();
-        EXPECT_TRUE(absl::IsDeadlineExceeded(late.status())) << late.status();
-        co_await c.write("more");
-        while (ByteView bytes = co_await c.read()) co_await c.write(bytes);
-        co_await c.flush();
+TEST_P(ReadTest, PeekLeavesWhatIsNotConsumed) {
+  kernel_.shrink_recvs(3);
+  run(
+      [](Connection& c) -> Task<> {
+        EXPECT_EQ((co_await c.peek()).text(), "abc");
+        EXPECT_EQ((co_await c.peek(4)).text().substr(0, 4), "abcd");
+        c.consume(2);
+        EXPECT_EQ((co_await c.peek(2)).text().substr(0, 2), "cd");
+        EXPECT_EQ((co_await c.read_exactly(3)).text(), "cde");
+        EXPECT_EQ((co_await c.peek()).text().substr(0, 1), "f");
+        c.consume(100);
+        EXPECT_TRUE((co_await c.peek(5)).empty());
+      },
+      [](Peer& peer) {
+        peer.send("abcdef");
+        peer.half_close();
       });
-      while (!job.status().has_value()) co_await sleep_for(absl::Milliseconds(1));
-      EXPECT_TRUE(job.status()->ok()) << *job.status();
-      ended.Notify();
-    });
-    EXPECT_EQ(peer.receive(5), "hello");
-    peer.send("abcdef");
-    EXPECT_EQ(peer.receive(4), "more");
-    peer.send(pattern(300'000));
-    peer.half_close();
-    EXPECT_EQ(peer.receive_all(), pattern(300'000));
-    ended.WaitForNotification();
-  }
+}
 
-  INSTANTIATE_TEST_SUITE_P(Everywhere, ReadTest, testing::ValuesIn(all_modes()), mode_name);
+TEST_P(ReadTest, IntoMemoryOfOnesOwn) {
+  run(
+      [](Connection& c) -> Task<> {
+        std::string got;
+        std::array<std::byte, 7> buffer;
+        EXPECT_EQ((co_await c.read_exactly(3)).text(), pattern(100).substr(0, 3));
+        while (const std::size_t count = co_await c.read_some(buffer)) {
+          got += ByteView(buffer.data(), count).text();
+        }
+        EXPECT_EQ(got, pattern(100).substr(3));
+      },
+      [](Peer& peer) {
+        peer.send(pattern(100));
+        peer.half_close();
+      });
+}
+
+// A view stays as it is while the coroutine awaits other things, whatever arrives elsewhere.
+TEST_P(ReadTest, AViewIsValidUntilTheNextRead) {
+  constexpr int kPeers = 8;
+  Runtime runtime(options());
+  std::vector<Peer> peers;
+  auto handler = [](Connection c) -> Task<> {
+    while (ByteView bytes = co_await c.read()) {
+      const std::string copy(bytes.text());
+      co_await yield();
+      co_await sleep_for(absl::Microseconds(100));
+      EXPECT_EQ(copy, bytes.text());
+      co_await c.write(bytes);
+    }
+  };
+  peers.push_back(serve(runtime, handler));
+  while (peers.size() < kPeers) peers.emplace_back(*SocketAddress::parse(address()));
+  for (unsigned round = 0; round < 20; ++round) {
+    for (unsigned i = 0; i < kPeers; ++i) peers[i].send(pattern(100 + 1000 * i, round + i));
+    for (unsigned i = 0; i < kPeers; ++i) {
+      EXPECT_EQ(peers[i].receive(100 + 1000 * i), pattern(100 + 1000 * i, round + i));
+    }
+  }
+}
+
+TEST_P(ReadTest, ASecondReaderIsRefused) {
+  run(
+      [](Connection& c) -> Task<> {
+        auto second = [](Connection& c) -> Task<> {
+          EXPECT_TRUE(absl::IsFailedPrecondition((co_await c.read().result()).status()));
+          co_await c.write("go on");
+        };
+        auto got = co_await all(c.read(), second(c));
+        EXPECT_EQ(std::get<0>(got).text(), "x");
+      },
+      [](Peer& peer) {
+        EXPECT_EQ(peer.receive(5), "go on");
+        peer.send("x");
+      });
+}
+
+TEST_P(ReadTest, CallbacksAndCoroutinesDoNotMix) {
+  run(
+      [](Connection& c) -> Task<> {
+        c.on_data([](Connection&, std::span<const std::byte>) { ADD_FAILURE(); });
+        co_await yield();  // another run: it was set by mail
+        absl::StatusOr<ByteView> bytes = co_await c.read().result();
+        EXPECT_TRUE(absl::IsFailedPrecondition(bytes.status())) << bytes.status();
+        c.on_data(nullptr);
+        co_await yield();
+        co_await c.write("ready");
+        EXPECT_EQ((co_await c.read_exactly(1)).text(), "x");
+        c.on_data([](Connection&, std::span<const std::byte>) { ADD_FAILURE(); });
+        EXPECT_EQ((co_await c.read_exactly(1)).text(), "y");
+      },
+      [](Peer& peer) {
+        EXPECT_EQ(peer.receive(5), "ready");
+        peer.send("x");
+        peer.send("y");
+      });
+}
+
+// Whoever loses in any() has taken nothing.
+TEST_P(ReadTest, ALoserLosesNoByte) {
+  run(
+      [](Connection& c) -> Task<> {
+        co_await c.peek();
+        std::array<std::byte, 4> buffer;
+        auto first = co_await any(yield(), c.read());
+        EXPECT_EQ(first.index(), 1u);
+        co_await c.write("1");
+        co_await c.peek();
+        // Both are complete: the first one wins, and the second gives back.
+        auto second = co_await any(c.read_exactly(2), c.read_some(buffer));
+        EXPECT_EQ(second.index(), 0u);
+        auto third = co_await any(within(absl::Seconds(60), c.read_some(buffer)),
+                                  [](Connection& c) -> Task<> { co_await c.write("2"); }(c));
+        EXPECT_EQ(third.index(), 1u);
+        EXPECT_EQ((co_await c.read_exactly(4)).text(), "efgh");
+      },
+      [](Peer& peer) {
+        peer.send("ab");
+        EXPECT_EQ(peer.receive(1), "1");
+        peer.send("cd");
+        EXPECT_EQ(peer.receive(1), "2");
+        peer.send("efgh");
+      });
+}
+
+TEST_P(ReadTest, AStopThatComesLaterThanTheBytesLosesNothing) {
+  run(
+      [](Connection& c) -> Task<> {
+        for (int i = 0; i < 100; ++i) {
+          absl::StatusOr<ByteView> got =
+              co_await within(absl::Microseconds(i), c.read_exactly(2)).result();
+          if (!got.ok()) {
+            EXPECT_TRUE(absl::IsDeadlineExceeded(got.status()));
+            got = co_await c.read_exactly(2).result();
+          }
+          EXPECT_EQ(got->text(), "ab") << i;
+          co_await c.write("x");
+        }
+      },
+      [](Peer& peer) {
+        for (int i = 0; i < 100; ++i) {
+          peer.send("ab");
+          EXPECT_EQ(peer.receive(1), "x");
+        }
+      });
+}
+
+// In an order of its own a task uses the connection from afar.
+TEST_P(ReadTest, ATaskOfAnotherOrderReadsAndWrites) {
+  Runtime runtime(options());
+  absl::Notification ended;
+  std::array<std::byte, 3> buffer;
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    Job job = runtime.spawn([&buffer, c]() mutable -> Task<> {
+      co_await c.write("hello");
+      EXPECT_EQ((co_await c.read_exactly(3)).text(), "abc");
+      EXPECT_EQ(co_await c.read_some(buffer), 3u);
+      absl::StatusOr<ByteView> late = co_await within(absl::Milliseconds(1), c.read()).result();
+      EXPECT_TRUE(absl::IsDeadlineExceeded(late.status())) << late.status();
+      co_await c.write("more");
+      while (ByteView bytes = co_await c.read()) co_await c.write(bytes);
+      co_await c.flush();
+    });
+    while (!job.status().has_value()) co_await sleep_for(absl::Milliseconds(1));
+    EXPECT_TRUE(job.status()->ok()) << *job.status();
+    ended.Notify();
+  });
+  EXPECT_EQ(peer.receive(5), "hello");
+  peer.send("abcdef");
+  EXPECT_EQ(peer.receive(4), "more");
+  peer.send(pattern(300'000));
+  peer.half_close();
+  EXPECT_EQ(peer.receive_all(), pattern(300'000));
+  ended.WaitForNotification();
+}
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, ReadTest, testing::ValuesIn(all_modes()), mode_name);
 
 }  // namespace
 }  // namespace epore
