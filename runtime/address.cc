@@ -4,13 +4,17 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -20,7 +24,11 @@
 namespace epore {
 namespace {
 
-static_assert(sizeof(sockaddr_in6) == 28 && sizeof(sockaddr_in) <= 28);
+static_assert(sizeof(sockaddr_un) == 110 && sizeof(sockaddr_in6) <= 110);
+
+constexpr std::string_view kUnix = "unix:";
+constexpr std::size_t kPathOffset = offsetof(sockaddr_un, sun_path);
+constexpr std::size_t kLongestName = sizeof(sockaddr_un::sun_path) - 1;
 
 using internal::printable;
 
@@ -62,6 +70,36 @@ std::string_view other_kind(std::string_view text) {
   }
   if (absl::StrContains(text, '/')) return "an address has no path: give HOST:PORT alone";
   return "";
+}
+
+// Whether a terminal and a log can show it as it is.
+bool is_printable(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+absl::Status check_unix(std::string_view text, std::string_view name) {
+  const bool is_abstract = absl::StartsWith(name, "@");
+  const std::string_view what = is_abstract ? "the name" : "the path";
+  if (is_abstract) name.remove_prefix(1);
+  if (name.empty()) {
+    return bad_address(text, is_abstract ? "no name behind \"@\"" : "no path behind \"unix:\"");
+  }
+  if (const std::size_t zero = name.find('\0'); zero != std::string_view::npos) {
+    return bad_address(text, absl::StrCat(what, " has a zero byte at its position ", zero));
+  }
+  if (name.size() > kLongestName) {
+    return bad_address(text, absl::StrCat(what, " has ", name.size(), " bytes, and may have ",
+                                          kLongestName, " (unix(7))"));
+  }
+  // A "unix:80" may as well be meant as a host and its port.
+  if (is_abstract || absl::StartsWith(name, "/") || absl::StartsWith(name, "./") ||
+      absl::StartsWith(name, "../")) {
+    return absl::OkStatus();
+  }
+  return bad_address(text, "a Unix path begins with \"/\" or \"./\", an abstract name with \"@\"");
 }
 
 }  // namespace
@@ -112,6 +150,17 @@ absl::StatusOr<HostPort> HostPort::parse(std::string_view text) {
 }
 
 absl::StatusOr<SocketAddress> SocketAddress::parse(std::string_view text) {
+  if (absl::StartsWith(text, kUnix)) {
+    const std::string_view name = text.substr(kUnix.size());
+    if (absl::Status bad = check_unix(text, name); !bad.ok()) return bad;
+    sockaddr_un local = {};
+    local.sun_family = AF_UNIX;
+    std::memcpy(local.sun_path, name.data(), name.size());
+    const bool is_abstract = name.front() == '@';
+    if (is_abstract) local.sun_path[0] = '\0';
+    const std::size_t size = kPathOffset + name.size() + (is_abstract ? 0 : 1);
+    return from_sockaddr(reinterpret_cast<const sockaddr*>(&local), static_cast<unsigned>(size));
+  }
   absl::StatusOr<HostPort> parsed = HostPort::parse(text);
   if (!parsed.ok()) return parsed.status();
   const std::string& host = parsed->host;
@@ -146,6 +195,16 @@ SocketAddress SocketAddress::from_sockaddr(const sockaddr* address, unsigned siz
     std::memcpy(&v6, address, sizeof v6);
     v6.sin6_flowinfo = 0;
     result.set(&v6, sizeof v6);
+  } else if (family == AF_UNIX) {
+    sockaddr_un local = {};
+    // A path may fill the array, and then has no zero byte (unix(7), "BUGS").
+    std::size_t length = std::min<std::size_t>(size, sizeof local);
+    std::memcpy(&local, address, length);
+    if (length > kPathOffset && local.sun_path[0] != '\0') {
+      length = kPathOffset + ::strnlen(local.sun_path, length - kPathOffset);
+      length = std::min(length + 1, sizeof local);
+    }
+    result.set(&local, length);
   }
   return result;
 }
@@ -155,11 +214,24 @@ void SocketAddress::set(const void* address, std::size_t size) {
   size_ = static_cast<std::uint32_t>(size);
 }
 
-bool SocketAddress::is_ipv4() const { return size_ == sizeof(sockaddr_in); }
+bool SocketAddress::has_family(int family) const {
+  return size_ != 0 && data()->sa_family == family;
+}
 
-bool SocketAddress::is_ipv6() const { return size_ == sizeof(sockaddr_in6); }
+bool SocketAddress::is_ipv4() const { return has_family(AF_INET); }
+
+bool SocketAddress::is_ipv6() const { return has_family(AF_INET6); }
+
+bool SocketAddress::is_unix() const { return has_family(AF_UNIX); }
+
+std::string_view SocketAddress::unix_path() const {
+  if (!is_unix()) return "";
+  const auto* path = reinterpret_cast<const char*>(bytes_.data()) + kPathOffset;
+  return std::string_view(path);  // of an abstract name: its first byte is zero
+}
 
 std::uint16_t SocketAddress::port() const {
+  if (is_unix()) return 0;
   // At the same place in both.
   static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
   in_port_t port = 0;
@@ -170,7 +242,7 @@ std::uint16_t SocketAddress::port() const {
 SocketAddress SocketAddress::with_port(std::uint16_t port) const {
   SocketAddress result = *this;
   const in_port_t number = htons(port);
-  if (!is_empty()) {
+  if (!is_empty() && !is_unix()) {
     std::memcpy(result.bytes_.data() + offsetof(sockaddr_in, sin_port), &number, sizeof number);
   }
   return result;
@@ -214,6 +286,21 @@ std::string SocketAddress::to_string() const {
     ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
     const std::string scope = v6.sin6_scope_id != 0 ? absl::StrCat("%", v6.sin6_scope_id) : "";
     return absl::StrCat("[", text, scope, "]:", port());
+  }
+  if (is_unix()) {
+    std::string_view name = unix_path();
+    std::string_view prefix;
+    if (!name.empty()) {
+      const bool needs_prefix = !absl::StartsWith(name, "/") && !absl::StartsWith(name, "./") &&
+                                !absl::StartsWith(name, "../");
+      if (needs_prefix) prefix = "./";
+    } else if (size_ > kPathOffset) {
+      prefix = "@";
+      name = std::string_view(reinterpret_cast<const char*>(bytes_.data()) + kPathOffset + 1,
+                              size_ - kPathOffset - 1);
+    }
+    return absl::StrCat(kUnix, prefix,
+                        is_printable(name) ? std::string(name) : absl::CHexEscape(name));
   }
   return "";
 }

@@ -13,39 +13,59 @@ struct sockaddr;
 
 namespace epore {
 
-// A SocketAddress is a numeric IPv4 or IPv6 address with a port. It is not a name: HostPort holds a
-// name.
+// A SocketAddress is a numeric IPv4 or IPv6 address with a port, or the address of a Unix socket.
+// It is not the name of a host: HostPort holds one.
 //
 //   absl::StatusOr<epore::SocketAddress> address = epore::SocketAddress::parse("[::1]:8080");
 //   std::puts(address->to_string().c_str());
 //
+// | text             | address                                                                  |
+// |------------------|--------------------------------------------------------------------------|
+// | 127.0.0.1:80     | IPv4                                                                     |
+// | [fe80::1%eth0]:1 | IPv6; the scope is the name or the number of an interface                |
+// | unix:/run/x.sock | a Unix socket with a path: it begins with "/", "./" or "../", and has at |
+// |                  | most 107 bytes                                                           |
+// | unix:@name       | a Unix socket with an abstract name of at most 107 bytes, which is no    |
+// |                  | file and goes with its socket                                            |
+// | unix:            | a Unix socket without a name, as most clients are; not for parse()       |
+//
+// A relative path is one of the current directory at each use of it.
+//
 // Threads, lifetime: a plain value. An empty one has neither address nor port.
 //
-// See ip(7), ipv6(7).
+// See ip(7), ipv6(7), unix(7).
 class SocketAddress {
  public:
   SocketAddress() = default;
 
-  // Parses numbers such as "127.0.0.1:80" and "[::1]:80". Errors: InvalidArgument, which names the
-  // text and what is wrong with it.
+  // Parses a text of the table. Errors: InvalidArgument, which names the text (its first 100
+  // characters) and what is wrong where: those of HostPort::parse(), a host that is no number, a
+  // Unix path or name that is empty, too long or has a zero byte, or a path that begins otherwise.
   static absl::StatusOr<SocketAddress> parse(std::string_view text);
 
-  // Copies a sockaddr of IPv4 or IPv6, without its padding and flow label, so that addresses that
-  // mean the same are equal. Returns an empty address for any other family.
+  // Copies a sockaddr of IPv4, IPv6 or a Unix socket, without its padding and flow label, so that
+  // addresses that mean the same are equal. Returns an empty address for any other family.
   static SocketAddress from_sockaddr(const sockaddr* address, unsigned size);
 
   bool is_empty() const { return size_ == 0; }
   bool is_ipv4() const;
   bool is_ipv6() const;
+  bool is_unix() const;
   bool is_any() const;                                // 0.0.0.0 or [::], with any port
-  std::uint16_t port() const;                         // 0 if empty
-  SocketAddress with_port(std::uint16_t port) const;  // empty stays empty
+  std::uint16_t port() const;                         // 0 if it has none
+  SocketAddress with_port(std::uint16_t port) const;  // itself if it has none
+
+  // The path of a Unix socket, as long as this address lives; "" for any other address. A zero byte
+  // follows it.
+  std::string_view unix_path() const;
 
   // Returns the IPv4 address of an IPv4 peer that came to an IPv6 socket, "[::ffff:192.0.2.1]:80",
   // as "192.0.2.1:80". Any other address is returned as it is.
   SocketAddress unmapped() const;
 
-  // Returns a text such as "127.0.0.1:80" or "[fe80::1%2]:80"; "" if empty.
+  // Returns a text such as "127.0.0.1:80", "[fe80::1%2]:80" or "unix:/run/x.sock", which parse()
+  // takes; "" if empty. A relative path begins with "./". Other programs may have named their Unix
+  // sockets with bytes that are not printable: then the text is escaped as in C, for a log only.
   std::string to_string() const;
 
   // The sockaddr, for system calls.
@@ -55,9 +75,11 @@ class SocketAddress {
   friend bool operator==(const SocketAddress& a, const SocketAddress& b) = default;
 
  private:
+  bool has_family(int family) const;
   void set(const void* address, std::size_t size);
 
-  alignas(4) std::array<std::byte, 28> bytes_ = {};  // as large as a sockaddr_in6
+  // As large as a sockaddr_un, and a zero byte.
+  alignas(4) std::array<std::byte, 112> bytes_ = {};
   std::uint32_t size_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <cstddef>
 #include <cstring>
 #include <string>
 
@@ -20,8 +21,10 @@ std::string round_trip(std::string_view text) {
 }
 
 TEST(SocketAddressTest, PrintsWhatItParsed) {
-  for (const char* text : {"127.0.0.1:80", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:8080",
-                           "[::]:0", "[2001:db8::7]:443", "[::ffff:1.2.3.4]:1", "[fe80::1%1]:80"}) {
+  for (const char* text :
+       {"127.0.0.1:80", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:8080", "[::]:0",
+        "[2001:db8::7]:443", "[::ffff:1.2.3.4]:1", "[fe80::1%1]:80", "unix:/run/x.sock", "unix:./x",
+        "unix:../x", "unix:@name", "unix:@ /", "unix:/run/\xc3\xa4 b", "unix:./@x"}) {
     EXPECT_EQ(round_trip(text), text);
   }
   EXPECT_EQ(round_trip("[0:0:0:0:0:0:0:1]:1"), "[::1]:1");
@@ -99,7 +102,77 @@ TEST(SocketAddressTest, AnEmptyOneSaysSo) {
   EXPECT_EQ(empty.with_port(80), empty);
 }
 
-TEST(SocketAddressTest, TakesOnlySockaddrsOfIp) {
+// A sockaddr_un with these first bytes of a path.
+SocketAddress unix_address(std::string_view bytes) {
+  sockaddr_un local = {};
+  local.sun_family = AF_UNIX;
+  std::memcpy(local.sun_path, bytes.data(), bytes.size());
+  return SocketAddress::from_sockaddr(
+      reinterpret_cast<const sockaddr*>(&local),
+      static_cast<unsigned>(offsetof(sockaddr_un, sun_path) + bytes.size()));
+}
+
+TEST(SocketAddressTest, KnowsUnixSockets) {
+  const SocketAddress path = SocketAddress::parse("unix:/run/x.sock").value();
+  EXPECT_TRUE(path.is_unix());
+  EXPECT_FALSE(path.is_ipv4());
+  EXPECT_FALSE(path.is_any());
+  EXPECT_EQ(path.unix_path(), "/run/x.sock");
+  EXPECT_EQ(path.port(), 0);
+  EXPECT_EQ(path.with_port(80), path);
+  EXPECT_EQ(path.unmapped(), path);
+  EXPECT_EQ(path.size(), offsetof(sockaddr_un, sun_path) + sizeof "/run/x.sock");
+  const SocketAddress abstract = SocketAddress::parse("unix:@name").value();
+  EXPECT_TRUE(abstract.is_unix());
+  EXPECT_EQ(abstract.unix_path(), "");
+  EXPECT_EQ(abstract.size(), offsetof(sockaddr_un, sun_path) + sizeof "name") << "no zero behind";
+  EXPECT_NE(abstract, SocketAddress::parse("unix:./name").value());
+  // 14 and 26 bytes of a path make a sockaddr as large as one of IPv4, and of IPv6.
+  for (std::size_t size : {13, 25}) {
+    const SocketAddress as_large =
+        SocketAddress::parse("unix:/" + std::string(size - 1, 'x')).value();
+    EXPECT_TRUE(as_large.is_unix() && !as_large.is_ipv4() && !as_large.is_ipv6()) << size;
+  }
+}
+
+TEST(SocketAddressTest, TakesSockaddrsOfUnixSockets) {
+  EXPECT_EQ(unix_address("").to_string(), "unix:") << "without a name";
+  EXPECT_TRUE(unix_address("").is_unix());
+  EXPECT_FALSE(unix_address("").is_empty());
+  EXPECT_EQ(unix_address("/x"), SocketAddress::parse("unix:/x").value()) << "no zero behind";
+  EXPECT_EQ(unix_address(std::string_view("/x\0junk", 7)), unix_address("/x"));
+  EXPECT_EQ(unix_address("x").to_string(), "unix:./x");
+  EXPECT_EQ(unix_address("@x").to_string(), "unix:./@x") << "a file, and no abstract name";
+  EXPECT_EQ(unix_address(std::string_view("\0x", 2)), SocketAddress::parse("unix:@x").value());
+  EXPECT_EQ(unix_address(std::string_view("\0a\0\n", 4)).to_string(), "unix:@a\\x00\\n");
+  const std::string longest(sizeof(sockaddr_un::sun_path), 'x');
+  EXPECT_EQ(unix_address(longest).unix_path(), longest) << "with no room for a zero";
+}
+
+TEST(SocketAddressTest, ErrorsOfUnixAddressesSayWhatIsWrong) {
+  struct {
+    std::string text;
+    const char* part;
+  } const cases[] = {
+      {"unix:", "no path behind \"unix:\""},
+      {"unix:@", "no name behind \"@\""},
+      {"unix:80", "begins with \"/\" or \"./\""},
+      {"unix:x.sock", "begins with \"/\" or \"./\""},
+      {std::string("unix:/a\0b", 9), "zero byte at its position 2"},
+      {std::string("unix:@a\0b", 9), "zero byte at its position 1"},
+      {"unix:/" + std::string(107, 'x'), "the path has 108 bytes, and may have 107"},
+      {"unix:@" + std::string(108, 'x'), "the name has 108 bytes, and may have 107"}};
+  for (const auto& c : cases) {
+    const absl::Status status = SocketAddress::parse(c.text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.text;
+    EXPECT_TRUE(absl::StrContains(status.message(), c.part)) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), internal::printable(c.text))) << status;
+  }
+  EXPECT_EQ(SocketAddress::parse("unix:/" + std::string(106, 'x'))->size(), sizeof(sockaddr_un));
+  EXPECT_EQ(SocketAddress::parse("unix:@" + std::string(107, 'x'))->size(), sizeof(sockaddr_un));
+}
+
+TEST(SocketAddressTest, TakesOnlySockaddrsOfItsKinds) {
   sockaddr_in v4 = {};
   v4.sin_family = AF_INET;
   v4.sin_port = htons(80);
@@ -108,10 +181,8 @@ TEST(SocketAddressTest, TakesOnlySockaddrsOfIp) {
   EXPECT_EQ(SocketAddress::from_sockaddr(generic, sizeof v4).to_string(), "127.0.0.1:80");
   EXPECT_TRUE(SocketAddress::from_sockaddr(generic, sizeof v4 - 1).is_empty()) << "cut off";
   EXPECT_TRUE(SocketAddress::from_sockaddr(generic, 0).is_empty());
-  sockaddr_un local = {};
-  local.sun_family = AF_UNIX;
-  EXPECT_TRUE(SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&local), sizeof local)
-                  .is_empty());
+  v4.sin_family = AF_NETLINK;
+  EXPECT_TRUE(SocketAddress::from_sockaddr(generic, sizeof v4).is_empty());
 }
 
 TEST(SocketAddressTest, TakesNoNames) {

@@ -7,14 +7,15 @@
 
 namespace epore::internal {
 
-// A CompactAddress holds a SocketAddress in one word. An IPv4 address fits in; any other address
-// has a SocketAddress on the heap.
+// A CompactAddress holds a SocketAddress in one word. An IPv4 address fits in, and so does that of
+// a Unix socket without a name; any other address is on the heap, in as many bytes as it needs.
 //
 //   | word      | meaning                                                                      |
 //   |-----------|------------------------------------------------------------------------------|
 //   | bit 0 set | IPv4: the address in bits 32 to 63, the port in bits 16 to 31, network order |
 //   | 0         | an empty address                                                             |
-//   | otherwise | a pointer to the SocketAddress                                               |
+//   | 2         | a Unix socket without a name                                                 |
+//   | otherwise | a pointer to the size (32 bits) and the sockaddr                             |
 class CompactAddress {
  public:
   explicit CompactAddress(const SocketAddress& address);
@@ -26,6 +27,8 @@ class CompactAddress {
 
  private:
   static_assert(sizeof(std::uintptr_t) == 8);
+
+  bool is_on_heap() const;
 
   std::uintptr_t word_ = 0;
 };
