@@ -63,6 +63,7 @@ class Kernel {
   virtual SysResult recv(int fd, void* buffer, std::size_t size, int flags) = 0;
   virtual SysResult send(int fd, const void* bytes, std::size_t size, int flags) = 0;
   virtual SysResult sendmsg(int fd, const msghdr* message, int flags) = 0;
+  virtual SysResult recvmsg(int fd, msghdr* message, int flags) = 0;
   virtual SysResult getsockopt(int fd, int level, int name, void* value, unsigned* size) = 0;
   virtual SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) = 0;
   virtual SysResult getsockname(int fd, sockaddr* address, unsigned* size) = 0;
@@ -72,8 +73,15 @@ class Kernel {
   virtual SysResult close(int fd) = 0;  // never repeated, whatever it returns
   virtual SysResult fcntl(int fd, int command, int argument) = 0;
   virtual SysResult fstat(int fd, struct stat* status) = 0;
+  virtual SysResult fchmod(int fd, unsigned mode) = 0;
+  virtual SysResult flock(int fd, int operation) = 0;
   virtual SysResult read(int fd, void* buffer, std::size_t size) = 0;
   virtual SysResult write(int fd, const void* bytes, std::size_t size) = 0;
+
+  // Files by their paths. open() makes no file.
+  virtual SysResult open(const char* path, int flags) = 0;
+  virtual SysResult lstat(const char* path, struct stat* status) = 0;
+  virtual SysResult unlink(const char* path) = 0;
 
   // Event queues. A null `timeout` waits for ever.
   virtual SysResult eventfd(unsigned value, int flags) = 0;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -108,6 +109,11 @@ SysResult RealKernel::sendmsg(int fd, const msghdr* message, int flags) {
   return result(::sendmsg(fd, message, flags | MSG_NOSIGNAL));
 }
 
+SysResult RealKernel::recvmsg(int fd, msghdr* message, int flags) {
+  count(KernelCall::kRecvmsg);
+  return result(::recvmsg(fd, message, flags));
+}
+
 SysResult RealKernel::getsockopt(int fd, int level, int name, void* value, unsigned* size) {
   count(KernelCall::kGetsockopt);
   return result(::getsockopt(fd, level, name, value, size));
@@ -143,6 +149,16 @@ SysResult RealKernel::fstat(int fd, struct stat* status) {
   return result(::fstat(fd, status));
 }
 
+SysResult RealKernel::fchmod(int fd, unsigned mode) {
+  count(KernelCall::kFchmod);
+  return result(::fchmod(fd, static_cast<mode_t>(mode)));
+}
+
+SysResult RealKernel::flock(int fd, int operation) {
+  count(KernelCall::kFlock);
+  return result(::flock(fd, operation));
+}
+
 SysResult RealKernel::read(int fd, void* buffer, std::size_t size) {
   count(KernelCall::kRead);
   return result(::read(fd, buffer, size));
@@ -151,6 +167,21 @@ SysResult RealKernel::read(int fd, void* buffer, std::size_t size) {
 SysResult RealKernel::write(int fd, const void* bytes, std::size_t size) {
   count(KernelCall::kWrite);
   return result(::write(fd, bytes, size));
+}
+
+SysResult RealKernel::open(const char* path, int flags) {
+  count(KernelCall::kOpen);
+  return above_stdio(result(::open(path, flags)));
+}
+
+SysResult RealKernel::lstat(const char* path, struct stat* status) {
+  count(KernelCall::kLstat);
+  return result(::lstat(path, status));
+}
+
+SysResult RealKernel::unlink(const char* path) {
+  count(KernelCall::kUnlink);
+  return result(::unlink(path));
 }
 
 SysResult RealKernel::eventfd(unsigned value, int flags) {

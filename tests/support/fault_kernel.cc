@@ -13,6 +13,17 @@ namespace {
 
 std::size_t index(KernelCall kind) { return static_cast<std::size_t>(kind); }
 
+// The pieces of the message as far as its first `limit` bytes.
+std::vector<iovec> first_bytes(const msghdr& message, std::size_t limit) {
+  std::vector<iovec> pieces;
+  for (std::size_t i = 0; i < message.msg_iovlen && limit > 0; ++i) {
+    pieces.push_back(message.msg_iov[i]);
+    pieces.back().iov_len = std::min(pieces.back().iov_len, limit);
+    limit -= pieces.back().iov_len;
+  }
+  return pieces;
+}
+
 }  // namespace
 
 FaultKernel::FaultKernel(Kernel& inner) : inner_(inner) {}
@@ -192,17 +203,23 @@ SysResult FaultKernel::send(int fd, const void* bytes, std::size_t size, int fla
 
 SysResult FaultKernel::sendmsg(int fd, const msghdr* message, int flags) {
   return pass(KernelCall::kSendmsg, fd, [&] {
-    std::size_t left = send_limit();
-    std::vector<iovec> pieces;
-    for (std::size_t i = 0; i < message->msg_iovlen && left > 0; ++i) {
-      pieces.push_back(message->msg_iov[i]);
-      pieces.back().iov_len = std::min(pieces.back().iov_len, left);
-      left -= pieces.back().iov_len;
-    }
+    std::vector<iovec> pieces = first_bytes(*message, send_limit());
     msghdr shrunk = *message;
     shrunk.msg_iov = pieces.data();
     shrunk.msg_iovlen = pieces.size();
     return inner_.sendmsg(fd, &shrunk, flags);
+  });
+}
+
+SysResult FaultKernel::recvmsg(int fd, msghdr* message, int flags) {
+  return pass(KernelCall::kRecvmsg, fd, [&] {
+    std::vector<iovec> pieces = first_bytes(*message, recv_limit());
+    iovec* const all = std::exchange(message->msg_iov, pieces.data());
+    const auto count = std::exchange(message->msg_iovlen, pieces.size());
+    const SysResult result = inner_.recvmsg(fd, message, flags);
+    message->msg_iov = all;
+    message->msg_iovlen = count;
+    return result;
   });
 }
 
@@ -236,12 +253,32 @@ SysResult FaultKernel::fstat(int fd, struct stat* status) {
   return pass(KernelCall::kFstat, fd, [&] { return inner_.fstat(fd, status); });
 }
 
+SysResult FaultKernel::fchmod(int fd, unsigned mode) {
+  return pass(KernelCall::kFchmod, fd, [&] { return inner_.fchmod(fd, mode); });
+}
+
+SysResult FaultKernel::flock(int fd, int operation) {
+  return pass(KernelCall::kFlock, fd, [&] { return inner_.flock(fd, operation); });
+}
+
 SysResult FaultKernel::read(int fd, void* buffer, std::size_t size) {
   return pass(KernelCall::kRead, fd, [&] { return inner_.read(fd, buffer, size); });
 }
 
 SysResult FaultKernel::write(int fd, const void* bytes, std::size_t size) {
   return pass(KernelCall::kWrite, fd, [&] { return inner_.write(fd, bytes, size); });
+}
+
+SysResult FaultKernel::open(const char* path, int flags) {
+  return pass(KernelCall::kOpen, -1, [&] { return inner_.open(path, flags); });
+}
+
+SysResult FaultKernel::lstat(const char* path, struct stat* status) {
+  return pass(KernelCall::kLstat, -1, [&] { return inner_.lstat(path, status); });
+}
+
+SysResult FaultKernel::unlink(const char* path) {
+  return pass(KernelCall::kUnlink, -1, [&] { return inner_.unlink(path); });
 }
 
 SysResult FaultKernel::eventfd(unsigned value, int flags) {

@@ -74,8 +74,8 @@ class FaultKernel : public Kernel {
   void use_manual_clock();
   void advance(absl::Duration by);
 
-  // No send or sendmsg takes, and no recv gives, more than `limit` bytes at once. The bytes are
-  // really sent: the caller sees a genuine short write. Must be more than zero.
+  // No send or sendmsg takes, and no recv or recvmsg gives, more than `limit` bytes at once. The
+  // bytes are really sent: the caller sees a genuine short write. Must be more than zero.
   void shrink_sends(std::size_t limit);
   void shrink_recvs(std::size_t limit);
 
@@ -94,6 +94,7 @@ class FaultKernel : public Kernel {
   SysResult recv(int fd, void* buffer, std::size_t size, int flags) override;
   SysResult send(int fd, const void* bytes, std::size_t size, int flags) override;
   SysResult sendmsg(int fd, const msghdr* message, int flags) override;
+  SysResult recvmsg(int fd, msghdr* message, int flags) override;
   SysResult getsockopt(int fd, int level, int name, void* value, unsigned* size) override;
   SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) override;
   SysResult getsockname(int fd, sockaddr* address, unsigned* size) override;
@@ -101,8 +102,13 @@ class FaultKernel : public Kernel {
   SysResult close(int fd) override;
   SysResult fcntl(int fd, int command, int argument) override;
   SysResult fstat(int fd, struct stat* status) override;
+  SysResult fchmod(int fd, unsigned mode) override;
+  SysResult flock(int fd, int operation) override;
   SysResult read(int fd, void* buffer, std::size_t size) override;
   SysResult write(int fd, const void* bytes, std::size_t size) override;
+  SysResult open(const char* path, int flags) override;
+  SysResult lstat(const char* path, struct stat* status) override;
+  SysResult unlink(const char* path) override;
   SysResult eventfd(unsigned value, int flags) override;
   SysResult epoll_create(int flags) override;
   SysResult epoll_ctl(int epfd, int operation, int fd, epoll_event* event) override;

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -308,6 +309,15 @@ TEST_F(RealKernelTest, TheOtherCallsReachTheSystem) {
   EXPECT_EQ(kernel_.listen(fd.get(), 1).error(), EINVAL);
   EXPECT_EQ(kernel_.accept(fd.get(), nullptr, nullptr, 0).error(), EINVAL);
   EXPECT_EQ(kernel_.shutdown(fd.get(), 99).error(), EINVAL);
+  EXPECT_TRUE(kernel_.fchmod(fd.get(), 0600).ok());
+  msghdr message = {};
+  EXPECT_EQ(kernel_.recvmsg(fd.get(), &message, MSG_DONTWAIT).error(), EINVAL) << "not connected";
+  EXPECT_TRUE(kernel_.lstat(".", &status).ok());
+  EXPECT_TRUE(S_ISDIR(status.st_mode));
+  EXPECT_EQ(kernel_.unlink("/").error(), EISDIR);
+  const OwnedFd directory(kernel_.open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC).fd(), kernel_);
+  ASSERT_TRUE(directory.is_valid());
+  EXPECT_TRUE(kernel_.flock(directory.get(), LOCK_SH | LOCK_NB).ok());
   struct sigaction old;
   EXPECT_TRUE(kernel_.sigaction(SIGUSR1, nullptr, &old).ok());
   EXPECT_EQ(old.sa_handler, SIG_DFL);
