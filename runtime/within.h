@@ -38,6 +38,7 @@ class LimitScope : public Deadline {
 
  private:
   void due() override;
+  bool is_limit() const override { return true; }
   absl::Duration duration() const;
   absl::Status describe() const noexcept;
   void disarm();
@@ -79,7 +80,8 @@ class Limited : public WithResult<Limited<A>> {
 
 // Gives `inside`, and everything that it awaits, at most `limit`. When the time is over, what it
 // waits for ends with DeadlineExceeded, and so does all it awaits later. `inside` then runs to its
-// end, and its result is that of within(). A value that it gives in spite of that is a value.
+// end, and its result is that of within(). A value that it gives in spite of that is a value. Bytes
+// that came in time count, even if the process did not look for long: they are read first.
 //
 //   absl::StatusOr<ByteView> head =
 //       co_await epore::within(absl::Seconds(5), peer.read_until("\r\n", 1024)).result();

@@ -379,6 +379,44 @@ TEST_P(TimeoutsTest, BytesThatCameInTimeAreReadBeforeTheTimeoutIsJudged) {
   }
 }
 
+TEST_P(TimeoutsTest, BytesThatCameInTimeAreReadBeforeTheLimitOfACoroutineIsJudged) {
+  constexpr std::size_t kConnections = 8;
+  RuntimeOptions one_event = options();
+  one_event.events_per_poll = 1;
+  for (const RuntimeOptions& some : {options(), one_event}) {
+    Runtime runtime(some);
+    const absl::StatusOr<Listener> listener =
+        runtime.listen("127.0.0.1:0", [](Connection peer) -> Task<> {
+          for (;;) {
+            absl::StatusOr<ByteView> bytes =
+                co_await within(absl::Seconds(10), peer.read()).result();
+            if (!bytes.ok() || bytes->empty()) co_return;
+            co_await peer.write(*bytes);
+          }
+        });
+    ASSERT_TRUE(listener.ok());
+    std::vector<Peer> peers;
+    for (std::size_t i = 0; i < kConnections; ++i) {
+      peers.emplace_back(listener->address());
+      peers.back().send("begin");
+    }
+    for (Peer& peer : peers) EXPECT_EQ(peer.receive(5), "begin");
+    fence(runtime);
+    absl::Notification stopped;
+    after_the_next_wait([&] {
+      for (Peer& peer : peers) peer.send("in time");
+      clock_.advance(absl::Seconds(10));
+      stopped.Notify();
+    });
+    fence(runtime);  // which ends the wait
+    stopped.WaitForNotification();
+    for (Peer& peer : peers) EXPECT_EQ(peer.receive(7), "in time");
+    fence(runtime);
+    clock_.advance(absl::Seconds(20));
+    for (Peer& peer : peers) EXPECT_EQ(peer.end(), 0);
+  }
+}
+
 TEST_P(TimeoutsTest, RoomThatCameInTimeIsUsedBeforeTheStallIsJudged) {
   constexpr std::size_t kMuch = 16'000'000;
   ConnectionOptions stall;

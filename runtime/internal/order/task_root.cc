@@ -142,7 +142,10 @@ void TaskRoot::run_deadlines() {
   if (deadlines_.earliest() == kNever && armed_ == kNever) return;
   const std::int64_t now = this->now();
   if (now >= armed_) armed_ = kNever;
-  while (Deadline* const deadline = deadlines_.pop(now)) deadline->due();
+  const std::int64_t judged = judged_.load(std::memory_order_acquire);
+  while (Deadline* const deadline = deadlines_.pop(now, judged)) deadline->due();
+  // What is left is a limit. arm_rest() arms the timer for it at once.
+  if (deadlines_.earliest() <= now) has_suspect_.store(true, std::memory_order_release);
 }
 
 void TaskRoot::arm(Deadline& deadline, std::int64_t at) {
@@ -165,6 +168,25 @@ void TaskRoot::arm_timer(std::int64_t at) {
   }
 }
 
-void TaskRoot::expired() { core().wake(Ref<Runnable>(Ref<TaskRoot>::adopt(this))); }
+// The first time after a run has found a suspect, this notes the sweep. It judges when everything
+// that was ready then has been reported.
+void TaskRoot::expired() {
+  Ref<TaskRoot> self = Ref<TaskRoot>::adopt(this);
+  if (has_suspect_.load(std::memory_order_acquire)) {
+    if (judging_ == kNever) {
+      judging_ = this_thread.now;
+      sweep_ = home().sweeps();
+    }
+    if (home().sweeps() - sweep_ < 2) {
+      try {
+        if (home().arm(*this, this_thread.now).is_armed) return;
+      } catch (const std::bad_alloc&) {  // without a timer, judge it now
+      }
+    }
+    judged_.store(std::exchange(judging_, kNever), std::memory_order_release);
+    has_suspect_.store(false, std::memory_order_relaxed);
+  }
+  core().wake(Ref<Runnable>(std::move(self)));
+}
 
 }  // namespace epore::internal

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "absl/status/status.h"
@@ -99,7 +100,7 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   void serve_requests();
   std::string dump() const;
   void begin_task();
-  void run_deadlines();
+  void run_deadlines();  // called at the begin of a run
   void arm_rest();
   void arm_timer(std::int64_t at);
   void finish();
@@ -120,6 +121,18 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
 
   // The runner stores after result_, any thread loads, both seq_cst: see TaskList::await().
   std::atomic<bool> has_ended_{false};
+
+  // A limit that is due is judged in two steps, as the timeouts of a connection are (see
+  // Stream::expired()): bytes that came in time may still wait in the kernel. The run that finds it
+  // only marks it as a suspect (release). The leader then waits until everything that was ready has
+  // been reported, stores up to which time limits are judged, clears the mark (the wake publishes
+  // both), and the next run ends them.
+  std::atomic<bool> has_suspect_{false};
+  std::atomic<std::int64_t> judged_{std::numeric_limits<std::int64_t>::min()};
+
+  // The leader only.
+  std::int64_t judging_ = kNever;  // the limits that are due at this time
+  std::uint32_t sweep_ = 0;        // when it looked first
 
   // The runner only.
   Chain chain_{*this};

@@ -29,7 +29,6 @@ class Inflow {
 
   std::span<const std::byte> bytes() const { return {begin_, size_}; }
   bool empty() const { return size_ == 0; }
-  bool is_in_window() const { return place_ == Place::window; }
 
   // Lends the first `count` bytes until drop_lent().
   void lend(std::size_t count) { lent_ = count; }

@@ -63,9 +63,10 @@ void DeadlineHeap::remove(Deadline& deadline) {
   deadline.previous_ = deadline.next_ = nullptr;
 }
 
-Deadline* DeadlineHeap::pop(std::int64_t now) {
+Deadline* DeadlineHeap::pop(std::int64_t now, std::int64_t judged) {
   Deadline* const top = top_;
   if (top == nullptr || top->at_ > now) return nullptr;
+  if (top->at_ > judged && top->is_limit()) return nullptr;
   remove(*top);
   return top;
 }

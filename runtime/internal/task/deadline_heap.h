@@ -19,8 +19,9 @@ class DeadlineHeap {
   // Removes it, if it is in this heap.
   void remove(Deadline& deadline);
 
-  // Removes and returns the earliest one if it is not after `now`; otherwise returns null.
-  Deadline* pop(std::int64_t now);
+  // Removes and returns the earliest one if it is not after `now`; otherwise returns null. A limit
+  // also stays where it is after `judged`.
+  Deadline* pop(std::int64_t now, std::int64_t judged);
 
   std::int64_t earliest() const { return top_ == nullptr ? kNever : top_->at_; }
 

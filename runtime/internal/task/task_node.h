@@ -110,6 +110,9 @@ class Deadline {
   // The time has come. The deadline is in no heap any more.
   virtual void due() = 0;
 
+  // Whether it limits how long something may take. Then it is judged only after what is ready.
+  virtual bool is_limit() const { return false; }
+
  protected:
   ~Deadline() = default;
 

@@ -42,7 +42,7 @@ class ManualHome final : public internal::TaskHome {
       if (now_ < deadlines_.earliest()) now_ = deadlines_.earliest();
     }
     resume_posted();
-    while (internal::Deadline* const due = deadlines_.pop(now_)) due->due();
+    while (internal::Deadline* const due = deadlines_.pop(now_, now_)) due->due();
   }
 
   // As turn(), without a wait for deadlines.
