@@ -65,6 +65,7 @@ INSTANTIATE_TEST_SUITE_P(Everywhere, EchoTest,
                          testing::Values(std::pair(Dispatch::adaptive, std::string("epoll")),
                                          std::pair(Dispatch::workers, std::string("epoll")),
                                          std::pair(Dispatch::poll_thread, std::string("epoll")),
+                                         std::pair(Dispatch::adaptive, std::string("poll")),
                                          std::pair(Dispatch::workers, std::string("poll")),
                                          std::pair(Dispatch::poll_thread, std::string("poll"))),
                          [](const auto& info) {

@@ -24,13 +24,14 @@ namespace {
 
 enum class End { when_all_is_over, in_the_midst, cut_short };
 
-class OrderStressTest : public testing::TestWithParam<std::tuple<Dispatch, int, End>> {
+class OrderStressTest : public testing::TestWithParam<std::tuple<Mode, int, End>> {
  protected:
   RuntimeOptions options() {
     RuntimeOptions options;
     options.workers = 3;
     options.reactors = std::get<1>(GetParam());
-    options.dispatch = std::get<0>(GetParam());
+    options.dispatch = std::get<0>(GetParam()).dispatch;
+    options.selector = std::get<0>(GetParam()).selector;
     options.drain_timeout =
         end() == End::cut_short ? absl::ZeroDuration() : absl::InfiniteDuration();
     return options;
@@ -40,16 +41,16 @@ class OrderStressTest : public testing::TestWithParam<std::tuple<Dispatch, int, 
 
 std::string name(const testing::TestParamInfo<OrderStressTest::ParamType>& info) {
   const char* const ends[] = {"", "_in_the_midst", "_cut_short"};
-  return std::string(dispatch_name(std::get<0>(info.param))) + "_" +
+  const Mode& mode = std::get<0>(info.param);
+  return std::string(dispatch_name(mode.dispatch)) + "_" + mode.selector + "_" +
          std::to_string(std::get<1>(info.param)) + ends[static_cast<int>(std::get<2>(info.param))];
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Everywhere, OrderStressTest,
-    testing::Combine(testing::Values(Dispatch::adaptive, Dispatch::workers, Dispatch::poll_thread),
-                     testing::Values(1, 2),
-                     testing::Values(End::when_all_is_over, End::in_the_midst, End::cut_short)),
-    name);
+INSTANTIATE_TEST_SUITE_P(Everywhere, OrderStressTest,
+                         testing::Combine(testing::ValuesIn(all_modes()), testing::Values(1, 2),
+                                          testing::Values(End::when_all_is_over, End::in_the_midst,
+                                                          End::cut_short)),
+                         name);
 
 // One order and what its callbacks share.
 struct Room {
