@@ -3,6 +3,12 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/log/log_entry.h"
+#include "absl/log/log_sink.h"
+#include "absl/log/log_sink_registry.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
@@ -49,6 +55,57 @@ TEST_P(GuaranteesTest, DroppingHandlesClosesNothing) {
   Peer another(address);
   EXPECT_EQ(another.receive(5), "hello");
   EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+}
+
+// The lines that epore writes to the log meanwhile.
+class LogLines : public absl::LogSink {
+ public:
+  LogLines() { absl::AddLogSink(this); }
+  ~LogLines() override { absl::RemoveLogSink(this); }
+  void Send(const absl::LogEntry& entry) override {
+    const absl::MutexLock lock(&mutex_);
+    text_.append(entry.text_message_with_prefix());
+  }
+  std::string text() {
+    const absl::MutexLock lock(&mutex_);
+    return text_;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::string text_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Whatever its peers do: a reset, an attempt that fails, a client that goes away.
+TEST_P(GuaranteesTest, AProgramThatDoesNothingWrongLogsNothing) {
+  LogLines lines;
+  {
+    Observer observer;
+    Observer other;
+    absl::Notification refused;
+    Runtime runtime(options());
+    EXPECT_EQ(runtime.run([]() -> Task<int> { co_return 1; }).value(), 1);
+    Link link = open_link(runtime, observer);
+    Link reset = open_link(runtime, other);
+    link.peer.send("x");
+    (void)observer.await_bytes(1);
+    reset.peer.reset();
+    (void)other.await_closed();
+    const std::string gone = link.listener.address().to_string();
+    EXPECT_TRUE(link.listener.close_and_wait().ok());
+    runtime.connect(gone, [&](absl::StatusOr<Connection> connection) {
+      EXPECT_FALSE(connection.ok());
+      refused.Notify();
+    });
+    refused.WaitForNotification();
+    (void)runtime.post_after(absl::ZeroDuration(), [] {});
+    fence(runtime);
+    link.peer.close();
+    (void)observer.await_closed();
+    (void)runtime.shutdown();
+    EXPECT_FALSE(runtime.post([] {}).ok());
+  }
+  EXPECT_EQ(lines.text(), "");
 }
 
 }  // namespace
