@@ -19,7 +19,7 @@ template <typename T>
 struct ChannelItemOf final : ChannelItem, InFrameCache {
   static_assert(alignof(T) <= FrameCache::kCacheLine);
 
-  explicit ChannelItemOf(T&& value) : value(std::move(value)) {}
+  explicit ChannelItemOf(T&& sent) : value(std::move(sent)) {}
 
   T value;
 };

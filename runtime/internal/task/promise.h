@@ -95,7 +95,7 @@ class TaskPromiseBase : public TaskNode {
     where = at;
     return {result.awaitable, *this};
   }
-  StatusAwaiter await_transform(absl::Status status) { return {std::move(status), *this}; }
+  StatusAwaiter await_transform(absl::Status awaited) { return {std::move(awaited), *this}; }
   template <typename T>
   StatusOrAwaiter<T> await_transform(absl::StatusOr<T> value) {
     return {std::move(value), *this};
