@@ -229,7 +229,7 @@ full_disk() {
   await building || true
   fill "$(inside)"
   finish
-  check "the disk fills up during a build: a line" says "full; make room" 200 # Bazel adds a trace
+  check "the disk fills up during a build: a line" says "full; make room" 40 # Bazel's errors come before
   start "$build"
   finish
   check "there is room again: the next build goes on" is_set_up
