@@ -27,6 +27,7 @@
 #include "epore/runtime/internal/reactor/runtime_timer.h"
 #include "epore/runtime/internal/signals/signal_waiter.h"
 #include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/internal/watch/watch_state.h"
 
 namespace epore {
 
@@ -175,6 +176,17 @@ Timer Runtime::post_after(absl::Duration delay, Closure closure) {
   Timer timer = this->timer(std::move(closure));
   timer.arm(delay);
   return timer;
+}
+
+absl::StatusOr<Watch> Runtime::watch(int fd, Interest interest, Watch::Callback callback,
+                                     const Order& order) {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("watch", [&]() -> absl::StatusOr<Watch> {
+    absl::StatusOr<Ref<internal::WatchState>> state =
+        internal::WatchState::make(core_, fd, interest, std::move(callback), order);
+    if (!state.ok()) return state.status();
+    return Watch(*std::move(state));
+  });
 }
 
 Order Runtime::order() { return status().ok() ? internal::OrderState::make(core_) : Order(); }

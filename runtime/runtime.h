@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "epore/poll/errno_of.h"
+#include "epore/poll/interest.h"
 #include "epore/runtime/async_event.h"
 #include "epore/runtime/async_mutex.h"
 #include "epore/runtime/blocking.h"
@@ -33,12 +34,14 @@
 #include "epore/runtime/once.h"
 #include "epore/runtime/options.h"
 #include "epore/runtime/order.h"
+#include "epore/runtime/ready.h"
 #include "epore/runtime/report.h"
 #include "epore/runtime/semaphore.h"
 #include "epore/runtime/sleep.h"
 #include "epore/runtime/task.h"
 #include "epore/runtime/timer.h"
 #include "epore/runtime/until.h"
+#include "epore/runtime/watch.h"
 #include "epore/runtime/within.h"
 
 namespace epore {
@@ -153,6 +156,18 @@ class Runtime {
   // time. If post() would return an error, the timer names none. Timers made earlier do not fire
   // any more once a shutdown refuses posts.
   Timer timer(Closure callback);
+
+  // Calls `callback` as long as the descriptor `fd` is ready for a direction of `interest`, until
+  // Watch::cancel(); watch.h has an example. It borrows the descriptor, which somebody else owns:
+  // cancel the watch before closing it. The trigger of `interest` does not matter. Calls do not
+  // overlap; with `order` they run in it. The first one may begin before this returns.
+  //
+  // Errors, after which nothing is watched: PermissionDenied (EPERM) for a file or a directory,
+  // which is always ready; AlreadyExists while this runtime watches `fd`; FailedPrecondition for a
+  // number that is not open (EBADF), and once a shutdown refuses posts; InvalidArgument for a null
+  // callback or another runtime's order; ResourceExhausted.
+  absl::StatusOr<Watch> watch(int fd, Interest interest, Watch::Callback callback,
+                              const Order& order = {});
 
   // Makes an order: callbacks in it never overlap. listen() and connect() take it in their options.
   // After a shutdown its calls are refused; if the runtime could not start it names none. If there

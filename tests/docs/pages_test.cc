@@ -57,6 +57,10 @@ TEST(Pages, GuideToCoroutines) {
   expect_compiled("docs/guide/coroutines.md", {"tests/docs/coroutine_snippets_test.cc"}, 15);
 }
 
+TEST(Pages, GuideToDescriptors) {
+  expect_compiled("docs/guide/descriptors.md", {"tests/docs/descriptor_snippets_test.cc"}, 4);
+}
+
 TEST(Pages, ComingFromAsio) {
   const std::string folder = "examples/asio_tutorial/";
   std::vector<std::string> sources;

@@ -134,6 +134,8 @@ class Core final : public RefCounted {
   bool is_cut_off() const { return shutdown_.is_cut_off(); }
   bool begin_activity() { return shutdown_.begin_activity(); }
   void end_activity() { shutdown_.end_activity(); }
+  bool begin_lingering() { return shutdown_.begin_lingering(); }
+  void end_lingering() { shutdown_.end_lingering(); }
 
   // Whether the caller is one of the runtime's threads.
   bool is_own_thread() const { return this_thread.core == this; }

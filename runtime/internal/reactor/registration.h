@@ -19,7 +19,8 @@ enum class ShutdownStep : std::uint8_t { drain, abort };
 //
 // Its words, beside edges_ (edges.h). "Poll thread" means the thread that leads the reactor.
 //
-// hints_: kMayHaveMore and kHangUp. The poll thread sets bits before it counts the edge, the runner
+// hints_: kMayHaveMore, kHangUp and kError. The poll thread sets bits before it counts the edge,
+// the runner
 //   takes them after it has seen the count. So all accesses are relaxed, and the count orders them.
 //   The race: an end of file comes right behind some bytes. The runner reads less than its buffer
 //   holds and must not take that for the end of the bytes; kMayHaveMore tells it.
@@ -48,7 +49,7 @@ class Registration : public TimerNode {
       hints_.fetch_or(kMayHaveMore, std::memory_order_relaxed);
     }
     if (readiness.is_error() || readiness.is_write_closed()) [[unlikely]] {
-      hints_.fetch_or(kHangUp, std::memory_order_relaxed);
+      hints_.fetch_or(readiness.is_error() ? kHangUp | kError : kHangUp, std::memory_order_relaxed);
     }
     edges_.add(readiness);
     events_.store(events_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
@@ -75,6 +76,7 @@ class Registration : public TimerNode {
 
   static constexpr std::uint32_t kMayHaveMore = 1;  // stays set: a short read may not be the last
   static constexpr std::uint32_t kHangUp = 2;       // taken by the runner, who reads SO_ERROR
+  static constexpr std::uint32_t kError = 4;        // beside kHangUp: the hang-up is an error
 
   Edges edges_;
   std::atomic<std::uint32_t> hints_{0};

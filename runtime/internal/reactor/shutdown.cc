@@ -9,15 +9,21 @@
 
 namespace epore::internal {
 
-bool Shutdown::begin_activity() {
-  activities_.fetch_add(1, std::memory_order_seq_cst);
+bool Shutdown::begin_activity() { return begin(kActivity); }
+void Shutdown::end_activity() { end(kActivity); }
+
+bool Shutdown::begin_lingering() { return begin(kLingering); }
+void Shutdown::end_lingering() { end(kLingering); }
+
+bool Shutdown::begin(std::uint64_t activity) {
+  activities_.fetch_add(activity, std::memory_order_seq_cst);
   if (phase() < Phase::refusing) return true;
-  end_activity();
+  end(activity);
   return false;
 }
 
-void Shutdown::end_activity() {
-  activities_.fetch_sub(1, std::memory_order_seq_cst);
+void Shutdown::end(std::uint64_t activity) {
+  activities_.fetch_sub(activity, std::memory_order_seq_cst);
   if (phase() != Phase::running) gate_.notify();
 }
 
@@ -47,10 +53,10 @@ absl::Status Shutdown::run(std::int64_t drain_timeout, absl::AnyInvocable<bool()
   // Tasks that serve no connection go on until the connections are done, which may need them.
   await([this] { return serves_nobody(); }, waiting);
   core_.tasks().stop();
-  await([this] { return is_idle(); }, waiting);
+  await([this] { return only_lingers(); }, waiting);
   if (phase() < Phase::refusing) {
     enter(Phase::refusing);
-    tell(ShutdownStep::abort);  // to activities that have begun since
+    tell(ShutdownStep::abort);  // to activities that have begun since, and to those that linger
     await([this] { return is_idle(); }, waiting);
   }
   gate_.wait([this] { return is_idle(); });
@@ -74,12 +80,14 @@ void Shutdown::wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate
 }
 
 // Whether only tasks are left, with the connections that they have made.
-bool Shutdown::serves_nobody() const {
-  return activities_.load(std::memory_order_seq_cst) <= core_.tasks().connections();
-}
+bool Shutdown::serves_nobody() const { return active() <= core_.tasks().connections(); }
 
 // A task that begins counts as an activity until it is in the list, so the activities come first.
-bool Shutdown::is_idle() const { return has_no_activity() && core_.tasks().empty(); }
+bool Shutdown::only_lingers() const { return active() == 0 && core_.tasks().empty(); }
+
+bool Shutdown::is_idle() const {
+  return activities_.load(std::memory_order_seq_cst) == 0 && core_.tasks().empty();
+}
 
 void Shutdown::enter(Phase phase) { phase_.store(phase, std::memory_order_seq_cst); }
 

@@ -33,8 +33,9 @@ enum class ShutdownStep : std::uint8_t;
 // | stopped  | none                        | refused                     | none                |
 //
 // An activity is a listener, an attempt to connect, a connection, or a call of an on_signal
-// callback. The race that the two words phase_ and activities_ are for: an activity begins while
-// the runtime ends.
+// callback. A lingering activity has no end of its own, as the watch of a descriptor: the shutdown
+// ends it when no other one is left. Both are counted in one word. The race that the two words
+// phase_ and activities_ are for: an activity begins while the runtime ends.
 //
 //   begin_activity()                            run()
 //   (1) activities + 1                          (a) phase = refusing
@@ -62,6 +63,10 @@ class Shutdown {
   bool begin_activity();
   void end_activity();
 
+  // The same for an activity that lingers until Phase::refusing.
+  bool begin_lingering();
+  void end_lingering();
+
   // See Runtime::shutdown(). `is_cut_short` is asked while connections drain, also during a
   // shutdown that another thread has begun. `by` is how this thread waits.
   //
@@ -88,20 +93,27 @@ class Shutdown {
     Gate::By by;
   };
 
+  static constexpr std::uint64_t kActivity = 1;
+  static constexpr std::uint64_t kLingering = std::uint64_t{1} << 32;
+
+  bool begin(std::uint64_t activity);
+  void end(std::uint64_t activity);
   void enter(Phase phase);
   void wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate::By by);
   void await(absl::FunctionRef<bool()> is_done, const Waiting& waiting);
   void cut_off();
   void stop_threads(const Waiting& waiting);
   void tell(ShutdownStep step);
-  bool has_no_activity() const { return activities_.load(std::memory_order_seq_cst) == 0; }
+  // The number of activities, without those that linger.
+  std::uint64_t active() const { return activities_.load(std::memory_order_seq_cst) % kLingering; }
   bool serves_nobody() const;
+  bool only_lingers() const;
   bool is_idle() const;
 
   Core& core_;
   Gate gate_;
   std::atomic<Phase> phase_{Phase::running};
-  std::atomic<std::uint64_t> activities_{0};
+  std::atomic<std::uint64_t> activities_{0};  // the upper half counts those that linger
 
   // Requests. A thread sets one (release, acq_rel) and then notifies gate_, whose waiters load them
   // (acquire). The race: a signal comes while another thread shuts down.
