@@ -31,6 +31,9 @@ constexpr int kReceivesAtOnce = 16;
 // The first buffer of a read_until() whose bytes come in pieces.
 constexpr std::size_t kFirstRoom = 4096;
 
+// The least buffer of a peek() that wants more than there is: it shows everything that has come.
+constexpr std::size_t kPeekRoom = 16 * 1024;
+
 }  // namespace
 
 void Stream::use_tasks() {
@@ -162,6 +165,8 @@ void Stream::receive_for(ReadOperationBase& reader) {
     std::size_t capacity = wanted.count;
     if (wanted.kind == Wanted::Kind::until) {
       capacity = std::min(wanted.count, std::max(kFirstRoom, 2 * inflow.bytes().size()));
+    } else if (wanted.kind == Wanted::Kind::peek) {
+      capacity = std::max(wanted.count, kPeekRoom);
     }
     target = inflow.room(capacity);
   }

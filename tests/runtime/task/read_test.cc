@@ -147,6 +147,25 @@ TEST_P(ReadTest, PeekLeavesWhatIsNotConsumed) {
       });
 }
 
+// Also behind bytes that were left, where it asks for one more only.
+TEST_P(ReadTest, PeekShowsEverythingThatIsThere) {
+  absl::Notification seen;
+  std::size_t size = 0;
+  run(
+      [&](Connection& c) -> Task<> {
+        const ByteView first = co_await c.peek();
+        EXPECT_EQ(first.text(), "abc");
+        seen.Notify();
+        size = (co_await c.peek(4)).size();
+      },
+      [&](Peer& peer) {
+        peer.send("abc");
+        seen.WaitForNotification();
+        peer.send(std::string(1000, 'x'));
+      });
+  EXPECT_EQ(size, 1003u);
+}
+
 TEST_P(ReadTest, IntoMemoryOfOnesOwn) {
   run(
       [](Connection& c) -> Task<> {

@@ -1,0 +1,105 @@
+// A store of keys and values that Redis clients talk to.
+//
+// One thread does everything, so nothing needs a lock. A command takes less than handing it to
+// another thread would: a batch of a pipeline has keys of every shard.
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "absl/flags/flag.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "epore/runtime/report.h"
+#include "epore/runtime/runtime.h"
+#include "examples/command_line.h"
+#include "examples/kv_session.h"
+#include "examples/resp.h"
+#include "examples/server_flags.h"
+
+ABSL_FLAG(std::size_t, max_memory, 1 << 30, "bytes of keys and values");
+ABSL_FLAG(std::size_t, max_request, 1 << 20, "bytes of a request");
+ABSL_FLAG(std::size_t, max_clients, 10'000, "clients at a time");
+
+namespace {
+
+constexpr std::string_view kHelp = R"(kv_server [flags]
+
+A key-value store in memory that speaks the protocol of Redis. Listens on 127.0.0.1:6379 by default.
+It runs on one thread, whatever --dispatch, --reactors and --workers say.
+
+  --max-memory=BYTES   of keys and values; a SET that needs more is refused; default 1 GiB
+  --max-request=BYTES  of a request; who sends more is cut off; default 1 MiB
+  --max-clients=N      at a time; more wait until one leaves; default 10,000
+)";
+
+constexpr std::size_t kReplyBatch = 64 * 1024;
+constexpr std::size_t kFirstPiece = 16 * 1024;
+constexpr absl::Duration kRequestTimeout = absl::Seconds(60);  // between two pieces of a request
+
+epore::Task<> serve(epore::Connection peer, examples::KvShared& shared) {
+  using State = examples::RespParser::State;
+  examples::KvSession session(peer, shared);
+  examples::RespParser parser(absl::GetFlag(FLAGS_max_request));
+  std::string replies;
+  absl::StatusOr<epore::ByteView> bytes;
+  std::size_t asked = 1;
+  while (true) {
+    // No more than that: bytes that are only announced take no memory.
+    if (asked == 1) {
+      bytes = co_await peer.peek().result();
+    } else {
+      bytes = co_await epore::within(kRequestTimeout, peer.peek(asked)).result();
+    }
+    if (!bytes.ok() || bytes->size() < asked) co_return;  // gone, draining, or stalled
+
+    std::string_view rest = bytes->text();
+    State state;
+    do {
+      while ((state = parser.parse(rest)) == State::complete) {
+        if (!parser.arguments().empty()) session.run(parser.arguments(), replies);
+        rest.remove_prefix(parser.size());
+        if (session.has_quit() || replies.size() >= kReplyBatch) break;
+      }
+      if (state == State::bad) {
+        examples::add_error(replies, absl::StrCat("ERR Protocol error: ", parser.error()));
+      }
+      if (session.is_subscriber()) {
+        peer.send(replies);  // whole, for others publish between two calls
+      } else {
+        co_await peer.write(replies);  // a client that does not read is held up here
+      }
+      replies.clear();
+      if (replies.capacity() > 2 * kReplyBatch) replies = std::string();
+    } while (state == State::complete && !session.has_quit());
+    if (state != State::incomplete) co_return;
+    asked = std::min(parser.wanted(), std::max(2 * rest.size(), kFirstPiece));
+    peer.consume(bytes->size() - rest.size());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  examples::ServerFlags flags = examples::parse_server_flags(argc, argv, kHelp);
+  if (!flags.arguments.empty()) {
+    examples::usage_error(absl::StrCat("unexpected argument: ", flags.arguments[0]));
+  }
+  flags.options.dispatch = epore::Dispatch::poll_thread;
+  flags.options.reactors = 1;
+  flags.options.max_connections = absl::GetFlag(FLAGS_max_clients);
+  // Before the runtime, so that it outlives the handlers.
+  examples::KvShared shared{.store = examples::KvStore(absl::GetFlag(FLAGS_max_memory))};
+  epore::Runtime runtime(flags.options);
+  shared.store.set_timer(runtime.timer([&shared] { shared.store.remove_due(); }));
+
+  epore::ListenOptions options;
+  options.connection.write_cap = 2 * examples::KvSession::kMaxReply;  // of a slow subscriber, too
+  const absl::StatusOr<epore::Listener> listener = runtime.listen(
+      flags.address.empty() ? "127.0.0.1:6379" : flags.address,
+      [&shared](epore::Connection peer) { return serve(peer, shared); }, options);
+  if (!listener.ok()) return epore::report(listener.status());
+  return examples::run_server(runtime, *listener);
+}

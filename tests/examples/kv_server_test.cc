@@ -1,0 +1,317 @@
+// examples/kv_server.cc, by sockets and by Redis' own clients.
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "tests/examples/client.h"
+#include "tests/examples/server.h"
+#include "tests/examples/tool.h"
+
+namespace examples {
+namespace {
+
+class KvServer : public testing::Test {
+ protected:
+  explicit KvServer(std::vector<std::string> flags = {})
+      : server_("kv_server", [&] {
+          flags.push_back("--address=127.0.0.1:0");
+          return flags;
+        }()) {}
+
+  Server server_;
+  Client client_{server_.address};
+};
+
+std::string bulk(std::string_view text) {
+  return absl::StrCat("$", text.size(), "\r\n", text, "\r\n");
+}
+
+std::string request(const std::vector<std::string>& arguments) {
+  std::string text = absl::StrCat("*", arguments.size(), "\r\n");
+  for (const std::string& argument : arguments) text += bulk(argument);
+  return text;
+}
+
+void expect(Client& client, std::string_view reply) {
+  EXPECT_EQ(client.read_exactly(reply.size()), reply);
+}
+
+void ask(Client& client, std::string_view line, std::string_view reply) {
+  ASSERT_TRUE(client.send(absl::StrCat(line, "\r\n")));
+  SCOPED_TRACE(line);
+  expect(client, reply);
+}
+
+TEST_F(KvServer, KeepsKeys) {
+  ask(client_, "PING", "+PONG\r\n");
+  ask(client_, "ping hello", bulk("hello"));
+  ask(client_, "ECHO hello", bulk("hello"));
+  ask(client_, "GET a", "$-1\r\n");
+  ask(client_, "SET a 1", "+OK\r\n");
+  ask(client_, "GET a", bulk("1"));
+  ask(client_, "INCR a", ":2\r\n");
+  ask(client_, "INCR b", ":1\r\n");
+  ask(client_, "SET a x NX", "$-1\r\n");
+  ask(client_, "SET c x NX", "+OK\r\n");
+  ask(client_, "SET d x XX", "$-1\r\n");
+  ask(client_, "EXISTS a b c d a", ":4\r\n");
+  ask(client_, "MSET d 4 e 5", "+OK\r\n");
+  ask(client_, "MGET a nothing e", "*3\r\n" + bulk("2") + "$-1\r\n" + bulk("5"));
+  ask(client_, "DBSIZE", ":5\r\n");
+  ask(client_, "KEYS [a]", "*1\r\n" + bulk("a"));
+  ask(client_, "DEL a b nothing", ":2\r\n");
+  ask(client_, "DBSIZE", ":3\r\n");
+  ask(client_, "FLUSHDB", "+OK\r\n");
+  ask(client_, "KEYS *", "*0\r\n");
+  client_.half_close();
+  EXPECT_EQ(server_.terminate(), 0);
+}
+
+TEST_F(KvServer, RefusesWhatIsWrong) {
+  ask(client_, "nonsense a b",
+      "-ERR unknown command 'nonsense', with args beginning with: 'a' 'b' \r\n");
+  ask(client_, "GET", "-ERR wrong number of arguments for 'get' command\r\n");
+  ask(client_, "mset a", "-ERR wrong number of arguments for 'mset' command\r\n");
+  ask(client_, "mset a 1 b", "-ERR wrong number of arguments for 'mset' command\r\n");
+  ask(client_, "SET a x", "+OK\r\n");
+  ask(client_, "INCR a", "-ERR value is not an integer or out of range\r\n");
+  ask(client_, "SET a 9223372036854775807", "+OK\r\n");
+  ask(client_, "INCR a", "-ERR increment or decrement would overflow\r\n");
+  ask(client_, "SET a x NX XX", "-ERR syntax error\r\n");
+  ask(client_, "SET a x EX", "-ERR syntax error\r\n");
+  ask(client_, "SET a x EX y", "-ERR value is not an integer or out of range\r\n");
+  ask(client_, "SET a x EX 0", "-ERR invalid expire time in 'set' command\r\n");
+  ask(client_, "SET a x PX 9223372036854775807", "-ERR invalid expire time in 'set' command\r\n");
+  ask(client_, "EXPIRE a 9223372036854775807", "-ERR invalid expire time in 'expire' command\r\n");
+  ask(client_, "SELECT 1", "-ERR DB index is out of range\r\n");
+}
+
+TEST_F(KvServer, KeysEndAtTheirDeadline) {
+  ask(client_, "TTL a", ":-2\r\n");
+  ask(client_, "SET a x", "+OK\r\n");
+  ask(client_, "TTL a", ":-1\r\n");
+  ask(client_, "EXPIRE a 1000", ":1\r\n");
+  ask(client_, "TTL a", ":1000\r\n");
+  ask(client_, "SET a x", "+OK\r\n");
+  ask(client_, "TTL a", ":-1\r\n");
+  ask(client_, "EXPIRE a -1", ":1\r\n");
+  ask(client_, "EXPIRE a 1000", ":0\r\n");
+  ask(client_, "SET a x EX 1000", "+OK\r\n");
+  ask(client_, "INCR b", ":1\r\n");
+  ask(client_, "EXPIRE b 1000", ":1\r\n");
+  ask(client_, "INCR b", ":2\r\n");
+  ask(client_, "TTL b", ":1000\r\n");
+  std::string requests;
+  std::string replies;
+  for (int i = 0; i < 3000; ++i) {  // more than are removed at once
+    requests += request({"SET", absl::StrCat("key", i), "x", "PX", "1"});
+    replies += "+OK\r\n";
+  }
+  ASSERT_TRUE(client_.send(requests));
+  expect(client_, replies);
+  std::string size;
+  do {  // nobody looks at the keys
+    ASSERT_TRUE(client_.send("DBSIZE\r\n"));
+    size = client_.read_exactly(4);
+    while (!size.empty() && size.back() != '\n') size += client_.read_exactly(1);
+  } while (size != ":2\r\n" && !size.empty());
+  ask(client_, "GET key1", "$-1\r\n");
+}
+
+TEST_F(KvServer, AnswersAPipeline) {
+  std::string requests;
+  std::string replies;
+  for (int i = 0; i < 20000; ++i) {
+    const std::string key = absl::StrCat("key", i % 100);
+    const std::string value(static_cast<std::size_t>(i % 300), 'x');
+    requests += request({"SET", key, value}) + request({"GET", key});
+    replies += "+OK\r\n" + bulk(value);
+    if (i % 1000 == 999) {
+      ASSERT_TRUE(client_.send(requests));
+      expect(client_, replies);
+      requests.clear();
+      replies.clear();
+    }
+  }
+}
+
+TEST_F(KvServer, TakesRequestsInPieces) {
+  for (const char c : request({"SET", "a", "b"})) ASSERT_TRUE(client_.send({&c, 1}));
+  expect(client_, "+OK\r\n");
+  const std::string large(1'000'000, 'x');
+  ASSERT_TRUE(client_.send(request({"SET", "a", large}) + request({"GET", "a"})));
+  expect(client_, "+OK\r\n" + bulk(large));
+}
+
+TEST_F(KvServer, AnswersBeforeAProtocolError) {
+  ASSERT_TRUE(client_.send("PING\r\n*1\r\n$x\r\nPING\r\n"));
+  EXPECT_EQ(client_.read_to_end(), "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");
+  EXPECT_FALSE(client_.was_reset());
+}
+
+TEST_F(KvServer, QuitEnds) {
+  ASSERT_TRUE(client_.send("QUIT\r\nPING\r\n"));
+  EXPECT_EQ(client_.read_to_end(), "+OK\r\n");
+  EXPECT_FALSE(client_.was_reset());
+}
+
+TEST_F(KvServer, AnswersBeforeTheClientsEnd) {
+  ASSERT_TRUE(client_.send("PING\r\nPING"));
+  client_.half_close();
+  EXPECT_EQ(client_.read_to_end(), "+PONG\r\n");
+}
+
+// A client that asks for much and reads nothing is held up, and needs no more memory. The requests
+// that it could send are answered when it reads.
+TEST_F(KvServer, HoldsUpAClientThatDoesNotRead) {
+  const std::string value(500'000, 'x');
+  ASSERT_TRUE(client_.send(request({"SET", "a", value})));
+  expect(client_, "+OK\r\n");
+  Client greedy(server_.address);
+  const std::string get = request({"GET", "a"});
+  const std::size_t sent = greedy.send_until_stuck(get, get.size() * 1'000'000);
+  EXPECT_LT(sent, get.size() * 1'000'000);
+  ask(client_, "PING", "+PONG\r\n");
+  for (int i = 0; i < 20; ++i) expect(greedy, bulk(value));
+}
+
+TEST_F(KvServer, AReplyHasALimit) {
+  const std::string value(1'000'000, 'x');
+  ASSERT_TRUE(client_.send(request({"SET", "a", value})));
+  expect(client_, "+OK\r\n");
+  ask(client_, "MGET a a a a a a a a a a a a a a a a a", "-ERR the reply would be too long\r\n");
+}
+
+TEST_F(KvServer, Publishes) {
+  Client first(server_.address);
+  Client second(server_.address);
+  ask(client_, "PUBLISH news x", ":0\r\n");
+  ask(first, "SUBSCRIBE news other",
+      "*3\r\n" + bulk("subscribe") + bulk("news") + ":1\r\n*3\r\n" + bulk("subscribe") +
+          bulk("other") + ":2\r\n");
+  ask(second, "SUBSCRIBE news", "*3\r\n" + bulk("subscribe") + bulk("news") + ":1\r\n");
+  ask(client_, "PUBLISH news hello", ":2\r\n");
+  const std::string message = "*3\r\n" + bulk("message") + bulk("news") + bulk("hello");
+  expect(first, message);
+  expect(second, message);
+  ask(first, "PING", "*2\r\n" + bulk("pong") + bulk(""));
+  ask(first, "GET a",
+      "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+      "allowed in this context\r\n");
+  ask(first, "UNSUBSCRIBE news", "*3\r\n" + bulk("unsubscribe") + bulk("news") + ":1\r\n");
+  ask(client_, "PUBLISH news hello", ":1\r\n");
+  expect(second, message);
+  ask(first, "UNSUBSCRIBE", "*3\r\n" + bulk("unsubscribe") + bulk("other") + ":0\r\n");
+  ask(first, "GET a", "$-1\r\n");
+  second.half_close();
+  EXPECT_TRUE(second.is_at_end());
+  ask(client_, "PUBLISH news hello", ":0\r\n");
+}
+
+// What a slow subscriber is asked to keep has a limit, at which it loses its connection.
+TEST_F(KvServer, DropsASubscriberThatDoesNotRead) {
+  Client slow(server_.address);
+  ask(slow, "SUBSCRIBE news", "*3\r\n" + bulk("subscribe") + bulk("news") + ":1\r\n");
+  const std::string publish = request({"PUBLISH", "news", std::string(1'000'000, 'x')});
+  int published = 0;
+  do {
+    ASSERT_TRUE(client_.send(publish));
+  } while (client_.read_exactly(4) == ":1\r\n" && ++published < 1000);
+  EXPECT_LT(published, 1000);
+  (void)slow.read_to_end();
+  EXPECT_TRUE(slow.was_reset());
+}
+
+TEST_F(KvServer, AnswersWhatClientsAskAtFirst) {
+  ask(client_, "COMMAND DOCS", "*0\r\n");
+  ask(client_, "CLIENT SETNAME me", "+OK\r\n");
+  ask(client_, "CLIENT GETNAME", bulk("me"));
+  ask(client_, "CONFIG GET appendonly", "*2\r\n" + bulk("appendonly") + bulk("no"));
+  ask(client_, "CONFIG GET save", "*2\r\n" + bulk("save") + bulk(""));
+  ask(client_, "SELECT 0", "+OK\r\n");
+  ASSERT_TRUE(client_.send("INFO\r\n"));
+  expect(client_, "$");
+}
+
+class SmallKvServer : public KvServer {
+ protected:
+  SmallKvServer() : KvServer({"--max-memory=10000", "--max-request=2000"}) {}
+};
+
+TEST_F(SmallKvServer, RefusesKeysThatNeedTooMuchMemory) {
+  const std::string value(1500, 'x');
+  std::string reply;
+  int taken = 0;
+  while (taken < 100) {
+    ASSERT_TRUE(client_.send(request({"SET", absl::StrCat("key", taken), value})));
+    reply = client_.read_exactly(5);
+    if (reply != "+OK\r\n") break;
+    ++taken;
+  }
+  EXPECT_GE(taken, 5);
+  EXPECT_LT(taken, 7);
+  reply += client_.read_exactly(58 - 5);
+  EXPECT_EQ(reply, "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+  ask(client_, "SET key0 small", "+OK\r\n");
+  ask(client_, "DEL key1", ":1\r\n");
+  ask(client_, "FLUSHDB", "+OK\r\n");
+  ASSERT_TRUE(client_.send(request({"SET", "key", value})));
+  expect(client_, "+OK\r\n");
+}
+
+TEST_F(SmallKvServer, RefusesLargeRequests) {
+  ASSERT_TRUE(client_.send("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2001\r\n"));
+  EXPECT_EQ(client_.read_to_end(), "-ERR Protocol error: invalid bulk length\r\n");
+  Client other(server_.address);
+  (void)other.send(std::string(70'000, 'x'));
+  EXPECT_EQ(other.read_to_end(), "-ERR Protocol error: too big inline request\r\n");
+}
+
+TEST_F(KvServer, ServesRedisCli) {
+  const Tool cli("redis-cli");
+  if (cli.is_missing()) GTEST_SKIP() << cli.why_missing();
+  const auto run = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"-p", server_.port()});
+    const Tool::Result result = cli.run(arguments);
+    EXPECT_EQ(result.exit_code, 0);
+    return result.output;
+  };
+  EXPECT_EQ(run({"PING"}), "PONG\n");
+  EXPECT_EQ(run({"SET", "a", "hello world", "EX", "1000"}), "OK\n");
+  EXPECT_EQ(run({"--no-raw", "GET", "a"}), "\"hello world\"\n");
+  EXPECT_EQ(run({"--no-raw", "TTL", "a"}), "(integer) 1000\n");
+  EXPECT_EQ(run({"--no-raw", "MGET", "a", "b"}), "1) \"hello world\"\n2) (nil)\n");
+  EXPECT_TRUE(absl::StrContains(run({"INFO"}), "connected_clients:2"));
+  EXPECT_EQ(run({"--no-raw", "INCR", "a"}),
+            "(error) ERR value is not an integer or out of range\n");
+}
+
+// The line of a test has its name, and no error is before it.
+TEST_F(KvServer, ServesRedisBenchmark) {
+  const Tool benchmark("redis-benchmark");
+  if (benchmark.is_missing()) GTEST_SKIP() << benchmark.why_missing();
+  for (const char* pipeline : {"1", "16", "500"}) {
+    const Tool::Result result =
+        benchmark.run({"-p", server_.port(), "-t", "ping,set,get,incr,mset", "-P", pipeline, "-c",
+                       "50", "-n", "5000", "-r", "1000", "-q", "--csv"});
+    EXPECT_EQ(result.exit_code, 0);
+    for (const char* name : {"PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "MSET (10 keys)"}) {
+      EXPECT_TRUE(absl::StrContains(result.output, absl::StrCat("\"", name, "\",\"")))
+          << name << "\n"
+          << result.output;
+    }
+    EXPECT_FALSE(absl::StrContains(result.output, "rror")) << result.output;
+  }
+  client_.half_close();
+  EXPECT_EQ(server_.terminate(), 0);
+}
+
+}  // namespace
+}  // namespace examples
