@@ -12,6 +12,14 @@ inline constexpr bool kHasAddressSanitizer = true;
 inline constexpr bool kHasAddressSanitizer = false;
 #endif
 
+// Whether the tool replaces functions of libc, to see what the system reads, writes and orders.
+#if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(ABSL_HAVE_THREAD_SANITIZER) || \
+    defined(ABSL_HAVE_MEMORY_SANITIZER)
+inline constexpr bool kReplacesLibc = true;
+#else
+inline constexpr bool kReplacesLibc = false;
+#endif
+
 }  // namespace epore::internal
 
 #endif  // EPORE_POLL_KERNEL_SANITIZERS_H_

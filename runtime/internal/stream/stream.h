@@ -213,7 +213,6 @@ class Stream final : public Registration, public BufferOwner {
 
   // stream_send.cc
   Output& output();
-  void claim_output(Output& output);
   SendResult send_here(std::span<const std::byte> bytes);
   SendResult send_from_elsewhere(std::span<const std::byte> bytes);
   void put(std::span<const std::byte> bytes);

@@ -56,15 +56,14 @@ class Stream::BytesMail final : public Mail {
 // Returns the output of this thread, for bytes of this connection.
 Output& Stream::output() {
   Output& output = this_thread.buffers->output;
-  if (output.owner != this || (output.empty() && !is_runner())) [[unlikely]]
-    claim_output(output);
+  if (output.owner != this) {
+    if (!output.empty()) [[unlikely]]
+      output.owner->flush_output();
+    output.owner = this;
+  }
+  if (output.empty() && !is_runner()) [[unlikely]]
+    core_->wake(*this);  // a run writes it
   return output;
-}
-
-void Stream::claim_output(Output& output) {
-  if (output.owner != this && !output.empty()) output.owner->flush_output();
-  output.owner = this;
-  if (!is_runner()) core_->wake(*this);  // a run writes it
 }
 
 void Stream::put(std::span<const std::byte> bytes) {
