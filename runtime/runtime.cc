@@ -115,7 +115,7 @@ absl::StatusOr<Listener> Runtime::listen_now(std::string_view address, AcceptCal
   }
   if (core_->phase() != Core::Phase::running) {
     return absl::FailedPreconditionError(
-        absl::StrCat("listen(\"", address, "\"): the runtime is shut down"));
+        absl::StrCat("listen(\"", internal::printable(address), "\"): the runtime is shut down"));
   }
   absl::StatusOr<std::shared_ptr<internal::ListenerState>> state =
       internal::ListenerState::open(core_, address, std::move(on_accept), has_tasks, options);

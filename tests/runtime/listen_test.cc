@@ -314,6 +314,9 @@ TEST_P(ListenTest, AfterTheShutdownItIsRefused) {
   Runtime runtime(options());
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_EQ(refused(runtime, "127.0.0.1:0").code(), absl::StatusCode::kFailedPrecondition);
+  const absl::Status status = refused(runtime, "\x1b" + std::string(100'000, 'x'));
+  EXPECT_LT(status.message().size(), 250u);
+  EXPECT_TRUE(absl::StrContains(status.message(), "\\x1b")) << status;
 }
 
 // Whoever waits for the close has the port at once.

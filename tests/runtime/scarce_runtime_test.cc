@@ -2,12 +2,14 @@
 // allocations fails in turn. It works, or does nothing and says so.
 
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <cerrno>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -106,6 +108,62 @@ TEST_P(ScarceRuntimeTest, Listen) {
       EXPECT_EQ(peer.end(), 0);
     };
   });
+}
+
+TEST_P(ScarceRuntimeTest, ListenWithAHandler) {
+  for_each_allocation([](Runtime& runtime, int k) -> std::function<void()> {
+    const auto echo = [](Connection c) -> Task<> { co_await c.write("hello"); };
+    ScarceMemory::fail(k);
+    auto listener = runtime.listen("127.0.0.1:0", echo);
+    ScarceMemory::stop();
+    return [listener = std::move(listener)] {
+      if (!listener.ok()) {
+        EXPECT_TRUE(is_exhausted(listener.status())) << listener.status();
+        return;
+      }
+      Peer peer(listener->address());
+      EXPECT_EQ(peer.receive_all(), "hello");
+    };
+  });
+}
+
+// The frame of the coroutine, and what its operations allocate.
+TEST_P(ScarceRuntimeTest, AHandlerWithoutMemoryEndsItsConnectionAlone) {
+  static const std::string much(2'000'000, 'x');
+  for (int k = 1; k <= 12; ++k) {
+    SCOPED_TRACE(k);
+    const ExpectNoFdLeak no_leak;
+    Runtime runtime(options());
+    struct Work {
+      ~Work() { ScarceMemory::stop(); }
+      static Task<> run(Connection c) {
+        const Work work;
+        co_await c.write(much);
+        co_await within(absl::Hours(1), c.read_exactly(100'000));
+        co_await all(yield(), sleep_for(absl::ZeroDuration()));
+      }
+    };
+    std::atomic<bool> is_scarce{true};
+    const auto listener = runtime.listen("127.0.0.1:0", [&is_scarce, k](Connection c) -> Task<> {
+      if (is_scarce) ScarceMemory::fail(k);
+      return Work::run(std::move(c));
+    });
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    const auto talk = [&] {
+      Peer peer(listener->address());
+      if (peer.receive(much.size()).size() < much.size()) return false;
+      for (int i = 0; i < 100; ++i) {
+        if (::send(peer.fd(), much.data(), 1000, MSG_NOSIGNAL) < 0) return false;
+      }
+      return peer.end() == 0;
+    };
+    (void)talk();
+    is_scarce = false;
+    while (!talk()) std::this_thread::yield();  // one more may have found no memory
+    EXPECT_TRUE(runtime.shutdown().ok());
+    EXPECT_EQ(runtime.counters().connections, 0u);
+    EXPECT_EQ(runtime.counters().queued_bytes, 0u);
+  }
 }
 
 TEST_P(ScarceRuntimeTest, ListenOnAName) {

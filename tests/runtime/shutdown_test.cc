@@ -719,86 +719,60 @@ TEST_P(ShutdownTest, AnAttemptWhoseConnectionHasNotBegunIsToldOnceThatItIsCancel
 
 // -- Who waits for it. --
 
-// One caller is held where it has nothing left to do but to tell the others, which find that it is
-// over and destroy the runtime.
-TEST(SecondShutdownTest, TheRuntimeMayBeDestroyedAsSoonAsOneOfTwoCallsHasReturned) {
-  FaultKernel kernel;
-  RuntimeOptions options;
-  options.dispatch = Dispatch::poll_thread;
-  options.kernel = &kernel;
-  auto runtime = std::make_unique<Runtime>(options);
-  std::atomic<std::thread::id> first;
-  std::atomic<bool> has_joined{false};
-  absl::Notification held;
-  absl::Notification release;
-  kernel.after(KernelCall::kThreadJoin, [&](const FaultKernel::Call&) { has_joined = true; });
-  kernel.before(KernelCall::kUnpark, [&](const FaultKernel::Call&) {
-    if (!has_joined || std::this_thread::get_id() != first.load() || held.HasBeenNotified()) return;
-    held.Notify();
-    release.WaitForNotification();
-  });
-  std::thread caller([&, raw = runtime.get()] {
-    first = std::this_thread::get_id();
-    EXPECT_TRUE(raw->shutdown().ok());
-  });
-  held.WaitForNotification();
-  EXPECT_TRUE(runtime->shutdown().ok());
-  runtime.reset();
-  release.Notify();
-  caller.join();
+// One caller is held where it has nothing left to do but to tell the others. They find that it is
+// over, and destroy the runtime.
+class SecondShutdownTest : public testing::Test {
+ protected:
+  using Call = void (*)(Runtime&);
+
+  // Holds the thread of `first` where it wakes another one, `after_join` of the runtime's threads.
+  void destroy_while_held(Call first, bool after_join, Call second) {
+    FaultKernel kernel;
+    RuntimeOptions options;
+    options.dispatch = Dispatch::poll_thread;
+    options.kernel = &kernel;
+    auto runtime = std::make_unique<Runtime>(options);
+    std::atomic<std::thread::id> caller_id;
+    std::atomic<bool> may_hold{!after_join};
+    absl::Notification held;
+    absl::Notification release;
+    kernel.after(KernelCall::kThreadJoin, [&](const FaultKernel::Call&) { may_hold = true; });
+    kernel.before(KernelCall::kUnpark, [&](const FaultKernel::Call&) {
+      if (!may_hold || std::this_thread::get_id() != caller_id.load()) return;
+      if (held.HasBeenNotified()) return;
+      held.Notify();
+      release.WaitForNotification();
+    });
+    std::thread caller([&, raw = runtime.get()] {
+      caller_id = std::this_thread::get_id();
+      first(*raw);
+    });
+    held.WaitForNotification();
+    second(*runtime);
+    runtime.reset();
+    release.Notify();
+    caller.join();
+  }
+
+  static void shut_down(Runtime& runtime) { EXPECT_TRUE(runtime.shutdown().ok()); }
+};
+
+TEST_F(SecondShutdownTest, TheRuntimeMayBeDestroyedAsSoonAsOneOfTwoCallsHasReturned) {
+  destroy_while_held(shut_down, /*after_join=*/true, shut_down);
 }
 
-TEST(SecondShutdownTest, TheRuntimeMayBeDestroyedAsSoonAsARequestHasBeenSeen) {
-  FaultKernel kernel;
-  RuntimeOptions options;
-  options.dispatch = Dispatch::poll_thread;
-  options.kernel = &kernel;
-  auto runtime = std::make_unique<Runtime>(options);
-  std::atomic<std::thread::id> first;
-  absl::Notification held;
-  absl::Notification release;
-  kernel.before(KernelCall::kUnpark, [&](const FaultKernel::Call&) {
-    if (std::this_thread::get_id() != first.load()) return;
-    held.Notify();
-    release.WaitForNotification();
-  });
-  std::thread caller([&, raw = runtime.get()] {
-    first = std::this_thread::get_id();
-    raw->request_shutdown();
-  });
-  held.WaitForNotification();
-  EXPECT_TRUE(runtime->run_until_signal().ok());
-  runtime.reset();
-  release.Notify();
-  caller.join();
+TEST_F(SecondShutdownTest, TheRuntimeMayBeDestroyedAsSoonAsARequestHasBeenSeen) {
+  destroy_while_held([](Runtime& runtime) { runtime.request_shutdown(); }, /*after_join=*/false,
+                     [](Runtime& runtime) { EXPECT_TRUE(runtime.run_until_signal().ok()); });
 }
 
-TEST(SecondShutdownTest, TheRuntimeMayBeDestroyedWhileRunUntilSignalReturns) {
-  FaultKernel kernel;
-  RuntimeOptions options;
-  options.dispatch = Dispatch::poll_thread;
-  options.kernel = &kernel;
-  auto runtime = std::make_unique<Runtime>(options);
-  std::atomic<std::thread::id> first;
-  std::atomic<bool> has_joined{false};
-  absl::Notification held;
-  absl::Notification release;
-  kernel.after(KernelCall::kThreadJoin, [&](const FaultKernel::Call&) { has_joined = true; });
-  kernel.before(KernelCall::kUnpark, [&](const FaultKernel::Call&) {
-    if (!has_joined || std::this_thread::get_id() != first.load() || held.HasBeenNotified()) return;
-    held.Notify();
-    release.WaitForNotification();
-  });
-  runtime->request_shutdown();
-  std::thread caller([&, raw = runtime.get()] {
-    first = std::this_thread::get_id();
-    EXPECT_TRUE(raw->run_until_signal().ok());
-  });
-  held.WaitForNotification();
-  EXPECT_TRUE(runtime->shutdown().ok());
-  runtime.reset();
-  release.Notify();
-  caller.join();
+TEST_F(SecondShutdownTest, TheRuntimeMayBeDestroyedWhileRunUntilSignalReturns) {
+  destroy_while_held(
+      [](Runtime& runtime) {
+        runtime.request_shutdown();
+        EXPECT_TRUE(runtime.run_until_signal().ok());
+      },
+      /*after_join=*/true, shut_down);
   Runtime next;
   EXPECT_TRUE(next.catch_signals().ok()) << "the signals were let go of";
 }
