@@ -11,6 +11,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/options.h"
@@ -18,7 +19,8 @@
 #include "epore/runtime/runtime.h"
 #include "examples/command_line.h"
 
-ABSL_FLAG(std::string, address, "", "HOST:PORT to listen on; port 0: any that is free");
+ABSL_FLAG(std::string, address, "",
+          "HOST:PORT or unix:PATH to listen on; port 0: any that is free");
 ABSL_FLAG(int, workers, 0, "worker threads; 0: one per core");
 ABSL_FLAG(int, reactors, 1, "poll threads, each with an event queue of its own");
 ABSL_FLAG(std::string, dispatch,
@@ -31,7 +33,7 @@ namespace {
 
 constexpr std::string_view kSharedHelp = R"(
 Flags that all servers share:
-  --address=HOST:PORT  listen here; port 0: any that is free
+  --address=HOST:PORT  listen here; port 0: any that is free; or unix:PATH
   --workers=N          worker threads; 0, the default: one per core
   --reactors=N         poll threads, each with an event queue of its own; default 1
   --dispatch=NAME      who runs callbacks: adaptive (default), workers or poll_thread
@@ -55,8 +57,10 @@ ServerFlags parse_server_flags(int argc, char** argv, std::string_view help) {
   flags.arguments = parse_command_line(argc, argv, absl::StrCat(help, kSharedHelp));
   flags.address = absl::GetFlag(FLAGS_address);
   if (!flags.address.empty()) {
-    const auto parsed = epore::HostPort::parse(flags.address);
-    if (!parsed.ok()) usage_error(absl::StrCat("--address: ", parsed.status().message()));
+    const bool is_unix = absl::StartsWith(flags.address, "unix:");
+    const absl::Status bad = is_unix ? epore::SocketAddress::parse(flags.address).status()
+                                     : epore::HostPort::parse(flags.address).status();
+    if (!bad.ok()) usage_error(absl::StrCat("--address: ", bad.message()));
   }
   flags.options.workers = at_least(0, FLAGS_workers, "workers");
   flags.options.reactors = at_least(1, FLAGS_reactors, "reactors");

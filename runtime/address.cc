@@ -64,9 +64,9 @@ std::string_view other_kind(std::string_view text) {
   if (absl::StrContains(text, "://")) {
     return "a URL is no address: give HOST:PORT alone, as in example.com:80";
   }
-  if (absl::StartsWith(text, "unix:") || absl::StartsWith(text, "/") ||
-      absl::StartsWith(text, "@")) {
-    return "Unix sockets are not supported: give HOST:PORT, as in localhost:80";
+  if (absl::StartsWith(text, kUnix)) return "a Unix socket has no host and no port";
+  if (absl::StartsWith(text, "/") || absl::StartsWith(text, "@")) {
+    return "a Unix socket is written unix:/run/x.sock or unix:@name";
   }
   if (absl::StrContains(text, '/')) return "an address has no path: give HOST:PORT alone";
   return "";

@@ -10,11 +10,13 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/byte_view.h"
 #include "epore/runtime/connection_operations.h"
 #include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/peer_credentials.h"
 #include "epore/runtime/send_result.h"
 #include "epore/runtime/timer.h"
 
@@ -24,9 +26,9 @@ namespace internal {
 class Stream;
 }
 
-// A Connection is a TCP stream to a peer, with callbacks that never overlap. These callbacks are
-// the connection's *order*. A Connection is not a socket: it reads, queues, writes and closes by
-// itself, and tells the program through callbacks.
+// A Connection is a stream to a peer, over TCP or a Unix socket, with callbacks that never overlap.
+// These callbacks are the connection's *order*. A Connection is not a socket: it reads, queues,
+// writes and closes by itself, and tells the program through callbacks.
 //
 //   runtime.listen("127.0.0.1:7000", [](epore::Connection& peer) {
 //     peer.on_data([](epore::Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
@@ -53,7 +55,7 @@ class Stream;
 // Today, not promised: bytes are read into a buffer of the thread, so an idle connection holds
 // none.
 //
-// See tcp(7), docs/threading.md, docs/errors.md.
+// See tcp(7), unix(7), docs/threading.md, docs/errors.md.
 class Connection {
  public:
   using DataCallback = absl::AnyInvocable<void(Connection&, std::span<const std::byte>)>;
@@ -165,7 +167,8 @@ class Connection {
   // As close(), with a reason for on_closed.
   void close(absl::Status reason);
 
-  // Resets the connection (RST) and drops the queue. on_closed gets Cancelled.
+  // Resets the connection (RST) and drops the queue. on_closed gets Cancelled. The peer of a Unix
+  // socket sees an end of file instead, if it had sent nothing that was not read.
   void abort();
 
   // As abort(), with another reason for on_closed.
@@ -200,9 +203,15 @@ class Connection {
   std::uint64_t id() const;
 
   // The addresses of both ends, from when the connection was opened. Valid after its end as well. A
-  // listener on [::] sees an IPv4 client as [::ffff:1.2.3.4]: see SocketAddress::unmapped().
+  // listener on [::] sees an IPv4 client as [::ffff:1.2.3.4]: see SocketAddress::unmapped(). Most
+  // clients of a Unix socket have no name: "unix:".
   SocketAddress local_address() const;
   SocketAddress peer_address() const;
+
+  // The process at the other end of a Unix socket: who connected, or who began to listen. It may
+  // have ended since, or have given the socket to another one. Errors: FailedPrecondition for TCP
+  // and for a handle that names no connection; those of getsockopt(2).
+  absl::StatusOr<PeerCredentials> peer_credentials() const;
 
   // Whether both handles name the same connection, or none.
   friend bool operator==(const Connection& a, const Connection& b) {

@@ -89,6 +89,7 @@ absl::Status ListenOptions::check() const {
   return first_error(check_range("ListenOptions::backlog", backlog, 1, 1 << 30),
                      check_range("ListenOptions::accept_budget",
                                  static_cast<std::int64_t>(accept_budget), 1, 1 << 20),
+                     check_range("ListenOptions::unix_mode", unix_mode.value_or(0), 0, 0777),
                      connection.check());
 }
 

@@ -88,7 +88,7 @@ struct RuntimeOptions {
 // counts from the end of the callbacks that were running. Everything that has come in time is read
 // first, however late this side looks.
 struct ConnectionOptions {
-  bool no_delay = true;     // TCP_NODELAY, tcp(7)
+  bool no_delay = true;     // TCP_NODELAY, tcp(7); a Unix socket has neither
   bool keep_alive = false;  // SO_KEEPALIVE, socket(7)
 
   // Closes the connection with DeadlineExceeded after this time without a byte in or out. While
@@ -126,6 +126,10 @@ struct ListenOptions {
   bool reuse_port = false;         // SO_REUSEPORT: other processes may share the port
   std::size_t accept_budget = 64;  // the most connections that one turn accepts
   ConnectionOptions connection = {};
+
+  // The permissions of the file of a Unix socket, such as 0660, less those of the process's umask.
+  // Who connects needs the right to write. Without them: everybody, less the umask.
+  std::optional<unsigned> unix_mode = std::nullopt;
 
   // The order of all callbacks of all its connections, from Runtime::order(). If it names none,
   // each connection has an order of its own. An order of another runtime is InvalidArgument.

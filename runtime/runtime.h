@@ -95,8 +95,13 @@ class Runtime {
   // system. It never changes, a shutdown included. Needs no lock.
   absl::Status status() const;
 
-  // Accepts connections on every address that "HOST:PORT" names (see HostPort). Port 0 is a free
-  // port, the same for all addresses.
+  // Accepts connections on every address that "HOST:PORT" names (see HostPort), or at a Unix
+  // socket: "unix:/run/x.sock", "unix:@name" (see SocketAddress). Port 0 is a free port, the same
+  // for all addresses.
+  //
+  // A Unix socket's file that a process has left behind is taken over, if nobody listens there. To
+  // see that, this connects to it. The file is removed when the listener closes, unless another one
+  // is in its place by then. docs/guide/unix-sockets.md has the details.
   //
   // `on_accept` is the first callback of each connection, in the connection's order. Several
   // connections may call it at the same time. It is destroyed where callbacks run, when the sockets
@@ -125,8 +130,9 @@ class Runtime {
     return listen_with(address, Handler(std::move(handler)), options);
   }
 
-  // Connects to "HOST:PORT", one address of the host after the other. Names are resolved on a
-  // thread of their own. The returned handle can cancel the attempt, and may be ignored.
+  // Connects to "HOST:PORT", one address of the host after the other, or to a Unix socket. Names
+  // are resolved on a thread of their own. The returned handle can cancel the attempt, and may be
+  // ignored.
   //
   // `on_connected` is called exactly once. It gets the connection, as the first callback in the
   // connection's order, or an error: InvalidArgument, NotFound and Unavailable for the address;

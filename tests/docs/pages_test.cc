@@ -61,6 +61,10 @@ TEST(Pages, GuideToDescriptors) {
   expect_compiled("docs/guide/descriptors.md", {"tests/docs/descriptor_snippets_test.cc"}, 4);
 }
 
+TEST(Pages, UnixSockets) {
+  expect_compiled("docs/guide/unix-sockets.md", {"tests/docs/unix_snippets_test.cc"}, 5);
+}
+
 TEST(Pages, ComingFromAsio) {
   const std::string folder = "examples/asio_tutorial/";
   std::vector<std::string> sources;

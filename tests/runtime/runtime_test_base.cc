@@ -58,8 +58,7 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 }
 
 Peer::Peer(const SocketAddress& server) {
-  const int family = server.is_ipv6() ? AF_INET6 : AF_INET;
-  fd_ = OwnedFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  fd_ = OwnedFd(::socket(server.data()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   PCHECK(fd_.is_valid());
   PCHECK(::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &kHangGuard, sizeof kHangGuard) == 0);
   PCHECK(::setsockopt(fd(), SOL_SOCKET, SO_SNDTIMEO, &kHangGuard, sizeof kHangGuard) == 0);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/no_memory.h"
+#include "epore/runtime/internal/net/socket_file.h"
 #include "epore/runtime/internal/net/socket_options.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
@@ -81,8 +82,9 @@ class Acceptor::Farewell final : public Runnable {
   std::shared_ptr<AcceptSettings> settings_;
 };
 
-Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
-                   std::shared_ptr<AcceptSettings> settings, std::shared_ptr<OpenSockets> sockets)
+Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, std::shared_ptr<SocketFile> file,
+                   const SocketAddress& address, std::shared_ptr<AcceptSettings> settings,
+                   std::shared_ptr<OpenSockets> sockets)
     : PermitWaiter(home, Kind::pinned),
       core_(std::move(core)),
       address_(address),
@@ -90,7 +92,8 @@ Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddres
       sockets_(std::move(sockets)),
       settings_(std::move(settings)),
       farewell_(Ref<Farewell>::adopt(new Farewell(core_, home, settings_))),
-      fd_(std::move(fd)) {}
+      fd_(std::move(fd)),
+      file_(std::move(file)) {}
 
 absl::Status Acceptor::start() {
   if (!core_->begin_activity()) {
@@ -292,6 +295,7 @@ void Acceptor::end() {
   home().timers().cancel(*this);
   retire();
   if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
+  file_ = nullptr;
   fd_.reset();
   in_hand_.fd.reset();
   sockets_->one_closed();

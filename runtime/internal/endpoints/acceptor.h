@@ -21,6 +21,7 @@
 
 namespace epore::internal {
 
+class SocketFile;
 struct StreamLimits;
 
 // What the acceptors of one listener share. Several threads may call the callback at once.
@@ -57,8 +58,10 @@ struct AcceptSettings {
 //       +--------close()-----------+--> closed
 class Acceptor final : public PermitWaiter {
  public:
-  Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, const SocketAddress& address,
-           std::shared_ptr<AcceptSettings> settings, std::shared_ptr<OpenSockets> sockets);
+  // `file`: of a Unix socket with a path; the acceptors of all reactors share it.
+  Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, std::shared_ptr<SocketFile> file,
+           const SocketAddress& address, std::shared_ptr<AcceptSettings> settings,
+           std::shared_ptr<OpenSockets> sockets);
 
   // Begins to accept. Called once.
   absl::Status start();
@@ -116,7 +119,8 @@ class Acceptor final : public PermitWaiter {
   std::shared_ptr<AcceptSettings> settings_;  // null once it has ended
   Ref<Runnable> farewell_;                    // made at the start: end() must not allocate
   OwnedFd fd_;
-  Accepted in_hand_;  // accepted, but without a permit; usually empty
+  std::shared_ptr<SocketFile> file_;  // destroyed before fd_ is closed
+  Accepted in_hand_;                  // accepted, but without a permit; usually empty
   State state_ = State::closed;
   std::int64_t backoff_ = 0;
   std::int64_t last_log_ = 0;

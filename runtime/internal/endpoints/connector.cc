@@ -20,6 +20,13 @@
 #include "epore/runtime/internal/stream/stream.h"
 
 namespace epore::internal {
+namespace {
+
+// Between attempts to connect to a Unix socket whose backlog is full.
+constexpr std::int64_t kFirstBackoff = 1'000'000;
+constexpr std::int64_t kLongestBackoff = 100'000'000;
+
+}  // namespace
 
 // The first callback of the connection: it calls `done`. If the connection ends before that,
 // because the runtime shuts down, the destructor calls `done` with an error.
@@ -143,17 +150,16 @@ void Connector::begin(std::string_view address) {
   absl::Status bad = options_.check();
   if (bad.ok())
     bad = OrderState::check(options_.order, *core_, absl::StrCat("connect(", target_, ")"));
-  absl::StatusOr<HostPort> host_port = HostPort::parse(address);
-  if (bad.ok()) bad = host_port.status();
+  absl::StatusOr<Target> target = parse_target(address, /*to_listen=*/false);
+  if (bad.ok()) bad = target.status();
   if (!bad.ok()) {
     resolved(bad);
-  } else if (auto known = known_addresses(address, *host_port, /*to_listen=*/false);
-             !known.ok() || !known->empty()) {
-    resolved(std::move(known));
+  } else if (!target->addresses.empty()) {
+    resolved(std::move(target->addresses));
   } else {
     home().arm(*this, deadline_);
     absl::Status started = core_->resolver().start(
-        *std::move(host_port), [self = Ref<Connector>::share(this)](auto addresses) {
+        std::move(target->host_port), [self = Ref<Connector>::share(this)](auto addresses) {
           self->resolved(std::move(addresses));
         });
     if (!started.ok()) resolved(started);
@@ -268,12 +274,22 @@ absl::Status Connector::try_address(const SocketAddress& address) {
     }
     has_permit_ = true;
   }
-  absl::StatusOr<OwnedFd> fd = open_tcp_socket(core_->kernel(), address);
+  absl::StatusOr<OwnedFd> fd = open_stream_socket(core_->kernel(), address);
   if (!fd.ok()) return fd.status();
   fd_ = *std::move(fd);
-  absl::Status set = set_connection_options(core_->kernel(), fd_.get(), options_.connection);
+  absl::Status set =
+      set_connection_options(core_->kernel(), fd_.get(), address, options_.connection);
   if (!set.ok()) return set;
   const SysResult result = core_->kernel().connect(fd_.get(), address.data(), address.size());
+  if (result.error() == EAGAIN && address.is_unix()) {
+    // The backlog is full, and no event tells when it is not (connect(2)). So this looks again.
+    last_error_ = errno_status(EAGAIN, absl::StrCat("connect(", address.to_string(), ")"));
+    drop_socket();
+    --next_;
+    backoff_ = std::clamp(2 * backoff_, kFirstBackoff, kLongestBackoff);
+    home().arm(*this, std::min(deadline_, saturating_add(core_->kernel().now(), backoff_)));
+    return absl::OkStatus();
+  }
   // After EINTR the attempt goes on in the background, as after EINPROGRESS (connect(2)).
   if (!result.ok() && result.error() != EINPROGRESS && result.error() != EINTR) {
     return errno_status(result.error(), absl::StrCat("connect(", address.to_string(), ")"));

@@ -33,6 +33,9 @@ namespace epore::internal {
 //                               +----+ error or its share of the time: address i+1
 //   from any: deadline, shutdown, no address left --> done (the callback gets the error)
 //
+// A Unix socket is connected at once or refused at once, or its listener's backlog is full. Then
+// the Connector tries again, by its timer, until the deadline.
+//
 // A connecting socket becomes writable once, when the attempt has succeeded or failed. SO_ERROR
 // says which. It says so once, because reading SO_ERROR clears it (connect(2), EINPROGRESS).
 class Connector final : public Registration {
@@ -116,6 +119,7 @@ class Connector final : public Registration {
   SocketAddress local_;  // local_ and peer_ are set once the socket is connected
   SocketAddress peer_;
   std::int64_t attempt_deadline_ = kNever;
+  std::int64_t backoff_ = 0;
   absl::Status last_error_;
 
   absl::Mutex mutex_;

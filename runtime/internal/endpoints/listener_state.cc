@@ -1,7 +1,9 @@
 #include "epore/runtime/internal/endpoints/listener_state.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <memory>
@@ -16,6 +18,7 @@
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/net/resolver.h"
+#include "epore/runtime/internal/net/socket_file.h"
 #include "epore/runtime/internal/net/socket_options.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/stream/stream.h"
@@ -26,6 +29,7 @@ namespace {
 struct Bound {
   OwnedFd fd;
   SocketAddress address;
+  std::shared_ptr<SocketFile> file = nullptr;
 };
 
 // Whether the error says that this machine does not have the address, such as ::1 without IPv6.
@@ -37,7 +41,7 @@ enum class Sharing { no, by_others, from_the_start };
 absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6_only,
                                Sharing sharing, const ListenOptions& options, int& error) {
   Kernel& kernel = core.kernel();
-  absl::StatusOr<OwnedFd> fd = open_tcp_socket(kernel, address, &error);
+  absl::StatusOr<OwnedFd> fd = open_stream_socket(kernel, address, &error);
   if (!fd.ok()) return fd.status();
   const auto share = [&] {
     return set_option(kernel, fd->get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
@@ -48,7 +52,7 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   if (set.ok() && address.is_ipv6()) {
     set = set_option(kernel, fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, v6_only ? 1 : 0, "IPV6_V6ONLY");
   }
-  if (set.ok()) set = set_connection_options(kernel, fd->get(), options.connection);
+  if (set.ok()) set = set_connection_options(kernel, fd->get(), address, options.connection);
   if (!set.ok()) return set;
   SysResult result = kernel.bind(fd->get(), address.data(), address.size());
   error = result.error();
@@ -72,11 +76,42 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   return Bound{*std::move(fd), bound};
 }
 
+// Binds a Unix socket. All reactors accept from this one by duplicates of its descriptor: several
+// sockets cannot share a path.
+absl::StatusOr<std::vector<Bound>> bind_unix(Core& core, const SocketAddress& address,
+                                             const ListenOptions& options) {
+  Kernel& kernel = core.kernel();
+  absl::StatusOr<OwnedFd> fd = open_stream_socket(kernel, address);
+  if (!fd.ok()) return fd.status();
+  if (options.unix_mode) {
+    // The file gets the mode of its socket, so it never has another one.
+    const SysResult set = kernel.fchmod(fd->get(), *options.unix_mode);
+    if (!set.ok()) {
+      return errno_status(set.error(), absl::StrCat("fchmod(", address.to_string(), ")"));
+    }
+  }
+  absl::StatusOr<std::unique_ptr<SocketFile>> file =
+      SocketFile::bind_and_listen(kernel, fd->get(), address, options.backlog);
+  if (!file.ok()) return file.status();
+  std::vector<Bound> all;
+  all.push_back({*std::move(fd), address, *std::move(file)});
+  while (all.size() < core.reactors().size()) {
+    const SysResult copied = kernel.fcntl(all.front().fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (!copied.ok()) {
+      return errno_status(copied.error(), absl::StrCat("fcntl(F_DUPFD_CLOEXEC), for listening on ",
+                                                       address.to_string()));
+    }
+    all.push_back({OwnedFd(copied.fd(), kernel), address, all.front().file});
+  }
+  return all;
+}
+
 // Binds one socket for each address and reactor, all on the port of the first one. Unless the
 // options allow sharing, the first socket of an address binds without SO_REUSEPORT, so that a port
 // in use is refused. It shares the port with the other reactors afterwards.
 absl::StatusOr<std::vector<Bound>> bind_all(Core& core, const std::vector<SocketAddress>& addresses,
                                             const ListenOptions& options, int& error) {
+  if (addresses.front().is_unix()) return bind_unix(core, addresses.front(), options);
   // "[::]" alone means both families. Beside other addresses it means IPv6 only.
   const bool v6_only = addresses.size() > 1 || !addresses.front().is_any();
   const std::size_t reactors = core.reactors().size();
@@ -111,22 +146,22 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   absl::Status bad_order =
       OrderState::check(options.order, *core, absl::StrCat("listen(\"", printable(address), "\")"));
   if (!bad_order.ok()) return bad_order;
-  absl::StatusOr<HostPort> host_port = HostPort::parse(address);
-  if (!host_port.ok()) return host_port.status();
-  absl::StatusOr<std::vector<SocketAddress>> found =
-      known_addresses(address, *host_port, /*to_listen=*/true);
-  if (found.ok() && found->empty()) {
+  absl::StatusOr<Target> target = parse_target(address, /*to_listen=*/true);
+  if (!target.ok()) return target.status();
+  if (target->addresses.empty()) {
     if (core->is_own_thread()) {
       return absl::FailedPreconditionError(
           absl::StrCat("listen(\"", printable(address),
                        "\"): a callback may not resolve names, as it would block; give numbers"));
     }
-    found = resolve(core->kernel(), *host_port, /*to_listen=*/true);
+    absl::StatusOr<std::vector<SocketAddress>> found =
+        resolve(core->kernel(), target->host_port, /*to_listen=*/true);
+    if (!found.ok()) return found.status();
+    target->addresses = *std::move(found);
   }
-  if (!found.ok()) return found.status();
-  const std::vector<SocketAddress>& addresses = *found;
+  const std::vector<SocketAddress>& addresses = target->addresses;
   // With port 0, the port of the first address may be in use at another address. Then try again.
-  const bool may_retry = host_port->port == 0 && addresses.size() > 1;
+  const bool may_retry = target->host_port.port == 0 && addresses.size() > 1;
   int error = 0;
   absl::StatusOr<std::vector<Bound>> bound = bind_all(*core, addresses, options, error);
   for (int left = 16; left > 0 && may_retry && !bound.ok() && error == EADDRINUSE; --left) {
@@ -144,9 +179,9 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   for (std::size_t i = 0; i < bound->size(); ++i) {
     Bound& one = (*bound)[i];
     if (i % reactors == 0) state->addresses_.push_back(one.address);
-    state->acceptors_.push_back(
-        Ref<Acceptor>::adopt(new Acceptor(core, *core->reactors()[i % reactors], std::move(one.fd),
-                                          one.address, shared, state->sockets_)));
+    state->acceptors_.push_back(Ref<Acceptor>::adopt(
+        new Acceptor(core, *core->reactors()[i % reactors], std::move(one.fd), std::move(one.file),
+                     one.address, shared, state->sockets_)));
   }
   absl::Cleanup close = [&] { state->close(); };
   for (const Ref<Acceptor>& acceptor : state->acceptors_) {

@@ -19,6 +19,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/kernel/errno_status.h"
@@ -54,20 +55,24 @@ std::vector<SocketAddress> numbers(std::initializer_list<std::string_view> hosts
 
 }  // namespace
 
-absl::StatusOr<std::vector<SocketAddress>> known_addresses(std::string_view text,
-                                                           const HostPort& host_port,
-                                                           bool to_listen) {
-  if (absl::StatusOr<SocketAddress> number = SocketAddress::parse(text); number.ok()) {
-    return std::vector<SocketAddress>{*number};
+absl::StatusOr<Target> parse_target(std::string_view text, bool to_listen) {
+  absl::StatusOr<SocketAddress> number = SocketAddress::parse(text);
+  if (absl::StartsWith(text, "unix:")) {
+    if (!number.ok()) return number.status();
+    return Target{HostPort(), {*number}};
   }
-  const bool is_star = host_port.host == "*";
+  absl::StatusOr<HostPort> host_port = HostPort::parse(text);
+  if (!host_port.ok()) return host_port.status();
+  if (number.ok()) return Target{*std::move(host_port), {*number}};
+  const std::uint16_t port = host_port->port;
+  const bool is_star = host_port->host == "*";
   if (is_star && !to_listen) {
     return absl::InvalidArgumentError(
         absl::StrCat("address \"", printable(text), "\": \"*\" is only for listening"));
   }
-  if (!is_star && !host_port.host.empty()) return std::vector<SocketAddress>();
-  return to_listen ? numbers({"0.0.0.0", "[::]"}, host_port.port)
-                   : numbers({"127.0.0.1", "[::1]"}, host_port.port);
+  if (!is_star && !host_port->host.empty()) return Target{*std::move(host_port), {}};
+  return Target{*std::move(host_port), to_listen ? numbers({"0.0.0.0", "[::]"}, port)
+                                                 : numbers({"127.0.0.1", "[::1]"}, port)};
 }
 
 absl::StatusOr<std::vector<SocketAddress>> resolve(Kernel& kernel, const HostPort& host_port,

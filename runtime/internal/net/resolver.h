@@ -13,12 +13,16 @@
 
 namespace epore::internal {
 
-// Returns the addresses of `text`, whose parts are `host_port`, as far as they need no name
-// service: those of a number, of an empty host and of "*", as the table of HostPort says. Returns
-// none if the host is a name. Errors: InvalidArgument for "*" if not `to_listen`.
-absl::StatusOr<std::vector<SocketAddress>> known_addresses(std::string_view text,
-                                                           const HostPort& host_port,
-                                                           bool to_listen);
+// What the text of an address means.
+struct Target {
+  HostPort host_port;                    // without a host for a Unix socket
+  std::vector<SocketAddress> addresses;  // none: the host is a name, which is to be resolved
+};
+
+// Finds what `text` means, as far as it needs no name service: a Unix socket, a number, and an
+// empty host and "*" as the table of HostPort says. Errors: InvalidArgument, that of the text, and
+// for "*" if not `to_listen`.
+absl::StatusOr<Target> parse_target(std::string_view text, bool to_listen);
 
 // Looks up the addresses of a name with getaddrinfo(3), which blocks. A localhost that the system
 // does not know means the loopback addresses. Errors name the host: InvalidArgument, NotFound,

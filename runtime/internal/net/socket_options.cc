@@ -9,10 +9,11 @@
 
 namespace epore::internal {
 
-absl::StatusOr<OwnedFd> open_tcp_socket(Kernel& kernel, const SocketAddress& address, int* error) {
-  const int domain = address.is_ipv6() ? AF_INET6 : AF_INET;
+absl::StatusOr<OwnedFd> open_stream_socket(Kernel& kernel, const SocketAddress& address,
+                                           int* error) {
   const SysResult opened =
-      kernel.socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+      kernel.socket(address.data()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                    address.is_unix() ? 0 : IPPROTO_TCP);
   if (error != nullptr) *error = opened.error();
   if (!opened.ok()) {
     return errno_status(opened.error(), absl::StrCat("socket for ", address.to_string()));
@@ -27,7 +28,9 @@ absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value
   return errno_status(set.error(), absl::StrCat("setsockopt(fd ", fd, ", ", name, ")"));
 }
 
-absl::Status set_connection_options(Kernel& kernel, int fd, const ConnectionOptions& options) {
+absl::Status set_connection_options(Kernel& kernel, int fd, const SocketAddress& address,
+                                    const ConnectionOptions& options) {
+  if (address.is_unix()) return absl::OkStatus();
   if (options.no_delay) {
     absl::Status set = set_option(kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
     if (!set.ok()) return set;

@@ -10,17 +10,18 @@
 
 namespace epore::internal {
 
-// Opens a non-blocking, close-on-exec TCP socket of the family of `address`. Stores the errno, or
-// 0, in `error` unless it is null.
-absl::StatusOr<OwnedFd> open_tcp_socket(Kernel& kernel, const SocketAddress& address,
-                                        int* error = nullptr);
+// Opens a non-blocking, close-on-exec stream socket of the family of `address`. Stores the errno,
+// or 0, in `error` unless it is null.
+absl::StatusOr<OwnedFd> open_stream_socket(Kernel& kernel, const SocketAddress& address,
+                                           int* error = nullptr);
 
 // Sets an int option with setsockopt(2). `name` is the option's name in the error.
 absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value, const char* name);
 
-// Sets the socket options that `options` ask for. An accepted socket inherits those of its
-// listener.
-absl::Status set_connection_options(Kernel& kernel, int fd, const ConnectionOptions& options);
+// Sets the socket options that `options` ask for; a Unix socket has none of them. An accepted
+// socket inherits those of its listener.
+absl::Status set_connection_options(Kernel& kernel, int fd, const SocketAddress& address,
+                                    const ConnectionOptions& options);
 
 // Returns the address of getsockname(2), or an empty one if the call fails.
 SocketAddress local_address_of(Kernel& kernel, int fd);

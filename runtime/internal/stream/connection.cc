@@ -176,6 +176,12 @@ SocketAddress Connection::local_address() const {
   return stream_ ? stream_->local_address() : SocketAddress();
 }
 
+absl::StatusOr<PeerCredentials> Connection::peer_credentials() const {
+  if (stream_) return stream_->peer_credentials();
+  return absl::FailedPreconditionError(
+      "Connection::peer_credentials: this handle names no connection");
+}
+
 SocketAddress Connection::peer_address() const {
   return stream_ ? stream_->peer_address() : SocketAddress();
 }

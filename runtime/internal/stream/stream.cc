@@ -42,7 +42,8 @@ Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd,
       limits_(std::move(limits)),
       order_(std::move(order)),
       core_(std::move(core)),
-      fd_(std::move(fd)) {}
+      fd_(std::move(fd)),
+      unix_(peer.is_unix() ? std::make_unique<UnixPeer>(core_->kernel(), fd_.get()) : nullptr) {}
 
 // If the stream never began there is mail left, and its destructors may use any member.
 Stream::~Stream() {
@@ -109,7 +110,8 @@ void Stream::on_drain(Connection::Callback callback) {
 
 void Stream::pause_reading() {
   in_order([](Stream& stream) {
-    if (std::exchange(stream.is_paused_, true)) return;
+    if (stream.is_paused_) return;
+    stream.is_paused_ = true;
     stream.core_->counters().add(Counter::read_pauses);
   });
 }
@@ -171,6 +173,12 @@ Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
     no_memory();
     return Ref<TimerEntry>();
   }
+}
+
+absl::StatusOr<PeerCredentials> Stream::peer_credentials() const {
+  if (unix_) return unix_->credentials();
+  return absl::FailedPreconditionError(
+      "Connection::peer_credentials: this is no connection of a Unix socket");
 }
 
 std::string Stream::describe() const {

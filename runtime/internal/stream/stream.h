@@ -25,6 +25,7 @@
 #include "epore/runtime/internal/stream/high_mark.h"
 #include "epore/runtime/internal/stream/mail.h"
 #include "epore/runtime/internal/stream/stream_tasks.h"
+#include "epore/runtime/internal/stream/unix_peer.h"
 #include "epore/runtime/internal/stream/write_queue.h"
 #include "epore/runtime/options.h"
 
@@ -93,6 +94,7 @@ class Stream final : public Registration, public BufferOwner {
   std::uint64_t id() const { return id_; }
   SocketAddress local_address() const { return local_.get(); }
   SocketAddress peer_address() const { return peer_.get(); }
+  absl::StatusOr<PeerCredentials> peer_credentials() const;
 
   static const Ref<Stream>& of(const Connection& connection) { return connection.stream_; }
   static Connection handle(Ref<Stream> stream) { return Connection(std::move(stream)); }
@@ -233,6 +235,18 @@ class Stream final : public Registration, public BufferOwner {
   SendResult mark(std::size_t queued);
   bool tell_low_mark();
 
+  SysResult receive(std::span<std::byte> into) {
+    if (unix_) [[unlikely]]
+      return unix_->receive(core_->kernel(), fd_.get(), into);
+    return core_->kernel().recv(fd_.get(), into.data(), into.size(), 0);
+  }
+  // Whether bytes may be left behind a short read: a read ends before urgent data and before the
+  // end of file (tcp(7), "Sockets API"), and of a Unix socket where descriptors were sent.
+  bool may_have_more() const {
+    return (hints_.load(std::memory_order_relaxed) & kMayHaveMore) != 0 ||
+           (unix_ && unix_->may_have_more());
+  }
+
   // stream_run.cc. Every message takes the path that is inline.
   [[gnu::always_inline]] void run_once();
   void abort_now();
@@ -303,8 +317,8 @@ class Stream final : public Registration, public BufferOwner {
 
   // The handles, if counts_handles_, self_ included. Relaxed; the thread that leaves one, self_,
   // closes the connection by a call that any thread may make.
-  std::atomic<std::uint32_t> handles_{0};
   bool counts_handles_ = false;  // constant since before the first handle
+  std::atomic<std::uint32_t> handles_{0};
 
   // Requests. The poll thread (both) and callers without memory (abort_due_) store (release) and
   // then wake the Stream, whose run loads or exchanges (acquire). A request during a run causes
@@ -317,17 +331,16 @@ class Stream final : public Registration, public BufferOwner {
   // Whether a due timeout waits for a second expiry, see expired(). The runner stores, expired() on
   // the poll thread loads, both relaxed: the lock of the timer queue orders them.
   std::atomic<bool> is_suspect_{false};
-  std::uint32_t suspect_sweep_ = 0;  // the poll thread only: when the first expiry came
 
   // The runner only. The small members are first, next to those above. Members that few connections
   // use are pointers, because most of many connections are idle.
   Phase phase_ = Phase::open;
   bool is_registered_ : 1 = false;
   bool is_in_queue_already_ : 1 = false;  // the event queue has the descriptor, see start()
-  bool is_paused_ = false;                // by pause_reading()
-  bool is_held_ = false;                  // reading waits until the queue is at its low mark
+  bool is_paused_ : 1 = false;            // by pause_reading()
+  bool is_held_ : 1 = false;              // reading waits until the queue is at its low mark
   bool closes_after_read_ : 1 = false;    // a drain: what has arrived is read first
-  bool is_drained_ = false;               // drain() was called
+  bool is_drained_ : 1 = false;           // drain() was called
   bool read_closed_ : 1 = false;          // recv() returned 0
   bool write_shut_asked_ : 1 = false;
   bool write_shut_ : 1 = false;
@@ -337,17 +350,19 @@ class Stream final : public Registration, public BufferOwner {
   static constexpr std::uint8_t kReceived = 1;
   static constexpr std::uint8_t kSent = 2;
   static constexpr std::uint8_t kQueued = 4;  // into a queue that was empty
-  std::uint8_t moved_ = kReceived;            // what moved in this run; the first run counts
-  std::uint8_t armed_directions_ = 0;         // engines without edges: the last interest
+  std::uint8_t moved_ : 4 = kReceived;        // what moved in this run; the first run counts
+  std::uint8_t armed_directions_ : 4 = 0;     // engines without edges: the last interest
+  std::uint32_t suspect_sweep_ = 0;           // the poll thread only: when the first expiry came
+  std::uint32_t lingered_bytes_ = 0;
   const Ref<Core> core_;
   Connection self_;  // the argument of callbacks; a reference to itself from start() to finish()
   OwnedFd fd_;
   WriteQueue queue_;
+  const std::unique_ptr<UnixPeer> unix_;          // null: TCP
   std::unique_ptr<StreamTasks> tasks_;            // null: no coroutine has used it
   std::unique_ptr<StreamTimeouts> own_timeouts_;  // null while those of limits_ hold
   Connection::DataCallback on_data_;
-  Call* call_ = nullptr;  // not null while a callback runs
-  std::uint64_t lingered_bytes_ = 0;
+  Call* call_ = nullptr;            // not null while a callback runs
   std::int64_t last_activity_ = 0;  // the end of the last run in which bytes moved
   std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;

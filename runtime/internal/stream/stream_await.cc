@@ -172,11 +172,11 @@ void Stream::receive_for(ReadOperationBase& reader) {
   }
   --tasks.receives_left;
   const std::uint32_t mark = edges_.mark(Direction::read);
-  const SysResult result = core_->kernel().recv(fd_.get(), target.data(), target.size(), 0);
+  const SysResult result = receive(target);
   if (result.value() > 0) {
     const std::size_t count = static_cast<std::size_t>(result.value());
     // As in read(): a short read has drained the socket, unless more may follow without an edge.
-    if (count < target.size() && (hints_.load(std::memory_order_relaxed) & kMayHaveMore) == 0) {
+    if (count < target.size() && !may_have_more()) {
       edges_.use_up(Direction::read, mark);
     }
     moved_ |= kReceived;

@@ -143,13 +143,11 @@ inline void Stream::read() {
     if (left == 0) break;
     if (queued_here() > limits_->write_high_mark && hold_reading()) break;
     const std::uint32_t mark = edges_.mark(Direction::read);
-    const SysResult result = core_->kernel().recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    const SysResult result = receive(buffer);
     if (result.value() > 0) {
       const std::size_t count = static_cast<std::size_t>(result.value());
-      // A short read means that the socket is drained. There are two exceptions: an end of file or
-      // urgent data follows, before which a read stops as well (tcp(7), "Sockets API").
-      const bool is_last =
-          count < buffer.size() && (hints_.load(std::memory_order_relaxed) & kMayHaveMore) == 0;
+      // A short read means that the socket is drained, with few exceptions.
+      const bool is_last = count < buffer.size() && !may_have_more();
       if (is_last) {
         edges_.use_up(Direction::read, mark);
         looks_once_more = false;
@@ -202,7 +200,7 @@ void Stream::look_for_end() {
 }
 
 void Stream::discarded(std::size_t bytes) {
-  lingered_bytes_ += bytes;
+  lingered_bytes_ += static_cast<std::uint32_t>(bytes);  // of one buffer
   if (lingered_bytes_ > kLingerBytes) {
     fail(absl::ResourceExhaustedError("close: the peer goes on sending"));
   }
@@ -256,7 +254,8 @@ void Stream::rearm() {
 void Stream::drain() {
   // A connection that begins with the shutdown is told twice: by start() and by the reactor.
   if (counts_handles_) return;  // its task is stopped when the connections are done
-  if (phase_ != Phase::open || std::exchange(is_drained_, true)) return;
+  if (phase_ != Phase::open || is_drained_) return;
+  is_drained_ = true;
   if (tasks_ && !on_drain_) {
     tasks_->is_draining = true;
     return;
