@@ -1,0 +1,156 @@
+#!/bin/bash
+# Builds the same tiny service (service.cc) in each way to use epore, in empty folders and from a copy of the tree, and
+# runs it. Checks also what the shared library exports, and that public headers give no warnings. Prints a line for each
+# and ends with "consumers: N passed, N failed". Arguments choose some; --list names them.
+#
+#   EPORE_CACHE=DIR    where Abseil's source is (bazelw has unpacked it) and what was built is kept
+set -uo pipefail
+tree=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
+
+all=(warnings exports find_package find_static pkg_config add_subdirectory old_abseil bazel)
+[[ ${1:-} != --list ]] || { printf '%s\n' "${all[@]}"; exit; }
+
+cache=$(readlink -m "${EPORE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/epore}")
+home=$cache/consumers
+source=$cache/src/abseil-20240722.0
+prefix=$home/abseil-20240722.0 # what is built once: Abseil, installed
+work=$home/work                # emptied each time; always the same, so that ccache knows what it sees
+version=$(sed -nE 's/^#define EPORE_VERSION_[A-Z]+ ([0-9]+)$/\1/p' "$tree/poll/version.h" | paste -sd.)
+strict=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+
+export CCACHE_DIR=$home/ccache CCACHE_BASEDIR=$work CCACHE_MAXSIZE=500M
+export CMAKE_GENERATOR=Ninja CMAKE_CXX_COMPILER_LAUNCHER=ccache
+export CXX=g++ CXXFLAGS=-w # warnings have a check of their own
+unset CC LDFLAGS
+export LD_LIBRARY_PATH=$prefix/lib:$work/shared/lib CMAKE_PREFIX_PATH=$prefix
+
+# --- what they need ---------------------------------------------------------------------------------------------
+
+set_up() {
+  local package missing=() sudo=
+  for package in cmake ninja-build ccache pkg-config g++ clang-19; do
+    [[ $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) == ?i* ]] || missing+=("$package")
+  done
+  if ((${#missing[@]})); then
+    [[ $(id -u) == 0 ]] || sudo=sudo
+    $sudo apt-get -qq update && $sudo apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null || return
+  fi
+  [[ -e $prefix/complete ]] || install_abseil
+}
+
+# Two minutes on two cores, once.
+install_abseil() {
+  cmake -S "$source" -B "$work/abseil" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON -DCMAKE_CXX_STANDARD=20 \
+    -DABSL_PROPAGATE_CXX_STD=ON -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_INSTALL_PREFIX="$prefix" &&
+    cmake --build "$work/abseil" && cmake --install "$work/abseil" && touch "$prefix/complete"
+}
+
+# An unpacked copy: what git knows, with the changes of the working tree.
+unpack() {
+  mkdir -p "$1" && git -C "$tree" ls-files -z --cached --others --exclude-standard | tar -C "$tree" --null --files-from=- --ignore-failed-read -c | tar -C "$1" -x
+}
+
+begin() { # WAY: an empty folder with the service and what its way has
+  rm -rf "${work:?}/$1" && mkdir -p "$work/$1" && cd "$work/$1" && cp "$tree/tests/consumers/service.cc" . || return
+  [[ ! -d $tree/tests/consumers/$1 ]] || cp -r "$tree/tests/consumers/$1/." .
+}
+
+runs() { [[ $("$@") == "epore $version" ]]; }
+
+# --- the ways ---------------------------------------------------------------------------------------------------
+
+install_kind() { # KIND BUILD_SHARED_LIBS
+  rm -rf "${work:?}/$1" "$work/build_$1"
+  cmake -S "$work/epore" -B "$work/build_$1" -DBUILD_SHARED_LIBS="$2" -DCMAKE_INSTALL_LIBDIR=lib \
+    -DCMAKE_INSTALL_PREFIX="$work/$1" && cmake --build "$work/build_$1" && cmake --install "$work/build_$1"
+}
+install() { install_kind shared ON && install_kind static OFF; }
+
+# Each public header, by two compilers, in C++20 and C++23, with RTTI and without.
+warnings() {
+  begin warnings || return
+  local header compiler
+  for header in "$tree"/{poll,runtime}/*.h; do echo "#include \"epore${header#"$tree"}\""; done >headers.cc
+  for compiler in "g++ -std=c++20" "g++ -std=c++23 -fno-rtti" "clang++-19 -std=c++20 -fno-rtti" "clang++-19 -std=c++23"; do
+    for file in headers.cc service.cc; do
+      $compiler "${strict[@]}" -I "$work/shared/include" -isystem "$prefix/include" -fsyntax-only $file || return
+    done
+  done
+}
+
+# The name of the library, and that each symbol is epore's: its own, or what the compiler makes for its classes.
+exports() {
+  local library=$work/shared/lib/libepore.so soname strange count
+  soname=libepore.so.$(sed -nE 's/^#define EPORE_ABI_VERSION ([0-9]+)$/\1/p' "$tree/poll/version.h")
+  objdump -p "$library" | grep -qE "SONAME +$soname\$" || { echo "the library is not $soname"; return 1; }
+  [[ $(readlink -f "$library") == *.so.$version ]] || { echo "the file is not named $version"; return 1; }
+  strange=$(nm -DC --defined-only "$library" | cut -d' ' -f3- |
+    grep -vE '^(vtable for |typeinfo (name )?for |(non-)?virtual thunk to |guard variable for |TLS (init|wrapper) function for )?epore::')
+  [[ ! $strange ]] || { echo "exported, but not of epore:"; echo "$strange"; return 1; }
+  count=$(nm -D --defined-only "$library" | wc -l)
+  ((count > 300)) || { echo "only $count symbols are exported"; return 1; }
+}
+
+find_package() { begin find_package && cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/shared;$prefix" && cmake --build build && runs build/service; }
+
+find_static() {
+  begin find_static && cp "$tree/tests/consumers/find_package/CMakeLists.txt" . &&
+    cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/static;$prefix" && cmake --build build && runs build/service
+}
+
+pkg_config() {
+  begin pkg_config || return
+  export PKG_CONFIG_PATH=$work/shared/lib/pkgconfig:$prefix/lib/pkgconfig
+  # shellcheck disable=SC2046
+  ccache g++ -std=c++20 -c service.cc $(pkg-config --cflags epore) && g++ service.o -o service $(pkg-config --libs epore) &&
+    [[ $(pkg-config --modversion epore) == "$version" ]] && runs ./service
+}
+
+# Abseil is built as well, from source and static.
+add_subdirectory() {
+  begin add_subdirectory && unpack epore &&
+    CMAKE_PREFIX_PATH='' cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DEPORE_FETCH_ABSEIL=ON \
+      -DFETCHCONTENT_SOURCE_DIR_ABSL="$source" && cmake --build build --target service && runs build/service
+}
+
+# An Abseil that is too old is named before anything is built, and is not in the way of a newer one.
+old_abseil() {
+  begin old_abseil && mkdir -p absl/cmake/absl || return
+  echo 'add_library(absl::status STATIC IMPORTED)' >absl/cmake/absl/abslConfig.cmake
+  echo 'set(PACKAGE_VERSION 20220623)' >absl/cmake/absl/abslConfigVersion.cmake
+  export CMAKE_PREFIX_PATH=$PWD/absl
+  ! cmake -S "$work/epore" -B build >output 2>&1 && grep -q "the installed one is 20220623" output ||
+    { cat output && return 1; }
+  cmake -S "$work/epore" -B build -DEPORE_FETCH_ABSEIL=ON -DFETCHCONTENT_SOURCE_DIR_ABSL="$source"
+}
+
+# Another workspace names epore, Abseil and what that loads, and no more. Where bazelw has set up Debian's Bazel, its
+# options name the sources.
+bazel() {
+  local rc=$cache/rc/${tree//\//+}.bazelrc command=(bazel)
+  begin bazel && unpack epore || return
+  [[ ! -e $rc ]] || command=(/usr/bin/bazel --output_user_root="$cache/bazel" --bazelrc="$rc")
+  LD_LIBRARY_PATH='' "${command[@]}" --batch build //:service && runs bazel-bin/service
+}
+
+# ----------------------------------------------------------------------------------------------------------------
+
+mkdir -p "$work" && exec 8>"$home/lock" && flock 8 || exit
+log=$home/log passed=0 failed=0
+try() { # NAME
+  local start=$SECONDS
+  if ("$1") >"$log" 2>&1 </dev/null; then
+    passed=$((passed + 1)) && printf '%-18s passed %4d s\n' "$1" $((SECONDS - start))
+  else
+    failed=$((failed + 1)) && tail -n 60 "$log" && printf '%-18s FAILED %4d s\n' "$1" $((SECONDS - start))
+  fi
+}
+
+chosen=("$@")
+(($#)) || chosen=("${all[@]}")
+try set_up
+rm -rf "${work:?}/epore" && unpack "$work/epore" || exit
+try install
+for way in "${chosen[@]}"; do try "$way"; done
+echo "consumers: $passed passed, $failed failed"
+((failed == 0))
