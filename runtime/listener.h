@@ -10,15 +10,56 @@
 
 #include "absl/status/status.h"
 #include "epore/runtime/address.h"
+#include "epore/runtime/connection.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/task/awaitable.h"
+#include "epore/runtime/internal/task/wait_list.h"
 
 namespace epore {
 
 namespace internal {
+
+class AcceptQueue;
 class ListenerState;
-}
+class OrderState;
+struct AcceptedConnection;
+
+// What Listener::accept() returns. A program only awaits it.
+class [[nodiscard]] AcceptOperation final : public ListedOperation,
+                                            public WithResult<AcceptOperation> {
+ public:
+  using Value = Connection;
+
+  // `misuse`: the error if there is no queue.
+  AcceptOperation(Ref<AcceptQueue> queue, const char* misuse);
+  AcceptOperation(AcceptOperation&&) noexcept;  // before it begins
+  ~AcceptOperation();                           // a connection that nobody has taken goes back
+
+  bool begin(TaskNode& node);
+  void finish(TaskNode&) {}
+  Connection take();
+
+ private:
+  friend class AcceptQueue;
+
+  void cancel(const absl::Status& why) override;
+  const char* name() const override { return "Listener::accept"; }
+
+  Ref<AcceptQueue> queue_;
+  const char* misuse_;
+
+  // Of the task that waits. The queue reads it under its lock while the task waits.
+  OrderState* order_ = nullptr;
+
+  // Written under the lock, or by begin(). Its own order reads it when it has completed.
+  std::unique_ptr<AcceptedConnection> accepted_;
+};
+
+}  // namespace internal
 
 // A Listener is a set of sockets that accept connections: one for each address of the host and for
-// each reactor. It has no callbacks of its own: Runtime::listen() takes the accept callback.
+// each reactor. Runtime::listen() makes it, with a callback or a coroutine for each connection, or
+// without. Without one, tasks accept.
 //
 //   absl::StatusOr<epore::Listener> listener = runtime.listen("localhost:0", on_accept);
 //   std::printf("LISTEN %s\n", listener->address().to_string().c_str());
@@ -27,6 +68,9 @@ class ListenerState;
 //
 // Ownership, lifetime: a Listener is a handle. Copies name the same listener and may outlive the
 // runtime. Dropping handles closes nothing: the sockets accept until close() or the shutdown.
+//
+// A listener without a callback accepts only for tasks that wait in accept(). All other clients
+// wait in the backlog, and close() refuses them.
 //
 // Edges. Guaranteed: a socket pauses, and clients wait in the backlog, in these cases:
 //
@@ -53,6 +97,26 @@ class Listener {
   // names no listener. If a socket has ended by itself, the error that ended it; the other sockets
   // go on. To replace it, close() the listener and listen again.
   absl::Status status() const;
+
+  // Waits for a connection, in a task:
+  //
+  //   co_await epore::group([&](epore::Group& group) -> epore::Task<> {
+  //     for (;;) group.spawn(serve, co_await listener.accept());
+  //   });
+  //
+  // The connection is in the order of the task, unless ListenOptions::order names another one. So
+  // the children of the task use it without a detour, one at a time. For connections that are
+  // served at the same time, accept in several tasks, or give listen() a handler. The connection
+  // closes gracefully when its last handle is gone.
+  //
+  // Any number of tasks of any orders may wait, and the first one is served first. A stop, and an
+  // any() that has no use for the connection, leave it to the next accept().
+  //
+  // Errors: Cancelled once the listener is closed or the runtime shuts down; then the first task
+  // that fails in a group stops the others, so look at result() where they are to finish. The error
+  // that ended the last socket. Those of a stop or a deadline. FailedPrecondition if the listener
+  // has a callback, or this names no listener.
+  internal::AcceptOperation accept();
 
   // Closes the sockets, soon. Accepted connections stay open. A second call does nothing.
   void close();

@@ -89,7 +89,15 @@ absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallbac
                                          const ListenOptions& options) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
   return or_no_memory("listen", [&]() -> absl::StatusOr<Listener> {
+    if (absl::Status bad = check_callback(address, on_accept); !bad.ok()) return bad;
     return listen_now(address, std::move(on_accept), /*has_tasks=*/false, options);
+  });
+}
+
+absl::StatusOr<Listener> Runtime::listen(std::string_view address, const ListenOptions& options) {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("listen", [&]() -> absl::StatusOr<Listener> {
+    return listen_now(address, nullptr, /*has_tasks=*/true, options);
   });
 }
 
@@ -103,16 +111,21 @@ absl::StatusOr<Listener> Runtime::listen_with(std::string_view address, Handler 
         internal::HandlerRoot::start(shared, peer);
       };
     }
+    if (absl::Status bad = check_callback(address, on_accept); !bad.ok()) return bad;
     return listen_now(address, std::move(on_accept), /*has_tasks=*/true, options);
   });
 }
 
+absl::Status Runtime::check_callback(std::string_view address,
+                                     const AcceptCallback& on_accept) const {
+  if (on_accept) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("listen(\"", internal::printable(address), "\"): on_accept is null"));
+}
+
+// A null callback: tasks accept.
 absl::StatusOr<Listener> Runtime::listen_now(std::string_view address, AcceptCallback on_accept,
                                              bool has_tasks, const ListenOptions& options) {
-  if (!on_accept) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("listen(\"", internal::printable(address), "\"): on_accept is null"));
-  }
   if (core_->phase() != Core::Phase::running) {
     return absl::FailedPreconditionError(
         absl::StrCat("listen(\"", internal::printable(address), "\"): the runtime is shut down"));

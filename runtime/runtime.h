@@ -130,6 +130,9 @@ class Runtime {
     return listen_with(address, Handler(std::move(handler)), options);
   }
 
+  // Listens as above, for tasks that accept the connections: see Listener::accept().
+  absl::StatusOr<Listener> listen(std::string_view address, const ListenOptions& options = {});
+
   // Connects to "HOST:PORT", one address of the host after the other, or to a Unix socket. Names
   // are resolved on a thread of their own. The returned handle can cancel the attempt, and may be
   // ignored.
@@ -316,6 +319,7 @@ class Runtime {
                                        const ListenOptions& options);
   absl::StatusOr<Listener> listen_now(std::string_view address, AcceptCallback on_accept,
                                       bool has_tasks, const ListenOptions& options);
+  absl::Status check_callback(std::string_view address, const AcceptCallback& on_accept) const;
   absl::Status check_run() const;
   Job start_job(const Order& order,
                 absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start);

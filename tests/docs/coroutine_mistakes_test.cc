@@ -117,6 +117,20 @@ TEST(CoroutineMistakes, ReadAfterClose) {
   })));
 }
 
+TEST(CoroutineMistakes, AcceptBesideAHandler) {
+  Runtime runtime;
+  auto listener =
+      runtime.listen("127.0.0.1:0", [](Connection peer) -> Task<> { return talk(peer, ""); });
+  EXPECT_TRUE(is_quoted(runtime.run([&]() -> Task<> { co_await listener->accept(); })));
+}
+
+TEST(CoroutineMistakes, AcceptAfterClose) {
+  Runtime runtime;
+  auto listener = runtime.listen("127.0.0.1:0");
+  listener->close();
+  EXPECT_TRUE(is_quoted(runtime.run([&]() -> Task<> { co_await listener->accept(); })));
+}
+
 TEST(CoroutineMistakes, Exception) {
   Runtime runtime;
   EXPECT_TRUE(is_quoted(runtime.run([]() -> Task<> {

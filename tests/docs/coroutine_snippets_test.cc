@@ -31,6 +31,31 @@ epore::Task<std::string> ask(std::string address, std::string question) {
   co_return std::string(line.text());
 }
 
+epore::Task<> serve_peer(epore::Connection peer) {
+  while (epore::ByteView bytes = co_await peer.read()) co_await peer.write(bytes);
+}
+
+epore::Task<> accept_all(epore::Listener listener) {
+  co_await epore::group([&](epore::Group& group) -> epore::Task<> {
+    for (;;) {
+      auto peer = co_await listener.accept().result();
+      if (!peer.ok()) co_return;  // closed, or a shutdown: the children finish
+      group.spawn(serve_peer, *std::move(peer));
+    }
+  });
+}
+
+TEST(CoroutineSnippets, AcceptInATask) {
+  epore::Runtime runtime;
+  absl::StatusOr<epore::Listener> listener = runtime.listen("127.0.0.1:0");
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  epore::Job job = runtime.spawn(accept_all, *listener);
+  absl::StatusOr<std::string> answer = runtime.run(ask, address_of(listener), "hello\n");
+  EXPECT_EQ(answer.value(), "hello\n");
+  listener->close();
+  EXPECT_TRUE(job.wait().ok()) << job.wait();
+}
+
 TEST(CoroutineSnippets, FirstHandler) {
   epore::Runtime runtime;
   auto listener = runtime.listen("127.0.0.1:0", [](epore::Connection peer) -> epore::Task<> {

@@ -115,6 +115,7 @@ absl::Status Acceptor::begin() {
     return absl::ResourceExhaustedError("listen: no slot is left");
   }
   state_ = State::listening;
+  if (settings_->queue) settings_->queue->acceptor_begins();
   // Either the shutdown finds this slot, or this sees its phase: it sets the phase first.
   if (core_->phase() != Core::Phase::running) close();
   absl::Status registered = or_no_memory("listen", [this] {
@@ -167,15 +168,16 @@ void Acceptor::run_once() {
     return;
   }
   const bool resumes = resume_asked_.exchange(false, std::memory_order_acq_rel);
-  if (state_ == State::paused && !resumes) return;
+  if (state_ != State::listening && !resumes) return;
   accept_ready(settings_->accept_budget);
 }
 
 // Accepts the backlog when the shutdown begins. For the clients these connections are open, and
 // requests may have arrived. All are accepted in one run, because connections are told of the drain
-// behind it. A listener that pauses refuses the clients that are left.
+// behind it. A listener that pauses refuses the clients that are left, and so does one for which
+// no task waits.
 void Acceptor::accept_rest() {
-  if (state_ == State::listening) accept_ready(settings_->backlog);
+  if (state_ != State::paused) accept_ready(settings_->backlog);
   if (state_ != State::closed) end();
 }
 
@@ -186,6 +188,10 @@ std::string Acceptor::describe() const {
 void Acceptor::accept_ready(std::size_t budget) {
   if (in_hand_.fd.is_valid() && !begin_stream()) return pause_at_limit();
   for (std::size_t left = budget; left > 0; --left) {
+    if (!has_taker(/*may_idle=*/left == budget)) {
+      if (left == budget) return leave_queue();
+      break;  // it stays in the event queue: the task may be back soon
+    }
     if (!core_->permits().has_one()) return pause_at_limit();
     sockaddr_storage storage;
     unsigned size = sizeof storage;
@@ -206,8 +212,26 @@ void Acceptor::accept_ready(std::size_t budget) {
       return;
     }
   }
+  place_ = AcceptPlace();
   // The backlog may not be empty. The next poll() reports it again, as this is level-triggered.
-  if (state_ == State::paused) go_on();
+  if (state_ != State::listening && state_ != State::closed) go_on();
+}
+
+// Whether a connection can be given to somebody. `may_idle`: if not, it resumes when it can.
+bool Acceptor::has_taker(bool may_idle) {
+  if (!settings_->queue || place_) return true;
+  place_ = settings_->queue->reserve(*this, may_idle);
+  return static_cast<bool>(place_);
+}
+
+// No task waits. The backlog would be reported again and again.
+void Acceptor::leave_queue() {
+  if (state_ == State::listening) (void)home().registry()->deregister_fd(fd_.get());
+  if (state_ == State::paused) {
+    home().timers().cancel(*this);
+    core_->permits().remove_waiter(*this);
+  }
+  state_ = State::idle;
 }
 
 // Handles an error of accept(2). Returns false if the Acceptor has paused or ended.
@@ -237,14 +261,23 @@ bool Acceptor::begin_stream() {
     const SocketAddress local =
         is_wildcard_ ? local_address_of(core_->kernel(), fd.get()) : address_;
     Ref<OrderState> order = settings_->order;
-    if (settings_->has_order_each) {
+    if (!order && place_.order() && &place_.order()->core() == core_.get()) order = place_.order();
+    if (!order && settings_->has_order_each) {
       order = Ref<OrderState>::adopt(new OrderState(core_, home()));
     }
     const auto stream = Ref<Stream>::adopt(new Stream(
         core_, home(), std::move(fd), settings_->limits, local, in_hand_.peer, std::move(order)));
-    started = stream->start(
-        [settings = settings_](Connection& connection) { settings->on_accept(connection); },
-        /*is_registered=*/false);
+    if (place_) {
+      stream->use_tasks();
+      stream->count_handles(/*is_of_task=*/false);
+      started = stream->start([place = std::move(place_)](
+                                  Connection& connection) mutable { place.deliver(connection); },
+                              /*is_registered=*/false);
+    } else {
+      started = stream->start(
+          [settings = settings_](Connection& connection) { settings->on_accept(connection); },
+          /*is_registered=*/false);
+    }
   } catch (const std::bad_alloc&) {
   }
   if (!started) {  // no memory, no slot, or a shutdown
@@ -255,15 +288,16 @@ bool Acceptor::begin_stream() {
 }
 
 void Acceptor::pause_at_limit() {
-  if (state_ == State::listening) ++pauses_;  // not for each retry: the limit may hold for days
+  if (state_ != State::paused) ++pauses_;  // not for each retry: the limit may hold for days
   pause(absl::ResourceExhaustedError("the limit of connections is reached"));
   if (core_->permits().has_one()) resume();
 }
 
 void Acceptor::pause(const absl::Status& why) {
-  if (state_ == State::listening) {
+  if (!in_hand_.fd.is_valid()) place_ = AcceptPlace();
+  if (state_ != State::paused) {
+    if (state_ == State::listening) (void)home().registry()->deregister_fd(fd_.get());
     state_ = State::paused;
-    (void)home().registry()->deregister_fd(fd_.get());
     core_->permits().add_waiter(*this);
     core_->counters().add(Counter::accept_pauses);
   }
@@ -288,6 +322,14 @@ void Acceptor::go_on() {
   pause(registered);
 }
 
+// What tasks get that wait in accept().
+absl::Status Acceptor::why_ended() const {
+  if (fatal_error_.load(std::memory_order_relaxed) != 0) return status();
+  return make_error(absl::StatusCode::kCancelled, core_->phase() == Core::Phase::running
+                                                      ? "Listener::accept: the listener is closed"
+                                                      : "Listener::accept: the runtime shuts down");
+}
+
 void Acceptor::end() {
   const bool is_registered = state_ == State::listening;
   if (state_ == State::paused) core_->permits().remove_waiter(*this);
@@ -298,6 +340,8 @@ void Acceptor::end() {
   file_ = nullptr;
   fd_.reset();
   in_hand_.fd.reset();
+  place_ = AcceptPlace();
+  if (settings_->queue) settings_->queue->acceptor_ends(*this, why_ended());
   sockets_->one_closed();
   const Ref<OrderState> order = settings_->order;
   settings_ = nullptr;  // not the last reference: farewell_ has one

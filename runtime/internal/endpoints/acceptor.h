@@ -12,6 +12,7 @@
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
+#include "epore/runtime/internal/endpoints/accept_queue.h"
 #include "epore/runtime/internal/endpoints/open_sockets.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/connection_permits.h"
@@ -26,10 +27,11 @@ struct StreamLimits;
 
 // What the acceptors of one listener share. Several threads may call the callback at once.
 struct AcceptSettings {
-  AcceptSettings(absl::AnyInvocable<void(Connection&)> callback,
+  AcceptSettings(absl::AnyInvocable<void(Connection&)> callback, Ref<AcceptQueue> accept_queue,
                  std::shared_ptr<const StreamLimits> stream_limits, Ref<OrderState> shared_order,
                  bool order_each, const ListenOptions& options)
       : on_accept(std::move(callback)),
+        queue(std::move(accept_queue)),
         limits(std::move(stream_limits)),
         order(std::move(shared_order)),
         has_order_each(order_each && !order),
@@ -37,6 +39,7 @@ struct AcceptSettings {
         backlog(static_cast<std::size_t>(options.backlog)) {}
 
   absl::AnyInvocable<void(Connection&)> on_accept;
+  const Ref<AcceptQueue> queue;  // not null: tasks accept, and on_accept is null
   const std::shared_ptr<const StreamLimits> limits;
   const Ref<OrderState> order;  // of all connections; null: each has its own
   const bool has_order_each;    // it is an OrderState, for a coroutine
@@ -56,6 +59,9 @@ struct AcceptSettings {
 //   listening --EMFILE, limit--> paused --descriptor freed, or backoff--> one accept --> listening
 //       |                          |                                         `--EMFILE--> paused
 //       +--------close()-----------+--> closed
+//
+// Where tasks accept, there is also `idle`, which is as `paused`, but until a task waits (see
+// AcceptQueue): clients wait, and no task does.
 class Acceptor final : public PermitWaiter {
  public:
   // `file`: of a Unix socket with a path; the acceptors of all reactors share it.
@@ -77,6 +83,8 @@ class Acceptor final : public PermitWaiter {
   void shut_down(ShutdownStep step) override;
 
  private:
+  friend class AcceptQueue;
+
   struct Accepted {
     OwnedFd fd;
     SocketAddress peer;
@@ -84,17 +92,20 @@ class Acceptor final : public PermitWaiter {
 
   class Farewell;
 
-  enum class State : std::uint8_t { listening, paused, closed };
+  enum class State : std::uint8_t { listening, paused, idle, closed };
 
   absl::Status begin();
   void run_once();
   void accept_ready(std::size_t budget);
   void accept_rest();
+  bool has_taker(bool may_idle);
   bool begin_stream();
   void pause_at_limit();
   bool may_go_on_after(int error);
   void pause(const absl::Status& why);
+  void leave_queue();
   void go_on();
+  absl::Status why_ended() const;
   void end();
   void expired() override;  // TimerNode
 
@@ -121,11 +132,16 @@ class Acceptor final : public PermitWaiter {
   OwnedFd fd_;
   std::shared_ptr<SocketFile> file_;  // destroyed before fd_ is closed
   Accepted in_hand_;                  // accepted, but without a permit; usually empty
+  AcceptPlace place_;                 // where tasks accept: for the next one, or for in_hand_
   State state_ = State::closed;
   std::int64_t backoff_ = 0;
   std::int64_t last_log_ = 0;
   int failures_ = 0;          // failures of single connections in a row
   std::uint64_t pauses_ = 0;  // since the last line in the log
+
+  // Of the AcceptQueue, under its lock.
+  bool is_idle_ = false;
+  Ref<Acceptor> next_idle_;
 };
 
 }  // namespace epore::internal

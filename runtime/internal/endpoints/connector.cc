@@ -350,7 +350,7 @@ void Connector::succeed() {
       new Stream(core_, home(), std::move(fd_), std::move(limits), local_, peer_, order_));
   if (is_of_task_) {
     stream->use_tasks();
-    stream->count_handles();
+    stream->count_handles(/*is_of_task=*/true);
   }
   const bool started = stream->start(Told(*this), /*is_registered=*/true);
   if (!started) {  // the stream closes the descriptor, which also ends its registration

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "epore/runtime/internal/endpoints/accept_queue.h"
 #include "epore/runtime/internal/endpoints/listener_state.h"
 
 namespace epore {
@@ -26,6 +27,11 @@ absl::Status Listener::status() const {
     return absl::FailedPreconditionError("Listener::status: this names no listener");
   }
   return state_->status();
+}
+
+internal::AcceptOperation Listener::accept() {
+  if (state_ == nullptr) return {{}, "Listener::accept: this names no listener"};
+  return {state_->queue(), "Listener::accept: the listener has a callback that gets connections"};
 }
 
 void Listener::close() {

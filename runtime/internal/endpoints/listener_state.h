@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
+#include "epore/runtime/internal/endpoints/accept_queue.h"
 #include "epore/runtime/internal/endpoints/acceptor.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/options.h"
@@ -18,7 +19,7 @@ namespace epore::internal {
 // A ListenerState is what a Listener names: its acceptors, one for each address and reactor.
 class ListenerState {
  public:
-  // `has_tasks`: on_accept starts a task in the order of each connection.
+  // `has_tasks`: on_accept starts a task in the order of each connection. Null: tasks accept.
   static absl::StatusOr<std::shared_ptr<ListenerState>> open(
       Ref<Core> core, std::string_view address, absl::AnyInvocable<void(Connection&)> on_accept,
       bool has_tasks, const ListenOptions& options);
@@ -28,8 +29,12 @@ class ListenerState {
   void close();
   absl::Status close_and_wait();
 
+  // Of a listener without a callback, or null.
+  const Ref<AcceptQueue>& queue() const { return queue_; }
+
  private:
   Ref<Core> core_;
+  Ref<AcceptQueue> queue_;
   std::shared_ptr<OpenSockets> sockets_;
   std::vector<SocketAddress> addresses_;
   std::vector<Ref<Acceptor>> acceptors_;

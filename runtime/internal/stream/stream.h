@@ -99,8 +99,9 @@ class Stream final : public Registration, public BufferOwner {
   static const Ref<Stream>& of(const Connection& connection) { return connection.stream_; }
   static Connection handle(Ref<Stream> stream) { return Connection(std::move(stream)); }
 
-  // The last handle closes the connection. Called before there is a handle.
-  void count_handles();
+  // The last handle closes the connection. Called before there is a handle. `is_of_task`: a
+  // task has made it, and its end is that of the task; otherwise a shutdown drains it.
+  void count_handles(bool is_of_task);
   bool counts_handles() const { return counts_handles_; }
   void add_handle() { handles_.fetch_add(1, std::memory_order_relaxed); }
   void drop_handle();
@@ -317,7 +318,8 @@ class Stream final : public Registration, public BufferOwner {
 
   // The handles, if counts_handles_, self_ included. Relaxed; the thread that leaves one, self_,
   // closes the connection by a call that any thread may make.
-  bool counts_handles_ = false;  // constant since before the first handle
+  bool counts_handles_ = false;  // both are constant since before the first handle
+  bool is_of_task_ = false;
   std::atomic<std::uint32_t> handles_{0};
 
   // Requests. The poll thread (both) and callers without memory (abort_due_) store (release) and

@@ -40,9 +40,10 @@ void Stream::use_tasks() {
   if (!tasks_) tasks_ = std::make_unique<StreamTasks>();
 }
 
-void Stream::count_handles() {
+void Stream::count_handles(bool is_of_task) {
   counts_handles_ = true;
-  core_->tasks().begin_connection();
+  is_of_task_ = is_of_task;
+  if (is_of_task) core_->tasks().begin_connection();
 }
 
 void Stream::drop_handle() {

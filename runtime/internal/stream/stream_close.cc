@@ -130,7 +130,7 @@ void Stream::finish() {
   fd_.reset();
   core_->permits().give_back();
   core_->counters().add(Counter::connections_closed);
-  if (counts_handles_) core_->tasks().end_connection();
+  if (is_of_task_) core_->tasks().end_connection();
   if (Output& output = this_thread.buffers->output; output.owner == this) output.clear();
   queue_.clear();
   recount();

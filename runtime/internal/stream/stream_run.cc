@@ -253,7 +253,7 @@ void Stream::rearm() {
 
 void Stream::drain() {
   // A connection that begins with the shutdown is told twice: by start() and by the reactor.
-  if (counts_handles_) return;  // its task is stopped when the connections are done
+  if (is_of_task_) return;  // its task is stopped when the connections are done
   if (phase_ != Phase::open || is_drained_) return;
   is_drained_ = true;
   if (tasks_ && !on_drain_) {

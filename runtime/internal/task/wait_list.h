@@ -59,6 +59,7 @@ class WaitList {
   }
 
   ListedOperation* first() const { return first_; }
+  static ListedOperation* next(const ListedOperation& operation) { return operation.next_; }
   std::size_t size() const { return size_; }
   bool empty() const { return first_ == nullptr; }
 
