@@ -23,8 +23,9 @@ std::string without_space(const std::string& text) {
   return out;
 }
 
-std::vector<std::string> snippets(const std::string& page) {
-  const std::string kBegin = "\n```cpp\n";
+// `language`: "cpp" for programs of epore, "c++" for those of Asio.
+std::vector<std::string> snippets(const std::string& page, const std::string& language) {
+  const std::string kBegin = "\n```" + language + "\n";
   std::vector<std::string> all;
   for (std::size_t at = 0; (at = page.find(kBegin, at)) != std::string::npos;) {
     at += kBegin.size();
@@ -36,13 +37,13 @@ std::vector<std::string> snippets(const std::string& page) {
 }
 
 void expect_compiled(const std::string& page, const std::vector<std::string>& sources,
-                     std::size_t at_least) {
+                     std::size_t at_least, const std::string& language = "cpp") {
   std::vector<std::string> programs;
   for (const std::string& source : sources) {
     programs.push_back(without_space(read(source)));
     EXPECT_FALSE(programs.back().empty()) << source;
   }
-  const std::vector<std::string> all = snippets(read(page));
+  const std::vector<std::string> all = snippets(read(page), language);
   EXPECT_GE(all.size(), at_least) << page;
   for (const std::string& snippet : all) {
     bool is_found = false;
@@ -72,7 +73,9 @@ TEST(Pages, ComingFromAsio) {
                            "timer1", "timer3", "timer4", "timer5"}) {
     sources.push_back(folder + name + ".cc");
   }
-  expect_compiled("docs/coming-from-asio.md", sources, 6);
+  sources.emplace_back("tests/docs/programs_test.cc");
+  expect_compiled("docs/coming-from-asio.md", sources, 12);
+  expect_compiled("docs/coming-from-asio.md", {"tests/docs/asio_programs.cc"}, 5, "c++");
 }
 
 }  // namespace
