@@ -23,6 +23,7 @@
 #include "absl/synchronization/notification.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
+#include "tests/support/clock_kernel.h"
 
 namespace epore {
 namespace {
@@ -145,10 +146,14 @@ TEST(CoroutineMistakes, OkStatusAsTheEndOfATaskWithAValue) {
 }
 
 TEST(CoroutineMistakes, Deadline) {
-  Runtime runtime;
-  EXPECT_TRUE(is_quoted(runtime.run([]() -> Task<> {
+  ClockKernel kernel;
+  Runtime runtime({.kernel = &kernel});
+  Job job = runtime.spawn([]() -> Task<> {
     co_await within(absl::Milliseconds(5), sleep_for(absl::InfiniteDuration()));
-  })));
+  });
+  kernel.await_waiters();
+  kernel.advance(absl::Milliseconds(5));
+  EXPECT_TRUE(is_quoted(job.wait()));
 }
 
 TEST(CoroutineMistakes, GoingOnUnderAStop) {
@@ -164,7 +169,7 @@ TEST(CoroutineMistakes, GoingOnUnderAStop) {
       EXPECT_TRUE(absl::IsCancelled(slept)) << slept;
     }
     // Its own time, and nothing else, ends what is under a shield.
-    slept = co_await shield(within(absl::Milliseconds(1), sleep_for(absl::Hours(1)))).result();
+    slept = co_await shield(within(absl::Nanoseconds(1), sleep_for(absl::Hours(1)))).result();
     EXPECT_TRUE(absl::IsDeadlineExceeded(slept)) << slept;
     co_await slept;
   });
@@ -205,7 +210,7 @@ TEST(CoroutineMistakes, ShutdownEndsWhatWaits) {
     co_await sleep_for(absl::InfiniteDuration());
   });
   began.WaitForNotification();
-  ASSERT_TRUE(runtime.shutdown(absl::Milliseconds(10)).ok());
+  ASSERT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok());
   EXPECT_TRUE(is_quoted(job.wait()));
 }
 
@@ -214,7 +219,7 @@ TEST(CoroutineMistakes, LockTwice) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(runtime.run([]() -> Task<> {
     AsyncMutex mutex;
     AsyncLock lock = co_await mutex.lock();
-    AsyncLock again = co_await within(absl::Milliseconds(5), mutex.lock());
+    AsyncLock again = co_await within(absl::Nanoseconds(1), mutex.lock());
   })));
 }
 

@@ -112,7 +112,7 @@ TEST(AsyncEvent, ADeadlineEndsTheWait) {
   Runtime runtime;
   AsyncEvent event;
   absl::Status got =
-      runtime.run([&]() -> Task<> { co_await within(absl::Milliseconds(1), event.wait()); });
+      runtime.run([&]() -> Task<> { co_await within(absl::Nanoseconds(1), event.wait()); });
   EXPECT_TRUE(absl::IsDeadlineExceeded(got)) << got;
 }
 

@@ -65,8 +65,7 @@ TEST(AsyncMutex, AStoppedWaiterIsPassedOver) {
   absl::Status got = runtime.run([&]() -> Task<> {
     AsyncLock lock = co_await mutex.lock();
     auto stopped = [&]() -> Task<> {
-      absl::Status status =
-          (co_await within(absl::Milliseconds(1), mutex.lock()).result()).status();
+      absl::Status status = (co_await within(absl::Nanoseconds(1), mutex.lock()).result()).status();
       EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
       lock.unlock();
     };

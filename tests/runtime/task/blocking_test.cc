@@ -79,12 +79,17 @@ TEST_P(Blocking, GivesWhatItReturns) {
 
 TEST_P(Blocking, HoldsUpNobody) {
   Runtime runtime(options());
+  AsyncEvent has_begun;
   absl::Notification go_on;
-  auto waits = [&] { go_on.WaitForNotification(); };
+  auto waits = [&] {
+    has_begun.set();
+    go_on.WaitForNotification();
+  };
   const Order order = runtime.order();
   Job job = runtime.spawn_in(order, [&]() -> Task<> { co_await blocking(waits); });
   Job other = runtime.spawn_in(order, [&]() -> Task<> {
-    co_await sleep_for(absl::Milliseconds(1));
+    co_await has_begun.wait();
+    co_await sleep_for(absl::Nanoseconds(1));  // timers fire
     go_on.Notify();
   });
   EXPECT_TRUE(job.wait().ok()) << job.wait();

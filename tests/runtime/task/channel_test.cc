@@ -172,7 +172,7 @@ TEST(Channel, ASenderThatIsStoppedKeepsItsValue) {
   Channel<std::unique_ptr<int>> channel(0);
   absl::Status status = runtime.run([&]() -> Task<> {
     auto send = channel.send(std::make_unique<int>(5));
-    const absl::Status sent = co_await within(absl::Milliseconds(1), std::move(send)).result();
+    const absl::Status sent = co_await within(absl::Nanoseconds(1), std::move(send)).result();
     EXPECT_TRUE(absl::IsDeadlineExceeded(sent)) << sent;
     auto other = channel.send(std::make_unique<int>(6));
     channel.close();

@@ -115,7 +115,7 @@ TEST(Completion, AStopLeavesTheValueForLater) {
   absl::Status status = runtime.run([&]() -> Task<> {
     Completion<std::unique_ptr<int>> value;
     const Completer<std::unique_ptr<int>> done = value.completer();
-    absl::Status late = (co_await within(absl::Milliseconds(1), value.wait()).result()).status();
+    absl::Status late = (co_await within(absl::Nanoseconds(1), value.wait()).result()).status();
     EXPECT_TRUE(absl::IsDeadlineExceeded(late)) << late;
     AsyncEvent event;
     auto waits = [&]() -> Task<> {

@@ -96,7 +96,7 @@ TEST(ConnectionAwait, ReadWithin) {
       runtime.listen("127.0.0.1:0", [](Connection peer) -> Task<> { co_await peer.read(); });
   absl::Status done = runtime.run([&]() -> Task<> {
     Connection c = co_await connect(address_of(silent));
-    co_await within(absl::Milliseconds(5), c.read());
+    co_await within(absl::Nanoseconds(1), c.read());
   });
   EXPECT_TRUE(absl::IsDeadlineExceeded(done)) << done;
 }

@@ -141,21 +141,30 @@ TEST_P(ServeTest, AShutdownEndsAReadThatWaits) {
 TEST_P(ServeTest, AShutdownLetsWhatHasArrivedBeRead) {
   Runtime runtime(options());
   absl::Notification held;
-  absl::Notification go_on;
+  absl::Notification drains;
+  AsyncEvent go_on;
+  Observer observer;
+  Link link = open_link(runtime, observer, ListenOptions(), [&](Connection& c) {
+    c.on_drain([&](Connection& c) {
+      drains.Notify();
+      c.close();
+    });
+  });
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
     co_await c.read_exactly(1);
-    Job waits = runtime.spawn([]() -> Task<> { co_return; });
     held.Notify();
-    while (!go_on.HasBeenNotified()) co_await sleep_for(absl::Microseconds(100));
+    co_await go_on.wait();
     while (ByteView bytes = co_await c.read()) co_await c.write(bytes);
   });
   peer.send("x");
   held.WaitForNotification();
   peer.send("request");
   std::thread shutdown([&] { EXPECT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok()); });
-  go_on.Notify();
+  drains.WaitForNotification();
+  go_on.set();
   EXPECT_EQ(peer.receive_all(), "request");
   peer.close();
+  link.peer.close();
   shutdown.join();
 }
 
@@ -205,10 +214,12 @@ TEST_P(ServeTest, AJobGoesOnWhileConnectionsDrain) {
     for (;;) co_await answers.send(2 * co_await questions.receive());
   });
   absl::Notification asks;
+  AsyncEvent drains;
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
     co_await c.read_exactly(1);
+    c.on_drain([&](Connection&) { drains.set(); });
     asks.Notify();
-    co_await sleep_for(absl::Milliseconds(5));
+    co_await drains.wait();
     co_await questions.send(21);
     co_await c.write(std::to_string(co_await answers.receive()));
   });

@@ -52,7 +52,7 @@ TEST(Latch, AStopEndsTheWaitAndCountsNothing) {
   Runtime runtime;
   Latch latch(1);
   absl::Status got =
-      runtime.run([&]() -> Task<> { co_await within(absl::Milliseconds(1), latch.wait()); });
+      runtime.run([&]() -> Task<> { co_await within(absl::Nanoseconds(1), latch.wait()); });
   EXPECT_TRUE(absl::IsDeadlineExceeded(got)) << got;
   EXPECT_EQ(latch.count(), 1u);
 }

@@ -102,7 +102,7 @@ TEST(On, ADeadlineIsPassedOn) {
     co_await inside;
   };
   absl::Status status =
-      runtime.run([&]() -> Task<> { co_await within(absl::Milliseconds(1), on(order, waits)); });
+      runtime.run([&]() -> Task<> { co_await within(absl::Nanoseconds(1), on(order, waits)); });
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   EXPECT_TRUE(absl::IsDeadlineExceeded(inside)) << inside;
 }
@@ -159,7 +159,7 @@ TEST(On, AShieldKeepsTheShutdownAway) {
   const Order order = runtime.order();
   bool was_cleaned = false;
   auto clean = [&]() -> Task<> {
-    co_await sleep_for(absl::Milliseconds(1));
+    co_await sleep_for(absl::Nanoseconds(1));
     was_cleaned = true;
   };
   absl::Notification has_begun;
@@ -189,7 +189,7 @@ TEST(On, WhatCannotRunIsAnError) {
     EXPECT_TRUE(absl::IsFailedPrecondition(none)) << none;
     absl::Status ended = co_await on(gone, nothing).result();
     EXPECT_TRUE(absl::IsFailedPrecondition(ended)) << ended;
-    co_await within(absl::Minutes(1), sleep_for(absl::Milliseconds(1)));  // no leaf is left behind
+    co_await within(absl::Minutes(1), sleep_for(absl::Nanoseconds(1)));  // no leaf is left behind
   });
   EXPECT_TRUE(status.ok()) << status;
 }

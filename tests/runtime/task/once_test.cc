@@ -77,7 +77,7 @@ TEST(Once, IfTheOneThatComputesIsStoppedTheNextOneDoes) {
   });
   absl::Status status = runtime.run([&]() -> Task<> {
     auto stopped = [&]() -> Task<> {
-      absl::Status got = (co_await within(absl::Milliseconds(1), number.get()).result()).status();
+      absl::Status got = (co_await within(absl::Nanoseconds(1), number.get()).result()).status();
       EXPECT_TRUE(absl::IsDeadlineExceeded(got)) << got;
     };
     auto waits = [&]() -> Task<> {
@@ -100,7 +100,7 @@ TEST(Once, AStoppedWaiterLeavesTheOthersAlone) {
   absl::Status status = runtime.run([&]() -> Task<> {
     auto computes = [&]() -> Task<> { (void)co_await number.get(); };
     auto stopped = [&]() -> Task<> {
-      absl::Status got = (co_await within(absl::Milliseconds(1), number.get()).result()).status();
+      absl::Status got = (co_await within(absl::Nanoseconds(1), number.get()).result()).status();
       EXPECT_TRUE(absl::IsDeadlineExceeded(got)) << got;
       go.set();
     };

@@ -110,7 +110,7 @@ TEST(TaskOrder, TasksAndClosuresOfAnOrderNeverOverlap) {
           single.enter();
           single.leave();
           co_await yield();
-          if (n % 100 == 0) co_await sleep_for(absl::Microseconds(10));
+          if (n % 100 == 0) co_await sleep_for(absl::Nanoseconds(1));
         }
       }));
     }

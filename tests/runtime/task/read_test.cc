@@ -192,7 +192,7 @@ TEST_P(ReadTest, AViewIsValidUntilTheNextRead) {
     while (ByteView bytes = co_await c.read()) {
       const std::string copy(bytes.text());
       co_await yield();
-      co_await sleep_for(absl::Microseconds(100));
+      co_await sleep_for(absl::Nanoseconds(1));
       EXPECT_EQ(copy, bytes.text());
       co_await c.write(bytes);
     }
@@ -296,22 +296,24 @@ TEST_P(ReadTest, AStopThatComesLaterThanTheBytesLosesNothing) {
 // In an order of its own a task uses the connection from afar.
 TEST_P(ReadTest, ATaskOfAnotherOrderReadsAndWrites) {
   Runtime runtime(options());
-  absl::Notification ended;
+  AsyncEvent ended;
   std::array<std::byte, 3> buffer;
+  Job job;
+  absl::Notification served;
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
-    Job job = runtime.spawn([&buffer, c]() mutable -> Task<> {
+    job = runtime.spawn([&buffer, &ended, c]() mutable -> Task<> {
       co_await c.write("hello");
       EXPECT_EQ((co_await c.read_exactly(3)).text(), "abc");
       EXPECT_EQ(co_await c.read_some(buffer), 3u);
-      absl::StatusOr<ByteView> late = co_await within(absl::Milliseconds(1), c.read()).result();
+      absl::StatusOr<ByteView> late = co_await within(absl::Nanoseconds(1), c.read()).result();
       EXPECT_TRUE(absl::IsDeadlineExceeded(late.status())) << late.status();
       co_await c.write("more");
       while (ByteView bytes = co_await c.read()) co_await c.write(bytes);
       co_await c.flush();
+      ended.set();
     });
-    while (!job.status().has_value()) co_await sleep_for(absl::Milliseconds(1));
-    EXPECT_TRUE(job.status()->ok()) << *job.status();
-    ended.Notify();
+    co_await ended.wait();
+    served.Notify();
   });
   EXPECT_EQ(peer.receive(5), "hello");
   peer.send("abcdef");
@@ -319,7 +321,8 @@ TEST_P(ReadTest, ATaskOfAnotherOrderReadsAndWrites) {
   peer.send(pattern(300'000));
   peer.half_close();
   EXPECT_EQ(peer.receive_all(), pattern(300'000));
-  ended.WaitForNotification();
+  served.WaitForNotification();
+  EXPECT_TRUE(job.wait().ok()) << job.wait();
 }
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, ReadTest, testing::ValuesIn(all_modes()), mode_name);

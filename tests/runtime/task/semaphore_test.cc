@@ -84,7 +84,7 @@ TEST(Semaphore, AStoppedFirstLetsThoseBehindGoOn) {
       Permit permit = co_await semaphore.acquire(1);
       went_on = true;
     };
-    co_await all(within(absl::Milliseconds(1), large()), small());
+    co_await all(within(absl::Nanoseconds(1), large()), small());
   });
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   EXPECT_EQ(semaphore.available(), 1u);
@@ -96,7 +96,7 @@ TEST(Semaphore, AStoppedFirstLetsThoseBehindGoOn) {
       went_on = true;
     };
     auto ends_ok = [&]() -> Task<> {
-      (void)co_await within(absl::Milliseconds(1), large()).result();
+      (void)co_await within(absl::Nanoseconds(1), large()).result();
     };
     co_await all(ends_ok(), small());
   });

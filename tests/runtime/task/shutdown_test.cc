@@ -105,7 +105,7 @@ TEST_P(ShutdownTest, TasksThatIgnoreErrorsEndAtTheCutOff) {
   const int before = Counted::live();
   for (Task<> (*const task)() :
        {ignores_errors, ignores_errors_of_yield, never_suspends, shields, joins, groups}) {
-    for (const absl::Duration timeout : {absl::ZeroDuration(), absl::Milliseconds(5)}) {
+    for (const absl::Duration timeout : {absl::ZeroDuration(), absl::Nanoseconds(1)}) {
       Runtime runtime({.workers = 2, .dispatch = GetParam()});
       const Job job = runtime.spawn(task);
       const Order order = runtime.order();
@@ -143,7 +143,7 @@ TEST_P(ShutdownTest, AShieldIsWaitedFor) {
     waits.Notify();
     (void)co_await sleep_for(kForEver).result();
     co_await shield([](bool& was_saved) -> Task<> {
-      co_await sleep_for(absl::Milliseconds(1));
+      co_await sleep_for(absl::Nanoseconds(1));
       was_saved = true;
     }(was_saved));
   });
@@ -217,7 +217,7 @@ TEST(TaskShutdown, StopsAndSpawnsRaceWithIt) {
         if (absl::IsFailedPrecondition(job.status().value_or(absl::OkStatus()))) break;
       }
     });
-    EXPECT_TRUE(runtime.shutdown(absl::Milliseconds(round % 3)).ok());
+    EXPECT_TRUE(runtime.shutdown(absl::Microseconds(20 * (round % 3))).ok());
     spawner.join();
   }
   EXPECT_EQ(Counted::live(), before);

@@ -25,8 +25,8 @@ TEST(Until, GivesWhatIsInside) {
   absl::Status status = runtime.run([&]() -> Task<> {
     std::unique_ptr<int> got = co_await until(source.get_token(), gives(3));
     EXPECT_EQ(*got, 3);
-    co_await until(source.get_token(), sleep_for(absl::Milliseconds(1)));
-    co_await until(std::stop_token(), sleep_for(absl::Milliseconds(1)));
+    co_await until(source.get_token(), sleep_for(absl::Nanoseconds(1)));
+    co_await until(std::stop_token(), sleep_for(absl::Nanoseconds(1)));
     source.request_stop();
     co_await yield();  // the stop was for what is inside only
   });
@@ -97,7 +97,7 @@ TEST(Until, StopsAndDeadlinesFromOutsideHold) {
   Runtime runtime;
   std::stop_source source;
   absl::Status status = runtime.run([&]() -> Task<> {
-    (void)co_await within(absl::Milliseconds(1), until(source.get_token(), sleeps_for_ever()));
+    (void)co_await within(absl::Nanoseconds(1), until(source.get_token(), sleeps_for_ever()));
   });
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   Job job = runtime.spawn(
@@ -134,7 +134,7 @@ TEST(Until, AShieldInsideHolds) {
   bool was_cleaned = false;
   absl::Status status = runtime.run([&]() -> Task<> {
     auto clean = [&]() -> Task<> {
-      co_await sleep_for(absl::Milliseconds(1));
+      co_await sleep_for(absl::Nanoseconds(1));
       was_cleaned = true;
     };
     auto work = [&]() -> Task<> {
