@@ -67,8 +67,8 @@ absl::StatusOr<std::vector<CompilePair>> time_compiler(
   const CompileTimes times(compiler, *std::move(flags));
 
   constexpr const char* kOptimisations[] = {"-O0", "-O2"};
-  constexpr const char* kPrograms[] = {"include", "echo"};
-  const double total = 4.0 * (rounds + 1);
+  constexpr const char* kPrograms[] = {"include", "echo", "coroutine"};
+  const double total = 6.0 * (rounds + 1);
   double done = 0;
   std::vector<CompilePair> pairs;
   for (const char* optimisation : kOptimisations) {
