@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "epore/runtime/bound_task.h"
 #include "epore/runtime/internal/task/awaitable.h"
 #include "epore/runtime/internal/task/blocking_work.h"
 
@@ -122,11 +123,9 @@ class BlockingOperation final : public BlockingCall,
 // destructor: capture by reference, pass arguments, or give the lambda a name.
 template <typename F, typename... Args>
 [[nodiscard]] auto blocking(F&& function, Args&&... arguments) {
-#if defined(__GNUC__) && !defined(__clang__)
-  static_assert(std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<F>,
+  static_assert(internal::kMayBeAwaited<F>,
                 "gcc destroys the captures of this temporary lambda twice; give it a name, "
                 "and await blocking(name)");
-#endif
   using R = std::remove_cvref_t<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>;
   return internal::BlockingOperation<R, std::decay_t<F>, std::decay_t<Args>...>(
       std::forward<F>(function), std::forward<Args>(arguments)...);

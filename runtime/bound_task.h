@@ -22,6 +22,17 @@ template <typename F, typename... Args>
 concept TaskFunction = std::invocable < std::decay_t<F>
 &, std::decay_t<Args>... > &&std::is_same_v<TaskOf<F, Args...>, Task<>>;
 
+// Whether a callable of type F&& may be handed to what is awaited in the same expression. gcc 12
+// destroys a temporary lambda there twice, so it must not have a destructor that does anything.
+#if defined(__GNUC__) && !defined(__clang__)
+template <typename F>
+inline constexpr bool kMayBeAwaited =
+    std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<F>;
+#else
+template <typename F>
+inline constexpr bool kMayBeAwaited = true;
+#endif
+
 // A callable with its arguments.
 template <typename Function, typename... Arguments>
 class BoundTask {

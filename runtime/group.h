@@ -142,11 +142,9 @@ class GroupCall : public WithResult<GroupCall<F>> {
 template <typename F>
 requires std::is_same_v<std::invoke_result_t<F&, Group&>, Task<>>
 [[nodiscard]] auto group(F&& body) {
-#if defined(__GNUC__) && !defined(__clang__)
-  static_assert(std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<F>,
+  static_assert(internal::kMayBeAwaited<F>,
                 "gcc destroys the captures of this temporary lambda twice; give it a name, "
                 "and await group(name)");
-#endif
   if constexpr (std::is_lvalue_reference_v<F>) {
     return internal::GroupCall<F>(body);
   } else {

@@ -90,11 +90,9 @@ class OnOperation final : public RemoteCall, public WithResult<OnOperation<Bound
 // destructor: capture by reference, pass arguments, or give the lambda a name.
 template <typename F, typename... Args>
 [[nodiscard]] auto on(const Order& order, F&& function, Args&&... arguments) {
-#if defined(__GNUC__) && !defined(__clang__)
-  static_assert(std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<F>,
+  static_assert(internal::kMayBeAwaited<F>,
                 "gcc destroys the captures of this temporary lambda twice; give it a name, "
                 "and await on(order, name)");
-#endif
   using T = typename internal::TaskOf<F, Args...>::ValueType;
   return internal::OnOperation<internal::BoundTaskOf<F, Args...>, T>(
       order, std::forward<F>(function), std::forward<Args>(arguments)...);

@@ -43,7 +43,8 @@ namespace epore {
 //    waits for.
 // 2. A task that has begun always ends by itself: a stop or a shutdown lets what it waits for end
 //    with Cancelled. No frame is destroyed while something can still complete it.
-// 3. A task that is dropped without having begun does nothing.
+// 3. A task that is dropped without having begun does nothing. One that was moved from, or awaited
+//    before, ends what awaits it with FailedPrecondition.
 //
 // See docs/guide/coroutines.md.
 template <typename T = void>
@@ -58,17 +59,21 @@ class [[nodiscard]] Task : public internal::WithResult<Task<T>> {
     return *this;
   }
   ~Task() {
-    if (promise_ != nullptr) promise_->frame.destroy();
+    if (has_frame()) promise_->frame.destroy();
   }
 
  private:
   friend promise_type;
   friend class internal::TaskCall<T>;
 
-  Task() = default;  // there was no memory for the frame
+  Task() : promise_(internal::no_frame<promise_type>()) {}  // there was no memory for it
   explicit Task(promise_type* promise) : promise_(promise) {}
 
-  promise_type* promise_ = nullptr;
+  bool has_frame() const {
+    return promise_ != nullptr && promise_ != internal::no_frame<promise_type>();
+  }
+
+  promise_type* promise_;  // null: it was moved from
 };
 
 namespace internal {
@@ -82,7 +87,10 @@ inline Task<void> TaskPromise<void>::get_return_object() noexcept {
 }
 
 // Starts the child and returns true if it has ended.
-bool start_child(TaskNode* child, TaskNode& parent);
+bool start_child(TaskNode& child, TaskNode& parent);
+
+// Completes `node` with the error of a Task without a frame, and returns true.
+bool fail_to_start(bool was_moved_from, TaskNode& node);
 
 // A Task as an Awaitable, with room for its value.
 template <typename T>
@@ -94,8 +102,10 @@ class TaskCall : public WithResult<TaskCall<T>> {
   TaskCall(TaskCall&& other) noexcept : task_(std::move(other.task_)) {}  // before it begins
 
   bool begin(TaskNode& node) {
-    if (task_.promise_ != nullptr) task_.promise_->set_target(&value_);
-    return start_child(std::exchange(task_.promise_, nullptr), node);
+    if (!task_.has_frame()) [[unlikely]]
+      return fail_to_start(task_.promise_ == nullptr, node);
+    task_.promise_->set_target(&value_);
+    return start_child(*std::exchange(task_.promise_, nullptr), node);
   }
   void finish(TaskNode&) {}
   T take() { return *std::move(value_); }
@@ -112,7 +122,11 @@ class TaskCall<void> : public WithResult<TaskCall<void>> {
 
   explicit TaskCall(Task<void>&& task) : task_(std::move(task)) {}
 
-  bool begin(TaskNode& node) { return start_child(std::exchange(task_.promise_, nullptr), node); }
+  bool begin(TaskNode& node) {
+    if (!task_.has_frame()) [[unlikely]]
+      return fail_to_start(task_.promise_ == nullptr, node);
+    return start_child(*std::exchange(task_.promise_, nullptr), node);
+  }
   void finish(TaskNode&) {}
   void take() {}
 
@@ -128,6 +142,10 @@ struct AwaitableOf {
 template <typename T>
 struct AwaitableOf<Task<T>> {
   using Type = TaskCall<T>;
+};
+template <typename A>
+struct AwaitableOf<Result<A>> {
+  static_assert(!sizeof(A*), "result() belongs outside: co_await all(x, y).result()");
 };
 template <typename A>
 using AsAwaitable = typename AwaitableOf<std::remove_cvref_t<A>>::Type;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <optional>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -109,8 +110,14 @@ class Until final : public UntilJoin, public WithResult<Until<A>> {
 // Stops and deadlines from outside hold as well. It costs no allocation.
 template <typename A>
 [[nodiscard]] auto until(std::stop_token token, A&& inside) {
-  using Inside = internal::AsAwaitable<A>;
-  return internal::Until<Inside>(std::move(token), Inside(std::forward<A>(inside)));
+  if constexpr (internal::kIsResult<std::remove_cvref_t<A>>) {
+    static_assert(!std::is_reference_v<decltype(inside.awaitable)>,
+                  "give the operation away: until(token, std::move(x).result())");
+    return until(std::move(token), std::move(inside.awaitable)).result();
+  } else {
+    using Inside = internal::AsAwaitable<A>;
+    return internal::Until<Inside>(std::move(token), Inside(std::forward<A>(inside)));
+  }
 }
 
 }  // namespace epore

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -76,6 +77,20 @@ class Limited : public WithResult<Limited<A>> {
   A inside_;
 };
 
+// Puts `scope` around `inside`. x.result() inside is the same as result() outside.
+template <typename A>
+auto limit(LimitScope scope, A&& inside) {
+  using Plain = std::remove_cvref_t<A>;
+  if constexpr (kIsResult<Plain>) {
+    static_assert(!std::is_reference_v<decltype(inside.awaitable)>,
+                  "give the operation away: within(limit, std::move(x).result())");
+    return limit(std::move(scope), std::move(inside.awaitable)).result();
+  } else {
+    using Inside = AsAwaitable<A>;
+    return Limited<Inside>(std::move(scope), Inside(std::forward<A>(inside)));
+  }
+}
+
 }  // namespace internal
 
 // Gives `inside`, and everything that it awaits, at most `limit`. When the time is over, what it
@@ -86,19 +101,19 @@ class Limited : public WithResult<Limited<A>> {
 //   absl::StatusOr<ByteView> head =
 //       co_await epore::within(absl::Seconds(5), peer.read_until("\r\n", 1024)).result();
 //
+// within(limit, x.result()) is the same as within(limit, x).result().
+//
 // Deadlines are inherited: of several that are around each other the earliest holds. An infinite
 // limit is none. It costs no allocation.
 template <typename A>
 [[nodiscard]] auto within(absl::Duration limit, A&& inside) {
-  using Inside = internal::AsAwaitable<A>;
-  return internal::Limited<Inside>(internal::LimitScope(limit), Inside(std::forward<A>(inside)));
+  return internal::limit(internal::LimitScope(limit), std::forward<A>(inside));
 }
 
 // As within(), until `deadline`.
 template <typename A>
 [[nodiscard]] auto at(Instant deadline, A&& inside) {
-  using Inside = internal::AsAwaitable<A>;
-  return internal::Limited<Inside>(internal::LimitScope(deadline), Inside(std::forward<A>(inside)));
+  return internal::limit(internal::LimitScope(deadline), std::forward<A>(inside));
 }
 
 // Keeps stops and deadlines from outside away from `inside`: for the end of something that must not
@@ -109,8 +124,7 @@ template <typename A>
 // A shutdown whose drain timeout has passed does not spare it.
 template <typename A>
 [[nodiscard]] auto shield(A&& inside) {
-  using Inside = internal::AsAwaitable<A>;
-  return internal::Limited<Inside>(internal::LimitScope(), Inside(std::forward<A>(inside)));
+  return internal::limit(internal::LimitScope(), std::forward<A>(inside));
 }
 
 }  // namespace epore

@@ -140,6 +140,15 @@ TEST(CoroutineMistakes, Exception) {
   })));
 }
 
+TEST(CoroutineMistakes, AwaitTwice) {
+  Runtime runtime;
+  EXPECT_TRUE(is_quoted(runtime.run([]() -> Task<> {
+    Task<> task = []() -> Task<> { co_return; }();
+    co_await std::move(task);
+    co_await std::move(task);
+  })));
+}
+
 TEST(CoroutineMistakes, OkStatusAsTheEndOfATaskWithAValue) {
   Runtime runtime;
   EXPECT_TRUE(is_quoted(runtime.run([]() -> Task<int> { co_return absl::OkStatus(); }).status()));

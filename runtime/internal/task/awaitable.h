@@ -45,6 +45,11 @@ struct Result {
 };
 
 template <typename T>
+inline constexpr bool kIsResult = false;
+template <typename A>
+inline constexpr bool kIsResult<Result<A>> = true;
+
+template <typename T>
 struct ResultTypeOf {
   using Type = absl::StatusOr<T>;
 };

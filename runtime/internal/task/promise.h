@@ -33,6 +33,12 @@ inline constexpr bool kIsTask = false;
 template <typename T>
 inline constexpr bool kIsTask<Task<T>> = true;
 
+// Stands for a promise where there was no memory for the frame. Nobody looks into it.
+template <typename Promise>
+Promise* no_frame() {
+  return reinterpret_cast<Promise*>(alignof(Promise));
+}
+
 template <typename A>
 concept OwnAwaitable = Awaitable<std::remove_reference_t<A>>;
 

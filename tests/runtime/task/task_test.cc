@@ -25,6 +25,22 @@ TEST(Task, GivesAValue) {
   EXPECT_EQ(*got, 1);
 }
 
+TEST(Task, OneThatWasMovedFromIsAnError) {
+  Runtime runtime;
+  absl::Status got = runtime.run([]() -> Task<> {
+    Task<int> task = one();
+    EXPECT_EQ(co_await std::move(task), 1);
+    absl::StatusOr<int> again = co_await std::move(task).result();
+    EXPECT_TRUE(absl::IsFailedPrecondition(again.status())) << again.status();
+    Task<> nothing = []() -> Task<> { co_return; }();
+    Task<> taken = std::move(nothing);
+    co_await std::move(taken);
+    co_await std::move(nothing);
+  });
+  EXPECT_EQ(got, absl::FailedPreconditionError(
+                     "a task was awaited that was moved from, or awaited before"));
+}
+
 TEST(Task, Nested) {
   Runtime runtime;
   absl::StatusOr<int> got = runtime.run(sum, 100000);

@@ -33,6 +33,17 @@ TEST(Until, GivesWhatIsInside) {
   EXPECT_TRUE(status.ok()) << status;
 }
 
+TEST(Until, ResultInsideIsTheSameAsOutside) {
+  Runtime runtime;
+  std::stop_source source;
+  source.request_stop();
+  absl::Status status = runtime.run([&]() -> Task<> {
+    absl::StatusOr<int> got = co_await until(source.get_token(), sleeps_for_ever().result());
+    EXPECT_TRUE(absl::IsCancelled(got.status())) << got.status();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST(Until, ARequestOfAnotherThreadStopsWhatIsInside) {
   Runtime runtime({.workers = 2, .dispatch = Dispatch::workers});
   for (int round = 0; round < 100; ++round) {

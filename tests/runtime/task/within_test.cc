@@ -49,6 +49,26 @@ TEST(Within, GivesTheValue) {
   EXPECT_EQ(time, 2);
 }
 
+TEST(Within, ResultInsideIsTheSameAsOutside) {
+  std::int64_t time = 0;
+  const absl::Status got = run(
+      []() -> Task<> {
+        absl::StatusOr<int> late = co_await within(kMs * 5, number_after(kMs * 10, 3).result());
+        EXPECT_TRUE(absl::IsDeadlineExceeded(late.status())) << late.status();
+        absl::StatusOr<int> in_time =
+            co_await within(kMs * 9, within(kMs * 5, number_after(kMs, 4).result()));
+        EXPECT_EQ(in_time.value_or(0), 4);
+        absl::Status slept = co_await shield(within(kMs, sleep_for(kMs * 2).result()));
+        EXPECT_TRUE(absl::IsDeadlineExceeded(slept)) << slept;
+        auto sleep = sleep_for(kMs * 2);
+        slept = co_await within(kMs, std::move(sleep).result());
+        EXPECT_TRUE(absl::IsDeadlineExceeded(slept)) << slept;
+      }(),
+      &time);
+  EXPECT_TRUE(got.ok()) << got;
+  EXPECT_EQ(time, 8);
+}
+
 TEST(Within, EndsWithDeadlineExceeded) {
   std::int64_t time = 0;
   const absl::Status got =
