@@ -220,8 +220,10 @@ class Runtime {
       std::optional<T> value;
       internal::BoundTaskOf<F, Args...> bound(std::forward<F>(function),
                                               std::forward<Args>(arguments)...);
-      absl::Status status =
-          spawn([&value, &bound]() -> Task<> { value.emplace(co_await bound()); }).wait();
+      // spawn() keeps the lambda until the task has ended.
+      // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines)
+      auto call = [&value, &bound]() -> Task<> { value.emplace(co_await bound()); };
+      absl::Status status = spawn(std::move(call)).wait();
       return status.ok() ? absl::StatusOr<T>(*std::move(value))
                          : absl::StatusOr<T>(std::move(status));
     }
