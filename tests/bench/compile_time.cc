@@ -19,6 +19,7 @@
 #include "tests/bench/text_table.h"
 
 ABSL_FLAG(std::string, compiler, "/usr/bin/g++", "the compiler to time");
+ABSL_FLAG(std::string, only, "", "one program alone, as it is named in the report: \"echo -O2\"");
 ABSL_FLAG(int, rounds, 7, "how often each program is compiled with each optimisation");
 
 namespace epore::bench {
@@ -41,8 +42,8 @@ std::string ratio(const CompilePair& pair) {
 absl::Status run() {
   const int rounds = absl::GetFlag(FLAGS_rounds);
   if (rounds < 1) return absl::InvalidArgumentError("--rounds: must be at least 1");
-  const absl::StatusOr<std::vector<CompilePair>> pairs =
-      time_compiler(absl::GetFlag(FLAGS_compiler), rounds, show_progress);
+  const absl::StatusOr<std::vector<CompilePair>> pairs = time_compiler(
+      absl::GetFlag(FLAGS_compiler), rounds, absl::GetFlag(FLAGS_only), show_progress);
   clear_progress();
   if (!pairs.ok()) return pairs.status();
 

@@ -18,9 +18,10 @@ struct CompilePair {
 };
 
 // Compiles the programs in compile_sources, each as a process of its own, in turn. Looks for
-// sources and headers where Bazel puts them: NotFound where they are not.
+// sources and headers where Bazel puts them: NotFound where they are not. `only` is the name of one
+// pair, or empty for all.
 absl::StatusOr<std::vector<CompilePair>> time_compiler(
-    const std::string& compiler, int rounds,
+    const std::string& compiler, int rounds, std::string_view only,
     absl::FunctionRef<void(std::string_view what, double done)> progress);
 
 }  // namespace epore::bench

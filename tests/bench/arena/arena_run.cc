@@ -236,7 +236,7 @@ absl::StatusOr<ArenaResult> run_arena(const ArenaOptions& options, ArenaProgress
   if (options.compile_rounds > 0) {
     const Share share(progress, 0.95, 1);
     absl::StatusOr<std::vector<CompilePair>> pairs =
-        time_compiler("/usr/bin/g++", options.compile_rounds, share);
+        time_compiler("/usr/bin/g++", options.compile_rounds, "", share);
     if (pairs.ok()) {
       result.compile = *std::move(pairs);
     } else {
