@@ -28,6 +28,7 @@ set(EPORE_SOURCES
   runtime/internal/base/no_memory.cc
   runtime/internal/base/printable.cc
   runtime/internal/dispatch/watched_thread.cc
+  runtime/internal/endpoints/accept_queue.cc
   runtime/internal/endpoints/acceptor.cc
   runtime/internal/endpoints/connect_attempt.cc
   runtime/internal/endpoints/connect_operation.cc
