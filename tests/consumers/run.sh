@@ -115,9 +115,9 @@ add_subdirectory() {
 
 # An Abseil that is too old is named before anything is built, and is not in the way of a newer one.
 old_abseil() {
-  begin old_abseil && mkdir -p absl/cmake/absl || return
-  echo 'add_library(absl::status STATIC IMPORTED)' >absl/cmake/absl/abslConfig.cmake
-  echo 'set(PACKAGE_VERSION 20220623)' >absl/cmake/absl/abslConfigVersion.cmake
+  begin old_abseil && mkdir -p absl/lib/cmake/absl || return
+  echo 'add_library(absl::status STATIC IMPORTED)' >absl/lib/cmake/absl/abslConfig.cmake
+  echo 'set(PACKAGE_VERSION 20220623)' >absl/lib/cmake/absl/abslConfigVersion.cmake
   export CMAKE_PREFIX_PATH=$PWD/absl
   ! cmake -S "$work/epore" -B build >output 2>&1 && grep -q "the installed one is 20220623" output ||
     { cat output && return 1; }
