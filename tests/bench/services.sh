@@ -1,17 +1,17 @@
 #!/bin/bash
-# Compares examples/kv_server with redis-server: CPU for each request, in turns on one core, with the load on another. It
-# needs python3, redis-server and redis-tools.
+# Compares examples/kv_server with redis-server, and examples/http_server with nginx: CPU for each request, in turns on
+# one core, with the load on another. It needs python3, and redis-server and redis-tools, or nginx and wrk.
 #
-#   ./bazelw build -c opt //examples:kv_server && tests/bench/services.sh
+#   ./bazelw build -c opt //examples:kv_server //examples:http_server && tests/bench/services.sh [kv | http]...
 #
-#   ROUNDS=9 REQUESTS=1000000   of each; a tenth of the requests without a pipeline
+#   ROUNDS=9 REQUESTS=1000000 SECONDS_EACH=2   of each; a tenth of the requests without a pipeline
 #
 # Ratios are taken round by round: their median, the second least and the second largest (of 9 rounds that is an
 # interval of 96%; fewer than 6 rounds do not reach 95%).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
-rounds=${ROUNDS:-9} requests=${REQUESTS:-1000000}
+rounds=${ROUNDS:-9} requests=${REQUESTS:-1000000} seconds=${SECONDS_EACH:-2}
 server_core=0 load_core=$(($(nproc) > 1 ? 1 : 0))
 dir=$(mktemp -d) pids=()
 trap '[[ ! ${pids[*]} ]] || kill "${pids[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
@@ -89,4 +89,35 @@ kv() {
   done
 }
 
-kv
+wrk_load() { # PATH PORT
+  taskset -c $load_core wrk -t 1 -c 100 -d "$seconds" "http://127.0.0.1:$2/$1" >"$dir/wrk"
+  ! grep -E 'Non-2xx|Socket errors' "$dir/wrk" >&2 || return 1
+  sed -nE 's/^ *([0-9]+) requests in .*/\1/p' "$dir/wrk"
+}
+
+http() {
+  need nginx wrk python3 || return 0
+  local ours theirs size
+  mkdir "$dir/files"
+  chmod 755 "$dir" "$dir/files"
+  for size in 100 10000 1000000; do head -c $size /dev/zero | tr '\0' x >"$dir/files/$size.txt"; done
+  start_example http_server "$dir/files" --dispatch=poll_thread
+  ours="$pid $port"
+  port=$(free_port)
+  cat >"$dir/nginx.conf" <<CONF
+daemon off; worker_processes 1; pid $dir/nginx.pid; error_log $dir/nginx.log;
+events { worker_connections 1024; }
+http {
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; open_file_cache max=100;
+  types { text/plain txt; }
+  server { listen 127.0.0.1:$port; root $dir/files; }
+}
+CONF
+  start nginx -p "$dir" -c "$dir/nginx.conf"
+  await_port "$port"
+  theirs="$(cat /proc/$pid/task/$pid/children | cut -d' ' -f1) $port"
+  head_line nginx
+  for size in 100 10000 1000000; do compare "$size bytes" "$ours" "$theirs" wrk_load $size.txt; done
+}
+
+for what in "${@:-kv}"; do "$what"; done

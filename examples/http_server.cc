@@ -1,0 +1,133 @@
+// An HTTP/1.1 server of the files of a folder.
+//
+// Small files stay in memory for a second. Large ones are read in pieces by blocking(), each while
+// the client takes the one before, so a slow disk and a slow client hold up nobody else.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "epore/runtime/report.h"
+#include "epore/runtime/runtime.h"
+#include "examples/command_line.h"
+#include "examples/http_request_parser.h"
+#include "examples/http_response.h"
+#include "examples/server_flags.h"
+#include "examples/static_files.h"
+
+namespace {
+
+using File = std::shared_ptr<const examples::StaticFile>;
+using Parser = examples::HttpRequestParser;
+
+constexpr std::string_view kHelp = R"(http_server FOLDER [flags]
+
+Serves the files of FOLDER to GET and HEAD. Listens on 127.0.0.1:8080 by default.
+)";
+
+constexpr absl::Duration kRequestTimeout = absl::Seconds(10);
+
+epore::Task<> read_request(epore::Connection& peer, Parser& parser) {
+  while (parser.state() < Parser::State::complete) {
+    const epore::ByteView bytes = co_await peer.peek();
+    if (bytes.empty()) co_await absl::CancelledError("the client sends no more");
+    peer.consume(parser.feed(bytes));
+  }
+}
+
+// The line of the moment. It is made once a second.
+std::string_view date_line(absl::Time now) {
+  static thread_local std::int64_t second = -1;
+  static thread_local std::string line;
+  if (second != absl::ToUnixSeconds(now)) {
+    second = absl::ToUnixSeconds(now);
+    line = absl::StrCat("date: ", examples::http_date(now), "\r\n");
+  }
+  return line;
+}
+
+std::string_view status_line(const absl::Status& status) {
+  if (status.ok()) return "200 OK";
+  if (absl::IsNotFound(status)) return "404 Not Found";
+  if (absl::IsPermissionDenied(status)) return "403 Forbidden";
+  if (absl::IsInvalidArgument(status)) return "400 Bad Request";
+  if (absl::IsUnimplemented(status)) return "405 Method Not Allowed";
+  if (absl::IsResourceExhausted(status)) return "431 Request Header Fields Too Large";
+  if (absl::IsDeadlineExceeded(status)) return "408 Request Timeout";
+  return "500 Internal Server Error";
+}
+
+// What is wrong with a request that was read with `read`.
+absl::Status check(const absl::Status& read, const Parser& parser) {
+  if (!read.ok()) return read;
+  if (parser.state() == Parser::State::too_large) return absl::ResourceExhaustedError("");
+  if (parser.state() == Parser::State::bad) return absl::InvalidArgumentError("");
+  const std::string& method = parser.request().method;
+  return method == "GET" || method == "HEAD" ? absl::OkStatus() : absl::UnimplementedError("");
+}
+
+epore::Task<> send_pieces(epore::Connection& peer, const examples::StaticFile& file) {
+  for (std::size_t sent = 0; sent < file.size;) {
+    const std::string piece =
+        co_await epore::blocking(&examples::StaticFile::read_piece, std::ref(file), sent);
+    co_await peer.write(piece);
+    sent += piece.size();
+  }
+}
+
+epore::Task<> serve(epore::Connection peer, examples::StaticFiles& files) {
+  Parser parser;
+  for (bool keep = true; keep; parser.next()) {
+    const absl::Status read =
+        co_await epore::within(kRequestTimeout, read_request(peer, parser)).result();
+    if (!read.ok() && (parser.state() == Parser::State::empty || !absl::IsDeadlineExceeded(read))) {
+      co_return;  // idle, gone, or draining
+    }
+    absl::StatusOr<File> file = File();
+    if (absl::Status bad = check(read, parser); !bad.ok()) file = std::move(bad);
+    const bool is_whole = parser.state() == Parser::State::complete;
+    const examples::HttpRequest& request = parser.request();
+    const absl::Time now = absl::Now();
+    if (file.ok()) file = files.find(request.target, now);
+    if (file.ok() && *file == nullptr) {
+      file = co_await epore::blocking(&examples::StaticFiles::open, std::ref(files), request.target)
+                 .result();
+    }
+    keep = is_whole && !request.says_close && (!request.is_http_1_0 || request.says_keep_alive);
+    const std::string_view headers =
+        file.ok() ? std::string_view((*file)->headers) : "content-length: 0\r\n";
+    const bool has_body = file.ok() && request.method != "HEAD";
+    std::string response = absl::StrCat(
+        "HTTP/1.1 ", status_line(file.status()), "\r\n", headers, date_line(now),
+        keep ? (request.is_http_1_0 ? "connection: keep-alive\r\n" : "") : "connection: close\r\n",
+        absl::IsUnimplemented(file.status()) ? "allow: GET, HEAD\r\n" : "", "\r\n");
+    // They leave together. A client that takes nothing for a minute loses its connection, see
+    // ConnectionOptions::write_stall_timeout.
+    co_await peer.write(response);
+    if (has_body) co_await peer.write((*file)->body);
+    if (has_body && (*file)->fd.is_valid()) co_await send_pieces(peer, **file);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const examples::ServerFlags flags = examples::parse_server_flags(argc, argv, kHelp);
+  if (flags.arguments.size() != 1) examples::usage_error("there must be one FOLDER");
+  examples::StaticFiles files(flags.arguments[0]);  // before the runtime: it outlives the handlers
+  epore::Runtime runtime(flags.options);
+  const absl::StatusOr<epore::Listener> listener =
+      runtime.listen(flags.address.empty() ? "127.0.0.1:8080" : flags.address,
+                     [&files](epore::Connection peer) { return serve(peer, files); });
+  if (!listener.ok()) return epore::report(listener.status());
+  return examples::run_server(runtime, *listener);
+}

@@ -1,0 +1,62 @@
+#ifndef EPORE_EXAMPLES_STATIC_FILES_H_
+#define EPORE_EXAMPLES_STATIC_FILES_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "epore/poll/owned_fd.h"
+
+namespace examples {
+
+// A file as it was when somebody opened it. A small one is in memory, a large one is read in
+// pieces.
+struct StaticFile {
+  static constexpr std::size_t kMostInMemory = 1 << 20;
+  static constexpr std::size_t kPiece = 256 * 1024;
+
+  // Reads a piece of a large file. It blocks. Errors: of pread(2); OutOfRange if the file has
+  // become shorter.
+  absl::StatusOr<std::string> read_piece(std::size_t offset) const;
+
+  std::size_t size = 0;
+  std::string headers;  // content-length and content-type
+  std::string body;     // of a small file
+  epore::OwnedFd fd;    // of a large one
+  absl::Time opened;
+};
+
+// The files of a folder. Small ones stay in memory for a second. Any thread.
+class StaticFiles {
+ public:
+  explicit StaticFiles(std::string folder) : folder_(std::move(folder)) {}
+
+  // What is in memory and not old; null if there is nothing. `target` is that of a request.
+  std::shared_ptr<const StaticFile> find(std::string_view target, absl::Time now);
+
+  // Opens the file that a target names. It blocks. Errors: InvalidArgument for a target that leads
+  // elsewhere, and those of open(2); NotFound also for what is no file.
+  absl::StatusOr<std::shared_ptr<const StaticFile>> open(const std::string& target);
+
+ private:
+  const std::string folder_;
+  absl::Mutex mutex_;
+  std::size_t cached_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<std::string, std::shared_ptr<const StaticFile>> cache_
+      ABSL_GUARDED_BY(mutex_);
+};
+
+// The path below the folder; none if it would lead out of it. "/a%20b?c" is "a b", "/" and "/a/"
+// are "index.html" and "a/index.html".
+std::optional<std::string> path_of(std::string_view target);
+
+}  // namespace examples
+
+#endif  // EPORE_EXAMPLES_STATIC_FILES_H_
