@@ -177,7 +177,7 @@ SysResult PollSelector::identify(int fd, Identity& identity) {
   struct stat status;
   const SysResult found = kernel_.fstat(fd, &status);
   if (!found.ok()) return found;
-  // These are always ready, and epoll_ctl(2) refuses them.
+  // Files and directories are always ready, and epoll_ctl(2) refuses them.
   if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return SysResult::from_errno(EPERM);
   identity = Identity{status.st_dev, status.st_ino};
   return SysResult(0);

@@ -29,8 +29,7 @@ namespace epore::internal {
 // Claim 1: if an allow (1) comes after a producer's (b) or (a'), the look (2) sees the work.
 //
 // - After (b): the exchange (1) synchronises with the exchange (b), which comes after the push.
-// - After (a'): the load (a') read a 1 that was written before (1). In the order of all
-// sequentially
+// - After (a'): the load (a') read a 1 that was written before (1). In the order of sequentially
 //   consistent operations (a) comes before (a'), (a') before (1), and (1) before (2). This requires
 //   that the push (a) is a sequentially consistent read-modify-write, as in Handoff::push(). The
 //   load (a') only saves a write to a cache line that all producers share.

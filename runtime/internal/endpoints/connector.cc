@@ -164,7 +164,8 @@ void Connector::begin(std::string_view address) {
         });
     if (!started.ok()) resolved(started);
   }
-  // Either the shutdown finds this slot, or this sees its phase: it sets the phase first.
+  // The shutdown sets its phase and then looks at the slots. Either it finds this slot, or this
+  // thread sees the phase.
   if (core_->phase() != Core::Phase::running) shut_down(ShutdownStep::abort);
 }
 
@@ -258,7 +259,7 @@ void Connector::try_next() {
     absl::Status tried = try_address(addresses_[next_++]);
     if (tried.ok()) return;
     drop_socket();
-    // A machine without IPv6 says less than the answer of another address.
+    // That this machine has no IPv6 tells the caller less than the error of another address.
     const int error = errno_of(tried);
     const bool is_unusable = error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
     if (last_error_.ok() || !is_unusable) last_error_ = std::move(tried);

@@ -56,7 +56,7 @@ void BlockingPool::start_thread() {
     }
     --threads_;
     --idle_;
-    if (threads_ == 0) {  // nobody is left for the work of other callers either
+    if (threads_ == 0) {  // the work of other callers has no thread either
       failed = std::exchange(first_, nullptr);
       last_ = nullptr;
       queued_ = 0;
@@ -86,7 +86,7 @@ bool BlockingPool::remove(BlockingWork& work) {
 }
 
 void BlockingPool::loop() {
-  this_thread.core = &core_;  // so that what would wait for its own end is refused
+  this_thread.core = &core_;  // so that calls that would wait for this thread are refused
   while (BlockingWork* const work = wait_for_work()) {
     work->run();
     const absl::MutexLock lock(&mutex_);

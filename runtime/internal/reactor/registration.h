@@ -35,10 +35,9 @@ enum class ShutdownStep : std::uint8_t { drain, abort };
 //   If the exchange comes first, ready() reads 1 and wakes. If ready() comes first, the exchange
 //   synchronises with it, and the runner sees the edge.
 //
-// events_: the number of events so far, for engines without edges. The poll thread stores
-// (release),
-//   the runner loads (acquire). The race: a one-shot fires while its runner rearms it. The runner
-//   compares the number with events_at_rearm_ and sees that it fired.
+// events_: the number of events so far, for engines without edges. The poll thread stores it
+//   (release), the runner loads it (acquire). The race: a one-shot fires while its runner rearms
+//   it. The runner compares the number with events_at_rearm_ and sees that it fired.
 class Registration : public TimerNode {
  public:
   Registration(Reactor& home, Kind kind);

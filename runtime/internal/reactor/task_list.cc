@@ -30,7 +30,7 @@ bool TaskList::add(ListedTask& task) {
 }
 
 void TaskList::remove(ListedTask& task) {
-  answer(task, "");  // nothing that waits
+  answer(task, "");  // for a dump that has asked it: an empty text means that it has ended
   {
     const absl::MutexLock lock(&mutex_);
     take_out(task, task.is_told_ ? told_ : first_);
@@ -40,7 +40,7 @@ void TaskList::remove(ListedTask& task) {
   if (shutdown_.phase() != Shutdown::Phase::running) shutdown_.gate().notify();
 }
 
-// One task after the other, as no lock is held while a thread is woken.
+// Takes the lock anew for each task, because request_stop() wakes threads and needs no lock held.
 void TaskList::stop() {
   {
     const absl::MutexLock lock(&mutex_);
@@ -62,7 +62,7 @@ void TaskList::stop() {
       take_out(*task, first_);
       task->is_told_ = true;
       insert(*task, told_);
-      reference = task->share();  // the list has one, so it is alive
+      reference = task->share();  // the list's own reference keeps it alive until here
     }
     task->request_stop();
   }
@@ -78,7 +78,7 @@ void TaskList::end_dump() {
     const absl::MutexLock lock(&mutex_);
     is_dumping_ = false;
   }
-  ends_.notify();  // for the next one
+  ends_.notify();  // another dump may wait for the end of this one
 }
 
 std::vector<TaskAnswer> TaskList::ask() {
@@ -110,7 +110,7 @@ void TaskList::answer(ListedTask& task, std::string text) {
   bool is_last = false;
   {
     const absl::MutexLock lock(&mutex_);
-    if (task.answer_ == nullptr) return;  // too late
+    if (task.answer_ == nullptr) return;  // the dump does not wait any more
     TaskAnswer& answer = *std::exchange(task.answer_, nullptr);
     answer.text = std::move(text);
     answer.has_answered = true;

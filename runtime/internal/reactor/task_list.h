@@ -70,7 +70,8 @@ class TaskList {
   // Stops all tasks, and those that begin later. A second call tells them again.
   void stop();
 
-  // The connections that tasks have made. They end with their tasks.
+  // Counts the connections that tasks have made. They end with their tasks, so the shutdown does
+  // not wait for them before it stops the tasks.
   void begin_connection() { connections_.fetch_add(1, std::memory_order_seq_cst); }
   void end_connection() { connections_.fetch_sub(1, std::memory_order_seq_cst); }
   std::uint64_t connections() const { return connections_.load(std::memory_order_seq_cst); }
@@ -118,7 +119,7 @@ class TaskList {
 
   mutable absl::Mutex mutex_;
   ListedTask* first_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  ListedTask* told_ ABSL_GUARDED_BY(mutex_) = nullptr;  // those that stop() has told
+  ListedTask* told_ ABSL_GUARDED_BY(mutex_) = nullptr;  // the tasks that stop() has told
   bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_dumping_ ABSL_GUARDED_BY(mutex_) = false;
   std::size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;

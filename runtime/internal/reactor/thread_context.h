@@ -17,14 +17,14 @@ class WatchedThread;
 // are null.
 struct ThreadContext {
   Core* core = nullptr;
-  Reactor* reactor = nullptr;   // this is its poll thread or its relief
-  Reactor* leads = nullptr;     // this thread holds its lead; null while the lead is exposed
-  Runnable* current = nullptr;  // this thread is in its run()
-  OrderState* order = nullptr;  // this thread runs its members
+  Reactor* reactor = nullptr;   // of which this thread is the poll thread or the relief
+  Reactor* leads = nullptr;     // whose lead this thread holds; null while the lead is exposed
+  Runnable* current = nullptr;  // in whose run() this thread is
+  OrderState* order = nullptr;  // whose members this thread runs
   int member_runs = 0;          // the number of members that the last order ran here
   IoBuffers* buffers = nullptr;
   WatchedThread* watched = nullptr;
-  Core* signals_of = nullptr;  // this thread of the program is in its on_signal callback
+  Core* signals_of = nullptr;  // whose on_signal callback runs on this thread, one of the program
   std::int64_t now = 0;        // cached: after the poll, or before the run
 };
 

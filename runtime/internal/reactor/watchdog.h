@@ -20,9 +20,8 @@ std::int64_t warn_after(const RuntimeOptions& options);
 // The Watchdog is the thread that notices when other threads are stuck in user code. It runs no
 // user code, so it is never stuck itself. Every tick it looks at each leader and each worker:
 //
-// - A leader that has been in one run since the last tick gets a relief (lead.h). It gets none if
-// it
-//   spent the time waiting for a processor.
+// - A leader that has been in one run since the last tick gets a relief (lead.h). If it spent the
+//   time waiting for a processor, it gets none.
 // - A worker that has been in one run for too long is blocked. The log names the callback, and a
 //   spare worker takes the worker's place.
 //

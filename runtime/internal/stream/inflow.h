@@ -15,12 +15,13 @@ namespace epore::internal {
 //
 // The bytes are in one of three places, and usually nowhere:
 //
-//   window  in the read buffer of the thread, while the coroutine that reads runs. If it suspends
-//           elsewhere while it has a view, or leaves bytes, keep() makes that
-//   slab    at the same address, with a reference to the block. The thread goes on behind them
-//   own     in a buffer of the connection, for a read that needs more bytes than there were
+//   window  In the read buffer of the thread, while the coroutine that reads them runs. The thread
+//           may overwrite them when the coroutine suspends.
+//   slab    At the same address, but the Inflow has a reference to the block. keep() does this when
+//           a coroutine suspends with a view, or leaves bytes. The thread receives behind them.
+//   own     In a buffer of the connection, for a read that needs more bytes than have arrived.
 //
-// "Lent" are the first bytes, of which a coroutine has a view. The next read drops them.
+// The first bytes may be lent: a coroutine has a view of them. The next read drops lent bytes.
 class Inflow {
  public:
   Inflow() = default;

@@ -45,7 +45,8 @@ Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd,
       fd_(std::move(fd)),
       unix_(peer.is_unix() ? std::make_unique<UnixPeer>(core_->kernel(), fd_.get()) : nullptr) {}
 
-// If the stream never began there is mail left, and its destructors may use any member.
+// A stream that never began may have mail. The mail is destroyed here, while all members exist,
+// because its destructors may use them.
 Stream::~Stream() {
   while (!mailbox_.empty()) (void)mailbox_.take();
   IoBuffers* const buffers = this_thread.buffers;
@@ -71,7 +72,8 @@ bool Stream::start(Connection::Callback first, bool is_registered) {
   }
   core_->counters().add(Counter::connections_opened);
   core_->wake(*this);
-  // Either the shutdown finds this slot, or this sees its phase: it sets the phase first.
+  // The shutdown sets its phase and then looks at the slots. Either it finds this slot, or this
+  // thread sees the phase.
   const Core::Phase phase = core_->phase();
   if (phase != Core::Phase::running) {
     shut_down(phase == Core::Phase::draining ? ShutdownStep::drain : ShutdownStep::abort);

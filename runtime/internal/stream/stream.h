@@ -106,8 +106,8 @@ class Stream final : public Registration, public BufferOwner {
   void add_handle() { handles_.fetch_add(1, std::memory_order_relaxed); }
   void drop_handle();
 
-  // -- Coroutines (stream_await.cc). In the order, and in no callback of another connection that is
-  // not in it. The second parameter is the status of what has completed at once. --
+  // -- Coroutines (stream_await.cc). Only a run of the connection's order calls these. `status` is
+  // the result of an operation that completes inside the call. --
   bool is_in_order() const;
   void use_tasks();  // throws std::bad_alloc
   bool begin_read(ReadOperationBase& reader, absl::Status& status);

@@ -91,7 +91,8 @@ void StreamOperation::cancel(const absl::Status& why) {
     if (node_ != nullptr) stream_->cancel(*this, why);
     return;
   }
-  // It may complete meanwhile, and be gone when this arrives. Its number tells.
+  // The operation may complete and be destroyed before the mail is delivered. Its number tells it
+  // from a later operation at the same address.
   stream_->mail([this, number = number_, why](Stream& stream) {
     if (stream.is_waiting(*this) && number_ == number) stream.cancel(*this, why);
   });
