@@ -402,6 +402,7 @@ TEST_P(WatchTest, ADescriptorThatIsClosedWhileItIsWatchedIsTheLastCall) {
   Runtime runtime(options());
   auto watch = runtime.watch(counter->fd(), Interest::readable(), [&](Watch& self, Ready ready) {
     if (ready.ok()) {
+      EXPECT_TRUE(counter->take());
       counter->close();
       return;
     }

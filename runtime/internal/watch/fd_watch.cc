@@ -63,31 +63,36 @@ absl::Status FdWatch::start(const char* call) {
     return absl::FailedPreconditionError(
         absl::StrCat(call, "(fd ", fd(), "): the runtime is shut down"));
   }
+  absl::Status begun;
+  core_->first_run(*this, [&] { begun = begin(call); });
+  return begun;
+}
+
+absl::Status FdWatch::begin(const char* call) {
   bool has_slot = false;
   try {
     has_slot = home().slots().acquire(*this);
   } catch (const std::bad_alloc&) {
   }
   if (!has_slot) {
+    is_over_ = true;
     core_->end_lingering();
     return absl::ResourceExhaustedError(absl::StrCat(call, "(fd ", fd(), "): no slot is left"));
   }
-  absl::Status begun;
-  core_->first_run(*this, [&] {
-    // Either the shutdown finds the slot, or this sees its phase: it sets the phase first.
-    if (core_->phase() >= Core::Phase::refusing) shut_down(ShutdownStep::abort);
-    const Interest wanted = interest_.load(std::memory_order_relaxed);
-    (void)fd_.begin_call();  // nobody can have given it back
-    begun = or_no_memory(call, [&] { return register_for(wanted); });
-    if (begun.ok()) armed_ = wanted;
-    fd_.end_call();
-    if (begun.ok()) return;
-    begun = or_no_memory(call, [&] { return refused(begun, call, fd()); });
-    (void)end();
-    is_over_ = true;
-    core_->end_lingering();
-  });
-  return begun;
+  // Either the shutdown finds the slot, or this sees its phase: it sets the phase first.
+  if (core_->phase() >= Core::Phase::refusing) shut_down(ShutdownStep::abort);
+  const Interest wanted = interest_.load(std::memory_order_relaxed);
+  (void)fd_.begin_call();  // nobody can have given it back
+  const absl::Status registered = or_no_memory(call, [&] { return register_for(wanted); });
+  fd_.end_call();
+  if (registered.ok()) {
+    armed_ = wanted;
+    return registered;
+  }
+  (void)end();
+  is_over_ = true;
+  core_->end_lingering();
+  return or_no_memory(call, [&] { return refused(registered, call, fd()); });
 }
 
 bool FdWatch::end() {

@@ -72,6 +72,7 @@ class FdWatch : public Registration {
   // The reactor that watches `fd`.
   static Reactor& home_of(Core& core, int fd);
 
+  absl::Status begin(const char* call);
   Readiness take_readiness(Interest wanted);
   void rearm();
   absl::Status register_for(Interest wanted);
