@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -56,6 +57,16 @@ void expect_compiled(const std::string& page, const std::vector<std::string>& so
 
 TEST(Pages, GuideToCoroutines) {
   expect_compiled("docs/guide/coroutines.md", {"tests/docs/coroutine_snippets_test.cc"}, 15);
+}
+
+TEST(Pages, Guide) {
+  const std::pair<const char*, std::size_t> pages[] = {
+      {"first-service", 5}, {"timeouts", 4}, {"cancellation", 4}, {"backpressure", 4},
+      {"shutdown", 2},      {"threads", 3},  {"testing", 1}};
+  for (const auto& [page, at_least] : pages) {
+    expect_compiled(std::string("docs/guide/") + page + ".md",
+                    {"tests/docs/guide_snippets_test.cc"}, at_least);
+  }
 }
 
 TEST(Pages, GuideToDescriptors) {

@@ -1,0 +1,250 @@
+// The snippets of the pages in docs/guide, as they stand there. pages_test compares them.
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+// -- first-service.md --
+
+epore::Task<> greet(epore::Connection peer) {
+  for (;;) {
+    epore::ByteView line = co_await peer.read_until("\n", 256);
+    std::string name(absl::StripAsciiWhitespace(line.text()));  // a copy: the view ends soon
+    if (name == "quit") co_return;                              // closes gracefully
+    co_await peer.write(absl::StrCat("hello ", name, "\n"));
+  }
+}
+
+int serve(std::string address) {
+  epore::Runtime runtime;
+  auto listener = runtime.listen(address, greet);
+  if (!listener.ok()) return epore::report(listener.status());
+  return epore::report(runtime.run_until_signal());  // drains on SIGINT and SIGTERM
+}
+
+epore::Task<std::string> ask(std::string address, std::string name) {
+  epore::Connection server = co_await epore::connect(address);
+  co_await server.write(name + "\n");
+  epore::ByteView answer = co_await server.read_until("\n", 1024);
+  co_return std::string(answer.text());
+}
+
+TEST(FirstService, GreetsAndQuits) {
+  epore::Runtime runtime;
+  auto listener = runtime.listen("127.0.0.1:0", greet);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const std::string address = listener->address().to_string();
+  absl::StatusOr<std::string> answer = runtime.run(ask, address, "Ada");
+  EXPECT_EQ(answer.value_or(""), "hello Ada\n");
+  EXPECT_FALSE(runtime.run(ask, address, "quit").ok());
+}
+
+TEST(FirstService, ReportsAnAddressThatIsNone) { EXPECT_EQ(serve("nowhere"), 1); }
+
+// -- timeouts.md --
+
+epore::Task<std::string> ask_in_time(std::string address) {
+  auto answer = co_await epore::within(absl::Seconds(2), ask(address, "Ada")).result();
+  if (absl::IsDeadlineExceeded(answer.status())) co_return "too late";
+  co_return answer;
+}
+
+epore::ListenOptions patient() {
+  epore::ListenOptions options;
+  options.connection.idle_timeout = absl::Minutes(5);          // no byte in or out
+  options.connection.write_stall_timeout = absl::Seconds(30);  // the peer takes nothing
+  options.connection.linger_timeout = absl::Seconds(5);        // its end after ours
+  return options;
+}
+
+epore::Task<> beat(int& beats) {
+  for (; beats < 3; ++beats) co_await epore::sleep_for(absl::Milliseconds(1));
+}
+
+TEST(Timeouts, OfTasksConnectionsAndTimers) {
+  absl::Notification done;
+  int beats = 0;
+  epore::Runtime runtime;
+  auto listener = runtime.listen("127.0.0.1:0", greet, patient());
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_EQ(runtime.run(ask_in_time, listener->address().to_string()).value_or(""), "hello Ada\n");
+  epore::Timer once = runtime.post_after(absl::Milliseconds(5), [&] { done.Notify(); });
+  done.WaitForNotification();
+  EXPECT_TRUE(runtime.run(beat, std::ref(beats)).ok());
+  EXPECT_EQ(beats, 3);
+}
+
+// -- cancellation.md --
+
+epore::Task<> poll_for_ever(int& rounds) {
+  absl::Status status;
+  while (status.ok()) {
+    ++rounds;
+    status = co_await epore::sleep_for(absl::Milliseconds(1)).result();
+  }
+  co_await epore::shield(epore::within(absl::Seconds(1), epore::yield()));  // for example: log out
+  co_await status;
+}
+
+epore::Task<std::string> ask_any(std::string a, std::string b) {
+  auto first = co_await epore::any(ask(a, "Ada"), ask(b, "Ada"));  // the other is stopped
+  co_return first.index() == 0 ? std::get<0>(first) : std::get<1>(first);
+}
+
+TEST(Cancellation, OfAJobAndOfALoser) {
+  int rounds = 0;
+  epore::Runtime runtime;
+  epore::Job job = runtime.spawn(poll_for_ever, std::ref(rounds));
+  job.stop();
+  absl::Status status = job.wait();  // Cancelled; not in a callback or a task
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  auto listener = runtime.listen("127.0.0.1:0", greet);
+  auto silent = runtime.listen("127.0.0.1:0", [](epore::Connection peer) -> epore::Task<> {
+    co_await peer.read_until("never", 1024);
+  });
+  ASSERT_TRUE(listener.ok() && silent.ok());
+  EXPECT_EQ(runtime.run(ask_any, silent->address().to_string(), listener->address().to_string())
+                .value_or(""),
+            "hello Ada\n");
+}
+
+// -- backpressure.md --
+
+epore::Task<> echo(epore::Connection peer) {
+  while (epore::ByteView bytes = co_await peer.read()) co_await peer.write(bytes);
+}
+
+void produce(epore::Connection& peer, int& left) {
+  while (left > 0) {
+    --left;
+    if (peer.send(std::string(1024, 'x')) == epore::SendResult::high)
+      return;  // on_writable goes on
+  }
+  peer.close();
+}
+
+epore::Task<> produce_numbers(epore::Channel<int> numbers) {
+  for (int i = 1; i <= 100; ++i) co_await numbers.send(i);
+  numbers.close();
+}
+
+epore::Task<std::size_t> count_bytes(std::string address) {
+  std::size_t count = 0;
+  epore::Connection server = co_await epore::connect(address);
+  while (epore::ByteView bytes = co_await server.read()) count += bytes.size();
+  co_return count;
+}
+
+epore::Task<int> sum(epore::Channel<int> numbers) {
+  int sum = 0;
+  while (std::optional<int> number = co_await numbers.next()) sum += *number;
+  co_return sum;
+}
+
+TEST(Backpressure, OfConnectionsAndChannels) {
+  int left = 8192;
+  epore::Runtime runtime;
+  auto listener = runtime.listen("127.0.0.1:0", [&left](epore::Connection& peer) {
+    peer.on_writable([&left](epore::Connection& c) { produce(c, left); });
+    produce(peer, left);
+  });
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_EQ(runtime.run(count_bytes, listener->address().to_string()).value_or(0), 8192u * 1024);
+  auto echoes = runtime.listen("127.0.0.1:0", echo);
+  ASSERT_TRUE(echoes.ok()) << echoes.status();
+  EXPECT_EQ(runtime.run(ask, echoes->address().to_string(), "Ada").value_or(""), "Ada\n");
+  epore::Channel<int> numbers(8);
+  epore::Job producer = runtime.spawn(produce_numbers, numbers);
+  EXPECT_EQ(runtime.run(sum, numbers).value_or(0), 5050);
+  EXPECT_TRUE(producer.wait().ok());
+}
+
+// -- shutdown.md --
+
+epore::Task<> open_and_read(std::string address, absl::Notification& is_open, std::string& text) {
+  epore::Connection server = co_await epore::connect(address);
+  epore::ByteView hello = co_await server.read_until("\n", 64);
+  text = hello.text();
+  is_open.Notify();
+  epore::ByteView bye = co_await server.read_until("\n", 64);
+  text += bye.text();
+}
+
+TEST(Shutdown, TellsThoseWhoAskForIt) {
+  absl::Notification is_open;
+  std::string text;
+  epore::Runtime clients;
+  epore::Runtime runtime;
+  auto listener = runtime.listen("127.0.0.1:0", [](epore::Connection& peer) {
+    peer.on_drain([](epore::Connection& c) {
+      c.send("bye\n");
+      c.close();
+    });
+    peer.on_data([](epore::Connection&, std::span<const std::byte>) {});
+    peer.send("hello\n");
+  });
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  epore::Job job = clients.spawn(open_and_read, listener->address().to_string(), std::ref(is_open),
+                                 std::ref(text));
+  is_open.WaitForNotification();
+  absl::Status status = runtime.shutdown(absl::Seconds(5));  // returns when no callback runs
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(job.wait().ok());
+  EXPECT_EQ(text, "hello\nbye\n");
+}
+
+// -- threads.md --
+
+struct Room {
+  std::set<std::string> names;  // only what is in the order touches it: no mutex
+};
+
+std::function<epore::Task<>(epore::Connection)> enter(Room& room) {
+  return [&room](epore::Connection peer) -> epore::Task<> {
+    epore::ByteView line = co_await peer.read_until("\n", 64);
+    room.names.emplace(absl::StripAsciiWhitespace(line.text()));
+    co_await peer.write(absl::StrCat(room.names.size(), "\n"));
+  };
+}
+
+TEST(Threads, AnOrderNeedsNoMutex) {
+  Room room;
+  epore::Runtime runtime;
+  const epore::Order order = runtime.order();
+  epore::ListenOptions options;
+  options.order = order;  // of all its connections
+  auto listener = runtime.listen("127.0.0.1:0", enter(room), options);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  absl::Status posted = order.post([&room] { room.names.insert("the host"); });
+  EXPECT_TRUE(posted.ok()) << posted;
+  EXPECT_EQ(runtime.run(ask, listener->address().to_string(), "Ada").value_or(""), "2\n");
+}
+
+// -- testing.md --
+
+TEST(Greeting, IsForTheName) {
+  epore::Runtime runtime;
+  auto listener = runtime.listen("127.0.0.1:0", greet);  // port 0: a free one
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  std::string address = listener->address().to_string();
+  absl::StatusOr<std::string> answer = runtime.run(ask, address, "Ada");
+  EXPECT_EQ(answer.value_or(""), "hello Ada\n");
+}
+
+}  // namespace
