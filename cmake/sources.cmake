@@ -27,6 +27,11 @@ set(EPORE_SOURCES
   runtime/internal/base/mapped_blocks.cc
   runtime/internal/base/no_memory.cc
   runtime/internal/base/printable.cc
+  runtime/internal/datagram/inbound_batch.cc
+  runtime/internal/datagram/open_udp.cc
+  runtime/internal/datagram/outbound_batch.cc
+  runtime/internal/datagram/udp_socket.cc
+  runtime/internal/datagram/udp_state.cc
   runtime/internal/dispatch/watched_thread.cc
   runtime/internal/endpoints/accept_queue.cc
   runtime/internal/endpoints/acceptor.cc
@@ -163,6 +168,7 @@ set(EPORE_HEADERS
   runtime/sleep.h
   runtime/task.h
   runtime/timer.h
+  runtime/udp.h
   runtime/until.h
   runtime/watch.h
   runtime/within.h)

@@ -18,6 +18,7 @@
 #include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/datagram/udp_state.h"
 #include "epore/runtime/internal/endpoints/connector.h"
 #include "epore/runtime/internal/endpoints/handler_root.h"
 #include "epore/runtime/internal/endpoints/listener_state.h"
@@ -199,6 +200,24 @@ absl::StatusOr<Watch> Runtime::watch(int fd, Interest interest, Watch::Callback 
         internal::WatchState::make(core_, fd, interest, std::move(callback), order);
     if (!state.ok()) return state.status();
     return Watch(*std::move(state));
+  });
+}
+
+absl::StatusOr<UdpSocket> Runtime::udp(std::string_view address, const UdpOptions& options) {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("udp",
+                      [&] { return internal::UdpState::open(core_, address, nullptr, options); });
+}
+
+absl::StatusOr<UdpSocket> Runtime::udp(std::string_view address, UdpSocket::Callback on_receive,
+                                       const UdpOptions& options) {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("udp", [&]() -> absl::StatusOr<UdpSocket> {
+    if (!on_receive) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("udp(\"", internal::printable(address), "\"): on_receive is null"));
+    }
+    return internal::UdpState::open(core_, address, std::move(on_receive), options);
   });
 }
 

@@ -40,6 +40,7 @@
 #include "epore/runtime/sleep.h"
 #include "epore/runtime/task.h"
 #include "epore/runtime/timer.h"
+#include "epore/runtime/udp.h"
 #include "epore/runtime/until.h"
 #include "epore/runtime/watch.h"
 #include "epore/runtime/within.h"
@@ -177,6 +178,18 @@ class Runtime {
   // callback or another runtime's order; ResourceExhausted.
   absl::StatusOr<Watch> watch(int fd, Interest interest, Watch::Callback callback,
                               const Order& order = {});
+
+  // Opens a UDP socket on "IPV4:PORT" or "[IPV6]:PORT", which are numbers; udp.h has an example.
+  // Port 0 is a free one, "[::]" both families, and "" any address, for a socket with
+  // UdpOptions::peer. The second one calls `on_receive` with what comes; with the first one
+  // coroutines receive.
+  //
+  // Errors: InvalidArgument for the address, the options, a null callback and another runtime's
+  // order; those of socket(2), setsockopt(2), bind(2) and connect(2); FailedPrecondition once a
+  // shutdown refuses posts; ResourceExhausted.
+  absl::StatusOr<UdpSocket> udp(std::string_view address, const UdpOptions& options = {});
+  absl::StatusOr<UdpSocket> udp(std::string_view address, UdpSocket::Callback on_receive,
+                                const UdpOptions& options = {});
 
   // Makes an order: callbacks in it never overlap. listen() and connect() take it in their options.
   // After a shutdown its calls are refused; if the runtime could not start it names none. If there

@@ -13,6 +13,7 @@
 
 struct addrinfo;
 struct epoll_event;
+struct mmsghdr;
 struct msghdr;
 struct pollfd;
 struct sigaction;
@@ -64,6 +65,9 @@ class Kernel {
   virtual SysResult send(int fd, const void* bytes, std::size_t size, int flags) = 0;
   virtual SysResult sendmsg(int fd, const msghdr* message, int flags) = 0;
   virtual SysResult recvmsg(int fd, msghdr* message, int flags) = 0;
+  // Several messages in one call: return the number of those that were received or sent.
+  virtual SysResult recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags) = 0;
+  virtual SysResult sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) = 0;
   virtual SysResult getsockopt(int fd, int level, int name, void* value, unsigned* size) = 0;
   virtual SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) = 0;
   virtual SysResult getsockname(int fd, sockaddr* address, unsigned* size) = 0;

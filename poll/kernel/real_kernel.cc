@@ -122,6 +122,16 @@ SysResult RealKernel::recvmsg(int fd, msghdr* message, int flags) {
   return result(::recvmsg(fd, message, flags));
 }
 
+SysResult RealKernel::recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  this->count(KernelCall::kRecvmmsg);
+  return result(::recvmmsg(fd, messages, count, flags, nullptr));
+}
+
+SysResult RealKernel::sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  this->count(KernelCall::kSendmmsg);
+  return result(::sendmmsg(fd, messages, count, flags | MSG_NOSIGNAL));
+}
+
 SysResult RealKernel::getsockopt(int fd, int level, int name, void* value, unsigned* size) {
   count(KernelCall::kGetsockopt);
   return result(::getsockopt(fd, level, name, value, size));

@@ -77,6 +77,11 @@ TEST(Pages, UnixSockets) {
   expect_compiled("docs/guide/unix-sockets.md", {"tests/docs/unix_snippets_test.cc"}, 5);
 }
 
+TEST(Pages, GuideToUdp) {
+  expect_compiled("docs/guide/udp.md", {"examples/udp_echo.cc", "tests/docs/udp_snippets_test.cc"},
+                  3);
+}
+
 TEST(Pages, ComingFromAsio) {
   const std::string folder = "examples/asio_tutorial/";
   std::vector<std::string> sources;

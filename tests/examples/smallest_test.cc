@@ -1,13 +1,16 @@
 // The README's programs, just as they stand there.
 
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <string>
 
@@ -60,6 +63,23 @@ TEST(PollBasics, TellsItsStory) {
   EXPECT_EQ(process.read_line(), "the pipe says hello");
   EXPECT_EQ(process.read_line(), "woken, done");
   EXPECT_EQ(process.wait().value_or(-1), 0);
+}
+
+TEST(UdpEcho, SendsBack) {
+  Server server("udp_echo", {"127.0.0.1:0"});
+  const epore::OwnedFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(server.port())));
+  const timeval guard = {60, 0};
+  ASSERT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &guard, sizeof guard), 0);
+  ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::send(fd.get(), "hello", 5, 0), 5);
+  char buffer[16];
+  ASSERT_EQ(::recv(fd.get(), buffer, sizeof buffer, 0), 5);
+  EXPECT_EQ(std::string(buffer, 5), "hello");
+  EXPECT_EQ(server.terminate(), 0);
 }
 
 }  // namespace

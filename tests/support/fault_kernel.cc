@@ -223,6 +223,16 @@ SysResult FaultKernel::recvmsg(int fd, msghdr* message, int flags) {
   });
 }
 
+SysResult FaultKernel::recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  return pass(KernelCall::kRecvmmsg, fd,
+              [&] { return inner_.recvmmsg(fd, messages, count, flags); });
+}
+
+SysResult FaultKernel::sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  return pass(KernelCall::kSendmmsg, fd,
+              [&] { return inner_.sendmmsg(fd, messages, count, flags); });
+}
+
 SysResult FaultKernel::getsockopt(int fd, int level, int name, void* value, unsigned* size) {
   return pass(KernelCall::kGetsockopt, fd,
               [&] { return inner_.getsockopt(fd, level, name, value, size); });

@@ -95,6 +95,8 @@ class FaultKernel : public Kernel {
   SysResult send(int fd, const void* bytes, std::size_t size, int flags) override;
   SysResult sendmsg(int fd, const msghdr* message, int flags) override;
   SysResult recvmsg(int fd, msghdr* message, int flags) override;
+  SysResult recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags) override;
+  SysResult sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) override;
   SysResult getsockopt(int fd, int level, int name, void* value, unsigned* size) override;
   SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) override;
   SysResult getsockname(int fd, sockaddr* address, unsigned* size) override;

@@ -312,6 +312,9 @@ TEST_F(RealKernelTest, TheOtherCallsReachTheSystem) {
   EXPECT_TRUE(kernel_.fchmod(fd.get(), 0600).ok());
   msghdr message = {};
   EXPECT_EQ(kernel_.recvmsg(fd.get(), &message, MSG_DONTWAIT).error(), EINVAL) << "not connected";
+  mmsghdr messages = {};
+  EXPECT_EQ(kernel_.recvmmsg(fd.get(), &messages, 1, MSG_DONTWAIT).error(), EINVAL);
+  EXPECT_EQ(kernel_.sendmmsg(fd.get(), &messages, 1, MSG_DONTWAIT).error(), ENOTCONN);
   EXPECT_TRUE(kernel_.lstat(".", &status).ok());
   EXPECT_TRUE(S_ISDIR(status.st_mode));
   EXPECT_EQ(kernel_.unlink("/").error(), EISDIR);

@@ -1,0 +1,95 @@
+#include "epore/runtime/internal/datagram/open_udp.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/net/socket_options.h"
+
+namespace epore::internal {
+namespace {
+
+// Where datagrams go to when the caller names only the peer.
+absl::StatusOr<SocketAddress> address_of(std::string_view text, const UdpOptions& options) {
+  if (!text.empty()) return SocketAddress::parse(text);
+  if (options.peer.is_empty()) {
+    return absl::InvalidArgumentError("udp(\"\"): neither an address nor a peer");
+  }
+  return SocketAddress::parse(options.peer.is_ipv6() ? "[::]:0" : "0.0.0.0:0");
+}
+
+absl::Status set_options(Kernel& kernel, int fd, const SocketAddress& address,
+                         const UdpOptions& options) {
+  const bool is_ipv6 = address.is_ipv6();
+  absl::Status set;
+  // Set in any case, because the default depends on the machine (net.ipv6.bindv6only).
+  if (is_ipv6) {
+    set =
+        set_option(kernel, fd, IPPROTO_IPV6, IPV6_V6ONLY, address.is_any() ? 0 : 1, "IPV6_V6ONLY");
+  }
+  if (set.ok() && options.reuse_port) {
+    set = set_option(kernel, fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
+  }
+  if (set.ok() && options.receive_buffer > 0) {
+    set = set_option(kernel, fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer, "SO_RCVBUF");
+  }
+  if (set.ok() && options.local_address) {
+    set = is_ipv6 ? set_option(kernel, fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO")
+                  : set_option(kernel, fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO");
+  }
+  return set;
+}
+
+bool set_gro(Kernel& kernel, int fd) {
+  return set_option(kernel, fd, IPPROTO_UDP, kUdpGro, 1, "UDP_GRO").ok();
+}
+
+bool has_gso(Kernel& kernel, int fd) {
+  int value = 0;
+  unsigned size = sizeof value;
+  return kernel.getsockopt(fd, IPPROTO_UDP, kUdpSegment, &value, &size).ok();
+}
+
+}  // namespace
+
+absl::StatusOr<OpenUdp> open_udp(Kernel& kernel, std::string_view text, const UdpOptions& options) {
+  if (absl::Status bad = options.check(); !bad.ok()) return bad;
+  absl::StatusOr<SocketAddress> address = address_of(text, options);
+  if (!address.ok()) return address.status();
+  if (address->is_unix()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("udp(\"", address->to_string(), "\"): a Unix socket is no UDP socket"));
+  }
+  const std::string call = absl::StrCat("udp(", address->to_string(), ")");
+  const SysResult opened = kernel.socket(address->is_ipv6() ? AF_INET6 : AF_INET,
+                                         SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (!opened.ok()) return errno_status(opened.error(), absl::StrCat(call, ": socket"));
+  OpenUdp socket;
+  socket.fd = OwnedFd(opened.fd(), kernel);
+  const int fd = socket.fd.get();
+  if (absl::Status set = set_options(kernel, fd, *address, options); !set.ok()) return set;
+  // Without these a socket counts and copies less well, and works.
+  (void)set_option(kernel, fd, SOL_SOCKET, SO_RXQ_OVFL, 1, "SO_RXQ_OVFL");
+  socket.has_gso = has_gso(kernel, fd);
+  socket.has_gro = options.receive_offload && set_gro(kernel, fd);
+  const SysResult bound = kernel.bind(fd, address->data(), address->size());
+  if (!bound.ok()) return errno_status(bound.error(), absl::StrCat(call, ": bind"));
+  if (!options.peer.is_empty()) {
+    const SysResult connected = kernel.connect(fd, options.peer.data(), options.peer.size());
+    if (!connected.ok()) {
+      return errno_status(connected.error(),
+                          absl::StrCat(call, ": connect(", options.peer.to_string(), ")"));
+    }
+  }
+  socket.address = local_address_of(kernel, fd);
+  if (socket.address.is_empty()) {
+    return absl::UnknownError(absl::StrCat(call, ": getsockname is refused"));
+  }
+  return socket;
+}
+
+}  // namespace epore::internal

@@ -1,0 +1,141 @@
+#ifndef EPORE_RUNTIME_INTERNAL_DATAGRAM_UDP_STATE_H_
+#define EPORE_RUNTIME_INTERNAL_DATAGRAM_UDP_STATE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "epore/poll/owned_fd.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/datagram/inbound_batch.h"
+#include "epore/runtime/internal/datagram/open_udp.h"
+#include "epore/runtime/internal/datagram/outbound_batch.h"
+#include "epore/runtime/internal/order/order_state.h"
+#include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/registration.h"
+#include "epore/runtime/internal/task/wait_list.h"
+#include "epore/runtime/internal/watch/borrowed_fd.h"
+#include "epore/runtime/udp.h"
+
+namespace epore::internal {
+
+// A UdpState is what a UdpSocket names. Its run sends what is queued, and receives while somebody
+// wants datagrams: the callback, or a coroutine that waits.
+//
+//   any thread                                the runner
+//   send(): into filling_, under the lock
+//   wake()                          ----->    flush(): takes filling_ as leaving_; sendmmsg(2)
+//   receive(): into waiting_        ----->    receive(): recvmmsg(2) into inbound_; completes it
+//   take(): may use inbound_, until the next receive()
+//
+// It is registered once, edge-triggered, for both directions. A batch that is not full means that
+// the socket is drained. Engines without edges are rearmed at the end of a run.
+class UdpState final : public Registration {
+ public:
+  // See Runtime::udp(). A null `callback`: coroutines receive. Throws std::bad_alloc.
+  static absl::StatusOr<UdpSocket> open(Ref<Core> core, std::string_view address,
+                                        UdpSocket::Callback callback, const UdpOptions& options);
+
+  // Any thread. See UdpSocket.
+  absl::Status send(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
+                    std::size_t segment);
+  absl::Status change_group(const SocketAddress& group, unsigned interface, bool joins);
+  void close();
+  const SocketAddress& address() const { return address_; }
+  UdpCounters counters() const;
+
+  // A DatagramOperation, in the order of its task.
+  bool begin(DatagramOperation& operation, TaskNode& node);
+  void cancel(DatagramOperation& operation, const absl::Status& why);
+  std::span<const Datagram> take();
+
+  // Runnable, Registration.
+  void run() override;
+  std::string describe() const override;
+  void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
+  void shut_down(ShutdownStep step) override;
+
+ private:
+  UdpState(Ref<Core> core, Ref<OrderState> order, OpenUdp socket, UdpSocket::Callback callback,
+           const UdpOptions& options);
+
+  absl::Status start(const UdpSocket& handle);
+  absl::Status queue(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
+                     std::size_t segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void run_once();
+  void flush();
+  bool take_queued();
+  void has_failed_to_send(int error);
+  void receive();
+  bool is_wanted();
+  void deliver();
+  void tell(const absl::Status& error);
+  void call(absl::StatusOr<std::span<const Datagram>> received);
+  void rearm();
+  void end();
+  void expired() override {}  // TimerNode: it is never armed
+
+  // Constant after construction.
+  const Ref<Core> core_;
+  const Ref<OrderState> order_;  // null: an order of its own
+  const SocketAddress address_;
+  const bool is_connected_;
+  const bool has_callback_;
+  const std::size_t send_queue_;
+
+  // For the calls of other threads on the descriptor: no such call comes after the close.
+  BorrowedFd calls_;
+
+  // Stored by any thread (release) before a wake, loaded by the run (acquire).
+  std::atomic<bool> is_closing_{false};
+
+  // Whether the system takes a large piece apart. The runner stores false once, any thread loads;
+  // relaxed: a piece that is queued meanwhile is split when it is refused.
+  std::atomic<bool> has_gso_;
+
+  mutable absl::Mutex mutex_;
+  OutboundBatch filling_ ABSL_GUARDED_BY(mutex_);
+  std::size_t leaving_cost_ ABSL_GUARDED_BY(mutex_) = 0;  // of leaving_
+  WaitList waiting_ ABSL_GUARDED_BY(mutex_);              // at most one
+  bool has_batch_ ABSL_GUARDED_BY(mutex_) = false;        // in inbound_, and nobody has taken it
+  bool is_closed_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status pending_error_ ABSL_GUARDED_BY(mutex_);  // that nobody has waited for
+  UdpCounters counters_ ABSL_GUARDED_BY(mutex_);
+
+  // Its reader has it from take() to the next begin(), the runner otherwise.
+  InboundBatch inbound_;
+
+  // The runner only.
+  UdpSocket::Callback callback_;
+  UdpSocket self_;  // a handle for the callback, which keeps the socket open
+  OwnedFd fd_;
+  OutboundBatch leaving_;
+  bool has_sendmmsg_ = true;
+  bool was_refused_ = false;  // the first of leaving_ is tried for the second time
+  bool is_registered_ = false;
+  bool is_over_ = true;  // it has ended, or not begun
+};
+
+// The copies of a UdpSocket share one. The last one closes the socket.
+class UdpHandle final : public RefCounted {
+ public:
+  explicit UdpHandle(Ref<UdpState> state) : state_(std::move(state)) {}
+
+  UdpState& state() const { return *state_; }
+
+ private:
+  ~UdpHandle() override { state_->close(); }
+
+  const Ref<UdpState> state_;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_DATAGRAM_UDP_STATE_H_

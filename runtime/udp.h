@@ -1,0 +1,179 @@
+#ifndef EPORE_RUNTIME_UDP_H_
+#define EPORE_RUNTIME_UDP_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "epore/runtime/address.h"
+#include "epore/runtime/byte_view.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/task/awaitable.h"
+#include "epore/runtime/internal/task/wait_list.h"
+#include "epore/runtime/order.h"
+
+namespace epore {
+
+namespace internal {
+class DatagramOperation;
+class UdpHandle;
+class UdpState;
+}  // namespace internal
+
+// One datagram that was received.
+struct Datagram {
+  ByteView bytes;
+  SocketAddress peer;
+  SocketAddress local;        // where it was sent to, without a port: UdpOptions::local_address
+  bool is_truncated = false;  // it was longer than UdpOptions::max_datagram; the rest is lost
+};
+
+struct UdpOptions {
+  // The longest datagram that is received whole, in bytes, 1 to 65535.
+  std::size_t max_datagram = 2048;
+
+  // How many datagrams one system call receives at most, 1 to 1024. The socket has memory for so
+  // many of max_datagram.
+  std::size_t batch = 32;
+
+  // So many bytes may wait for room in the socket's buffer; each datagram counts 256 more. send()
+  // refuses what is above.
+  std::size_t send_queue = std::size_t{1} << 20;
+
+  // If it is not empty, the socket is connected to it: it hears of no other peer, send() needs no
+  // address, and errors that ICMP reports (a port where nobody listens) are told.
+  SocketAddress peer = {};
+
+  // Datagram::local is set, for machines with several addresses: answer with it as `from`.
+  bool local_address = false;
+
+  // Lets the system hand over several datagrams of one sender as one (UDP_GRO), where it can. They
+  // are taken apart again. It needs 64 KiB of memory for each datagram of a batch.
+  bool receive_offload = false;
+
+  bool reuse_port = false;  // SO_REUSEPORT: several sockets share the port
+  int receive_buffer = 0;   // SO_RCVBUF in bytes; 0: the system's default
+
+  // The callback runs in it. None: in an order of the socket's own.
+  Order order = {};
+
+  // Errors: InvalidArgument, which names the option.
+  absl::Status check() const;
+};
+
+// What a socket has counted so far.
+struct UdpCounters {
+  std::uint64_t received = 0;
+  std::uint64_t truncated = 0;
+  std::uint64_t dropped = 0;  // by the system, as the receive buffer was full (SO_RXQ_OVFL)
+  std::uint64_t sent = 0;
+  std::uint64_t refused = 0;      // by send(), as the queue was full
+  std::uint64_t send_errors = 0;  // dropped, as the system refused them
+};
+
+// A UdpSocket sends and receives datagrams. Runtime::udp() opens one. See examples/udp_echo.cc.
+//
+//   epore::Task<> echo(epore::UdpSocket socket) {
+//     while (true) {
+//       for (const epore::Datagram& d : co_await socket.receive()) {
+//         (void)socket.send(d.bytes, d.peer);
+//       }
+//     }
+//   }
+//
+// Threads: any thread may call any method.
+//
+// Ownership, lifetime: copies name the same socket and may outlive the runtime. It is closed by
+// close(), by the end of the runtime, and when the last copy is gone, unless it has a callback.
+//
+// Edges, guaranteed:
+//
+// 1. Datagrams come and go in batches, with one system call each (recvmmsg(2), sendmmsg(2)). What
+//    a callback or a coroutine sends leaves together.
+// 2. Nothing is received while nobody waits: then the system keeps datagrams, and drops and counts
+//    what its buffer does not hold.
+// 3. send() never waits. When its queue is full it says so, and drops the datagram.
+// 4. While a shutdown drains, sockets go on. They end with the posts and timers; a task that waits
+//    is stopped before.
+//
+// Not here: IP_RECVERR. Without it an unconnected socket hears nothing of ICMP.
+//
+// See udp(7), ip(7), ipv6(7), recvmmsg(2).
+class UdpSocket {
+ public:
+  // What was received, valid during the call, or an error of a connected socket, such as
+  // Unavailable (ECONNREFUSED), after which it goes on.
+  using Callback = absl::AnyInvocable<void(UdpSocket&, absl::StatusOr<std::span<const Datagram>>)>;
+
+  UdpSocket();  // names no socket
+  UdpSocket(const UdpSocket&);
+  UdpSocket(UdpSocket&&) noexcept;
+  UdpSocket& operator=(const UdpSocket&);
+  UdpSocket& operator=(UdpSocket&&) noexcept;
+  ~UdpSocket();
+
+  // Waits in a task, and returns at least one datagram. They are valid until the next receive().
+  // What a lost any() or a within() did not take comes next time. Errors: those of a connected
+  // socket, after which it goes on; FailedPrecondition if the socket is closed, has a callback, or
+  // another coroutine receives; Cancelled when it is closed, or the task is stopped.
+  internal::DatagramOperation receive() const;
+
+  // Copies a datagram into the queue. It leaves soon, from the address `from` if that is not empty
+  // (see Datagram::local). Errors, after which it is dropped: ResourceExhausted if the queue is
+  // full, or without memory; FailedPrecondition if the socket is closed; InvalidArgument if it has
+  // more than 65507 bytes, or no address. Ok promises nothing, as with sendto(2).
+  absl::Status send(ByteView bytes, const SocketAddress& to, const SocketAddress& from = {}) const;
+  absl::Status send(ByteView bytes) const;  // of a connected socket
+
+  // Sends `bytes` as datagrams of `segment` bytes, the last of which may be shorter, with one pass
+  // through the system where it has UDP_SEGMENT. At most 64 of them. Errors: as send().
+  absl::Status send_segments(ByteView bytes, std::size_t segment, const SocketAddress& to) const;
+
+  // Joins or leaves a multicast group, on the interface with that number (if_nametoindex(3)), or
+  // the system's choice. Errors: those of setsockopt(2); FailedPrecondition if it is closed.
+  absl::Status join(const SocketAddress& group, unsigned interface = 0) const;
+  absl::Status leave(const SocketAddress& group, unsigned interface = 0) const;
+
+  // Closes the socket, soon: what was sent before is handed to the system if that takes it at once.
+  void close() const;
+
+  SocketAddress address() const;  // its own; empty: this names no socket
+  UdpCounters counters() const;
+
+ private:
+  friend class Runtime;
+  friend class internal::UdpState;
+  explicit UdpSocket(internal::Ref<internal::UdpHandle> handle);
+
+  internal::Ref<internal::UdpHandle> handle_;
+};
+
+namespace internal {
+
+class [[nodiscard]] DatagramOperation final : public ListedOperation,
+                                              public WithResult<DatagramOperation> {
+ public:
+  using Value = std::span<const Datagram>;
+
+  explicit DatagramOperation(Ref<UdpState> state);
+  DatagramOperation(DatagramOperation&&) noexcept;
+  ~DatagramOperation();
+
+  bool begin(TaskNode& node);
+  void finish(TaskNode&) {}
+  std::span<const Datagram> take();
+
+ private:
+  void cancel(const absl::Status& why) override;
+  const char* name() const override { return "UdpSocket::receive"; }
+
+  Ref<UdpState> state_;
+};
+
+}  // namespace internal
+}  // namespace epore
+
+#endif  // EPORE_RUNTIME_UDP_H_
