@@ -40,24 +40,26 @@ class StreamOperation : public Operation {
   void end(absl::Status status);
 
   Ref<Stream> stream_;
-  TaskNode* node_ = nullptr;         // null before begin() and after the completion
-  StreamOperation* next_ = nullptr;  // in the list of the stream
-  std::uint64_t number_ = 0;         // of an operation that has come by mail; never used twice
+  std::uint64_t number_ = 0;  // of an operation that has come by mail; never used twice
 };
 
-// The bytes that a reader asks for.
+// The bytes that a reader asks for. It is in the frame of every connection that waits, so it is
+// small.
 struct Wanted {
   enum class Kind : std::uint8_t { some, peek, exactly, until, into };
 
   Kind kind = Kind::some;
+  bool is_got = false;    // they are there, and nobody has taken them
   std::size_t count = 0;  // exactly and peek: at least; until: the limit
-  std::string_view delimiter = {};
-  std::span<std::byte> into = {};
+  ByteView bytes = {};    // until: the delimiter; into: the memory, which is not constant
+
+  std::string_view delimiter() const { return bytes.text(); }
+  std::span<std::byte> into() const { return {const_cast<std::byte*>(bytes.data()), bytes.size()}; }
 };
 
 class ReadOperationBase : public StreamOperation {
  protected:
-  ReadOperationBase(Ref<Stream> stream, Wanted wanted, const char* name);
+  ReadOperationBase(Ref<Stream> stream, Wanted wanted);
   ReadOperationBase(ReadOperationBase&&) noexcept = default;
   ~ReadOperationBase();  // gives bytes back that nobody has taken
 
@@ -67,13 +69,11 @@ class ReadOperationBase : public StreamOperation {
   friend class Stream;
 
   bool begin_in_order(Stream& stream, absl::Status& status) override;
-  const char* name() const override { return name_; }
+  const char* name() const override;
 
   Wanted wanted_;
-  const char* name_;
   ByteView got_;
   std::size_t searched_ = 0;  // until: the delimiter does not begin before this
-  bool has_got_ = false;      // and nobody has taken it
 };
 
 class [[nodiscard]] ReadOperation final : public ReadOperationBase,
@@ -81,7 +81,7 @@ class [[nodiscard]] ReadOperation final : public ReadOperationBase,
  public:
   using Value = ByteView;
 
-  ReadOperation(Ref<Stream> stream, Wanted wanted, const char* name);
+  ReadOperation(Ref<Stream> stream, Wanted wanted);
   ReadOperation(ReadOperation&&) noexcept = default;
 
   bool begin(TaskNode& node) { return begin_operation(node); }
@@ -124,6 +124,7 @@ class [[nodiscard]] WriteOperation final : public StreamOperation,
   }
 
   ByteView rest_;
+  WriteOperation* next_ = nullptr;  // in the list of the stream
   bool is_flush_;
 };
 

@@ -19,8 +19,9 @@ namespace {
 
 enum class Place { after_the_wait, before_the_read };
 enum class End { abort, abort_and_connect_anew, close, shutdown };
+enum class Member { of_no_order, of_an_order };
 
-class DispatchRaceTest : public testing::TestWithParam<std::tuple<Mode, Place, End>> {
+class DispatchRaceTest : public testing::TestWithParam<std::tuple<Mode, Place, End, Member>> {
  protected:
   RuntimeOptions options() {
     RuntimeOptions options;
@@ -33,6 +34,7 @@ class DispatchRaceTest : public testing::TestWithParam<std::tuple<Mode, Place, E
   static Mode mode() { return std::get<0>(GetParam()); }
   static Place place() { return std::get<1>(GetParam()); }
   static End end() { return std::get<2>(GetParam()); }
+  static bool is_member() { return std::get<3>(GetParam()) == Member::of_an_order; }
 
   const ExpectNoFdLeak no_leak_;
   FaultKernel kernel_;
@@ -44,22 +46,26 @@ std::string name(const testing::TestParamInfo<DispatchRaceTest::ParamType>& info
   const char* const ends[] = {"abort", "abort_and_connect_anew", "close", "shutdown"};
   return std::string(dispatch_name(mode.dispatch)) + "_" + mode.selector + "_" +
          places[static_cast<int>(std::get<1>(info.param))] + "_" +
-         ends[static_cast<int>(std::get<2>(info.param))];
+         ends[static_cast<int>(std::get<2>(info.param))] +
+         (std::get<3>(info.param) == Member::of_an_order ? "_in_an_order" : "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, DispatchRaceTest,
-                         testing::Combine(testing::ValuesIn(all_modes()),
-                                          testing::Values(Place::after_the_wait,
-                                                          Place::before_the_read),
-                                          testing::Values(End::abort, End::abort_and_connect_anew,
-                                                          End::close, End::shutdown)),
-                         name);
+INSTANTIATE_TEST_SUITE_P(
+    Everywhere, DispatchRaceTest,
+    testing::Combine(testing::ValuesIn(all_modes()),
+                     testing::Values(Place::after_the_wait, Place::before_the_read),
+                     testing::Values(End::abort, End::abort_and_connect_anew, End::close,
+                                     End::shutdown),
+                     testing::Values(Member::of_no_order, Member::of_an_order)),
+    name);
 
 TEST_P(DispatchRaceTest, F03ItEndsOnceAndNothingIsToldAfterwards) {
   Observer observer;
   Observer newcomer;
   Runtime runtime(options());
-  Link link = open_link(runtime, observer);
+  ListenOptions listen;
+  if (is_member()) listen.order = runtime.order();
+  Link link = open_link(runtime, observer, listen);
   fence(link.connection);
   const KernelCall wait = mode().selector == "epoll" ? KernelCall::kEpollWait : KernelCall::kPoll;
   Hold hold(kernel_, place() == Place::before_the_read ? KernelCall::kRecv : wait,

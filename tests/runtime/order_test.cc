@@ -374,6 +374,53 @@ TEST_P(OrderTest, AConnectionThatBlocksInItsOrderHoldsUpNoOther) {
   }
 }
 
+// The run that an event has begun is a run as every other one: what comes for the order meanwhile
+// waits for its end, on whichever thread.
+TEST_P(OrderTest, WhileAnEventRunsTheOrderAllElseOfItWaits) {
+  if (GetParam().dispatch == Dispatch::poll_thread) GTEST_SKIP() << "one thread";
+  Observer blocking, waiting, other;
+  Shared shared;
+  std::atomic<bool> is_held{true};
+  absl::Notification inside, release;
+  blocking.when_data = [&](Connection&, std::string_view) {
+    shared.visit();
+    inside.Notify();
+    release.WaitForNotification();
+    is_held = false;
+  };
+  waiting.when_data = [&](Connection&, std::string_view) {
+    shared.visit();
+    EXPECT_FALSE(is_held.load());
+  };
+  other.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
+  Runtime runtime(options(2));
+  const Order order = runtime.order();
+  shared.set_order(order);
+  Link first = open_link(runtime, blocking, in(order));
+  Link second = open_link(runtime, waiting, in(order));
+  Link free = open_link(runtime, other);
+  fence(order);
+  first.peer.send("x");
+  inside.WaitForNotification();
+  ASSERT_TRUE(order
+                  .post([&] {
+                    shared.visit();
+                    EXPECT_FALSE(is_held.load());
+                  })
+                  .ok());
+  second.peer.send("x");
+  for (int i = 0; i < 20; ++i) {
+    free.peer.send("ping");
+    EXPECT_EQ(free.peer.receive(4), "ping");
+    fence(runtime);
+  }
+  release.Notify();
+  waiting.await_bytes(1);
+  fence(order);
+  EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+  EXPECT_EQ(shared.visits(), 3);
+}
+
 // An order that always has something to run lets connections have their turn.
 TEST_P(OrderTest, AnOrderThatGoesOnPostingLeavesOthersTheirTurn) {
   Observer observer;
@@ -729,6 +776,61 @@ TEST_P(OrderCostTest, AnEchoCostsNoSystemCallMore) {
   EXPECT_EQ(calls("recvfrom"), kEchoes);
   EXPECT_EQ(calls("epoll_ctl"), 0u);
   EXPECT_EQ(after.wakes, before.wakes);
+}
+
+// Not behind what other events of the same poll submit.
+TEST_P(OrderCostTest, AnEventRunsAnIdleOrderAtOnce) {
+  if (GetParam().dispatch == Dispatch::workers) GTEST_SKIP() << "workers run it";
+  std::vector<std::string> ran;  // on the poll thread
+  absl::Notification done;
+  Observer member, other;
+  member.when_data = [&](Connection&, std::string_view) { ran.push_back("member"); };
+  RuntimeOptions alone = options();
+  alone.workers = 1;  // nobody shares the turn of the poll thread
+  Runtime runtime(alone);
+  const Order order = runtime.order();
+  other.when_data = [&](Connection&, std::string_view) {
+    EXPECT_TRUE(runtime
+                    .post([&] {
+                      ran.push_back("submitted");
+                      done.Notify();
+                    })
+                    .ok());
+  };
+  Link in_order = open_link(runtime, member, in(order));
+  Link free = open_link(runtime, other);
+  fence(order);
+  fence(runtime);
+  Hold hold(kernel_, KernelCall::kEpollWait, Hold::before);
+  ASSERT_TRUE(runtime.post([] {}).ok());  // so that there is another wait
+  hold.await();
+  in_order.peer.send("x");
+  free.peer.send("x");
+  hold.release();
+  done.WaitForNotification();
+  EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+  EXPECT_EQ(ran, (std::vector<std::string>{"member", "submitted"}));
+}
+
+// Where the order has work already, an event takes its place behind it.
+TEST_P(OrderCostTest, AnEventComesAfterWhatWasPostedToItsOrderBefore) {
+  std::vector<int> ran;  // in the order
+  Observer observer, other;
+  observer.when_data = [&](Connection&, std::string_view) { ran.push_back(2); };
+  Runtime runtime(options());
+  const Order order = runtime.order();
+  Link link = open_link(runtime, observer, in(order));
+  Link free = open_link(runtime, other);
+  fence(order);
+  Hold hold(kernel_, KernelCall::kEpollWait, Hold::before);
+  free.peer.send("x");  // so that there is another wait
+  hold.await();
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(order.post([&ran, i] { ran.push_back(i); }).ok());
+  link.peer.send("x");
+  hold.release();
+  observer.await_bytes(1);
+  EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+  EXPECT_EQ(ran, (std::vector<int>{0, 1, 2}));
 }
 
 // A burst to an order is one wake at the most, however many closures.

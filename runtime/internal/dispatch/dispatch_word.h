@@ -31,6 +31,7 @@ namespace epore::internal {
 //   (2)      begin(): exchange(RUNNING), seq_cst, by the thread that took the queue entry.
 //   (6)      claim(): compare-exchange 0 -> RUNNING, acq_rel. It is wake() and begin() in one, for
 //            a thread that would run the Runnable at once anyway. If it fails, it is a wake().
+//            claim_idle() is its first half: if it fails, the caller pushes its work first.
 //            claim_led() and end_led() are the same with plain loads and stores. They are for
 //            timers, which only the leader of their reactor wakes. While a timer is idle, or the
 //            leader runs it and was not relieved, no other thread writes the word. Lead orders the
@@ -76,12 +77,15 @@ class DispatchWord {
   // Asks for a run() on this thread. `run`: the caller must run it now, as after begin(). `queue`:
   // the caller must queue it, as after wake(). `none`: the thread that has it will run it again.
   Claim claim() {
-    std::uint8_t expected = kIdle;
-    if (word_.compare_exchange_strong(expected, kRunning, std::memory_order_acq_rel,
-                                      std::memory_order_relaxed)) {
-      return Claim::run;
-    }
+    if (claim_idle()) return Claim::run;
     return wake() ? Claim::queue : Claim::none;
+  }
+
+  // The first half of claim(). True: the caller must run it now. False: nothing is asked for.
+  [[nodiscard]] bool claim_idle() {
+    std::uint8_t expected = kIdle;
+    return word_.compare_exchange_strong(expected, kRunning, std::memory_order_acq_rel,
+                                         std::memory_order_relaxed);
   }
 
   // As claim(), for the leader and a Runnable that only the leader wakes. True: the caller must run

@@ -72,6 +72,13 @@ void OrderState::push(Ref<Runnable> member) {
   core_->wake_pushed(*this);
 }
 
+bool OrderState::claim_for(Runnable& member) {
+  if (slowness().is_slow() || !word().claim_idle()) return false;
+  inbox_.take(queue_);
+  if (member.word().wake()) queue_.push(Ref<Runnable>::share(&member));
+  return true;
+}
+
 // Counts as an activity during the push, so that the shutdown does not end the threads meanwhile.
 absl::Status OrderState::post(absl::AnyInvocable<void()> closure) {
   auto queued = Ref<Runnable>::adopt(new QueuedClosure(home(), std::move(closure)));

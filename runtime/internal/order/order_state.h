@@ -27,6 +27,9 @@ namespace epore::internal {
 //   Core::schedule(order)            ----->  run(): takes the inbox, and runs what it took
 //                                            Core::execute(member): begin, run, end
 //
+// An event for a member of an idle order takes a shorter way: the leader claims the order's word,
+// which makes it the runner, queues the member and runs the order (Reactor::run_in_order()).
+//
 // Members run only in run(), so one thread at a time runs all of them. Each member has a
 // DispatchWord of its own. It is therefore in the queue once at most, and a wake during its run
 // queues it again, at the end. A posted closure is a member that runs once.
@@ -61,6 +64,10 @@ class OrderState final : public Runnable {
   // Errors, which name `call`: InvalidArgument if `order` is of another core, ResourceExhausted if
   // it is missing.
   static absl::Status check(const Order& order, const Core& core, std::string_view call);
+
+  // A leader that would run the order at once: claims it for a member that has been woken by an
+  // event, and queues the member. True: the caller must run the order now. False: nothing was done.
+  [[nodiscard]] bool claim_for(Runnable& member);
 
   // Any thread: queues a member after a wake() of its word, or a member that has no word.
   void push(Ref<Runnable> member);

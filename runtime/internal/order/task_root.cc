@@ -124,12 +124,11 @@ void TaskRoot::begin_task() {
 }
 
 TaskNode* TaskRoot::Chain::ended() {
-  root_.finish();
+  static_cast<TaskRoot&>(home()).finish();
   return nullptr;
 }
 
 void TaskRoot::finish() {
-  result_ = std::move(chain_.status);
   drop_callable();
   on_end();
   if (home().timers().disable(*this) == TimerQueue::State::armed) drop_ref();  // the queue's

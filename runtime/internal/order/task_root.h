@@ -50,7 +50,7 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
 
   // Any thread: whether the task has ended. result() is valid then.
   bool has_ended() const { return has_ended_.load(std::memory_order_seq_cst); }
-  const absl::Status& result() const { return result_; }
+  const absl::Status& result() const { return chain_.status; }
 
   Core& core() const { return order_->core(); }
   const Ref<OrderState>& order() const { return order_; }
@@ -86,13 +86,7 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
 
  private:
   class Chain final : public TaskChain {
-   public:
-    explicit Chain(TaskRoot& root) : root_(root) {}
-
-   private:
     TaskNode* ended() override;
-
-    TaskRoot& root_;
   };
 
   void list();
@@ -119,7 +113,7 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   static constexpr std::uint8_t kDump = 2;
   std::atomic<std::uint8_t> requests_{0};
 
-  // The runner stores after result_, any thread loads, both seq_cst: see TaskList::await().
+  // The runner stores after the result, any thread loads, both seq_cst: see TaskList::await().
   std::atomic<bool> has_ended_{false};
 
   // A limit that is due is judged in two steps, as the timeouts of a connection are (see
@@ -135,11 +129,10 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   std::uint32_t sweep_ = 0;        // when it looked first
 
   // The runner only.
-  Chain chain_{*this};
+  bool has_begun_ = false;
+  Chain chain_;  // its status is the result
   DeadlineHeap deadlines_;
   std::int64_t armed_ = kNever;
-  bool has_begun_ = false;
-  absl::Status result_;
 };
 
 }  // namespace epore::internal

@@ -134,6 +134,7 @@ class Reactor {
   [[nodiscard]] bool finish_turn();
   [[nodiscard]] bool run_ready();
   [[nodiscard, gnu::always_inline]] bool run_now(Registration& registration);
+  [[nodiscard]] bool run_in_order(Registration& member);
   [[nodiscard]] bool run_due();
   Lead::Ticket expose(Runnable& runnable);
   [[nodiscard]] bool resume(Lead::Ticket ticket);

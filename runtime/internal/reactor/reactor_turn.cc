@@ -70,7 +70,9 @@ bool Reactor::run_ready() {
     ++count;
     Registration* registration = take_ready(event);
     if (registration == nullptr) continue;
-    if (dispatch_ == Dispatch::workers && !registration->is_pinned()) {
+    if (registration->is_member()) [[unlikely]] {
+      is_leading = run_in_order(*registration);
+    } else if (dispatch_ == Dispatch::workers && !registration->is_pinned()) {
       if (registration->word().wake()) batch_.push(Ref<Runnable>::share(registration));
     } else if (registration->slowness().is_slow()) {
       core_.wake(*registration);
@@ -83,20 +85,27 @@ bool Reactor::run_ready() {
   return is_leading;
 }
 
-// Returns the registration that an event is for. Returns null if nothing is to run, or if its order
-// runs it.
+// Returns the registration that an event is for. Returns null if nothing is to run.
 inline Registration* Reactor::take_ready(const Event& event) {
   Registration* registration = slots_.find(event.token);
   if (registration == nullptr) {
     core_.counters().add(Counter::stale_events);
     return nullptr;
   }
-  if (!registration->ready(event.readiness)) return nullptr;
-  if (registration->is_member()) [[unlikely]] {
-    core_.wake(*registration);  // goes to its order
-    return nullptr;
+  return registration->ready(event.readiness) ? registration : nullptr;
+}
+
+// Runs a member of an order in this call if the order is idle. Otherwise it goes to its order. The
+// slot holds the member until reclaim(), and the member holds the order.
+bool Reactor::run_in_order(Registration& member) {
+  Runnable* const order = dispatch_ == Dispatch::workers ? nullptr : member.claim_order();
+  if (order == nullptr) {
+    core_.wake(member);
+    return true;
   }
-  return registration;
+  if (!run_claimed(*order)) return false;
+  sharing_.has_also_run(std::max(this_thread.member_runs - 1, 0));
+  return true;
 }
 
 inline bool Reactor::run_now(Registration& registration) {
@@ -288,7 +297,8 @@ void Reactor::share_out() {
     core_.counters().add(Counter::events);
     Registration* registration = take_ready(event);
     if (registration == nullptr) continue;
-    if (registration->is_pinned() || registration->slowness().is_slow()) {
+    if (registration->is_pinned() || registration->is_member() ||
+        registration->slowness().is_slow()) {
       core_.wake(*registration);
     } else if (registration->word().wake()) {
       batch_.push(Ref<Runnable>::share(registration));

@@ -67,16 +67,14 @@ SendResult Connection::send(std::span<const std::byte> bytes) {
 
 SendResult Connection::send(std::string_view text) { return send(std::as_bytes(std::span(text))); }
 
-internal::ReadOperation Connection::read() { return {stream_, {}, "Connection::read"}; }
+internal::ReadOperation Connection::read() { return {stream_, Wanted()}; }
 
 internal::ReadOperation Connection::read_exactly(std::size_t count) {
-  return {stream_, {.kind = Wanted::Kind::exactly, .count = count}, "Connection::read_exactly"};
+  return {stream_, {.kind = Wanted::Kind::exactly, .count = count}};
 }
 
 internal::ReadOperation Connection::read_until(std::string_view delimiter, std::size_t limit) {
-  return {stream_,
-          {.kind = Wanted::Kind::until, .count = limit, .delimiter = delimiter},
-          "Connection::read_until"};
+  return {stream_, {.kind = Wanted::Kind::until, .count = limit, .bytes = delimiter}};
 }
 
 internal::ReadSomeOperation Connection::read_some(std::span<std::byte> buffer) {
@@ -84,7 +82,7 @@ internal::ReadSomeOperation Connection::read_some(std::span<std::byte> buffer) {
 }
 
 internal::ReadOperation Connection::peek(std::size_t count) {
-  return {stream_, {.kind = Wanted::Kind::peek, .count = count}, "Connection::peek"};
+  return {stream_, {.kind = Wanted::Kind::peek, .count = count}};
 }
 
 void Connection::consume(std::size_t count) {

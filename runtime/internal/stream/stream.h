@@ -127,6 +127,7 @@ class Stream final : public Registration, public BufferOwner {
   void run() override;
   std::string describe() const override;
   void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
+  Runnable* claim_order() override { return order_->claim_for(*this) ? order_.get() : nullptr; }
   const Ref<OrderState>& order() const { return order_; }
   TimerList& timers() { return timers_; }
 

@@ -77,11 +77,11 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
         absl::StrCat(reader.name(), ": another coroutine reads from the connection"));
     return true;
   }
-  if (wanted.kind == Wanted::Kind::until && wanted.delimiter.empty()) {
+  if (wanted.kind == Wanted::Kind::until && wanted.delimiter().empty()) {
     status = absl::InvalidArgumentError("Connection::read_until: the delimiter is empty");
     return true;
   }
-  if (wanted.kind == Wanted::Kind::into && wanted.into.empty()) {
+  if (wanted.kind == Wanted::Kind::into && wanted.into().empty()) {
     status = absl::InvalidArgumentError("Connection::read_some: the buffer is empty");
     return true;
   }
@@ -158,7 +158,7 @@ void Stream::receive_for(ReadOperationBase& reader) {
   std::span<std::byte> target;
   bool is_window = false;
   if (wanted.kind == Wanted::Kind::into) {
-    target = wanted.into;
+    target = wanted.into();
   } else if (inflow.empty()) {
     target = buffer.window();
     is_window = true;
@@ -226,15 +226,15 @@ bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
     case Wanted::Kind::into:
       if (reader.got_.empty()) {
         if (bytes.empty()) return false;
-        const std::size_t count = std::min(bytes.size(), wanted.into.size());
-        std::memcpy(wanted.into.data(), bytes.data(), count);
+        const std::size_t count = std::min(bytes.size(), wanted.into().size());
+        std::memcpy(wanted.into().data(), bytes.data(), count);
         inflow.drop(count);
-        reader.got_ = ByteView(wanted.into.data(), count);
+        reader.got_ = ByteView(wanted.into().data(), count);
       }
-      reader.has_got_ = true;
+      reader.wanted_.is_got = true;
       return true;
   }
-  reader.has_got_ = true;
+  reader.wanted_.is_got = true;
   inflow.lend(reader.got_.size());
   return true;
 }
@@ -242,9 +242,9 @@ bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
 bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
   const Wanted& wanted = reader.wanted_;
   const std::string_view text = ByteView(tasks_->inflow.bytes()).text();
-  const std::size_t found = text.find(wanted.delimiter, reader.searched_);
+  const std::size_t found = text.find(wanted.delimiter(), reader.searched_);
   const std::size_t end =
-      found == std::string_view::npos ? text.size() : found + wanted.delimiter.size();
+      found == std::string_view::npos ? text.size() : found + wanted.delimiter().size();
   if (found != std::string_view::npos && end <= wanted.count) {
     reader.got_ = ByteView(text.substr(0, end));
     return true;
@@ -254,7 +254,7 @@ bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
         "Connection::read_until: there is no delimiter in the first ", wanted.count, " bytes"));
     return true;
   }
-  reader.searched_ = text.size() - std::min(text.size(), wanted.delimiter.size() - 1);
+  reader.searched_ = text.size() - std::min(text.size(), wanted.delimiter().size() - 1);
   return false;
 }
 
@@ -365,7 +365,7 @@ void Stream::resume_writers() {
       WriteOperation& writer = *tasks.first_writer;
       if (!writer.is_flush_ && queued_bytes() > limits_->write_low_mark) break;
       if (!push(writer) || tasks.first_writer != &writer) break;
-      tasks.first_writer = static_cast<WriteOperation*>(writer.next_);
+      tasks.first_writer = writer.next_;
       writer.end(absl::OkStatus());
     }
   }
@@ -376,7 +376,7 @@ void Stream::resume_writers() {
 bool Stream::is_waiting(const StreamOperation& operation) const {
   if (!tasks_) return false;
   if (tasks_->reader == &operation) return true;
-  const StreamOperation* writer = tasks_->first_writer;
+  const WriteOperation* writer = tasks_->first_writer;
   while (writer != nullptr && writer != &operation) writer = writer->next_;
   return writer != nullptr;
 }
@@ -387,16 +387,11 @@ void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
   if (tasks.reader == &operation) {
     tasks.reader = nullptr;
   } else {
-    StreamOperation* before = nullptr;
-    StreamOperation* writer = tasks.first_writer;
+    WriteOperation* before = nullptr;
+    WriteOperation* writer = tasks.first_writer;
     while (writer != &operation) before = std::exchange(writer, writer->next_);
-    auto* const next = static_cast<WriteOperation*>(operation.next_);
-    if (before == nullptr) {
-      tasks.first_writer = next;
-    } else {
-      before->next_ = next;
-    }
-    if (tasks.last_writer == &operation) tasks.last_writer = static_cast<WriteOperation*>(before);
+    (before != nullptr ? before->next_ : tasks.first_writer) = writer->next_;
+    if (tasks.last_writer == writer) tasks.last_writer = before;
   }
   operation.end(why);
 }
@@ -409,7 +404,7 @@ void Stream::end_operations() {
   WriteOperation* writer = std::exchange(tasks.first_writer, nullptr);
   tasks.last_writer = nullptr;
   while (writer != nullptr) {
-    WriteOperation& ended = *std::exchange(writer, static_cast<WriteOperation*>(writer->next_));
+    WriteOperation& ended = *std::exchange(writer, writer->next_);
     if (ended.is_flush_ && !is_ending()) {
       append(ended);
     } else {

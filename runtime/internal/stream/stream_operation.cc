@@ -61,13 +61,9 @@ bool StreamOperation::begin_operation(TaskNode& node) {
         absl::FailedPreconditionError(absl::StrCat(name(), ": this handle names no connection"));
     return true;
   }
-  node_ = &node;
   try {
     if (stream_->is_in_order()) [[likely]] {
-      if (begin_in_order(*stream_, node.status)) {
-        node_ = nullptr;
-        return true;
-      }
+      if (begin_in_order(*stream_, node.status)) return true;
       wait(node);
       return false;
     }
@@ -76,19 +72,19 @@ bool StreamOperation::begin_operation(TaskNode& node) {
     if (stream_->try_mail(Arrival(*this))) return false;
   } catch (const std::bad_alloc&) {
   }
-  node.scope->chain->leaf = nullptr;  // wait() has set it
-  node_ = nullptr;
+  if (is_waiting()) {
+    end_wait();
+    node.scope->chain->leaf = nullptr;
+  }
   node.status = absl::ResourceExhaustedError(absl::StrCat(name(), ": no memory"));
   return true;
 }
 
-void StreamOperation::end(absl::Status status) {
-  Trampoline::complete(*std::exchange(node_, nullptr), std::move(status));
-}
+void StreamOperation::end(absl::Status status) { complete(std::move(status)); }
 
 void StreamOperation::cancel(const absl::Status& why) {
   if (number_ == 0) {
-    if (node_ != nullptr) stream_->cancel(*this, why);
+    if (is_waiting()) stream_->cancel(*this, why);
     return;
   }
   // The operation may complete and be destroyed before the mail is delivered. Its number tells it
@@ -98,28 +94,43 @@ void StreamOperation::cancel(const absl::Status& why) {
   });
 }
 
-ReadOperationBase::ReadOperationBase(Ref<Stream> stream, Wanted wanted, const char* name)
-    : StreamOperation(std::move(stream)), wanted_(wanted), name_(name) {}
+ReadOperationBase::ReadOperationBase(Ref<Stream> stream, Wanted wanted)
+    : StreamOperation(std::move(stream)), wanted_(wanted) {}
 
 ReadOperationBase::~ReadOperationBase() {
-  if (has_got_) stream().give_back(got_, wanted_.kind == Wanted::Kind::into);
+  if (wanted_.is_got) stream().give_back(got_, wanted_.kind == Wanted::Kind::into);
 }
 
 ByteView ReadOperationBase::take_view() {
-  has_got_ = false;
+  wanted_.is_got = false;
   return got_;
+}
+
+const char* ReadOperationBase::name() const {
+  switch (wanted_.kind) {
+    case Wanted::Kind::some:
+      return "Connection::read";
+    case Wanted::Kind::peek:
+      return "Connection::peek";
+    case Wanted::Kind::exactly:
+      return "Connection::read_exactly";
+    case Wanted::Kind::until:
+      return "Connection::read_until";
+    case Wanted::Kind::into:
+      return "Connection::read_some";
+  }
+  return "";
 }
 
 bool ReadOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
   return stream.begin_read(*this, status);
 }
 
-ReadOperation::ReadOperation(Ref<Stream> stream, Wanted wanted, const char* name)
-    : ReadOperationBase(std::move(stream), wanted, name) {}
+ReadOperation::ReadOperation(Ref<Stream> stream, Wanted wanted)
+    : ReadOperationBase(std::move(stream), wanted) {}
 
 ReadSomeOperation::ReadSomeOperation(Ref<Stream> stream, std::span<std::byte> into)
-    : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::into, .into = into},
-                        "Connection::read_some") {}
+    : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::into, .bytes = into}) {}
 
 WriteOperation::WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush)
     : StreamOperation(std::move(stream)), rest_(bytes), is_flush_(is_flush) {}

@@ -79,7 +79,7 @@ inline bool may_go_on(TaskNode& node) {
   return false;
 }
 
-// The awaiter of an Awaitable. A is a reference for lvalues.
+// The awaiter of an Awaitable. A is a reference, or the type of one that is made for it.
 template <typename A, bool kTakesErrors>
 class [[nodiscard]] Awaiter {
  public:

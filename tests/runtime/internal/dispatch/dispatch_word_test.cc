@@ -32,6 +32,18 @@ TEST(DispatchWordTest, AClaimOfAnIdleOneIsARunAndOtherwiseAWake) {
   EXPECT_TRUE(word.end());
 }
 
+TEST(DispatchWordTest, AClaimOfAnIdleOneOnlyChangesNothingOtherwise) {
+  DispatchWord word;
+  EXPECT_TRUE(word.claim_idle());
+  EXPECT_FALSE(word.claim_idle());  // running
+  EXPECT_TRUE(word.end());
+  EXPECT_TRUE(word.wake());
+  EXPECT_FALSE(word.claim_idle());  // queued
+  word.begin();
+  EXPECT_FALSE(word.claim_idle());
+  EXPECT_TRUE(word.end());
+}
+
 TEST(DispatchWordTest, AWakeDuringARunQueuesItOnceMore) {
   DispatchWord word;
   EXPECT_TRUE(word.wake());
@@ -197,6 +209,11 @@ class DispatchModel : public RunModel<Word> {
 // The real word, and what it holds as far as a test can see.
 class RealWord {
  public:
+  bool claim_idle() {
+    const bool is_claimed = word_.claim_idle();
+    is_busy_ |= is_claimed;
+    return is_claimed;
+  }
   bool wake() {
     again_ = is_busy_;
     is_busy_ = true;
@@ -299,6 +316,63 @@ class WithoutQueued {  // every wake of one that does not run queues it
   bool again_ = false;
 };
 
+// An order: a thread that pushes; a poll thread with two events, each of which it runs itself if
+// the order is idle, and otherwise pushes; and two threads that run what is queued.
+class OrderModel : public RunModel<RealWord> {
+ public:
+  std::vector<ModelThread> threads() {
+    std::vector<ModelThread> threads;
+    threads.push_back(pusher());
+    threads.push_back(poll_thread());
+    threads.push_back(runner());
+    threads.push_back(runner());
+    return threads;
+  }
+
+  std::vector<std::int64_t> state() const {
+    return {brought_, done_, queued_, running_, word_.raw()};
+  }
+
+ private:
+  static constexpr const char* kNames[2][7] = {
+      {"claim 1", "look 1", "end 1", "queue again 1", "push 1", "is a run to come 1", "wake 1"},
+      {"claim 2", "look 2", "end 2", "queue again 2", "push 2", "is a run to come 2", "wake 2"}};
+
+  ModelThread pusher() {
+    co_await step("push");
+    ++brought_;
+    co_await step("look whether a run is to come");
+    if (word_.is_pending()) co_return;
+    co_await step("wake for it");
+    if (word_.wake()) ++queued_;
+  }
+
+  ModelThread poll_thread() {
+    for (const auto& names : kNames) {
+      co_await step(names[0]);
+      if (word_.claim_idle()) {
+        ++brought_;  // into the queue of the runner, which it is now
+        ++running_;
+        co_await step(names[1]);
+        done_ = brought_;
+        co_await step(names[2]);
+        --running_;
+        if (!word_.end()) {
+          co_await step(names[3]);
+          ++queued_;
+        }
+        continue;
+      }
+      co_await step(names[4]);
+      ++brought_;
+      co_await step(names[5]);
+      if (word_.is_pending()) continue;
+      co_await step(names[6]);
+      if (word_.wake()) ++queued_;
+    }
+  }
+};
+
 // A timer that is due four times: twice with a leader, which runs it at once if nobody has it, and,
 // if the leader is relieved in one of those runs, twice with its relief; and a worker for what they
 // queue.
@@ -369,6 +443,12 @@ TEST(DispatchWordTest, NoInterleavingLosesAWakeOrRunsOrQueuesItTwice) {
   const Exploration found = explore<RealWord>();
   EXPECT_EQ(found.violation, "") << found.trace;
   EXPECT_GT(found.states, 200u);
+}
+
+TEST(DispatchWordTest, NoInterleavingOfAnOrderAndItsEventsLosesAPushOrRunsItTwice) {
+  const Exploration found = explore_interleavings([] { return std::make_unique<OrderModel>(); });
+  EXPECT_EQ(found.violation, "") << found.trace;
+  EXPECT_GT(found.states, 100u);
 }
 
 TEST(DispatchWordTest, TheExplorerFindsTheWakeThatAPlainFlagLoses) {
