@@ -43,15 +43,19 @@ class StreamOperation : public Operation {
   std::uint64_t number_ = 0;  // of an operation that has come by mail; never used twice
 };
 
-// The bytes that a reader asks for. It is in the frame of every connection that waits, so it is
-// small.
+// The bytes that a reader asks for, and then those that it has got. It is in the frame of every
+// connection that waits, so it is small.
 struct Wanted {
   enum class Kind : std::uint8_t { some, peek, exactly, until, into };
 
   Kind kind = Kind::some;
-  bool is_got = false;    // they are there, and nobody has taken them
-  std::size_t count = 0;  // exactly and peek: at least; until: the limit
-  ByteView bytes = {};    // until: the delimiter; into: the memory, which is not constant
+  bool is_got = false;         // they are there, and nobody has taken them
+  std::uint32_t searched = 0;  // until: the delimiter does not begin before this
+  std::size_t count = 0;       // exactly and peek: at least; until: the limit
+
+  // Before the completion: of until the delimiter, of into the memory, which is not constant. After
+  // it: what was got.
+  ByteView bytes = {};
 
   std::string_view delimiter() const { return bytes.text(); }
   std::span<std::byte> into() const { return {const_cast<std::byte*>(bytes.data()), bytes.size()}; }
@@ -72,8 +76,6 @@ class ReadOperationBase : public StreamOperation {
   const char* name() const override;
 
   Wanted wanted_;
-  ByteView got_;
-  std::size_t searched_ = 0;  // until: the delimiter does not begin before this
 };
 
 class [[nodiscard]] ReadOperation final : public ReadOperationBase,

@@ -12,35 +12,35 @@
 namespace epore::internal {
 
 void LimitScope::open(TaskNode& node) {
-  scope_.up = node.scope;
-  scope_.chain = node.scope->chain;
-  node.scope = &scope_;
-  deadline_ = kNever;
-  if (scope_.is_shield) return;
+  up = node.scope;
+  chain = node.scope->chain;
+  node.scope = this;
+  at_ = kNever;
+  if (is_shield) return;
   if (has_time_) {
-    deadline_ = limit_;
-    if (deadline_ > scope_.chain->home().now()) return;
+    at_ = limit_;
+    if (at_ > chain->home().now()) return;
   } else if (limit_ > 0) {
-    if (limit_ != kNever) deadline_ = saturating_add(scope_.chain->home().now(), limit_);
+    if (limit_ != kNever) at_ = saturating_add(chain->home().now(), limit_);
     return;
   }
   due();
 }
 
 void LimitScope::suspended() {
-  if (deadline_ == kNever || !scope_.stop.ok()) return;
+  if (at_ == kNever || !stop.ok()) return;
   is_armed_ = true;
-  scope_.chain->home().arm(*this, deadline_);
+  chain->home().arm(*this, at_);
 }
 
 void LimitScope::disarm() {
   is_armed_ = false;
-  scope_.chain->home().disarm(*this);
+  chain->home().disarm(*this);
 }
 
 void LimitScope::due() {
   is_armed_ = false;
-  stop(scope_, describe());
+  internal::stop(*this, describe());
 }
 
 absl::Duration LimitScope::duration() const {
@@ -49,7 +49,7 @@ absl::Duration LimitScope::duration() const {
 
 absl::Status LimitScope::describe() const noexcept {
   constexpr absl::StatusCode kCode = absl::StatusCode::kDeadlineExceeded;
-  const Operation* const leaf = scope_.chain->leaf;
+  const Operation* const leaf = chain->leaf;
   try {
     return absl::Status(
         kCode, absl::StrCat(has_time_ ? "at()" : "within(",

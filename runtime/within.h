@@ -16,15 +16,16 @@ namespace epore {
 namespace internal {
 
 // The scope of a within(), an at() or a shield().
-class LimitScope : public Deadline {
+class LimitScope : public Deadline, private TaskScope {
  public:
   explicit LimitScope(absl::Duration duration) : limit_(absl::ToInt64Nanoseconds(duration)) {}
   explicit LimitScope(Instant at)
-      : limit_(std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count()),
-        has_time_(true) {}
-  LimitScope() { scope_.is_shield = true; }
-  LimitScope(LimitScope&& other) noexcept : limit_(other.limit_), has_time_(other.has_time_) {
-    scope_.is_shield = other.scope_.is_shield;
+      : has_time_(true),
+        limit_(
+            std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count()) {}
+  LimitScope() { is_shield = true; }
+  LimitScope(LimitScope&& other) noexcept : has_time_(other.has_time_), limit_(other.limit_) {
+    is_shield = other.is_shield;
   }
   ~LimitScope() {
     if (is_armed_) disarm();
@@ -33,7 +34,7 @@ class LimitScope : public Deadline {
   void open(TaskNode& node);
   void suspended();  // what is inside has not completed at once
   void close(TaskNode& node) {
-    node.scope = scope_.up;
+    node.scope = up;
     if (is_armed_) disarm();
   }
 
@@ -44,12 +45,11 @@ class LimitScope : public Deadline {
   absl::Status describe() const noexcept;
   void disarm();
 
-  // It is in the frame of every connection that waits, so it is small.
-  std::int64_t limit_ = kNever;     // of at(): the time; of within(): how long
-  std::int64_t deadline_ = kNever;  // from open() on
-  bool has_time_ = false;           // of at()
+  // It is in the frame of every connection that waits, so it is small: these are in the word of
+  // is_shield, and Deadline has the time, from open() on.
+  bool has_time_ = false;  // of at()
   bool is_armed_ = false;
-  TaskScope scope_;
+  std::int64_t limit_ = kNever;  // of at(): the time; of within(): how long
 };
 
 template <typename A>

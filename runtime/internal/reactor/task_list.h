@@ -47,8 +47,8 @@ class ListedTask {
   // Under the mutex of the list.
   ListedTask* previous_in_list_ = nullptr;
   ListedTask* next_in_list_ = nullptr;
-  bool is_told_ = false;
   TaskAnswer* answer_ = nullptr;  // what a dump has asked for
+  bool is_told_ = false;
 
   std::atomic<int> waiters_{0};  // see TaskList::await()
 };

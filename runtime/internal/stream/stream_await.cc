@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <string>
@@ -187,7 +189,8 @@ void Stream::receive_for(ReadOperationBase& reader) {
       inflow.set_window(target.first(count));
       buffer.lent_to = this;
     } else if (wanted.kind == Wanted::Kind::into) {
-      reader.got_ = ByteView(target.data(), count);
+      reader.wanted_.bytes = ByteView(target.data(), count);
+      reader.wanted_.is_got = true;
     } else {
       inflow.add(count);
     }
@@ -209,44 +212,44 @@ bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
   switch (wanted.kind) {
     case Wanted::Kind::some:
       if (bytes.empty()) return false;
-      reader.got_ = ByteView(bytes);
+      reader.wanted_.bytes = ByteView(bytes);
       break;
     case Wanted::Kind::peek:
       if (bytes.empty() || bytes.size() < wanted.count) return false;
-      reader.got_ = ByteView(bytes);
+      reader.wanted_.bytes = ByteView(bytes);
       return true;  // nothing is lent
     case Wanted::Kind::exactly:
       if (bytes.size() < wanted.count) return false;
-      reader.got_ = ByteView(bytes.first(wanted.count));
+      reader.wanted_.bytes = ByteView(bytes.first(wanted.count));
       break;
     case Wanted::Kind::until:
       if (!satisfy_until(reader, status)) return false;
       if (!status.ok()) return true;
       break;
     case Wanted::Kind::into:
-      if (reader.got_.empty()) {
+      if (!wanted.is_got) {
         if (bytes.empty()) return false;
         const std::size_t count = std::min(bytes.size(), wanted.into().size());
         std::memcpy(wanted.into().data(), bytes.data(), count);
         inflow.drop(count);
-        reader.got_ = ByteView(wanted.into().data(), count);
+        reader.wanted_.bytes = wanted.bytes.first(count);
+        reader.wanted_.is_got = true;
       }
-      reader.wanted_.is_got = true;
       return true;
   }
   reader.wanted_.is_got = true;
-  inflow.lend(reader.got_.size());
+  inflow.lend(wanted.bytes.size());
   return true;
 }
 
 bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
   const Wanted& wanted = reader.wanted_;
   const std::string_view text = ByteView(tasks_->inflow.bytes()).text();
-  const std::size_t found = text.find(wanted.delimiter(), reader.searched_);
+  const std::size_t found = text.find(wanted.delimiter(), wanted.searched);
   const std::size_t end =
       found == std::string_view::npos ? text.size() : found + wanted.delimiter().size();
   if (found != std::string_view::npos && end <= wanted.count) {
-    reader.got_ = ByteView(text.substr(0, end));
+    reader.wanted_.bytes = ByteView(text.substr(0, end));
     return true;
   }
   if (end >= wanted.count) {
@@ -254,7 +257,9 @@ bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
         "Connection::read_until: there is no delimiter in the first ", wanted.count, " bytes"));
     return true;
   }
-  reader.searched_ = text.size() - std::min(text.size(), wanted.delimiter().size() - 1);
+  const std::size_t searched = text.size() - std::min(text.size(), wanted.delimiter().size() - 1);
+  reader.wanted_.searched = static_cast<std::uint32_t>(
+      std::min<std::size_t>(searched, std::numeric_limits<std::uint32_t>::max()));
   return false;
 }
 
@@ -266,7 +271,7 @@ void Stream::satisfy_at_end(ReadOperationBase& reader, absl::Status& status) {
                                                 tasks_->inflow.bytes().size(), " bytes"));
     return;
   }
-  reader.got_ = ByteView(tasks_->inflow.bytes());  // peek(); empty for the others
+  reader.wanted_.bytes = ByteView(tasks_->inflow.bytes());  // peek(); empty for the others
 }
 
 // At once in the order, also where another run of it resumed the coroutine: the next read must not

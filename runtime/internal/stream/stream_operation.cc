@@ -98,12 +98,12 @@ ReadOperationBase::ReadOperationBase(Ref<Stream> stream, Wanted wanted)
     : StreamOperation(std::move(stream)), wanted_(wanted) {}
 
 ReadOperationBase::~ReadOperationBase() {
-  if (wanted_.is_got) stream().give_back(got_, wanted_.kind == Wanted::Kind::into);
+  if (wanted_.is_got) stream().give_back(wanted_.bytes, wanted_.kind == Wanted::Kind::into);
 }
 
 ByteView ReadOperationBase::take_view() {
   wanted_.is_got = false;
-  return got_;
+  return wanted_.bytes;
 }
 
 const char* ReadOperationBase::name() const {

@@ -91,7 +91,7 @@ class [[nodiscard]] Awaiter {
     node_.takes_errors = kTakesErrors;
     if (!awaitable_.begin(node_)) return false;
     if (!kTakesErrors && !node_.status.ok()) [[unlikely]] {
-      has_failed_ = true;
+      node_.has_failed = true;
       return false;
     }
     return may_go_on(node_);
@@ -99,7 +99,7 @@ class [[nodiscard]] Awaiter {
 
   void await_suspend(std::coroutine_handle<>) noexcept {
     node_.waits_since = Trampoline::here().now();
-    if (has_failed_) [[unlikely]]
+    if (node_.has_failed) [[unlikely]]
       Trampoline::here().go_on_with(&node_);  // which ends this coroutine
   }
 
@@ -122,7 +122,6 @@ class [[nodiscard]] Awaiter {
  private:
   A awaitable_;
   TaskNode& node_;
-  bool has_failed_ = false;
 };
 
 // `co_await status`: goes on if it is ok, and otherwise ends the coroutine with it.

@@ -34,9 +34,12 @@ struct TaskNode : HandoffNode<TaskNode> {
   TaskNode* up = nullptr;         // what waits for the end of this coroutine
   TaskScope* scope = nullptr;     // the deadline and the stop that apply to it
   absl::Status status;            // of what it has waited for; later, of its own end
-  bool takes_errors = false;      // it asked for result(): resume it also with an error
-  std::int64_t waits_since = 0;   // the cached time of its last suspension, for the dump of tasks
   std::source_location where;     // of the last co_await
+
+  // One word, because each frame has it. 2^61 ns are 73 years.
+  bool takes_errors : 1 = false;  // it asked for result(): resume it also with an error
+  bool has_failed : 1 = false;    // what it awaits has failed in begin(): its suspension ends it
+  std::int64_t waits_since : 62 = 0;  // the cached time of its last suspension, for the dump
 };
 
 // A TaskScope is a part of a task that is stopped as a whole: a chain, or the inside of within().
@@ -116,10 +119,11 @@ class Deadline {
  protected:
   ~Deadline() = default;
 
+  std::int64_t at_ = 0;  // set by the heap, at the latest
+
  private:
   friend class DeadlineHeap;
 
-  std::int64_t at_ = 0;
   Deadline* child_ = nullptr;
   Deadline* next_ = nullptr;      // the next child of the same parent
   Deadline* previous_ = nullptr;  // the previous child, or the parent; itself: the top of the heap

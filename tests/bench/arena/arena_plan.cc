@@ -34,6 +34,7 @@ std::string all_contenders(bool is_quick) {
                                   "epore",
                                   "epore:dispatch=poll_thread",
                                   "epore:dispatch=workers",
+                                  "epore:handler=coroutine",
                                   "asio",
                                   "asio:partial_reads",
                                   threads,

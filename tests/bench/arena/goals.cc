@@ -26,7 +26,9 @@ using Bound = Goal::Bound;
 
 constexpr std::string_view kWorkers = "epore:dispatch=workers";
 constexpr std::string_view kPollThread = "epore:dispatch=poll_thread";
+constexpr std::string_view kCoroutine = "epore:handler=coroutine";
 constexpr double kIdleBytes = 512;
+constexpr double kIdleBytesOfTask = 1024;
 
 // Some of the contenders, of which the best one in each trial counts: nobody has to choose well for
 // them.
@@ -42,6 +44,8 @@ bool has_flag(const ContenderSpec& spec, std::string_view begin) {
 
 constexpr Group kBareLoop = {kFloor,
                              [](const ContenderSpec& spec) { return spec.label == kFloor; }};
+constexpr Group kWithCallbacks = {kOurs,
+                                  [](const ContenderSpec& spec) { return spec.label == kOurs; }};
 constexpr Group kOnPollThread = {
     kPollThread, [](const ContenderSpec& spec) { return spec.label == kPollThread; }};
 constexpr Group kAsioOneThread = {"Asio's best with one thread", [](const ContenderSpec& spec) {
@@ -62,6 +66,8 @@ class Goals {
     echo(kOurs, kAsioThreads, {50, 500}, 0.85);
     echo(kWorkers, kBareLoop, {50}, 1.30);
     echo(kWorkers, kBareLoop, {500}, 1.30);
+    echo(kCoroutine, kWithCallbacks, {50}, 1.05);
+    echo(kCoroutine, kWithCallbacks, {500}, 1.05);
     if (const auto p99 = compare("neighbour/50", kOurs, kAsioThreads, kP99)) {
       ratio_at_most(absl::StrCat("beside a slow neighbour: p99 x ", kAsioThreads.name),
                     Verdict::of_ratios(*p99, false), 1);
@@ -148,6 +154,10 @@ class Goals {
     if (micro.has_heap && !micro.memory.bytes.empty()) {
       at_most("an idle connection, timeout armed: bytes from malloc()", micro.memory.bytes[0],
               kIdleBytes);
+    }
+    if (micro.has_heap && !micro.task_memory.bytes.empty()) {
+      at_most("an idle connection, its coroutine's deadline armed: bytes from malloc()",
+              micro.task_memory.bytes[0], kIdleBytesOfTask);
     }
     double most = 0;
     for (const MicroRow& row : micro.rows) {

@@ -65,6 +65,16 @@ TEST(GoalsTest, WorkersAreComparedWithTheFloorByNumberOfConnections) {
   EXPECT_FALSE(find(all, "epore:dispatch=workers: echo, CPU per message x epoll, 500 ").is_met());
 }
 
+TEST(GoalsTest, ACoroutineIsComparedWithCallbacksByNumberOfConnections) {
+  ArenaResult result = example_result();
+  result.contenders[4].spec = ContenderSpec::parse("epore:handler=coroutine").value();
+  result.trials[1] = example_trial("echo/50x64x1", {100, 100, 110, 95, 104});
+  result.trials[2] = example_trial("echo/500x64x1", {100, 100, 110, 95, 106});
+  const std::vector<Goal> all = goals(result);
+  EXPECT_TRUE(find(all, "epore:handler=coroutine: echo, CPU per message x epore, 50 ").is_met());
+  EXPECT_FALSE(find(all, "epore:handler=coroutine: echo, CPU per message x epore, 500 ").is_met());
+}
+
 TEST(GoalsTest, ARoomCostsLittleMoreThanWithOneThread) {
   ArenaResult result = example_result();
   result.contenders[4].spec = ContenderSpec::parse("epore:dispatch=poll_thread").value();
@@ -114,6 +124,8 @@ TEST(GoalsTest, EachOperationWithALimitIsOne) {
   EXPECT_FALSE(find(all, "re-arm: time x asio").is_met());
   EXPECT_FALSE(find(all, "allocations").is_met());
   EXPECT_TRUE(find(all, "an idle connection, timeout armed: bytes from malloc()").is_met());
+  result.micro.task_memory = {.connections = 10, .bytes = {1025, 4000}};
+  EXPECT_FALSE(find(goals(result), "an idle connection, its coroutine's deadline armed").is_met());
 }
 
 }  // namespace
