@@ -25,8 +25,7 @@ namespace epore {
 // - `co_await x.result()` gives the StatusOr (or Status) of x, and goes on.
 // - `co_await status` and `co_await status_or` return early in the same way.
 // - `co_return value` or `co_return status` end a Task<T>. A Task<> ends with `co_return;` or at
-// the
-//   end of its body, and with an error by `co_await status`.
+//   the end of its body, and with an error by `co_await status`.
 // - An exception that leaves the body ends it with Internal.
 //
 // Threads: the coroutines of a task run in one order (see order.h), one at a time, on any thread of
