@@ -319,8 +319,8 @@ class Stream final : public Registration, public BufferOwner {
 
   // The handles, if counts_handles_, self_ included. Relaxed; the thread that leaves one, self_,
   // closes the connection by a call that any thread may make.
-  bool counts_handles_ = false;  // both are constant since before the first handle
-  bool is_of_task_ = false;
+  bool counts_handles_ : 1 = false;  // both are constant since before the first handle
+  bool is_of_task_ : 1 = false;
   std::atomic<std::uint32_t> handles_{0};
 
   // Requests. The poll thread (both) and callers without memory (abort_due_) store (release) and
