@@ -80,9 +80,10 @@ warnings() {
 
 # The name of the library, and that each symbol is epore's: its own, or what the compiler makes for its classes.
 exports() {
-  local library=$work/shared/lib/libepore.so soname strange count
+  local library=$work/shared/lib/libepore.so soname name strange count
+  name=$(objdump -p "$library" | sed -nE 's/^ *SONAME +//p')
   soname=libepore.so.$(sed -nE 's/^#define EPORE_ABI_VERSION ([0-9]+)$/\1/p' "$tree/poll/version.h")
-  objdump -p "$library" | grep -qE "SONAME +$soname\$" || { echo "the library is not $soname"; return 1; }
+  [[ $name == "$soname" ]] || { echo "the library is not $soname"; return 1; }
   [[ $(readlink -f "$library") == *.so.$version ]] || { echo "the file is not named $version"; return 1; }
   strange=$(nm -DC --defined-only "$library" | cut -d' ' -f3- |
     grep -vE '^(vtable for |typeinfo (name )?for |(non-)?virtual thunk to |guard variable for |TLS (init|wrapper) function for )?epore::')
