@@ -98,7 +98,7 @@ class [[nodiscard]] Awaiter {
   }
 
   void await_suspend(std::coroutine_handle<>) noexcept {
-    node_.waits_since = Trampoline::here().now();
+    node_.wait_since(Trampoline::here().now());
     if (node_.has_failed) [[unlikely]]
       Trampoline::here().go_on_with(&node_);  // which ends this coroutine
   }

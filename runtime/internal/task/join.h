@@ -113,7 +113,7 @@ class AwaitingChild final : public JoinChild {
   // Returns whether it has ended.
   bool begin() {
     if (!awaitable_.begin(*this)) {
-      waits_since = Trampoline::here().now();
+      wait_since(Trampoline::here().now());
       return false;
     }
     awaitable_.finish(*this);

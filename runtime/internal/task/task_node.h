@@ -40,6 +40,9 @@ struct TaskNode : HandoffNode<TaskNode> {
   bool takes_errors : 1 = false;  // it asked for result(): resume it also with an error
   bool has_failed : 1 = false;    // what it awaits has failed in begin(): its suspension ends it
   std::int64_t waits_since : 62 = 0;  // the cached time of its last suspension, for the dump
+
+  // The mask tells compilers that `now` fits.
+  void wait_since(std::int64_t now) { waits_since = now & ((std::int64_t{1} << 61) - 1); }
 };
 
 // A TaskScope is a part of a task that is stopped as a whole: a chain, or the inside of within().
