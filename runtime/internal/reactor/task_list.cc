@@ -29,13 +29,16 @@ bool TaskList::add(ListedTask& task) {
   return !is_stopped_;
 }
 
+// Answers and leaves the list in one step. A dump that asked in between would get no answer.
 void TaskList::remove(ListedTask& task) {
-  answer(task, "");  // for a dump that has asked it: an empty text means that it has ended
+  bool is_last_answer = false;
   {
     const absl::MutexLock lock(&mutex_);
+    is_last_answer = take_answer(task, "");  // an empty text means that it has ended
     take_out(task, task.is_told_ ? told_ : first_);
     count_.fetch_sub(1, std::memory_order_seq_cst);
   }
+  if (is_last_answer) ends_.notify();
   if (task.waiters_.load(std::memory_order_seq_cst) != 0) ends_.notify();
   if (shutdown_.phase() != Shutdown::Phase::running) shutdown_.gate().notify();
 }
@@ -106,15 +109,20 @@ void TaskList::withdraw(std::vector<TaskAnswer>& answers) {
   for (TaskAnswer& answer : answers) answer.listed->answer_ = nullptr;
 }
 
+// Returns whether this was the last answer that the dump waits for.
+bool TaskList::take_answer(ListedTask& task, std::string text) {
+  if (task.answer_ == nullptr) return false;  // no dump waits for it
+  TaskAnswer& answer = *std::exchange(task.answer_, nullptr);
+  answer.text = std::move(text);
+  answer.has_answered = true;
+  return --unanswered_ == 0;
+}
+
 void TaskList::answer(ListedTask& task, std::string text) {
   bool is_last = false;
   {
     const absl::MutexLock lock(&mutex_);
-    if (task.answer_ == nullptr) return;  // the dump does not wait any more
-    TaskAnswer& answer = *std::exchange(task.answer_, nullptr);
-    answer.text = std::move(text);
-    answer.has_answered = true;
-    is_last = --unanswered_ == 0;
+    is_last = take_answer(task, std::move(text));
   }
   if (is_last) ends_.notify();
 }

@@ -114,6 +114,8 @@ class TaskList {
   bool has_all_answers();
   void end_dump();
 
+  bool take_answer(ListedTask& task, std::string text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   static void insert(ListedTask& task, ListedTask*& first);
   static void take_out(ListedTask& task, ListedTask*& first);
 

@@ -1,5 +1,6 @@
 #include "epore/runtime/internal/task/dump.h"
 
+#include <atomic>
 #include <string>
 #include <thread>
 #include <utility>
@@ -241,6 +242,17 @@ TEST(DumpTasks, WhileTasksRunAndEndAndOthersDump) {
   for (std::thread& thread : threads) thread.join();
   const absl::StatusOr<std::string> text = runtime.dump_tasks(absl::Seconds(100));
   EXPECT_FALSE(absl::StrContains(*text, "that is running")) << *text;
+}
+
+// A task may end just as a dump asks it: its end is its answer.
+TEST(DumpTasks, WhichEndAsTheyAreAskedAnswer) {
+  Runtime runtime({.workers = 2});
+  std::atomic<int> dumps{0};
+  std::thread dumper([&] {
+    for (; dumps < 2000; ++dumps) ASSERT_TRUE(runtime.dump_tasks(absl::InfiniteDuration()).ok());
+  });
+  while (dumps < 2000) EXPECT_TRUE(runtime.spawn(yield_once).wait().ok());
+  dumper.join();
 }
 
 }  // namespace
