@@ -194,6 +194,7 @@ TEST_P(AcceptTest, WithoutResourcesItPausesAndGoesOnWhenOneIsFreed) {
 }
 
 TEST_P(AcceptTest, TheBackoffDoublesUpToHalfASecond) {
+  std::atomic<int> calls{0};
   Accepted accepted;
   Runtime runtime(options());
   const Listener listener = listen_on_loopback(runtime, accepted.callback());
@@ -201,7 +202,6 @@ TEST_P(AcceptTest, TheBackoffDoublesUpToHalfASecond) {
   accepted.await(1);
   expect_served(first);
   clock_.fail(KernelCall::kAccept, EMFILE, 1, FaultKernel::kAlways);
-  std::atomic<int> calls{0};
   clock_.before(KernelCall::kAccept, [&](const FaultKernel::Call&) { ++calls; });
   Peer waits(listener.address());
   while (calls == 0) expect_served(first);
@@ -225,6 +225,7 @@ TEST_P(AcceptTest, AtTheProcessLimitItWaitsAndLosesNobody) {
   constexpr std::size_t kClients = 50;
   RuntimeOptions real = options();
   real.kernel = &kernel_;
+  absl::Notification go_on;  // the hook below is called until the runtime has ended
   Accepted accepted;
   Runtime runtime(real);
   const Listener listener = listen_on_loopback(runtime, accepted.callback());
@@ -232,7 +233,6 @@ TEST_P(AcceptTest, AtTheProcessLimitItWaitsAndLosesNobody) {
   accepted.await(1);
   expect_served(first);
   // Clients first: they need descriptors as well. The poll thread is held so that none is taken.
-  absl::Notification go_on;
   kernel_.before(KernelCall::kAccept,
                  [&](const FaultKernel::Call&) { go_on.WaitForNotification(); });
   std::vector<Peer> peers;

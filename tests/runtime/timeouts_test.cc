@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,21 +48,27 @@ class TimeoutsTest : public RuntimeTest {
   // Returns when the poll thread has taken what is ready and due. Needs no worker.
   void await_turn(const Listener& listener) {
     for (int i = 0; i < 2; ++i) {  // the rest of the first accept's turn comes before the second
-      absl::Notification accepted;
-      std::atomic<bool> was_accepted{false};
-      clock_.after(KernelCall::kAccept, [&](const FaultKernel::Call&) {
-        if (!was_accepted.exchange(true)) accepted.Notify();
+      struct Accepted {
+        std::atomic<bool> was_told{false};
+        absl::Notification told;
+      };
+      // The poll thread may be in a later call of the hook when this one has been told.
+      const auto accepted = std::make_shared<Accepted>();
+      clock_.after(KernelCall::kAccept, [accepted](const FaultKernel::Call&) {
+        if (!accepted->was_told.exchange(true)) accepted->told.Notify();
       });
       const Peer peer(listener.address());
-      accepted.WaitForNotification();
+      accepted->told.WaitForNotification();
       clock_.after(KernelCall::kAccept, nullptr);
     }
   }
 
   // Has the poll thread run `action` once, when its next wait for events has ended.
   void after_the_next_wait(std::function<void()> action) {
+    const auto has_run = std::make_shared<std::atomic<bool>>(false);
     for (KernelCall wait : {KernelCall::kEpollWait, KernelCall::kPoll}) {
-      clock_.after(wait, [this, action](const FaultKernel::Call&) {
+      clock_.after(wait, [this, action, has_run](const FaultKernel::Call&) {
+        if (has_run->exchange(true)) return;  // two threads may wait at once
         for (KernelCall any : {KernelCall::kEpollWait, KernelCall::kPoll}) {
           clock_.after(any, nullptr);
         }
