@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
-#include "tests/poll/engine_test.h"
+#include "tests/poll/conformance/engine_test.h"
 
 namespace epore {
 namespace {

@@ -10,7 +10,7 @@
 #include <ostream>
 #include <vector>
 
-#include "tests/poll/engine_test.h"
+#include "tests/poll/conformance/engine_test.h"
 
 namespace epore {
 namespace {
@@ -85,7 +85,7 @@ class TimeoutTest : public testing::TestWithParam<std::string> {
     return *std::move(poll);
   }
 
-  bool is_epoll() const { return poll_.registry()->selector_name() == "epoll"; }
+  bool is_epoll() const { return GetParam() == "epoll"; }
 
   std::vector<Wait> waits_of(absl::Duration timeout) {
     kernel_.waits.clear();

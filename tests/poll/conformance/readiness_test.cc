@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <string>
 
-#include "tests/poll/engine_test.h"
+#include "tests/poll/conformance/engine_test.h"
 
 namespace epore {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/barrier.h"
 #include "absl/synchronization/mutex.h"
-#include "tests/poll/engine_test.h"
+#include "tests/poll/conformance/engine_test.h"
 
 namespace epore {
 namespace {
@@ -69,8 +69,8 @@ TEST_P(StressTest, WhatHappenedBeforeARegistrationIsVisibleToWhoeverGetsItsEvent
 
 // Each producer stores, then wakes; the poll thread must see every item although wakes merge.
 TEST_P(StressTest, NoItemOfManyProducersIsMissed) {
-  constexpr int kProducers = 4;
-  constexpr int kItems = 500;
+  constexpr int kProducers = 8;
+  constexpr int kItems = 250;
   std::atomic<int> produced{0};
   absl::Barrier* const start = new absl::Barrier(kProducers + 1);
   std::vector<std::thread> producers;
@@ -90,6 +90,35 @@ TEST_P(StressTest, NoItemOfManyProducersIsMissed) {
     ASSERT_FALSE(events.empty()) << "no wake came after the last item";
   }
   for (std::thread& producer : producers) producer.join();
+}
+
+// Each thread has a waker of its own and goes on only when its wake was told.
+TEST_P(StressTest, NoWakeOfEightWakersIsMissed) {
+  constexpr std::uint64_t kThreads = 8;
+  constexpr int kWakes = 50;
+  std::vector<std::atomic<int>> told(kThreads);
+  std::vector<std::thread> threads;
+  for (std::uint64_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      const Waker waker = make_waker(Token{100 + t});
+      for (int i = 0; i < kWakes; ++i) {
+        ASSERT_THAT(waker.wake(), IsOk());
+        told[t].wait(i);
+      }
+    });
+  }
+  Events events(3);
+  for (std::uint64_t all = 0; all < kThreads * kWakes;) {
+    ASSERT_THAT(poll_.poll(events, kHangGuard), IsOk());
+    ASSERT_FALSE(events.empty()) << "no wake came after " << all;
+    for (const Event& event : events) {
+      ++all;
+      std::atomic<int>& own = told[event.token.value - 100];
+      own.fetch_add(1);
+      own.notify_one();
+    }
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 // Strict alternation: every single wake must end exactly the poll that waits for it.

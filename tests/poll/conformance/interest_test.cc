@@ -3,7 +3,7 @@
 #include <map>
 #include <vector>
 
-#include "tests/poll/engine_test.h"
+#include "tests/poll/conformance/engine_test.h"
 
 namespace epore {
 namespace {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
-#include "tests/poll/engine_test.h"
+#include "tests/poll/conformance/engine_test.h"
 #include "tests/support/open_fds.h"
 
 namespace epore {

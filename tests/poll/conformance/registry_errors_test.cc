@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "tests/poll/engine_test.h"
+#include "tests/poll/conformance/engine_test.h"
 #include "tests/support/open_fds.h"
 
 namespace epore {
@@ -110,7 +110,7 @@ TEST_P(RegistryErrorsTest, CallsAfterThePollIsGoneAreFailedPrecondition) {
 }
 
 TEST_P(RegistryErrorsTest, WhatTheSystemRefusesKeepsItsCodeAndChangesNothing) {
-  const KernelCall call = is_epoll() ? KernelCall::kEpollCtl : KernelCall::kFstat;
+  const KernelCall call = calls().change;
   kernel_.fail(call, ENOMEM);
   EXPECT_THAT(registry_->register_fd(fd_, kToken, Interest::readable()),
               StatusIs(absl::StatusCode::kResourceExhausted, names("register_fd", fd_, "ENOMEM")));
