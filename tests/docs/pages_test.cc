@@ -82,6 +82,10 @@ TEST(Pages, GuideToUdp) {
                   3);
 }
 
+TEST(Pages, ServiceManager) {
+  expect_compiled("docs/guide/service-manager.md", {"tests/docs/service_snippets_test.cc"}, 1);
+}
+
 TEST(Pages, ComingFromAsio) {
   const std::string folder = "examples/asio_tutorial/";
   std::vector<std::string> sources;

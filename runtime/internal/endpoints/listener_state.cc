@@ -7,16 +7,19 @@
 
 #include <cerrno>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/net/inherited_sockets.h"
 #include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/net/socket_file.h"
 #include "epore/runtime/internal/net/socket_options.h"
@@ -25,6 +28,9 @@
 
 namespace epore::internal {
 namespace {
+
+// Before the name of sockets that a service manager has opened.
+constexpr std::string_view kInherited = "inherited:";
 
 struct Bound {
   OwnedFd fd;
@@ -76,6 +82,13 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   return Bound{*std::move(fd), bound};
 }
 
+absl::StatusOr<OwnedFd> duplicate(Kernel& kernel, int fd, const SocketAddress& address) {
+  const SysResult copied = kernel.fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (copied.ok()) return OwnedFd(copied.fd(), kernel);
+  return errno_status(copied.error(), absl::StrCat("fcntl(F_DUPFD_CLOEXEC), for listening on ",
+                                                   address.to_string()));
+}
+
 // Binds a Unix socket. All reactors accept from this one by duplicates of its descriptor: several
 // sockets cannot share a path.
 absl::StatusOr<std::vector<Bound>> bind_unix(Core& core, const SocketAddress& address,
@@ -96,12 +109,58 @@ absl::StatusOr<std::vector<Bound>> bind_unix(Core& core, const SocketAddress& ad
   std::vector<Bound> all;
   all.push_back({*std::move(fd), address, *std::move(file)});
   while (all.size() < core.reactors().size()) {
-    const SysResult copied = kernel.fcntl(all.front().fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (!copied.ok()) {
-      return errno_status(copied.error(), absl::StrCat("fcntl(F_DUPFD_CLOEXEC), for listening on ",
-                                                       address.to_string()));
+    absl::StatusOr<OwnedFd> copied = duplicate(kernel, all.front().fd.get(), address);
+    if (!copied.ok()) return copied.status();
+    all.push_back({*std::move(copied), address, all.front().file});
+  }
+  return all;
+}
+
+// Makes a socket of the service manager one of epore's. Returns its address.
+absl::StatusOr<SocketAddress> adopt(Kernel& kernel, int fd, const ListenOptions& options) {
+  const auto failed = [fd](SysResult result, std::string_view call) {
+    return errno_status(result.error(), absl::StrCat(call, ", for the inherited descriptor ", fd));
+  };
+  const auto refused = [fd](std::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat("the inherited descriptor ", fd, " is ", why));
+  };
+  int type = 0;
+  int listens = 0;
+  unsigned size = sizeof type;
+  SysResult result = kernel.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+  if (!result.ok()) return failed(result, "getsockopt(SO_TYPE)");
+  result = kernel.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+  if (!result.ok()) return failed(result, "getsockopt(SO_ACCEPTCONN)");
+  if (type != SOCK_STREAM || listens == 0) return refused("no stream socket that listens");
+  const SocketAddress address = local_address_of(kernel, fd);
+  if (address.is_empty()) return refused("no socket of IPv4, IPv6 or Unix");
+  result = kernel.fcntl(fd, F_SETFD, FD_CLOEXEC);
+  if (!result.ok()) return failed(result, "fcntl(F_SETFD)");
+  result = kernel.fcntl(fd, F_GETFL, 0);
+  if (result.ok()) result = kernel.fcntl(fd, F_SETFL, result.fd() | O_NONBLOCK);
+  if (!result.ok()) return failed(result, "fcntl(F_SETFL)");
+  if (absl::Status set = set_connection_options(kernel, fd, address, options.connection); !set.ok())
+    return set;
+  return address;
+}
+
+// Listens at duplicates of inherited sockets, so that a later listen() finds them again. All
+// reactors accept from the same ones. A file of theirs belongs to the service manager.
+absl::StatusOr<std::vector<Bound>> inherit(Core& core, std::string_view name,
+                                           const ListenOptions& options) {
+  Kernel& kernel = core.kernel();
+  const absl::StatusOr<std::vector<int>> fds =
+      InheritedSockets::of_environment().find(name, ::getpid());
+  if (!fds.ok()) return fds.status();
+  std::vector<Bound> all;
+  for (const int fd : *fds) {
+    const absl::StatusOr<SocketAddress> address = adopt(kernel, fd, options);
+    if (!address.ok()) return address.status();
+    for (std::size_t i = 0; i < core.reactors().size(); ++i) {
+      absl::StatusOr<OwnedFd> copied = duplicate(kernel, fd, *address);
+      if (!copied.ok()) return copied.status();
+      all.push_back({*std::move(copied), *address});
     }
-    all.push_back({OwnedFd(copied.fd(), kernel), address, all.front().file});
   }
   return all;
 }
@@ -137,6 +196,36 @@ absl::StatusOr<std::vector<Bound>> bind_all(Core& core, const std::vector<Socket
   return all;
 }
 
+// Opens the sockets that `address` names, one for each address and reactor.
+absl::StatusOr<std::vector<Bound>> open_sockets(Core& core, std::string_view address,
+                                                const ListenOptions& options) {
+  if (absl::StartsWith(address, kInherited)) {
+    return inherit(core, address.substr(kInherited.size()), options);
+  }
+  absl::StatusOr<Target> target = parse_target(address, /*to_listen=*/true);
+  if (!target.ok()) return target.status();
+  if (target->addresses.empty()) {
+    if (core.is_own_thread()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("listen(\"", printable(address),
+                       "\"): a callback may not resolve names, as it would block; give numbers"));
+    }
+    absl::StatusOr<std::vector<SocketAddress>> found =
+        resolve(core.kernel(), target->host_port, /*to_listen=*/true);
+    if (!found.ok()) return found.status();
+    target->addresses = *std::move(found);
+  }
+  const std::vector<SocketAddress>& addresses = target->addresses;
+  // With port 0, the port of the first address may be in use at another address. Then try again.
+  const bool may_retry = target->host_port.port == 0 && addresses.size() > 1;
+  int error = 0;
+  absl::StatusOr<std::vector<Bound>> bound = bind_all(core, addresses, options, error);
+  for (int left = 16; left > 0 && may_retry && !bound.ok() && error == EADDRINUSE; --left) {
+    bound = bind_all(core, addresses, options, error);
+  }
+  return bound;
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
@@ -146,27 +235,7 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   absl::Status bad_order =
       OrderState::check(options.order, *core, absl::StrCat("listen(\"", printable(address), "\")"));
   if (!bad_order.ok()) return bad_order;
-  absl::StatusOr<Target> target = parse_target(address, /*to_listen=*/true);
-  if (!target.ok()) return target.status();
-  if (target->addresses.empty()) {
-    if (core->is_own_thread()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("listen(\"", printable(address),
-                       "\"): a callback may not resolve names, as it would block; give numbers"));
-    }
-    absl::StatusOr<std::vector<SocketAddress>> found =
-        resolve(core->kernel(), target->host_port, /*to_listen=*/true);
-    if (!found.ok()) return found.status();
-    target->addresses = *std::move(found);
-  }
-  const std::vector<SocketAddress>& addresses = target->addresses;
-  // With port 0, the port of the first address may be in use at another address. Then try again.
-  const bool may_retry = target->host_port.port == 0 && addresses.size() > 1;
-  int error = 0;
-  absl::StatusOr<std::vector<Bound>> bound = bind_all(*core, addresses, options, error);
-  for (int left = 16; left > 0 && may_retry && !bound.ok() && error == EADDRINUSE; --left) {
-    bound = bind_all(*core, addresses, options, error);
-  }
+  absl::StatusOr<std::vector<Bound>> bound = open_sockets(*core, address, options);
   if (!bound.ok()) return bound.status();
 
   auto state = std::make_shared<ListenerState>();
