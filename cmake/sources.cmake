@@ -42,6 +42,7 @@ set(EPORE_SOURCES
   runtime/internal/endpoints/listener.cc
   runtime/internal/endpoints/listener_state.cc
   runtime/internal/net/compact_address.cc
+  runtime/internal/net/inherited_sockets.cc
   runtime/internal/net/resolver.cc
   runtime/internal/net/socket_file.cc
   runtime/internal/net/socket_options.cc

@@ -20,7 +20,7 @@
 #include "examples/command_line.h"
 
 ABSL_FLAG(std::string, address, "",
-          "HOST:PORT or unix:PATH to listen on; port 0: any that is free");
+          "HOST:PORT, unix:PATH or inherited:NAME to listen on; port 0: any that is free");
 ABSL_FLAG(int, workers, 0, "worker threads; 0: one per core");
 ABSL_FLAG(int, reactors, 1, "poll threads, each with an event queue of its own");
 ABSL_FLAG(std::string, dispatch,
@@ -33,7 +33,8 @@ namespace {
 
 constexpr std::string_view kSharedHelp = R"(
 Flags that all servers share:
-  --address=HOST:PORT  listen here; port 0: any that is free; or unix:PATH
+  --address=HOST:PORT  listen here; port 0: any that is free; or unix:PATH; or
+                       inherited:NAME, a socket of the service manager
   --workers=N          worker threads; 0, the default: one per core
   --reactors=N         poll threads, each with an event queue of its own; default 1
   --dispatch=NAME      who runs callbacks: adaptive (default), workers or poll_thread
@@ -56,7 +57,7 @@ ServerFlags parse_server_flags(int argc, char** argv, std::string_view help) {
   ServerFlags flags;
   flags.arguments = parse_command_line(argc, argv, absl::StrCat(help, kSharedHelp));
   flags.address = absl::GetFlag(FLAGS_address);
-  if (!flags.address.empty()) {
+  if (!flags.address.empty() && !absl::StartsWith(flags.address, "inherited:")) {
     const bool is_unix = absl::StartsWith(flags.address, "unix:");
     const absl::Status bad = is_unix ? epore::SocketAddress::parse(flags.address).status()
                                      : epore::HostPort::parse(flags.address).status();
