@@ -37,6 +37,12 @@ TEST(AsioTutorial, Daytime) {
   EXPECT_EQ(server.terminate(), 0);
 }
 
+TEST(AsioTutorial, DaytimeWithDatagrams) {
+  Server server("asio_tutorial/daytime_udp_server", {"127.0.0.1:0"});
+  EXPECT_EQ(lines_of("daytime_udp_client", {server.address}).size(), 1u);
+  EXPECT_EQ(server.terminate(), 0);
+}
+
 TEST(AsioTutorial, Echo) {
   Server server("asio_tutorial/echo_server", {"127.0.0.1:0"});
   Client client(server.address);

@@ -89,8 +89,9 @@ TEST(Pages, ServiceManager) {
 TEST(Pages, ComingFromAsio) {
   const std::string folder = "examples/asio_tutorial/";
   std::vector<std::string> sources;
-  for (const char* name : {"chat_server", "daytime_client", "daytime_server", "echo_server",
-                           "timer1", "timer3", "timer4", "timer5"}) {
+  for (const char* name :
+       {"chat_server", "daytime_client", "daytime_server", "daytime_udp_client",
+        "daytime_udp_server", "echo_server", "timer1", "timer3", "timer4", "timer5"}) {
     sources.push_back(folder + name + ".cc");
   }
   sources.emplace_back("tests/docs/programs_test.cc");
