@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
@@ -20,9 +21,8 @@
 namespace epore {
 namespace {
 
-Task<> leaf() {
-  co_await sleep_for(absl::Hours(10));  // line A
-}
+constexpr int kLeafLine = __LINE__ + 1;
+Task<> leaf() { co_await sleep_for(absl::Hours(10)); }
 Task<> middle() { co_await leaf(); }
 Task<> outer() { co_await within(absl::Hours(5), middle()); }
 Task<int> fetch() {
@@ -88,7 +88,8 @@ TEST(Dump, ALineForEachCoroutineTheOutermostFirst) {
   ASSERT_EQ(lines.size(), 4u);  // the first is empty: it is the root's
   EXPECT_TRUE(has_parts(lines[1], {"  ", "dump_test.cc:", "outer"})) << lines[1];
   EXPECT_TRUE(has_parts(lines[2], {"    ", "dump_test.cc:", "middle"})) << lines[2];
-  EXPECT_TRUE(has_parts(lines[3], {"      ", "dump_test.cc:23 ", "leaf", ": sleep"})) << lines[3];
+  const std::string leaf_line = absl::StrCat("dump_test.cc:", kLeafLine, " ");
+  EXPECT_TRUE(has_parts(lines[3], {"      ", leaf_line, "leaf", ": sleep"})) << lines[3];
 }
 
 TEST(Dump, TheChildrenOfAJoinAreBesideEachOther) {
