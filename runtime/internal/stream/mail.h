@@ -23,7 +23,7 @@ using MailList = HandoffList<Mail>;
 
 // A Mailbox holds the mail of a connection in the order of the pushes. Mail that the runner leaves
 // for itself goes into a list of its own, which needs no locked instruction. This list is delivered
-// first. That keeps the order of the runner's thread, which pushed nothing else meanwhile.
+// first: the runner uses it only as long as nobody else has pushed mail.
 class Mailbox {
  public:
   Mailbox() = default;
@@ -38,12 +38,16 @@ class Mailbox {
 
   // The runner only. True: the list was empty before, so the runner must ask for another run.
   bool push_own(std::unique_ptr<Mail> mail) {
+    if (!pushed_.empty()) {
+      push(std::move(mail));
+      return true;
+    }
     const bool is_first = own_.empty();
     own_.push(std::move(mail));
     return is_first;
   }
 
-  // The runner only.
+  // The order of the connection only.
   bool empty() const { return own_.empty() && pushed_.empty(); }
 
   // The runner only: takes all mail.

@@ -109,12 +109,14 @@ class Stream final : public Registration, public BufferOwner {
   // -- Coroutines (stream_await.cc). Only a run of the connection's order calls these. `status` is
   // the result of an operation that completes inside the call. --
   bool is_in_order() const;
+  bool has_turn() const;
   void use_tasks();  // throws std::bad_alloc
   bool begin_read(ReadOperationBase& reader, absl::Status& status);
   bool begin_write(WriteOperation& writer, absl::Status& status);
   void cancel(StreamOperation& operation, const absl::Status& why);
   bool is_waiting(const StreamOperation& operation) const;
-  // Any thread.
+  // The order of the task that has read: it takes what the read has got, or nobody takes it.
+  void taken() { tasks_->has_untaken.store(false, std::memory_order_release); }
   void give_back(std::span<const std::byte> bytes, bool is_copied);
   void flush_output() override { flush(); }
   void keep_view() override;
@@ -206,8 +208,10 @@ class Stream final : public Registration, public BufferOwner {
   void pull();
   void receive_for(ReadOperationBase& reader);
   bool satisfy(ReadOperationBase& reader, absl::Status& status);
+  void give(ReadOperationBase& reader, std::size_t lent);
   bool satisfy_until(ReadOperationBase& reader, absl::Status& status);
   void satisfy_at_end(ReadOperationBase& reader, absl::Status& status);
+  void drop_seen(std::size_t count);
   void append(WriteOperation& writer);
   bool push(WriteOperation& writer);
   void resume_writers();

@@ -74,9 +74,13 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
         absl::StrCat(reader.name(), ": the connection has an on_data callback"));
     return true;
   }
-  if (tasks.reader != nullptr) {
-    status = absl::FailedPreconditionError(
-        absl::StrCat(reader.name(), ": another coroutine reads from the connection"));
+  if (tasks.reader != nullptr || tasks.has_untaken.load(std::memory_order_acquire)) {
+    if (phase_ != Phase::open) {  // which may have dropped the mail of give_back()
+      status = ended_status();
+    } else {
+      status = absl::FailedPreconditionError(
+          absl::StrCat(reader.name(), ": another coroutine reads from the connection"));
+    }
     return true;
   }
   if (wanted.kind == Wanted::Kind::until && wanted.delimiter().empty()) {
@@ -190,7 +194,7 @@ void Stream::receive_for(ReadOperationBase& reader) {
       buffer.lent_to = this;
     } else if (wanted.kind == Wanted::Kind::into) {
       reader.wanted_.bytes = ByteView(target.data(), count);
-      reader.wanted_.is_got = true;
+      give(reader, 0);
     } else {
       inflow.add(count);
     }
@@ -217,7 +221,8 @@ bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
     case Wanted::Kind::peek:
       if (bytes.empty() || bytes.size() < wanted.count) return false;
       reader.wanted_.bytes = ByteView(bytes);
-      return true;  // nothing is lent
+      give(reader, 0);
+      return true;
     case Wanted::Kind::exactly:
       if (bytes.size() < wanted.count) return false;
       reader.wanted_.bytes = ByteView(bytes.first(wanted.count));
@@ -233,13 +238,19 @@ bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
         std::memcpy(wanted.into().data(), bytes.data(), count);
         inflow.drop(count);
         reader.wanted_.bytes = wanted.bytes.first(count);
-        reader.wanted_.is_got = true;
+        give(reader, 0);
       }
       return true;
   }
-  reader.wanted_.is_got = true;
-  inflow.lend(wanted.bytes.size());
+  give(reader, wanted.bytes.size());
   return true;
+}
+
+// The reader has got bytes. The first `lent` bytes of the inflow are gone once it has taken them.
+void Stream::give(ReadOperationBase& reader, std::size_t lent) {
+  reader.wanted_.is_got = true;
+  tasks_->inflow.lend(lent);
+  tasks_->has_untaken.store(true, std::memory_order_relaxed);
 }
 
 bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
@@ -272,13 +283,23 @@ void Stream::satisfy_at_end(ReadOperationBase& reader, absl::Status& status) {
     return;
   }
   reader.wanted_.bytes = ByteView(tasks_->inflow.bytes());  // peek(); empty for the others
+  if (!reader.wanted_.bytes.empty()) give(reader, 0);
 }
 
 // At once in the order, also where another run of it resumed the coroutine: the next read must not
-// see the bytes again.
+// see the bytes again. By mail otherwise, which no later read overtakes.
 void Stream::consume(std::size_t count) {
-  if (!is_in_order()) return mail([count](Stream& stream) { stream.consume(count); });
+  if (!has_turn()) return mail([count](Stream& stream) { stream.drop_seen(count); });
+  drop_seen(count);
+}
+
+void Stream::drop_seen(std::size_t count) {
   if (!tasks_) return;
+  if (tasks_->has_untaken.load(std::memory_order_acquire)) {
+    LOG(ERROR) << "epore: " << describe()
+               << ": consume() drops nothing, because another coroutine reads from the connection";
+    return;
+  }
   tasks_->inflow.drop_lent();
   tasks_->inflow.drop(count);
 }
@@ -292,11 +313,14 @@ void Stream::give_back(std::span<const std::byte> bytes, bool is_copied) {
       mail([copy = std::move(copy), is_copied](Stream& stream) {
         stream.give_back(ByteView(std::string_view(copy)), is_copied);
       });
-    } else if (is_copied) {
+      return;
+    }
+    if (is_copied) {
       tasks_->inflow.put_back(bytes);
     } else {
       tasks_->inflow.take_back();
     }
+    tasks_->has_untaken.store(false, std::memory_order_relaxed);
   } catch (const std::bad_alloc&) {
     no_memory();
   }

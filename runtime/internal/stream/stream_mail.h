@@ -28,6 +28,10 @@ inline bool Stream::is_runner() const { return this_thread.current == this; }
 // Another run of the order, such as that of a task, may use the stream as its own run does.
 inline bool Stream::is_in_order() const { return is_runner() || (order_ && order_->is_current()); }
 
+// Whether the caller is in the order, and no earlier call is on its way there by mail. Then a call
+// may take effect at once, and overtakes nothing. (Mail is not delivered after the end.)
+inline bool Stream::has_turn() const { return is_in_order() && (mailbox_.empty() || has_ended()); }
+
 // The runner only: as queued_bytes().
 inline std::size_t Stream::queued_here() const {
   const Output& output = this_thread.buffers->output;

@@ -62,7 +62,7 @@ bool StreamOperation::begin_operation(TaskNode& node) {
     return true;
   }
   try {
-    if (stream_->is_in_order()) [[likely]] {
+    if (stream_->has_turn()) [[likely]] {
       if (begin_in_order(*stream_, node.status)) return true;
       wait(node);
       return false;
@@ -102,7 +102,7 @@ ReadOperationBase::~ReadOperationBase() {
 }
 
 ByteView ReadOperationBase::take_view() {
-  wanted_.is_got = false;
+  if (std::exchange(wanted_.is_got, false)) stream().taken();
   return wanted_.bytes;
 }
 

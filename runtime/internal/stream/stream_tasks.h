@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_STREAM_STREAM_TASKS_H_
 #define EPORE_RUNTIME_INTERNAL_STREAM_STREAM_TASKS_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "epore/runtime/connection_operations.h"
@@ -18,6 +19,21 @@ struct StreamTasks : InFrameCache {
   int receives_left = 0;     // of this run
   bool is_used = false;      // a coroutine has read, so on_data is refused
   bool is_draining = false;  // a read that has no byte and finds none ends
+
+  // Whether a read has got bytes, and its coroutine has not taken them yet: it is in another order,
+  // or in line behind others. Meanwhile it is the reader still. No other read begins, and the bytes
+  // stay where they are.
+  //
+  //   the order of the connection            the order of the coroutine
+  //   (1) satisfy(): true
+  //       completes the coroutine  ------->  (2) take(): false, or
+  //   (4) begin_read(): is it false?             nobody takes the bytes: give_back(), by mail
+  //   (3) the mail: the bytes are back; false
+  //
+  // (1) is relaxed, as the completion publishes it. (2) is a release, for the acquire of (4): a
+  // later read may then drop the bytes that were taken. (3) is in the order, before any read that
+  // began later, because has_turn() lets none overtake the mail.
+  std::atomic<bool> has_untaken{false};
 };
 
 }  // namespace epore::internal

@@ -1,0 +1,256 @@
+// Coroutines of several orders use one connection, and callbacks send to it meanwhile. No byte is
+// lost, doubled or moved, and no call overtakes an earlier one.
+//
+// The near order is that of the connection. It stands still while a task of it blocks its thread,
+// so what comes to it by mail is not delivered, and each test is one certain interleaving.
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/task/handler_test_base.h"
+#include "tests/support/sockets.h"
+
+namespace epore {
+namespace {
+
+class ConnectionOrdersTest : public HandlerTest {
+ protected:
+  // Each order may block a thread.
+  RuntimeOptions options() {
+    RuntimeOptions options = RuntimeTest::options();
+    options.workers = 3;
+    return options;
+  }
+
+  // A connection of the order `near`, and its peer.
+  struct Pair {
+    Connection connection;
+    Peer peer;
+  };
+  static Pair make_pair(Runtime& runtime, const Order& near, ConnectOptions options = {}) {
+    const TcpPort port = tcp_listener();
+    Connection connection;
+    run_in(runtime, near, [&]() -> Task<> {
+      connection = co_await connect("127.0.0.1:" + std::to_string(port.port), options);
+    });
+    return {connection, Peer(OwnedFd(::accept4(port.fd.get(), nullptr, nullptr, SOCK_CLOEXEC)))};
+  }
+
+  // Runs a task to its end in `order`.
+  template <typename F>
+  static void run_in(Runtime& runtime, const Order& order, F task) {
+    const absl::Status status = runtime.spawn_in(order, std::move(task)).wait();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+
+  // Returns when the near order has done what was asked of the connection before.
+  static void await_mail(Connection& connection) { fence(connection); }
+};
+
+std::string text_of(ByteView bytes) { return std::string(bytes.text()); }
+
+// The winner of an any() is there first. The read has completed as well, and gives back.
+TEST_P(ConnectionOrdersTest, BytesThatNobodyTookAreReadBeforeThoseBehindThem) {
+  for (const bool is_copied : {false, true}) {
+    SCOPED_TRACE(is_copied);
+    absl::Notification near_is_in, gave_back;
+    std::string got;
+    std::array<std::byte, 3> buffer;
+    Runtime runtime(options());
+    const Order near = runtime.order();
+    Pair pair = make_pair(runtime, near);
+    Connection& c = pair.connection;
+    pair.peer.send("abcdef");
+    pair.peer.half_close();  // so that a test of lost bytes ends
+    run_in(runtime, near, [&]() -> Task<> { co_await c.peek(6); });
+    Job later;
+    run_in(runtime, runtime.order(), [&]() -> Task<> {
+      auto wins = [&]() -> Task<> {
+        await_mail(c);  // the read, which is complete now
+        later = runtime.spawn_in(near, [&]() -> Task<> {
+          near_is_in.Notify();
+          gave_back.WaitForNotification();
+          got = text_of(co_await c.read_exactly(3));
+          got += text_of(co_await c.read_exactly(3));
+        });
+        near_is_in.WaitForNotification();
+        co_return;
+      };
+      if (is_copied) {
+        auto first = co_await any(c.read_some(buffer), wins());
+        EXPECT_EQ(first.index(), 1u);
+      } else {
+        auto first = co_await any(c.read_exactly(3), wins());
+        EXPECT_EQ(first.index(), 1u);
+      }
+      gave_back.Notify();
+    });
+    EXPECT_TRUE(later.wait().ok()) << later.wait();
+    EXPECT_EQ(got, "abcdef");
+  }
+}
+
+// It has not been resumed yet, so it is the reader still, and its view stays as it is.
+TEST_P(ConnectionOrdersTest, BytesOfAReaderThatWasNotResumedYetAreNobodyElses) {
+  for (const bool is_peek : {false, true}) {
+    SCOPED_TRACE(is_peek);
+    absl::Notification refused;
+    std::string got;
+    std::string rest;
+    Runtime runtime(options());
+    const Order near = runtime.order();
+    Pair pair = make_pair(runtime, near);
+    Connection& c = pair.connection;
+    pair.peer.send("abcdef");
+    pair.peer.half_close();  // so that a test of lost bytes ends
+    run_in(runtime, near, [&]() -> Task<> { co_await c.peek(6); });
+    run_in(runtime, runtime.order(), [&]() -> Task<> {
+      auto others = [&]() -> Task<> {
+        await_mail(c);  // the read, which is complete now
+        const Job other = runtime.spawn_in(near, [&]() -> Task<> {
+          c.consume(1);  // nothing: these bytes are not this task's
+          absl::StatusOr<ByteView> bytes = co_await c.read().result();
+          EXPECT_TRUE(absl::IsFailedPrecondition(bytes.status())) << bytes.status();
+          refused.Notify();
+        });
+        refused.WaitForNotification();
+        co_return;
+      };
+      if (is_peek) {
+        auto both = co_await all(c.peek(6), others());
+        got = text_of(std::get<0>(both));
+        c.consume(3);
+      } else {
+        auto both = co_await all(c.read_exactly(3), others());
+        got = text_of(std::get<0>(both)) + "def";
+      }
+      rest = text_of(co_await c.read());
+    });
+    EXPECT_EQ(got, "abcdef");
+    EXPECT_EQ(rest, "def");
+  }
+}
+
+// Each of them completes at once most of the time, and now and then lets others run first.
+TEST_P(ConnectionOrdersTest, TwoReadersOfOneOrderGetTheBytesInSequence) {
+  const std::string text = pattern(2'000);
+  std::string got;
+  Runtime runtime(options());
+  const Order near = runtime.order();
+  Pair pair = make_pair(runtime, near);
+  Connection& c = pair.connection;
+  pair.peer.send(text);
+  pair.peer.half_close();
+  auto reads = [&]() -> Task<> {
+    while (got.size() < text.size()) {
+      absl::StatusOr<ByteView> byte = co_await c.read_exactly(1).result();
+      if (byte.ok()) {
+        got += byte->text();
+      } else {
+        if (!absl::IsFailedPrecondition(byte.status())) co_await byte.status();
+        co_await yield();
+      }
+    }
+  };
+  run_in(runtime, near, [&]() -> Task<> { co_await all(reads(), reads()); });
+  EXPECT_TRUE(got == text);
+}
+
+TEST_P(ConnectionOrdersTest, AReadComesAfterAnEarlierConsume) {
+  absl::Notification near_is_in, consumed;
+  std::string got;
+  Runtime runtime(options());
+  const Order near = runtime.order();
+  Pair pair = make_pair(runtime, near);
+  Connection& c = pair.connection;
+  pair.peer.send("abcdef");
+  Job later;
+  run_in(runtime, runtime.order(), [&]() -> Task<> {
+    EXPECT_EQ((co_await c.peek(6)).text(), "abcdef");
+    later = runtime.spawn_in(near, [&]() -> Task<> {
+      near_is_in.Notify();
+      consumed.WaitForNotification();
+      got = text_of(co_await c.read());
+    });
+    near_is_in.WaitForNotification();
+    c.consume(2);
+    consumed.Notify();
+  });
+  EXPECT_TRUE(later.wait().ok()) << later.wait();
+  EXPECT_EQ(got, "cdef");
+}
+
+// The same where the run that delivers mail resumes the reader, after it has done so.
+TEST_P(ConnectionOrdersTest, AReadInTheRunOfTheConnectionComesAfterAnEarlierConsume) {
+  absl::Notification near_is_in, consumed;
+  std::string got;
+  Runtime runtime(options());
+  const Order near = runtime.order();
+  Pair pair = make_pair(runtime, near);
+  Connection& c = pair.connection;
+  pair.peer.send("abcdef");
+  Job later;
+  run_in(runtime, runtime.order(), [&]() -> Task<> {
+    EXPECT_EQ((co_await c.peek(6)).text(), "abcdef");
+    later = runtime.spawn_in(near, [&]() -> Task<> {
+      co_await c.peek(7);
+      near_is_in.Notify();
+      consumed.WaitForNotification();
+      got = text_of(co_await c.read());
+    });
+    pair.peer.send("g");
+    near_is_in.WaitForNotification();
+    c.consume(2);
+    consumed.Notify();
+  });
+  EXPECT_TRUE(later.wait().ok()) << later.wait();
+  EXPECT_EQ(got, "cdefg");
+}
+
+TEST_P(ConnectionOrdersTest, AWriteComesAfterAnEarlierSend) {
+  for (const bool is_send : {false, true}) {
+    SCOPED_TRACE(is_send);
+    absl::Notification near_is_in, sent;
+    Runtime runtime(options());
+    const Order near = runtime.order();
+    Pair pair = make_pair(runtime, near);
+    Connection& c = pair.connection;
+    run_in(runtime, near, [&]() -> Task<> { co_await c.write("0"); });
+    Job later;
+    run_in(runtime, runtime.order(), [&]() -> Task<> {
+      later = runtime.spawn_in(near, [&]() -> Task<> {
+        near_is_in.Notify();
+        sent.WaitForNotification();
+        if (is_send) {
+          c.send("2");
+        } else {
+          co_await c.write("2");
+        }
+        co_await c.write("3");
+      });
+      near_is_in.WaitForNotification();
+      c.send("1");
+      sent.Notify();
+      co_return;
+    });
+    EXPECT_TRUE(later.wait().ok()) << later.wait();
+    EXPECT_EQ(pair.peer.receive(4), "0123");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, ConnectionOrdersTest,
+                         testing::Values(Mode{Dispatch::workers, "epoll"},
+                                         Mode{Dispatch::workers, "poll"}),
+                         mode_name);
+
+}  // namespace
+}  // namespace epore
