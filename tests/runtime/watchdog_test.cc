@@ -330,57 +330,6 @@ TEST_F(WaitingTest, ALeaderThatSleepsIsRelievedWhoeverRuns) {
   release();
 }
 
-// Callbacks of a room take one lock. A relief that waits for it only moves the work to another
-// processor, so the next one comes later, until callbacks are stuck without a lock.
-TEST_F(WaitingTest, AReliefThatWaitsForTheThreadItRelievedMakesTheNextOneLater) {
-  Runtime runtime(options(Dispatch::adaptive));
-  await_start();
-  kernel_.set_state("epore-poll0", ThreadState::runs);
-  // Returns after how many ticks a relief comes. It then waits for a lock, or not.
-  const auto ticks_until_relief = [&](bool waits) {
-    const std::uint64_t reliefs = runtime.counters().reliefs;
-    for (const char* worker : {"epore-worker0", "epore-worker1"}) {
-      kernel_.set_state(worker, waits ? ThreadState::parked : ThreadState::asleep);
-    }
-    Order order = runtime.order();
-    absl::Notification is_held;
-    absl::Notification may_end;
-    absl::Notification has_ended;
-    EXPECT_TRUE(order
-                    .post([&] {
-                      is_held.Notify();
-                      may_end.WaitForNotification();
-                      has_ended.Notify();
-                    })
-                    .ok());
-    is_held.WaitForNotification();
-    absl::Notification is_held_too;
-    absl::Notification has_ended_too;
-    Order other = runtime.order();
-    EXPECT_TRUE(other
-                    .post([&] {
-                      is_held_too.Notify();
-                      may_end.WaitForNotification();
-                      has_ended_too.Notify();
-                    })
-                    .ok());
-    const int ticks = ticks_until([&] { return runtime.counters().reliefs > reliefs; });
-    is_held_too.WaitForNotification();
-    for (int i = 0; i < 4; ++i) tick();
-    may_end.Notify();
-    has_ended.WaitForNotification();
-    has_ended_too.WaitForNotification();
-    settle(kernel_, runtime);
-    return ticks;
-  };
-  (void)ticks_until_relief(true);  // the first ticks are longer
-  EXPECT_GE(ticks_until_relief(true), 4);
-  EXPECT_GE(ticks_until_relief(true), 8);
-  EXPECT_GE(ticks_until_relief(true), 16);
-  for (int i = 0; i < 10; ++i) (void)ticks_until_relief(false);
-  EXPECT_LE(ticks_until_relief(false), 3);
-}
-
 TEST_F(WaitingTest, WorkersThatWaitForALockGetNoSpareOnesAndNoLine) {
   Lines lines;
   Runtime runtime(options(Dispatch::workers));

@@ -31,14 +31,6 @@ constexpr std::int64_t kAlert = 1'000'000'000;
 // gains nothing.
 constexpr std::int64_t kNapTick = 3'000'000;
 
-// Until a leader that waits for a lock is taken for one that is stuck.
-constexpr std::int64_t kLongestLock = 50'000'000;
-
-// How long a leader may be stuck after a relief that has waited for a lock: at least so long, and
-// longer with each one.
-constexpr std::int64_t kFirstPatience = 4'000'000;
-constexpr std::int64_t kMorePatience = 4;  // times
-
 // The watchdog sleeps after so many ticks in which nothing ran.
 constexpr int kIdleTicks = 4;
 
@@ -143,18 +135,14 @@ bool Watchdog::look_at(Reactor& reactor, Seen& seen, std::int64_t now) {
     const bool has_waited = is_known && (is_waiting || delay - seen.run_delay > half);
     const bool may_be_stuck = !is_known || (seen.is_suspect && !has_waited);
     Patience& patience = seen.patience;
-    const bool is_new_leader = patience.judged_until > now;
-    const bool is_locked = (may_be_stuck || is_new_leader) && waits_for_lock(thread);
-    if (is_locked && is_new_leader) {
-      patience.time = std::clamp(kMorePatience * patience.time, kFirstPatience, kLongestLock);
-      patience.judged_until = 0;
-    }
-    const std::int64_t longest = is_locked ? kLongestLock : patience.time;
+    const bool is_relief = patience.is_judging(now);
+    const bool is_locked = (may_be_stuck || is_relief) && waits_for_lock(thread);
+    if (is_locked && is_relief) patience.waits_for_lock();
+    const std::int64_t longest = is_locked ? Patience::kLongest : patience.time();
     const bool is_stuck = may_be_stuck && now - seen.since >= longest;
     if (is_stuck && !reactor.call_home()) {
       core_.workers().relieve(reactor, lead);
-      if (patience.judged_until != 0) patience.time /= 2;  // the last relief waited for no lock
-      patience.judged_until = now + kLongestLock;
+      patience.relieved(now);
     }
     seen = Seen{lead, true, delay, cpu, seen.since, patience};
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "epore/runtime/internal/reactor/patience.h"
 #include "epore/runtime/options.h"
 
 namespace epore::internal {
@@ -21,9 +22,7 @@ std::int64_t warn_after(const RuntimeOptions& options);
 // user code, so it is never stuck itself. Every tick it looks at each leader and each worker:
 //
 // - A leader that has been in one run since the last tick gets a relief (lead.h). If it spent the
-//   time waiting for a processor, it gets none. Callbacks that take one lock gain nothing by a
-//   relief: it waits for the thread that it relieved. After such a relief, leaders may be stuck for
-//   longer before the next one. After a relief that waits for no lock, for half as long.
+//   time waiting for a processor, it gets none. See Patience, too.
 // - A worker that has been in one run for too long is blocked. The log names the callback, and a
 //   spare worker takes the worker's place.
 //
@@ -65,13 +64,6 @@ class Watchdog {
   static constexpr std::uint32_t kAwake = 0;
   static constexpr std::uint32_t kAsleep = 1;
   static constexpr std::uint32_t kStopped = 2;
-
-  // How long a leader of a reactor may be stuck. A relief that waits for a lock until judged_until
-  // has not helped. It is 0 if there was no relief, or if the last one has not helped. In ns.
-  struct Patience {
-    std::int64_t time = 0;
-    std::int64_t judged_until = 0;
-  };
 
   // A reactor at the last tick.
   struct Seen {
