@@ -165,55 +165,34 @@ TEST_P(ConnectionOrdersTest, TwoReadersOfOneOrderGetTheBytesInSequence) {
   EXPECT_TRUE(got == text);
 }
 
+// Also where the run that delivers mail resumes the reader, after it has done so.
 TEST_P(ConnectionOrdersTest, AReadComesAfterAnEarlierConsume) {
-  absl::Notification near_is_in, consumed;
-  std::string got;
-  Runtime runtime(options());
-  const Order near = runtime.order();
-  Pair pair = make_pair(runtime, near);
-  Connection& c = pair.connection;
-  pair.peer.send("abcdef");
-  Job later;
-  run_in(runtime, runtime.order(), [&]() -> Task<> {
-    EXPECT_EQ((co_await c.peek(6)).text(), "abcdef");
-    later = runtime.spawn_in(near, [&]() -> Task<> {
-      near_is_in.Notify();
-      consumed.WaitForNotification();
-      got = text_of(co_await c.read());
+  for (const bool is_in_run_of_connection : {false, true}) {
+    SCOPED_TRACE(is_in_run_of_connection);
+    absl::Notification near_is_in, consumed;
+    std::string got;
+    Runtime runtime(options());
+    const Order near = runtime.order();
+    Pair pair = make_pair(runtime, near);
+    Connection& c = pair.connection;
+    pair.peer.send("abcdef");
+    Job later;
+    run_in(runtime, runtime.order(), [&]() -> Task<> {
+      EXPECT_EQ((co_await c.peek(6)).text(), "abcdef");
+      later = runtime.spawn_in(near, [&]() -> Task<> {
+        if (is_in_run_of_connection) co_await c.peek(7);
+        near_is_in.Notify();
+        consumed.WaitForNotification();
+        got = text_of(co_await c.read());
+      });
+      if (is_in_run_of_connection) pair.peer.send("g");
+      near_is_in.WaitForNotification();
+      c.consume(2);
+      consumed.Notify();
     });
-    near_is_in.WaitForNotification();
-    c.consume(2);
-    consumed.Notify();
-  });
-  EXPECT_TRUE(later.wait().ok()) << later.wait();
-  EXPECT_EQ(got, "cdef");
-}
-
-// The same where the run that delivers mail resumes the reader, after it has done so.
-TEST_P(ConnectionOrdersTest, AReadInTheRunOfTheConnectionComesAfterAnEarlierConsume) {
-  absl::Notification near_is_in, consumed;
-  std::string got;
-  Runtime runtime(options());
-  const Order near = runtime.order();
-  Pair pair = make_pair(runtime, near);
-  Connection& c = pair.connection;
-  pair.peer.send("abcdef");
-  Job later;
-  run_in(runtime, runtime.order(), [&]() -> Task<> {
-    EXPECT_EQ((co_await c.peek(6)).text(), "abcdef");
-    later = runtime.spawn_in(near, [&]() -> Task<> {
-      co_await c.peek(7);
-      near_is_in.Notify();
-      consumed.WaitForNotification();
-      got = text_of(co_await c.read());
-    });
-    pair.peer.send("g");
-    near_is_in.WaitForNotification();
-    c.consume(2);
-    consumed.Notify();
-  });
-  EXPECT_TRUE(later.wait().ok()) << later.wait();
-  EXPECT_EQ(got, "cdefg");
+    EXPECT_TRUE(later.wait().ok()) << later.wait();
+    EXPECT_EQ(got, is_in_run_of_connection ? "cdefg" : "cdef");
+  }
 }
 
 TEST_P(ConnectionOrdersTest, AWriteComesAfterAnEarlierSend) {
