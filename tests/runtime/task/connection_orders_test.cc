@@ -99,6 +99,38 @@ TEST_P(ConnectionOrdersTest, BytesThatNobodyTookAreReadBeforeThoseBehindThem) {
   }
 }
 
+// A consume() in the connection's own order waits for what is on its way there.
+TEST_P(ConnectionOrdersTest, AConsumeComesAfterBytesThatNobodyTook) {
+  absl::Notification near_is_in, gave_back;
+  std::string got;
+  Runtime runtime(options());
+  const Order near = runtime.order();
+  Pair pair = make_pair(runtime, near);
+  Connection& c = pair.connection;
+  pair.peer.send("abcdef");
+  pair.peer.half_close();
+  run_in(runtime, near, [&]() -> Task<> { co_await c.peek(6); });
+  Job later;
+  run_in(runtime, runtime.order(), [&]() -> Task<> {
+    auto wins = [&]() -> Task<> {
+      await_mail(c);  // the read, which is complete now
+      later = runtime.spawn_in(near, [&]() -> Task<> {
+        near_is_in.Notify();
+        gave_back.WaitForNotification();
+        c.consume(1);
+        got = text_of(co_await c.read());
+      });
+      near_is_in.WaitForNotification();
+      co_return;
+    };
+    auto first = co_await any(c.read_exactly(3), wins());
+    EXPECT_EQ(first.index(), 1u);
+    gave_back.Notify();
+  });
+  EXPECT_TRUE(later.wait().ok()) << later.wait();
+  EXPECT_EQ(got, "bcdef");
+}
+
 // It has not been resumed yet, so it is the reader still, and its view stays as it is.
 TEST_P(ConnectionOrdersTest, BytesOfAReaderThatWasNotResumedYetAreNobodyElses) {
   for (const bool is_peek : {false, true}) {
