@@ -9,6 +9,7 @@ set(EPORE_SOURCES
   poll/kernel/errno_status.cc
   poll/kernel/real_kernel.cc
   poll/kernel/signal_trap.cc
+  poll/kernel/spawn_process.cc
   poll/kernel/thread_counters.cc
   poll/kernel/wait_ready.cc
   poll/owned_fd.cc
@@ -27,6 +28,10 @@ set(EPORE_SOURCES
   runtime/internal/base/mapped_blocks.cc
   runtime/internal/base/no_memory.cc
   runtime/internal/base/printable.cc
+  runtime/internal/children/child.cc
+  runtime/internal/children/child_state.cc
+  runtime/internal/children/process.cc
+  runtime/internal/children/start_process.cc
   runtime/internal/datagram/inbound_batch.cc
   runtime/internal/datagram/open_udp.cc
   runtime/internal/datagram/outbound_batch.cc
@@ -67,6 +72,8 @@ set(EPORE_SOURCES
   runtime/internal/reactor/timer_entry.cc
   runtime/internal/reactor/watchdog.cc
   runtime/internal/reactor/worker_pool.cc
+  runtime/internal/signals/service_manager.cc
+  runtime/internal/signals/signal_state.cc
   runtime/internal/signals/signal_waiter.cc
   runtime/internal/signals/signals.cc
   runtime/internal/stream/connection.cc
@@ -127,6 +134,7 @@ set(EPORE_HEADERS
   runtime/bound_task.h
   runtime/byte_view.h
   runtime/channel.h
+  runtime/child.h
   runtime/completion.h
   runtime/connect.h
   runtime/connect_attempt.h
@@ -165,6 +173,7 @@ set(EPORE_HEADERS
   runtime/runtime.h
   runtime/semaphore.h
   runtime/send_result.h
+  runtime/signal.h
   runtime/signals.h
   runtime/sleep.h
   runtime/task.h

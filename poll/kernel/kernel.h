@@ -1,6 +1,7 @@
 #ifndef EPORE_POLL_KERNEL_KERNEL_H_
 #define EPORE_POLL_KERNEL_KERNEL_H_
 
+#include <signal.h>
 #include <sys/select.h>
 
 #include <atomic>
@@ -22,6 +23,8 @@ struct stat;
 struct timespec;
 
 namespace epore {
+
+struct ProcessStart;
 
 // What a thread has used since its start.
 struct ThreadUsage {
@@ -72,6 +75,7 @@ class Kernel {
   virtual SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) = 0;
   virtual SysResult getsockname(int fd, sockaddr* address, unsigned* size) = 0;
   virtual SysResult getpeername(int fd, sockaddr* address, unsigned* size) = 0;
+  virtual SysResult socketpair(int domain, int type, int protocol, int fds[2]) = 0;
 
   // Descriptors.
   virtual SysResult close(int fd) = 0;  // never repeated, whatever it returns
@@ -153,6 +157,16 @@ class Kernel {
 
   virtual SysResult sigaction(int signal, const struct sigaction* action,
                               struct sigaction* old) = 0;
+
+  // Child processes. spawn() starts a program, and returns when exec(3) has replaced this one in
+  // the child, or has failed. Returns the child's id, and stores a descriptor of it, which is
+  // close-on-exec (pidfd_open(2)). After an error no child is left, and start.failed says what has
+  // failed; it is what the system calls of that step return. See process_start.h.
+  virtual SysResult spawn(ProcessStart& start, int* pidfd) = 0;
+  // `child` is a descriptor of spawn().
+  virtual SysResult waitid(int child, siginfo_t* info, int options) = 0;
+  virtual SysResult pidfd_send_signal(int child, int signal) = 0;
+  virtual SysResult kill(int process_or_group, int signal) = 0;
 
   // The number of calls of each kind so far. A Kernel that wraps another one returns the counts of
   // the inner one.

@@ -58,10 +58,14 @@ enum class KernelCall : std::uint8_t {
   kThreadDetach,
   kResolve,
   kSigaction,
+  kSocketpair,
+  kSpawn,
+  kWaitid,
+  kPidfdSendSignal,
+  kKill,
 };
 
-inline constexpr std::size_t kKernelCallKinds =
-    static_cast<std::size_t>(KernelCall::kSigaction) + 1;
+inline constexpr std::size_t kKernelCallKinds = static_cast<std::size_t>(KernelCall::kKill) + 1;
 
 // The printed name of a kind: the name of the system call, where there is one.
 constexpr std::string_view kernel_call_name(KernelCall call) {
@@ -89,7 +93,9 @@ constexpr std::string_view kernel_call_name(KernelCall call) {
       "thread_state",  "thread_cpu",
       "thread_start",  "thread_join",
       "thread_detach", "getaddrinfo",
-      "sigaction",
+      "sigaction",     "socketpair",
+      "spawn",         "waitid",
+      "pidfd_signal",  "kill",
   };
   static_assert(std::size(kNames) == kKernelCallKinds);
   return kNames[static_cast<std::size_t>(call)];

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 #include <vector>
 
 #include "epore/poll/kernel/sanitizers.h"
+#include "epore/poll/kernel/spawn_process.h"
 
 namespace epore {
 namespace {
@@ -150,6 +152,21 @@ SysResult RealKernel::getsockname(int fd, sockaddr* address, unsigned* size) {
 SysResult RealKernel::getpeername(int fd, sockaddr* address, unsigned* size) {
   count(KernelCall::kGetpeername);
   return result(::getpeername(fd, address, size));
+}
+
+SysResult RealKernel::socketpair(int domain, int type, int protocol, int fds[2]) {
+  count(KernelCall::kSocketpair);
+  const SysResult made = result(::socketpair(domain, type, protocol, fds));
+  if (!made.ok()) return made;
+  for (int* const fd : {&fds[0], &fds[1]}) {
+    const SysResult moved = above_stdio(SysResult(*fd));
+    if (!moved.ok()) {  // above_stdio() has closed this one
+      ::close(fd == &fds[0] ? fds[1] : fds[0]);
+      return moved;
+    }
+    *fd = moved.fd();
+  }
+  return made;
 }
 
 SysResult RealKernel::close(int fd) {
@@ -399,6 +416,36 @@ void RealKernel::free_addresses(addrinfo* list) { ::freeaddrinfo(list); }
 SysResult RealKernel::sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
   count(KernelCall::kSigaction);
   return result(::sigaction(signal, action, old));
+}
+
+SysResult RealKernel::spawn(ProcessStart& start, int* pidfd) {
+  count(KernelCall::kSpawn);
+  const SysResult started = spawn_process(start, pidfd);
+  // A program without stdin may get its number here. It is moved as others are; if that fails, the
+  // number serves as well.
+  if (started.ok() && *pidfd <= STDERR_FILENO) {
+    const int moved = ::fcntl(*pidfd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (moved >= 0) {
+      ::close(*pidfd);
+      *pidfd = moved;
+    }
+  }
+  return started;
+}
+
+SysResult RealKernel::waitid(int child, siginfo_t* info, int options) {
+  count(KernelCall::kWaitid);
+  return result(::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(child), info, options));
+}
+
+SysResult RealKernel::pidfd_send_signal(int child, int signal) {
+  count(KernelCall::kPidfdSendSignal);
+  return result(::syscall(SYS_pidfd_send_signal, child, signal, nullptr, 0));
+}
+
+SysResult RealKernel::kill(int process_or_group, int signal) {
+  count(KernelCall::kKill);
+  return result(::kill(process_or_group, signal));
 }
 
 KernelCallCounts RealKernel::counts() const {

@@ -251,6 +251,11 @@ SysResult FaultKernel::getpeername(int fd, sockaddr* address, unsigned* size) {
   return pass(KernelCall::kGetpeername, fd, [&] { return inner_.getpeername(fd, address, size); });
 }
 
+SysResult FaultKernel::socketpair(int domain, int type, int protocol, int fds[2]) {
+  return pass(KernelCall::kSocketpair, -1,
+              [&] { return inner_.socketpair(domain, type, protocol, fds); });
+}
+
 SysResult FaultKernel::close(int fd) {
   return pass(KernelCall::kClose, fd, [&] { return inner_.close(fd); });
 }
@@ -402,6 +407,23 @@ void FaultKernel::free_addresses(addrinfo* list) { inner_.free_addresses(list); 
 SysResult FaultKernel::sigaction(int signal, const struct sigaction* action,
                                  struct sigaction* old) {
   return pass(KernelCall::kSigaction, -1, [&] { return inner_.sigaction(signal, action, old); });
+}
+
+SysResult FaultKernel::spawn(ProcessStart& start, int* pidfd) {
+  return pass(KernelCall::kSpawn, -1, [&] { return inner_.spawn(start, pidfd); });
+}
+
+SysResult FaultKernel::waitid(int child, siginfo_t* info, int options) {
+  return pass(KernelCall::kWaitid, child, [&] { return inner_.waitid(child, info, options); });
+}
+
+SysResult FaultKernel::pidfd_send_signal(int child, int signal) {
+  return pass(KernelCall::kPidfdSendSignal, child,
+              [&] { return inner_.pidfd_send_signal(child, signal); });
+}
+
+SysResult FaultKernel::kill(int process_or_group, int signal) {
+  return pass(KernelCall::kKill, -1, [&] { return inner_.kill(process_or_group, signal); });
 }
 
 KernelCallCounts FaultKernel::counts() const { return inner_.counts(); }

@@ -101,6 +101,7 @@ class FaultKernel : public Kernel {
   SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) override;
   SysResult getsockname(int fd, sockaddr* address, unsigned* size) override;
   SysResult getpeername(int fd, sockaddr* address, unsigned* size) override;
+  SysResult socketpair(int domain, int type, int protocol, int fds[2]) override;
   SysResult close(int fd) override;
   SysResult fcntl(int fd, int command, int argument) override;
   SysResult fstat(int fd, struct stat* status) override;
@@ -141,6 +142,10 @@ class FaultKernel : public Kernel {
               addrinfo** list) override;
   void free_addresses(addrinfo* list) override;
   SysResult sigaction(int signal, const struct sigaction* action, struct sigaction* old) override;
+  SysResult spawn(ProcessStart& start, int* pidfd) override;
+  SysResult waitid(int child, siginfo_t* info, int options) override;
+  SysResult pidfd_send_signal(int child, int signal) override;
+  SysResult kill(int process_or_group, int signal) override;
   KernelCallCounts counts() const override;
 
  private:
