@@ -1,5 +1,7 @@
 #include "epore/runtime/runtime.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -18,6 +20,7 @@
 #include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/children/child_state.h"
 #include "epore/runtime/internal/datagram/udp_state.h"
 #include "epore/runtime/internal/endpoints/connector.h"
 #include "epore/runtime/internal/endpoints/handler_root.h"
@@ -26,6 +29,7 @@
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/runtime_timer.h"
+#include "epore/runtime/internal/signals/service_manager.h"
 #include "epore/runtime/internal/signals/signal_waiter.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/watch/watch_state.h"
@@ -221,6 +225,14 @@ absl::StatusOr<UdpSocket> Runtime::udp(std::string_view address, UdpSocket::Call
   });
 }
 
+absl::StatusOr<Child> Runtime::start_child(const Command& command, const ChildOptions& options,
+                                           Child::Callback on_exit, const Order& order) {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("start_child", [&] {
+    return internal::ChildState::start(core_, command, options, order, std::move(on_exit));
+  });
+}
+
 Order Runtime::order() { return status().ok() ? internal::OrderState::make(core_) : Order(); }
 
 absl::Status Runtime::check_run() const {
@@ -274,12 +286,42 @@ absl::Status Runtime::run_until_signal() {
   const Ref<Core> core = core_;
   const std::shared_ptr<internal::SignalWaiter> signals = signals_;
   if (!core) return status();
-  return or_no_memory("run_until_signal", [&] { return signals->run(*core); });
+  return or_no_memory("run_until_signal", [&] { return signals->run(*core, nullptr); });
+}
+
+absl::Status Runtime::run_service() {
+  const Ref<Core> core = core_;
+  const std::shared_ptr<internal::SignalWaiter> signals = signals_;
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("run_service", [&]() -> absl::Status {
+    absl::StatusOr<internal::ServiceManager> connected = internal::ServiceManager::connect(
+        core->kernel(), internal::ServiceManager::environment(), ::getpid());
+    if (!connected.ok()) return connected.status();
+    const auto manager = std::make_shared<const internal::ServiceManager>(*std::move(connected));
+    Timer watchdog;
+    if (manager->is_asked() && manager->watchdog() > 0) {
+      // Twice as often as it asks, as it recommends. A runtime that runs no callbacks falls silent.
+      watchdog = timer([manager] {
+        if (absl::Status told = manager->tell("WATCHDOG=1", 0); !told.ok()) {
+          LOG(ERROR) << "epore: " << told.message();
+        }
+      });
+      watchdog.arm_every(absl::Nanoseconds(manager->watchdog()) / 2);
+    }
+    absl::Status ended = signals->run(*core, manager.get());
+    watchdog.cancel();
+    return ended;
+  });
 }
 
 absl::Status Runtime::on_signal(int signal, Closure callback) {
   if (!core_) return status();
   return or_no_memory("on_signal", [&] { return signals_->add(signal, std::move(callback)); });
+}
+
+absl::StatusOr<Signal> Runtime::on_signal(int signal) {
+  if (!core_) return status();
+  return or_no_memory("on_signal", [&] { return signals_->add(signal); });
 }
 
 absl::StatusOr<std::string> Runtime::dump_tasks(absl::Duration limit) const {

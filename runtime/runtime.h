@@ -20,6 +20,7 @@
 #include "epore/runtime/blocking.h"
 #include "epore/runtime/bound_task.h"
 #include "epore/runtime/channel.h"
+#include "epore/runtime/child.h"
 #include "epore/runtime/completion.h"
 #include "epore/runtime/connect.h"
 #include "epore/runtime/connect_attempt.h"
@@ -37,6 +38,7 @@
 #include "epore/runtime/ready.h"
 #include "epore/runtime/report.h"
 #include "epore/runtime/semaphore.h"
+#include "epore/runtime/signal.h"
 #include "epore/runtime/sleep.h"
 #include "epore/runtime/task.h"
 #include "epore/runtime/timer.h"
@@ -103,6 +105,9 @@ class Runtime {
   // A Unix socket's file that a process has left behind is taken over, if nobody listens there. To
   // see that, this connects to it. The file is removed when the listener closes, unless another one
   // is in its place by then. docs/guide/unix-sockets.md has the details.
+  //
+  // "inherited:NAME" are the sockets of that name that a service manager has opened (LISTEN_FDS),
+  // and "inherited:" all of them. NotFound without them: docs/guide/service-manager.md.
   //
   // `on_accept` is the first callback of each connection, in the connection's order. Several
   // connections may call it at the same time. It is destroyed where callbacks run, when the sockets
@@ -191,6 +196,18 @@ class Runtime {
   absl::StatusOr<UdpSocket> udp(std::string_view address, UdpSocket::Callback on_receive,
                                 const UdpOptions& options = {});
 
+  // Starts a program as a child process; child.h has an example. A name without a
+  // slash is looked for in PATH. The call waits until the program runs, so its errors are known.
+  // The callback, which may be null, is called once when the child has ended. It and the pipes are
+  // in `order`, or in one of the child's own.
+  //
+  // Errors, after which no child is left: InvalidArgument for the command and the options; those of
+  // execve(2), such as NotFound (ENOENT) and PermissionDenied (EACCES), chdir(2), clone(2) and
+  // socketpair(2), which the text names; ResourceExhausted at max_connections, as each pipe is one;
+  // FailedPrecondition once a shutdown refuses posts; Unimplemented (ENOSYS) before Linux 5.9.
+  absl::StatusOr<Child> start_child(const Command& command, const ChildOptions& options = {},
+                                    Child::Callback on_exit = nullptr, const Order& order = {});
+
   // Makes an order: callbacks in it never overlap. listen() and connect() take it in their options.
   // After a shutdown its calls are refused; if the runtime could not start it names none. If there
   // is no memory for it, all that takes it says so (ResourceExhausted), so that no callback
@@ -277,6 +294,15 @@ class Runtime {
   // of the process catches signals; those of eventfd(2) and sigaction(2).
   absl::Status run_until_signal();
 
+  // Does what run_until_signal() does, and tells the service manager that has started this process,
+  // if it asks (NOTIFY_SOCKET): that the service is ready, now; that it stops, when the shutdown
+  // begins; and with WatchdogSec= in its unit (WATCHDOG_USEC), that callbacks run, twice in each
+  // such time. Listen before this call. docs/guide/service-manager.md has the details.
+  //
+  // Errors: those of run_until_signal(); InvalidArgument for variables that make no sense; that it
+  // cannot be told that the service is ready. Later ones are in the log.
+  absl::Status run_service();
+
   // Catches SIGINT, SIGTERM and the signals of on_signal() from now on. They are kept until
   // run_until_signal() looks. This is for a program that tells others that it is there, and may get
   // a signal at once:
@@ -303,6 +329,9 @@ class Runtime {
   // SIGABRT); FailedPrecondition if signals are being caught. Signals that only the system refuses
   // (32 and 33 are glibc's) are errors of catch_signals() and run_until_signal().
   absl::Status on_signal(int signal, Closure callback);
+
+  // As above, for tasks: see Signal::wait(). Both may be set for a signal.
+  absl::StatusOr<Signal> on_signal(int signal);
 
   // Returns what the runtime has counted so far, also after a shutdown. It stops no thread. It adds
   // up the counts of each thread, some thousand loads, takes one lock for each reactor, and

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,7 @@
 #include "epore/poll/kernel/signal_trap.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/signals/service_manager.h"
 
 namespace epore::internal {
 
@@ -44,26 +46,45 @@ const char* why_not(int signal) {
   }
 }
 
+absl::Status check_signal(int signal) {
+  const char* const why = why_not(signal);
+  if (why == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("on_signal(", signal, "): ", why));
+}
+
+// What a service manager is told waits for so long while its queue is full.
+constexpr std::int64_t kTellLimit = 5'000'000'000;
+
 }  // namespace
 
 SignalWaiter::SignalWaiter() = default;
 SignalWaiter::~SignalWaiter() = default;
 
 absl::Status SignalWaiter::add(int signal, absl::AnyInvocable<void()> callback) {
-  if (const char* const why = why_not(signal); why != nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("on_signal(", signal, "): ", why));
-  }
+  if (absl::Status bad = check_signal(signal); !bad.ok()) return bad;
   if (!callback) {
     return absl::InvalidArgumentError(
         absl::StrCat("on_signal(", signal, "): the callback is null"));
   }
   absl::MutexLock lock(&mutex_);
-  if (is_entered_ || is_catching_) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("on_signal(", signal, "): signals are being caught already"));
-  }
+  if (absl::Status bad = check_not_caught(signal); !bad.ok()) return bad;
   std::swap(callbacks_[signal], callback);  // the old callback is destroyed without the lock
   return absl::OkStatus();
+}
+
+absl::StatusOr<Signal> SignalWaiter::add(int signal) {
+  if (absl::Status bad = check_signal(signal); !bad.ok()) return bad;
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status bad = check_not_caught(signal); !bad.ok()) return bad;
+  Ref<SignalState>& state = signals_[signal];
+  if (!state) state = Ref<SignalState>::adopt(new SignalState());
+  return Signal(state);
+}
+
+absl::Status SignalWaiter::check_not_caught(int signal) const {
+  if (!is_entered_ && !is_catching_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("on_signal(", signal, "): signals are being caught already"));
 }
 
 absl::Status SignalWaiter::catch_signals(Core& core) {
@@ -73,7 +94,7 @@ absl::Status SignalWaiter::catch_signals(Core& core) {
   return set_trap(core);
 }
 
-absl::Status SignalWaiter::run(Core& core) {
+absl::Status SignalWaiter::run(Core& core, const ServiceManager* manager) {
   if (!core.status().ok()) return core.status();
   if (core.would_wait_for_itself()) {
     return absl::FailedPreconditionError("run_until_signal: called from a callback");
@@ -81,19 +102,27 @@ absl::Status SignalWaiter::run(Core& core) {
   if (absl::Status bad = enter("run_until_signal"); !bad.ok()) return bad;
   const absl::Cleanup done = [this] { leave(); };
   if (absl::Status bad = set_trap(core); !bad.ok()) return bad;
-  absl::Status ended = wait(core);
+  absl::Status ended = wait(core, manager);
   trap_.reset();
   return ended;
 }
 
-absl::Status SignalWaiter::wait(Core& core) {
+absl::Status SignalWaiter::wait(Core& core, const ServiceManager* manager) {
   const UnblockedSignals unblocked(trap_->signals());
   const auto has_begun = [&] {
     return core.shutdown().is_requested() || core.phase() != Core::Phase::running;
   };
   // If the shutdown has begun without a signal, the first signal cuts it short.
   Gate& gate = core.shutdown().gate();
+  if (manager != nullptr) {
+    if (absl::Status told = manager->tell("READY=1", kTellLimit); !told.ok()) return told;
+  }
   gate.wait([&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
+  if (manager != nullptr) {
+    if (absl::Status told = manager->tell("STOPPING=1", 0); !told.ok()) {
+      LOG(ERROR) << "epore: " << told.message();
+    }
+  }
   return core.shutdown().run(
       absl::ToInt64Nanoseconds(core.options().drain_timeout), [&] { return handle(core); },
       Gate::By::bell);
@@ -122,6 +151,7 @@ absl::Status SignalWaiter::set_trap(Core& core) {
   constexpr std::uint64_t kEnds = bit(SIGINT) | bit(SIGTERM);
   std::uint64_t signals = kEnds;
   for (const auto& [signal, callback] : callbacks_) signals |= bit(signal);
+  for (const auto& [signal, state] : signals_) signals |= bit(signal);
   absl::StatusOr<std::unique_ptr<SignalTrap>> trap =
       SignalTrap::set(core.kernel(), signals, /*unless_ignored=*/kEnds, gate.bell());
   if (trap.ok()) trap_ = *std::move(trap);
@@ -144,6 +174,9 @@ bool SignalWaiter::handle(Core& core) {
       if ((caught & bit(signal)) != 0 && !core.is_cut_off()) core.call(callback);
     }
     this_thread.signals_of = nullptr;
+    for (const auto& [signal, state] : signals_) {
+      if ((caught & bit(signal)) != 0) state->came();
+    }
     core.end_activity();
   }
   return (caught & (bit(SIGINT) | bit(SIGTERM))) != 0;

@@ -68,6 +68,9 @@ class FdWatch : public Registration {
 
   Core& core() const { return *core_; }
 
+  // For system calls of others with the descriptor.
+  BorrowedFd& borrowed() { return fd_; }
+
  private:
   // The reactor that watches `fd`.
   static Reactor& home_of(Core& core, int fd);
