@@ -95,7 +95,7 @@ int run_server(epore::Runtime& runtime, const epore::Listener& listener,
   }
   std::fflush(stdout);
   on_listening();
-  return epore::report(runtime.run_until_signal());
+  return epore::report(runtime.run_service());
 }
 
 }  // namespace examples

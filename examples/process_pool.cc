@@ -1,0 +1,115 @@
+// Keeps copies of a program running: starts those again that end, with a growing pause, prints what
+// they say, and restarts all of them on SIGHUP.
+
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
+#include "examples/command_line.h"
+
+ABSL_FLAG(int, children, 2, "how many copies run");
+ABSL_FLAG(absl::Duration, longest_pause, absl::Seconds(10),
+          "the longest time before a copy is started again");
+ABSL_FLAG(absl::Duration, grace, absl::Seconds(5), "between SIGTERM and SIGKILL");
+
+namespace {
+
+constexpr std::string_view kHelp = R"(
+process_pool [FLAGS] -- PROGRAM [ARGUMENT...]
+
+Keeps copies of a program running. Their lines are printed with a number in front.
+
+  --children=N         how many; default 2
+  --longest-pause=10s  before a copy that has ended is started again; the first pause is 100 ms
+  --grace=5s           the time between SIGTERM and SIGKILL
+
+SIGHUP restarts all copies. SIGTERM asks them to end and waits for them.
+)";
+
+constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
+constexpr absl::Duration kRunsWell = absl::Seconds(10);  // then the pause begins anew
+
+struct Pool {
+  std::vector<std::string> command;
+  absl::Duration longest_pause;
+  absl::Duration grace;
+};
+
+void say(int number, std::string_view text) {
+  std::printf("%d: %.*s\n", number, static_cast<int>(text.size()), text.data());
+  std::fflush(stdout);
+}
+
+epore::Task<> print_lines(int number, epore::Connection from) {
+  while (true) {
+    auto line = co_await from.read_until("\n", 64 * 1024).result();
+    if (!line.ok()) co_return;  // the end
+    say(number, line->text().substr(0, line->size() - 1));
+  }
+}
+
+// Ends the child's whole group, at first politely.
+epore::Task<epore::ExitStatus> end(const Pool& pool, epore::Child child) {
+  (void)child.kill_group(SIGTERM);
+  const auto ended = co_await epore::within(pool.grace, child.wait()).result();
+  if (!ended.ok()) (void)child.kill_group(SIGKILL);
+  const epore::ExitStatus status = co_await child.wait();
+  co_return status;
+}
+
+// Waits until the child has ended. Ends it on SIGHUP, and when the pool is stopped.
+epore::Task<> watch(const Pool& pool, int number, epore::Child child, epore::Signal& hangup) {
+  const auto first = co_await epore::any(child.wait(), hangup.wait()).result();
+  const epore::ExitStatus status = co_await epore::shield(end(pool, child));
+  say(number, status.to_string());
+  co_await first.status();  // of a stop
+}
+
+epore::Task<> keep_running(const Pool& pool, int number, epore::Signal hangup) {
+  const epore::ChildOptions options = {.output = epore::ChildStream::pipe(), .own_group = true};
+  absl::Duration pause = kFirstPause;
+  while (true) {
+    const absl::Time start = absl::Now();
+    auto child = co_await epore::start_child(pool.command, options).result();
+    if (child.ok()) {
+      say(number, absl::StrCat("pid ", child->pid()));
+      co_await epore::all(watch(pool, number, *child, hangup),
+                          epore::shield(print_lines(number, child->output())));
+    } else {
+      say(number, child.status().message());
+    }
+    if (absl::Now() - start > kRunsWell) pause = kFirstPause;
+    co_await epore::sleep_for(pause);
+    pause = std::min(2 * pause, pool.longest_pause);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Pool pool;
+  pool.command = examples::parse_command_line(argc, argv, kHelp);
+  if (pool.command.empty()) examples::usage_error("no program to run");
+  pool.longest_pause = absl::GetFlag(FLAGS_longest_pause);
+  pool.grace = absl::GetFlag(FLAGS_grace);
+
+  epore::Runtime runtime({.drain_timeout = 2 * pool.grace});
+  const absl::StatusOr<epore::Signal> hangup = runtime.on_signal(SIGHUP);
+  if (!hangup.ok()) return epore::report(hangup.status());
+  if (absl::Status bad = runtime.catch_signals(); !bad.ok()) return epore::report(bad);
+  for (int number = 0; number < absl::GetFlag(FLAGS_children); ++number) {
+    runtime.spawn(keep_running, std::cref(pool), number, *hangup);
+  }
+  return epore::report(runtime.run_service());
+}

@@ -1,0 +1,97 @@
+// process_pool with children that are shells.
+
+#include <signal.h>
+
+#include <cerrno>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "gtest/gtest.h"
+#include "tests/examples/server.h"
+
+namespace examples {
+namespace {
+
+class Pool {
+ public:
+  explicit Pool(const std::string& script)
+      : process_(start_program("process_pool", {"--children=2", "--longest-pause=200ms",
+                                                "--grace=2s", "--", "/bin/sh", "-c", script})) {}
+
+  // The next line that contains `part`.
+  std::string await(const std::string& part) {
+    while (std::optional<std::string> line = process_.read_line()) {
+      if (absl::StrContains(*line, part)) return *line;
+    }
+    ADD_FAILURE() << "no line with " << part;
+    return "";
+  }
+
+  // Reads until both children have said "ready PID", and returns their ids.
+  std::set<int> await_ready() {
+    std::set<int> pids;
+    while (pids.size() < 2) {
+      const std::string line = await(": ready ");
+      int pid = 0;
+      if (line.empty() || !absl::SimpleAtoi(line.substr(9), &pid)) break;
+      pids.insert(pid);
+    }
+    return pids;
+  }
+
+  ChildProcess& process() { return process_; }
+
+ private:
+  ChildProcess process_;
+};
+
+bool is_there(int pid) { return ::kill(pid, 0) == 0 || errno != ESRCH; }
+
+TEST(ProcessPool, StartsEndsAndRestarts) {
+  Pool pool("echo ready $$; exec sleep 1000");
+  const std::set<int> first = pool.await_ready();
+  ASSERT_EQ(first.size(), 2u);
+
+  // One that is killed is started again.
+  ASSERT_EQ(::kill(*first.begin(), SIGKILL), 0);
+  pool.await("killed by signal 9");
+  int again = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(pool.await(": ready ").substr(9), &again));
+  EXPECT_EQ(first.count(again), 0u);
+
+  // SIGHUP restarts all.
+  pool.process().signal(SIGHUP);
+  const std::set<int> second = pool.await_ready();
+  ASSERT_EQ(second.size(), 2u);
+  EXPECT_FALSE(is_there(*first.rbegin()));
+  EXPECT_FALSE(is_there(again));
+
+  pool.process().signal(SIGTERM);
+  EXPECT_EQ(pool.process().wait().value_or(-1), 0);
+  for (const int pid : second) EXPECT_FALSE(is_there(pid)) << pid;
+}
+
+TEST(ProcessPool, KillsWhatDoesNotEndByItself) {
+  Pool pool("trap '' TERM; echo ready $$; while :; do sleep 1000; done");
+  const std::set<int> pids = pool.await_ready();
+  ASSERT_EQ(pids.size(), 2u);
+  pool.process().signal(SIGTERM);
+  EXPECT_EQ(pool.process().wait().value_or(-1), 0);
+  for (const int pid : pids) EXPECT_FALSE(is_there(pid)) << pid;
+}
+
+TEST(ProcessPool, SaysWhyAProgramDoesNotStart) {
+  ChildProcess pool =
+      start_program("process_pool", {"--children=1", "--", "epore-no-such-program"});
+  EXPECT_EQ(
+      pool.read_line().value_or(""),
+      "0: start_child(\"epore-no-such-program\"): execve: ENOENT (No such file or directory)");
+  pool.signal(SIGTERM);
+  EXPECT_EQ(pool.wait().value_or(-1), 0);
+}
+
+}  // namespace
+}  // namespace examples
