@@ -82,8 +82,12 @@ TEST(Pages, GuideToUdp) {
                   3);
 }
 
-TEST(Pages, ServiceManager) {
-  expect_compiled("docs/guide/service-manager.md", {"tests/docs/service_snippets_test.cc"}, 1);
+TEST(Pages, Services) {
+  for (const auto& [page, at_least] :
+       {std::pair("service-manager", 2), {"children", 3}, {"signals", 3}}) {
+    expect_compiled(std::string("docs/guide/") + page + ".md",
+                    {"tests/docs/service_snippets_test.cc"}, static_cast<std::size_t>(at_least));
+  }
 }
 
 TEST(Pages, ComingFromAsio) {
