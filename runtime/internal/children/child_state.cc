@@ -128,7 +128,7 @@ void ChildState::has_ended() {
   {
     ReadyList ready;
     const absl::MutexLock lock(&mutex_);
-    is_over_ = true;
+    is_told_ = true;
     if (end.ok()) end_ = *end;
     error_ = end.status();
     while (!waiting_.empty()) ready.add(waiting_, *waiting_.first(), &error_);
@@ -141,7 +141,7 @@ void ChildState::has_ended() {
 bool ChildState::begin(ChildWait& wait, TaskNode& node) {
   if (ends_with_stop(node)) return true;
   const absl::MutexLock lock(&mutex_);
-  if (is_over_) {
+  if (is_told_) {
     node.status = error_;
     return true;
   }

@@ -71,7 +71,7 @@ class ChildState final : public FdWatch {
   absl::Status why_killed_;
 
   mutable absl::Mutex mutex_;
-  bool is_over_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_told_ ABSL_GUARDED_BY(mutex_) = false;
   // How it has ended. They do not change any more then.
   ExitStatus end_ ABSL_GUARDED_BY(mutex_);
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
