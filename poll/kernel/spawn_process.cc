@@ -23,6 +23,10 @@
 #define SYS_close_range 436
 #endif
 
+// glibc's clone(2) by its other name. ThreadSanitizer replaces clone(), takes it for a fork(2), and
+// notes in the shared memory that this process is the child.
+extern "C" int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...);
+
 namespace epore {
 namespace {
 
@@ -122,8 +126,8 @@ SysResult spawn_process(ProcessStart& start, int* pidfd) {
   call(SYS_rt_sigprocmask, SIG_SETMASK, word(&all), word(&before), kMaskSize);
   // Stacks grow downwards, and begin at a multiple of 16.
   auto top = reinterpret_cast<std::uintptr_t>(stack.get() + kStackSize) & ~std::uintptr_t{15};
-  const int pid = ::clone(child_main, reinterpret_cast<void*>(top),
-                          CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, pidfd);
+  const int pid = ::__clone(child_main, reinterpret_cast<void*>(top),
+                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, pidfd);
   const int error = pid < 0 ? errno : child.error;
   call(SYS_rt_sigprocmask, SIG_SETMASK, word(&before), 0, kMaskSize);
   if (pid >= 0 && error == 0) return SysResult(pid);
