@@ -85,9 +85,16 @@ class Kernel {
   virtual SysResult flock(int fd, int operation) = 0;
   virtual SysResult read(int fd, void* buffer, std::size_t size) = 0;
   virtual SysResult write(int fd, const void* bytes, std::size_t size) = 0;
+  virtual SysResult pread(int fd, void* buffer, std::size_t size, std::int64_t offset) = 0;
+  virtual SysResult pipe(int ends[2], int flags) = 0;
 
-  // Files by their paths. open() makes no file.
-  virtual SysResult open(const char* path, int flags) = 0;
+  // From descriptor to descriptor, without a buffer of the program's. sendfile() reads at `offset`
+  // and leaves the position of the file as it is. splice() has a pipe at one end or at both.
+  virtual SysResult sendfile(int to, int from, std::int64_t offset, std::size_t size) = 0;
+  virtual SysResult splice(int from, int to, std::size_t size, unsigned flags) = 0;
+
+  // Files by their paths. `mode` is for a file that open() makes.
+  virtual SysResult open(const char* path, int flags, unsigned mode) = 0;
   virtual SysResult lstat(const char* path, struct stat* status) = 0;
   virtual SysResult unlink(const char* path) = 0;
 

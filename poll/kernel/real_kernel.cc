@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -37,6 +38,25 @@ namespace {
 
 SysResult result(std::int64_t returned) {
   return returned >= 0 ? SysResult(returned) : SysResult::from_errno(errno);
+}
+
+// Makes a call that may raise SIGPIPE and has no MSG_NOSIGNAL. The signal is one of this thread's,
+// so it is blocked for the call and taken away.
+template <typename Call>
+SysResult without_sigpipe(Call call) {
+  sigset_t sigpipe;
+  sigset_t before;
+  ::sigemptyset(&sigpipe);
+  ::sigaddset(&sigpipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+  const SysResult called = result(call());
+  if (called.error() == EPIPE) {
+    const timespec at_once = {};
+    while (::sigtimedwait(&sigpipe, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return called;
 }
 
 struct ThreadStart {
@@ -204,9 +224,42 @@ SysResult RealKernel::write(int fd, const void* bytes, std::size_t size) {
   return result(::write(fd, bytes, size));
 }
 
-SysResult RealKernel::open(const char* path, int flags) {
+SysResult RealKernel::pread(int fd, void* buffer, std::size_t size, std::int64_t offset) {
+  count(KernelCall::kPread);
+  return result(::pread(fd, buffer, size, offset));
+}
+
+SysResult RealKernel::pipe(int ends[2], int flags) {
+  count(KernelCall::kPipe);
+  int made[2];
+  const SysResult called = result(::pipe2(made, flags));
+  if (!called.ok()) return called;
+  const SysResult first = above_stdio(SysResult(made[0]));
+  const SysResult second = above_stdio(SysResult(made[1]));
+  if (first.ok() && second.ok()) {
+    ends[0] = first.fd();
+    ends[1] = second.fd();
+    return called;
+  }
+  if (first.ok()) ::close(first.fd());
+  if (second.ok()) ::close(second.fd());
+  return first.ok() ? second : first;
+}
+
+SysResult RealKernel::sendfile(int to, int from, std::int64_t offset, std::size_t size) {
+  count(KernelCall::kSendfile);
+  off_t position = offset;
+  return without_sigpipe([&] { return ::sendfile(to, from, &position, size); });
+}
+
+SysResult RealKernel::splice(int from, int to, std::size_t size, unsigned flags) {
+  count(KernelCall::kSplice);
+  return without_sigpipe([&] { return ::splice(from, nullptr, to, nullptr, size, flags); });
+}
+
+SysResult RealKernel::open(const char* path, int flags, unsigned mode) {
   count(KernelCall::kOpen);
-  return above_stdio(result(::open(path, flags)));
+  return above_stdio(result(::open(path, flags, static_cast<mode_t>(mode))));
 }
 
 SysResult RealKernel::lstat(const char* path, struct stat* status) {

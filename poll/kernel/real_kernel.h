@@ -36,7 +36,11 @@ class RealKernel : public Kernel {
   SysResult flock(int fd, int operation) override;
   SysResult read(int fd, void* buffer, std::size_t size) override;
   SysResult write(int fd, const void* bytes, std::size_t size) override;
-  SysResult open(const char* path, int flags) override;
+  SysResult pread(int fd, void* buffer, std::size_t size, std::int64_t offset) override;
+  SysResult pipe(int ends[2], int flags) override;
+  SysResult sendfile(int to, int from, std::int64_t offset, std::size_t size) override;
+  SysResult splice(int from, int to, std::size_t size, unsigned flags) override;
+  SysResult open(const char* path, int flags, unsigned mode) override;
   SysResult lstat(const char* path, struct stat* status) override;
   SysResult unlink(const char* path) override;
   SysResult eventfd(unsigned value, int flags) override;

@@ -284,8 +284,27 @@ SysResult FaultKernel::write(int fd, const void* bytes, std::size_t size) {
   return pass(KernelCall::kWrite, fd, [&] { return inner_.write(fd, bytes, size); });
 }
 
-SysResult FaultKernel::open(const char* path, int flags) {
-  return pass(KernelCall::kOpen, -1, [&] { return inner_.open(path, flags); });
+SysResult FaultKernel::pread(int fd, void* buffer, std::size_t size, std::int64_t offset) {
+  return pass(KernelCall::kPread, fd,
+              [&] { return inner_.pread(fd, buffer, std::min(size, recv_limit()), offset); });
+}
+
+SysResult FaultKernel::pipe(int ends[2], int flags) {
+  return pass(KernelCall::kPipe, -1, [&] { return inner_.pipe(ends, flags); });
+}
+
+SysResult FaultKernel::sendfile(int to, int from, std::int64_t offset, std::size_t size) {
+  return pass(KernelCall::kSendfile, to,
+              [&] { return inner_.sendfile(to, from, offset, std::min(size, send_limit())); });
+}
+
+SysResult FaultKernel::splice(int from, int to, std::size_t size, unsigned flags) {
+  return pass(KernelCall::kSplice, from,
+              [&] { return inner_.splice(from, to, std::min(size, send_limit()), flags); });
+}
+
+SysResult FaultKernel::open(const char* path, int flags, unsigned mode) {
+  return pass(KernelCall::kOpen, -1, [&] { return inner_.open(path, flags, mode); });
 }
 
 SysResult FaultKernel::lstat(const char* path, struct stat* status) {

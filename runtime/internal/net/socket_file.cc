@@ -35,7 +35,7 @@ class DirectoryLock {
   // error() tells whether it has the lock.
   DirectoryLock(Kernel& kernel, const std::string& directory) {
     const SysResult opened =
-        kernel.open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+        kernel.open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
     error_ = opened.error();
     if (!opened.ok()) return;
     fd_ = OwnedFd(opened.fd(), kernel);

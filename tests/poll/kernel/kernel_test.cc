@@ -318,12 +318,47 @@ TEST_F(RealKernelTest, TheOtherCallsReachTheSystem) {
   EXPECT_TRUE(kernel_.lstat(".", &status).ok());
   EXPECT_TRUE(S_ISDIR(status.st_mode));
   EXPECT_EQ(kernel_.unlink("/").error(), EISDIR);
-  const OwnedFd directory(kernel_.open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC).fd(), kernel_);
+  const OwnedFd directory(kernel_.open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0).fd(), kernel_);
   ASSERT_TRUE(directory.is_valid());
   EXPECT_TRUE(kernel_.flock(directory.get(), LOCK_SH | LOCK_NB).ok());
+  char byte = 0;
+  EXPECT_EQ(kernel_.pread(directory.get(), &byte, 1, 0).error(), EISDIR);
+  int ends[2];
+  ASSERT_TRUE(kernel_.pipe(ends, O_CLOEXEC | O_NONBLOCK).ok());
+  const OwnedFd out(ends[0], kernel_);
+  const OwnedFd in(ends[1], kernel_);
+  EXPECT_EQ(kernel_.splice(out.get(), fd.get(), 1, SPLICE_F_NONBLOCK).error(), EAGAIN);
+  EXPECT_EQ(kernel_.sendfile(in.get(), directory.get(), 0, 1).error(), EINVAL);
   struct sigaction old;
   EXPECT_TRUE(kernel_.sigaction(SIGUSR1, nullptr, &old).ok());
   EXPECT_EQ(old.sa_handler, SIG_DFL);
+}
+
+// sendfile(2) and splice(2) have no MSG_NOSIGNAL. The default action of SIGPIPE would end this test.
+TEST_F(RealKernelTest, SendfileAndSpliceRaiseNoSigpipe) {
+  sigset_t signals;
+  for (const bool is_blocked : {false, true}) {
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, SIGPIPE);
+    ::pthread_sigmask(is_blocked ? SIG_BLOCK : SIG_UNBLOCK, &signals, nullptr);
+    int sockets[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+    const OwnedFd fd(sockets[0]);
+    ::close(sockets[1]);
+    const OwnedFd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(kernel_.sendfile(fd.get(), file.get(), 0, 100).error(), EPIPE);
+    int ends[2];
+    ASSERT_TRUE(kernel_.pipe(ends, O_CLOEXEC | O_NONBLOCK).ok());
+    const OwnedFd out(ends[0], kernel_);
+    const OwnedFd in(ends[1], kernel_);
+    ASSERT_TRUE(kernel_.write(in.get(), "bytes", 5).ok());
+    EXPECT_EQ(kernel_.splice(out.get(), fd.get(), 5, SPLICE_F_NONBLOCK).error(), EPIPE);
+    ::sigpending(&signals);
+    EXPECT_FALSE(::sigismember(&signals, SIGPIPE));
+    sigset_t now;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &now);
+    EXPECT_EQ(::sigismember(&now, SIGPIPE), is_blocked ? 1 : 0);
+  }
 }
 
 // What each operation of `poll/` costs, exactly.
