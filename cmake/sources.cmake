@@ -27,6 +27,7 @@ set(EPORE_SOURCES
   runtime/internal/base/io_buffers.cc
   runtime/internal/base/mapped_blocks.cc
   runtime/internal/base/no_memory.cc
+  runtime/internal/base/pipe.cc
   runtime/internal/base/printable.cc
   runtime/internal/children/child.cc
   runtime/internal/children/child_state.cc
@@ -46,6 +47,8 @@ set(EPORE_SOURCES
   runtime/internal/endpoints/handler_root.cc
   runtime/internal/endpoints/listener.cc
   runtime/internal/endpoints/listener_state.cc
+  runtime/internal/file/file.cc
+  runtime/internal/file/whole_file.cc
   runtime/internal/net/compact_address.cc
   runtime/internal/net/inherited_sockets.cc
   runtime/internal/net/resolver.cc
@@ -79,9 +82,11 @@ set(EPORE_SOURCES
   runtime/internal/stream/connection.cc
   runtime/internal/stream/connection_timer.cc
   runtime/internal/stream/inflow.cc
+  runtime/internal/stream/splice.cc
   runtime/internal/stream/stream.cc
   runtime/internal/stream/stream_await.cc
   runtime/internal/stream/stream_close.cc
+  runtime/internal/stream/stream_file.cc
   runtime/internal/stream/stream_operation.cc
   runtime/internal/stream/stream_run.cc
   runtime/internal/stream/stream_send.cc
@@ -141,6 +146,7 @@ set(EPORE_HEADERS
   runtime/connection.h
   runtime/connection_operations.h
   runtime/counters.h
+  runtime/file.h
   runtime/group.h
   runtime/internal/base/caught_exception.h
   runtime/internal/base/deadline.h
@@ -161,6 +167,7 @@ set(EPORE_HEADERS
   runtime/internal/task/wait_point.h
   runtime/job.h
   runtime/join.h
+  runtime/lane.h
   runtime/latch.h
   runtime/listener.h
   runtime/on.h
@@ -176,11 +183,13 @@ set(EPORE_HEADERS
   runtime/signal.h
   runtime/signals.h
   runtime/sleep.h
+  runtime/splice.h
   runtime/task.h
   runtime/timer.h
   runtime/udp.h
   runtime/until.h
   runtime/watch.h
+  runtime/whole_file.h
   runtime/within.h)
 
 set(EPORE_ABSEIL

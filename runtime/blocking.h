@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_BLOCKING_H_
 #define EPORE_RUNTIME_BLOCKING_H_
 
+#include <concepts>
 #include <functional>
 #include <optional>
 #include <tuple>
@@ -12,20 +13,19 @@
 #include "epore/runtime/bound_task.h"
 #include "epore/runtime/internal/task/awaitable.h"
 #include "epore/runtime/internal/task/blocking_work.h"
+#include "epore/runtime/lane.h"
 
 namespace epore {
 namespace internal {
 
-class BlockingPool;
-
-// Waits for the return of a function on a thread of the BlockingPool.
+// Waits for the return of a function on a thread of a BlockingPool.
 class BlockingCall : public Operation, public BlockingWork {
  public:
   bool begin(TaskNode& node);
   void finish(TaskNode&) {}
 
  protected:
-  BlockingCall() = default;
+  explicit BlockingCall(const Lane& lane) : lane_(lane) {}
   BlockingCall(BlockingCall&&) = default;  // before it begins
   ~BlockingCall() = default;
 
@@ -38,6 +38,7 @@ class BlockingCall : public Operation, public BlockingWork {
   void cancel(const absl::Status& why) override;
   const char* name() const override { return "blocking"; }
 
+  Lane lane_;
   BlockingPool* pool_ = nullptr;
   TaskNode* node_ = nullptr;
 };
@@ -62,8 +63,10 @@ class BlockingOperation final : public BlockingCall,
   using Value = typename BlockingValueOf<R>::Type;
 
   template <typename G, typename... As>
-  explicit BlockingOperation(G&& function, As&&... arguments)
-      : function_(std::forward<G>(function)), arguments_(std::forward<As>(arguments)...) {}
+  explicit BlockingOperation(const Lane& lane, G&& function, As&&... arguments)
+      : BlockingCall(lane),
+        function_(std::forward<G>(function)),
+        arguments_(std::forward<As>(arguments)...) {}
   BlockingOperation(BlockingOperation&&) = default;
 
   Value take() {
@@ -110,6 +113,7 @@ class BlockingOperation final : public BlockingCall,
 //   const std::string text = co_await epore::blocking(read_file, path);
 //
 // Each runtime has at most eight threads for this, which start on demand. More calls wait in line.
+// With a `lane` the call runs on a thread of it, see Runtime::lane().
 //
 // A call that has begun cannot be interrupted: a stop, a deadline and a shutdown wait until it
 // returns, and its value is the result. A call that waits in line ends at once with the stop.
@@ -117,18 +121,24 @@ class BlockingOperation final : public BlockingCall,
 // The function, and copies of the arguments (references by std::ref), live in the awaiting
 // coroutine until then. It may use epore, but not wait for the runtime: Job::wait(), Runtime::run()
 // and shutdown() are refused there, as in a callback. Errors: its own; Internal if it throws; those
-// of a stop; ResourceExhausted and the like if no thread can be started.
+// of a stop; ResourceExhausted if too many calls of the lane wait, and the like if no thread can be
+// started; InvalidArgument for a lane of another runtime.
 //
 // gcc 12 destroys a temporary lambda with captures twice in an awaiting expression if it has a
 // destructor: capture by reference, pass arguments, or give the lambda a name.
 template <typename F, typename... Args>
-[[nodiscard]] auto blocking(F&& function, Args&&... arguments) {
+[[nodiscard]] auto blocking(const Lane& lane, F&& function, Args&&... arguments) {
   static_assert(internal::kMayBeAwaited<F>,
                 "gcc destroys the captures of this temporary lambda twice; give it a name, "
                 "and await blocking(name)");
   using R = std::remove_cvref_t<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>;
   return internal::BlockingOperation<R, std::decay_t<F>, std::decay_t<Args>...>(
-      std::forward<F>(function), std::forward<Args>(arguments)...);
+      lane, std::forward<F>(function), std::forward<Args>(arguments)...);
+}
+template <typename F, typename... Args>
+requires(!std::same_as<std::remove_cvref_t<F>, Lane>)
+    [[nodiscard]] auto blocking(F&& function, Args&&... arguments) {
+  return blocking(Lane(), std::forward<F>(function), std::forward<Args>(arguments)...);
 }
 
 }  // namespace epore

@@ -15,6 +15,7 @@
 #include "epore/runtime/address.h"
 #include "epore/runtime/byte_view.h"
 #include "epore/runtime/connection_operations.h"
+#include "epore/runtime/file.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/peer_credentials.h"
 #include "epore/runtime/send_result.h"
@@ -136,6 +137,23 @@ class Connection {
   // pieces are gathered as by send(). Bytes that the system does not take are copied.
   internal::WriteOperation write(ByteView bytes);
 
+  // Writes `length` bytes of `file` from `offset` on, as write() of bytes does. They go from the
+  // file to the socket by sendfile(2), without a copy; where the system refuses that, they are
+  // copied. It waits until all but the last piece of 1 MiB are gone. Bytes that were written before
+  // leave in the same packet.
+  //
+  // The file may change meanwhile: what is sent is what it has then. If it has become too short,
+  // the connection is reset with OutOfRange, so that nobody takes a part for the whole. An error of
+  // the disk resets it as well. InvalidArgument: `file` names none.
+  //
+  // A stop or a deadline leaves what had begun: at most one piece of 1 MiB goes on, and the peer
+  // gets no more of the file. What is written then would look like the rest of it, so close or
+  // abort the connection.
+  //
+  // Bytes that are not in memory must come from the disk, and the thread waits for it as in a slow
+  // callback: with Dispatch::adaptive a relief worker stands in for it.
+  internal::FileWriteOperation write(File file, std::uint64_t offset, std::uint64_t length);
+
   // Waits until the system has taken everything that was written before.
   internal::WriteOperation flush();
 
@@ -148,6 +166,14 @@ class Connection {
   // that the system does not take are queued.
   SendResult send(std::span<const std::byte> bytes);
   SendResult send(std::string_view text);
+
+  // Sends `length` bytes of `file` from `offset` on, behind what was sent before. See write() of a
+  // file. Returns `high` if they are not all gone: on_writable is called when they are. They take
+  // no memory, and do not count for the marks. Any number of parts may wait.
+  //
+  // A file that is too short and an error of the disk reset the connection: on_closed gets
+  // OutOfRange, or the error. A File that names none resets it with InvalidArgument.
+  SendResult send(File file, std::uint64_t offset, std::uint64_t length);
 
   // Stops and resumes on_data and on_read_closed. Meanwhile flow control holds the peer up. Reading
   // also pauses by itself, see ConnectionOptions::pause_reading_above_high_mark; resume_reading()
@@ -196,7 +222,8 @@ class Connection {
   // never becomes true again.
   bool is_open() const;
 
-  // The number of bytes that send() has accepted and the system has not taken yet.
+  // The number of bytes that send() has accepted and the system has not taken yet. A part of a file
+  // counts as 128, about the memory that it takes.
   std::size_t queued_bytes() const;
 
   // A number that is unique in the process and never reused; 0 for a handle that names none.

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "epore/runtime/byte_view.h"
+#include "epore/runtime/file.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/task/awaitable.h"
 
@@ -46,7 +47,7 @@ class StreamOperation : public Operation {
 // The bytes that a reader asks for, and then those that it has got. It is in the frame of every
 // connection that waits, so it is small.
 struct Wanted {
-  enum class Kind : std::uint8_t { some, peek, exactly, until, into };
+  enum class Kind : std::uint8_t { some, peek, exactly, until, into, splice };
 
   Kind kind = Kind::some;
   bool is_got = false;         // they are there, and nobody has taken them
@@ -104,7 +105,25 @@ class [[nodiscard]] ReadSomeOperation final : public ReadOperationBase,
   std::size_t take() { return take_view().size(); }
 };
 
-class [[nodiscard]] WriteOperation final : public StreamOperation,
+class WriteOperationBase : public StreamOperation {
+ protected:
+  enum class Kind : std::uint8_t { bytes, file, splice, flush };
+
+  WriteOperationBase(Ref<Stream> stream, Kind kind);
+  WriteOperationBase(WriteOperationBase&&) noexcept = default;
+  ~WriteOperationBase() = default;
+
+ private:
+  friend class Stream;
+
+  bool begin_in_order(Stream& stream, absl::Status& status) override;
+  const char* name() const override;
+
+  WriteOperationBase* next_ = nullptr;  // in the list of the stream
+  const Kind kind_;
+};
+
+class [[nodiscard]] WriteOperation final : public WriteOperationBase,
                                            public WithResult<WriteOperation> {
  public:
   using Value = void;
@@ -120,14 +139,27 @@ class [[nodiscard]] WriteOperation final : public StreamOperation,
  private:
   friend class Stream;
 
-  bool begin_in_order(Stream& stream, absl::Status& status) override;
-  const char* name() const override {
-    return is_flush_ ? "Connection::flush" : "Connection::write";
-  }
-
   ByteView rest_;
-  WriteOperation* next_ = nullptr;  // in the list of the stream
-  bool is_flush_;
+};
+
+class [[nodiscard]] FileWriteOperation final : public WriteOperationBase,
+                                               public WithResult<FileWriteOperation> {
+ public:
+  using Value = void;
+
+  FileWriteOperation(Ref<Stream> stream, File file, std::uint64_t offset, std::uint64_t length);
+  FileWriteOperation(FileWriteOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  void take() {}
+
+ private:
+  friend class Stream;
+
+  File file_;
+  std::uint64_t offset_;  // of what was not given to the stream yet
+  std::uint64_t left_;
 };
 
 }  // namespace epore::internal

@@ -38,6 +38,8 @@ std::string Counters::to_json() const {
       {"timers_fired", timers_fired},
       {"bytes_in", bytes_in},
       {"bytes_out", bytes_out},
+      {"bytes_of_files", bytes_of_files},
+      {"bytes_spliced", bytes_spliced},
       {"read_pauses", read_pauses},
       {"high_marks", high_marks},
   };

@@ -41,8 +41,10 @@ struct Counters {
   std::uint64_t timers_fired = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
-  std::uint64_t read_pauses = 0;  // by pause_reading(), or above the high mark
-  std::uint64_t high_marks = 0;   // a queue rose above its high mark
+  std::uint64_t bytes_of_files = 0;  // of bytes_out: parts of files
+  std::uint64_t bytes_spliced = 0;   // of bytes_out: from connection to connection, not copied
+  std::uint64_t read_pauses = 0;     // by pause_reading(), or above the high mark
+  std::uint64_t high_marks = 0;      // a queue rose above its high mark
 
   // The system calls that were made, by name.
   std::vector<std::pair<std::string, std::uint64_t>> system_calls;

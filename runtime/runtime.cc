@@ -233,6 +233,14 @@ absl::StatusOr<Child> Runtime::start_child(const Command& command, const ChildOp
   });
 }
 
+absl::StatusOr<Lane> Runtime::lane(const LaneOptions& options) {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("lane", [&]() -> absl::StatusOr<Lane> {
+    if (absl::Status bad = options.check(); !bad.ok()) return bad;
+    return core_->lanes().make(*core_, options);
+  });
+}
+
 Order Runtime::order() { return status().ok() ? internal::OrderState::make(core_) : Order(); }
 
 absl::Status Runtime::check_run() const {

@@ -26,9 +26,11 @@
 #include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/counters.h"
+#include "epore/runtime/file.h"
 #include "epore/runtime/group.h"
 #include "epore/runtime/job.h"
 #include "epore/runtime/join.h"
+#include "epore/runtime/lane.h"
 #include "epore/runtime/latch.h"
 #include "epore/runtime/listener.h"
 #include "epore/runtime/on.h"
@@ -40,11 +42,13 @@
 #include "epore/runtime/semaphore.h"
 #include "epore/runtime/signal.h"
 #include "epore/runtime/sleep.h"
+#include "epore/runtime/splice.h"
 #include "epore/runtime/task.h"
 #include "epore/runtime/timer.h"
 #include "epore/runtime/udp.h"
 #include "epore/runtime/until.h"
 #include "epore/runtime/watch.h"
+#include "epore/runtime/whole_file.h"
 #include "epore/runtime/within.h"
 
 namespace epore {
@@ -207,6 +211,10 @@ class Runtime {
   // FailedPrecondition once a shutdown refuses posts; Unimplemented (ENOSYS) before Linux 5.9.
   absl::StatusOr<Child> start_child(const Command& command, const ChildOptions& options = {},
                                     Child::Callback on_exit = nullptr, const Order& order = {});
+
+  // Makes a lane of threads for blocking(). Errors: InvalidArgument for the options,
+  // FailedPrecondition if the runtime is shut down, ResourceExhausted without memory.
+  absl::StatusOr<Lane> lane(const LaneOptions& options = {});
 
   // Makes an order: callbacks in it never overlap. listen() and connect() take it in their options.
   // After a shutdown its calls are refused; if the runtime could not start it names none. If there

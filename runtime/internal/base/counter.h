@@ -32,6 +32,8 @@ enum class Counter : std::uint8_t {
   timers_fired,
   bytes_in,
   bytes_out,
+  bytes_of_files,
+  bytes_spliced,
   read_pauses,
   high_marks,
 };

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "epore/runtime/internal/base/mapped_blocks.h"
+#include "epore/runtime/internal/base/pipe.h"
 #include "epore/runtime/internal/base/ref.h"
 
 namespace epore::internal {
@@ -108,6 +109,7 @@ struct IoBuffers {
   Output output;
   ReadBuffer read;
   MappedBlocks blocks;  // of long write queues
+  PipeCache pipes;      // of splice()
 };
 
 }  // namespace epore::internal

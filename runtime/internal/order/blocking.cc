@@ -16,7 +16,14 @@ namespace epore::internal {
 // It may complete before push() returns, but resumes nobody: this is the order of the task.
 bool BlockingCall::begin(TaskNode& node) {
   if (ends_with_stop(node)) return true;
-  pool_ = &node.scope->chain->home().order_state()->core().blocking();
+  Core& core = node.scope->chain->home().order_state()->core();
+  pool_ = lane_.pool_.get() != nullptr ? lane_.pool_.get() : &core.blocking();
+  if (!pool_->is_of(core)) {
+    node.status = or_no_memory("blocking", [] {
+      return absl::InvalidArgumentError("blocking: the lane is of another runtime");
+    });
+    return true;
+  }
   node_ = &node;
   wait(node);
   pool_->push(*this);

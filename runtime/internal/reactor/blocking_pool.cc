@@ -3,9 +3,13 @@
 #include <cerrno>
 #include <cstdint>
 #include <new>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/no_memory.h"
@@ -14,29 +18,43 @@
 
 namespace epore::internal {
 
-BlockingPool::BlockingPool(Core& core) : core_(core), gate_(core.kernel()) {}
+BlockingPool::BlockingPool(Core& core, LaneOptions options)
+    : core_(core), options_(std::move(options)), gate_(core.kernel()) {
+  ids_.reserve(static_cast<std::size_t>(options_.threads));
+}
 
 void BlockingPool::push(BlockingWork& work) {
   bool is_short = false;
+  bool is_full = false;
   {
     const absl::MutexLock lock(&mutex_);
-    work.previous_ = last_;
-    work.next_ = nullptr;
-    work.is_queued_ = true;
-    (last_ != nullptr ? last_->next_ : first_) = &work;
-    last_ = &work;
-    ++queued_;
-    is_short = queued_ > idle_ && threads_ < kThreads;
-    if (is_short) {
-      ++threads_;
-      ++idle_;
-    }
+    is_short = queued_ + 1 > idle_ && threads_ < options_.threads;
+    is_full = !is_short && queued_ >= idle_ && queued_ - idle_ >= options_.queue;
+    if (!is_full) append(work, is_short);
   }
-  if (is_short) {
+  if (is_full) {
+    work.fail(or_no_memory("blocking", [&] {
+      return absl::ResourceExhaustedError(absl::StrCat("blocking: ", options_.queue,
+                                                       " calls wait for the threads of the lane ",
+                                                       options_.name, " already"));
+    }));
+  } else if (is_short) {
     start_thread();
   } else {
     gate_.notify();
   }
+}
+
+void BlockingPool::append(BlockingWork& work, bool starts_thread) {
+  work.previous_ = last_;
+  work.next_ = nullptr;
+  work.is_queued_ = true;
+  (last_ != nullptr ? last_->next_ : first_) = &work;
+  last_ = &work;
+  ++queued_;
+  if (!starts_thread) return;
+  ++threads_;
+  ++idle_;
 }
 
 void BlockingPool::start_thread() {
@@ -44,14 +62,14 @@ void BlockingPool::start_thread() {
   SysResult result = SysResult::from_errno(ENOMEM);
   try {
     result = core_.kernel().start_thread(
-        "epore-blocking", [this] { loop(); }, &id);
+        options_.name.c_str(), [this] { loop(); }, &id);
   } catch (const std::bad_alloc&) {
   }
   BlockingWork* failed = nullptr;  // linked by next_
   {
     const absl::MutexLock lock(&mutex_);
     if (result.ok()) {
-      ids_[static_cast<std::size_t>(started_++)] = id;
+      ids_.push_back(id);
       return;
     }
     --threads_;
@@ -118,11 +136,54 @@ void BlockingPool::stop() {
     std::uint64_t id = 0;
     {
       const absl::MutexLock lock(&mutex_);
-      if (started_ == 0) return;
-      id = ids_[static_cast<std::size_t>(--started_)];
+      if (ids_.empty()) return;
+      id = ids_.back();
+      ids_.pop_back();
     }
     (void)core_.kernel().join_thread(id);
   }
 }
 
+absl::StatusOr<Lane> Lanes::make(Core& core, LaneOptions options) {
+  const Ref<BlockingPool> pool =
+      Ref<BlockingPool>::adopt(new BlockingPool(core, std::move(options)));
+  const absl::MutexLock lock(&mutex_);
+  if (is_stopped_) return absl::FailedPreconditionError("lane: the runtime is shut down");
+  pools_.push_back(pool);
+  return pool->handle();
+}
+
+void Lanes::stop() {
+  std::vector<Ref<BlockingPool>> pools;
+  {
+    const absl::MutexLock lock(&mutex_);
+    is_stopped_ = true;
+    pools.swap(pools_);
+  }
+  for (const Ref<BlockingPool>& pool : pools) pool->stop();
+}
+
 }  // namespace epore::internal
+
+namespace epore {
+
+absl::Status LaneOptions::check() const {
+  if (name.empty() || name.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError("LaneOptions::name must be a name");
+  }
+  if (threads < 1 || threads > 1000) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("LaneOptions::threads (", threads, ") must be from 1 to 1000"));
+  }
+  return absl::OkStatus();
+}
+
+Lane::Lane() = default;
+Lane::Lane(const Lane&) = default;
+Lane::Lane(Lane&&) noexcept = default;
+Lane& Lane::operator=(const Lane&) = default;
+Lane& Lane::operator=(Lane&&) noexcept = default;
+Lane::~Lane() = default;
+Lane::Lane(internal::Ref<internal::BlockingPool> pool) : pool_(std::move(pool)) {}
+
+}  // namespace epore

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,6 +19,9 @@ namespace epore::internal {
 
 namespace {
 
+// The most threads for blocking() without a lane.
+constexpr int kBlockingThreads = 8;
+
 // Poll threads run callbacks as well. More threads than processors would only take turns.
 int helpers_of(const RuntimeOptions& options, int workers, int processors) {
   if (options.dispatch != Dispatch::adaptive) return 0;
@@ -33,7 +37,10 @@ Core::Core(RuntimeOptions options)
       worker_count_(options_.workers > 0 ? options_.workers : kernel_.processors()),
       helpers_(helpers_of(options_, worker_count_, kernel_.processors())),
       workers_(*this),
-      blocking_(*this),
+      blocking_(Ref<BlockingPool>::adopt(
+          new BlockingPool(*this, {.name = "epore-blocking",
+                                   .threads = kBlockingThreads,
+                                   .queue = std::numeric_limits<std::size_t>::max()}))),
       watchdog_(*this),
       permits_(options_.max_connections),
       resolver_(kernel_, own_kernel_),
@@ -153,6 +160,8 @@ Counters Core::snapshot() {
   counters.timers_fired = counters_.sum(Counter::timers_fired);
   counters.bytes_in = counters_.sum(Counter::bytes_in);
   counters.bytes_out = counters_.sum(Counter::bytes_out);
+  counters.bytes_of_files = counters_.sum(Counter::bytes_of_files);
+  counters.bytes_spliced = counters_.sum(Counter::bytes_spliced);
   counters.read_pauses = counters_.sum(Counter::read_pauses);
   counters.high_marks = counters_.sum(Counter::high_marks);
   const KernelCallCounts calls = kernel_.counts();

@@ -101,7 +101,8 @@ class Core final : public RefCounted {
   }
 
   WorkerPool& workers() { return workers_; }
-  BlockingPool& blocking() { return blocking_; }
+  BlockingPool& blocking() { return *blocking_; }
+  Lanes& lanes() { return lanes_; }
   Watchdog& watchdog() { return watchdog_; }
 
   // The number of workers that a leader may share its work with.
@@ -165,7 +166,8 @@ class Core final : public RefCounted {
 
   RuntimeCounters counters_;
   WorkerPool workers_;
-  BlockingPool blocking_;
+  const Ref<BlockingPool> blocking_;  // the lane of the runtime itself
+  Lanes lanes_;
   Watchdog watchdog_;
   Slowness passing_;
   ConnectionPermits permits_;

@@ -118,6 +118,7 @@ void Shutdown::stop_threads(const Waiting& waiting) {
   const std::vector<std::unique_ptr<Reactor>>& reactors = core_.reactors();
   core_.resolver().stop();
   core_.blocking().stop();  // no task is left, so nothing runs there
+  core_.lanes().stop();
   for (const std::unique_ptr<Reactor>& reactor : reactors) reactor->timers().close();
   core_.watchdog().stop();
   // Workers end first. Their last runs may submit work to the poll threads, which run everything

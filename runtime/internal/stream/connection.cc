@@ -67,6 +67,10 @@ SendResult Connection::send(std::span<const std::byte> bytes) {
 
 SendResult Connection::send(std::string_view text) { return send(std::as_bytes(std::span(text))); }
 
+SendResult Connection::send(File file, std::uint64_t offset, std::uint64_t length) {
+  return stream_ ? stream_->send(std::move(file), offset, length) : SendResult(SendResult::closed);
+}
+
 internal::ReadOperation Connection::read() { return {stream_, Wanted()}; }
 
 internal::ReadOperation Connection::read_exactly(std::size_t count) {
@@ -90,6 +94,11 @@ void Connection::consume(std::size_t count) {
 }
 
 internal::WriteOperation Connection::write(ByteView bytes) { return {stream_, bytes, false}; }
+
+internal::FileWriteOperation Connection::write(File file, std::uint64_t offset,
+                                               std::uint64_t length) {
+  return {stream_, std::move(file), offset, length};
+}
 
 internal::WriteOperation Connection::flush() { return {stream_, {}, true}; }
 

@@ -31,6 +31,9 @@
 
 namespace epore::internal {
 
+class SpliceReadOperation;
+class SpliceWriteOperation;
+
 // Timeouts in nanoseconds; kNever means none.
 struct StreamTimeouts {
   std::int64_t idle;
@@ -78,6 +81,7 @@ class Stream final : public Registration, public BufferOwner {
   void on_closed(Connection::ClosedCallback callback);
   void on_drain(Connection::Callback callback);
   SendResult send(std::span<const std::byte> bytes);
+  SendResult send(File file, std::uint64_t offset, std::uint64_t length);
   std::size_t queued_bytes() const;
   void pause_reading();
   void resume_reading();
@@ -112,7 +116,7 @@ class Stream final : public Registration, public BufferOwner {
   bool has_turn() const;
   void use_tasks();  // throws std::bad_alloc
   bool begin_read(ReadOperationBase& reader, absl::Status& status);
-  bool begin_write(WriteOperation& writer, absl::Status& status);
+  bool begin_write(WriteOperationBase& writer, absl::Status& status);
   void cancel(StreamOperation& operation, const absl::Status& why);
   bool is_waiting(const StreamOperation& operation) const;
   // The order of the task that has read: it takes what the read has got, or nobody takes it.
@@ -175,7 +179,11 @@ class Stream final : public Registration, public BufferOwner {
   template <typename Action>
   class ActionMail;
   class BytesMail;
+  class FileMail;
   class ClosedMail;
+
+  // The most bytes that one run writes. Then other connections get their turn.
+  static constexpr std::size_t kWriteBudget = 1024 * 1024;
 
   // Why an abort is due.
   static constexpr std::uint8_t kShutDown = 1;
@@ -212,8 +220,14 @@ class Stream final : public Registration, public BufferOwner {
   bool satisfy_until(ReadOperationBase& reader, absl::Status& status);
   void satisfy_at_end(ReadOperationBase& reader, absl::Status& status);
   void drop_seen(std::size_t count);
-  void append(WriteOperation& writer);
-  bool push(WriteOperation& writer);
+  void append(WriteOperationBase& writer);
+  bool push(WriteOperationBase& writer);
+  bool push_bytes(WriteOperation& writer);
+  bool push_file(FileWriteOperation& writer);
+  bool push_splice(SpliceWriteOperation& writer);
+  bool receive_into_pipe(SpliceReadOperation& reader);
+  void note_received(std::size_t count);
+  void not_received(SysResult result, std::string_view call, std::uint32_t mark);
   void resume_writers();
   void end_operations();
   absl::Status ended_status() const;
@@ -227,9 +241,10 @@ class Stream final : public Registration, public BufferOwner {
   void put_elsewhere(std::span<const std::byte> bytes);
   void write_out(std::span<const std::byte> more);
   std::size_t write_some(std::span<const std::byte> first, std::span<const std::byte> second);
-  std::size_t write_one(std::span<const std::byte> bytes);
+  std::size_t write_one(std::span<const std::byte> bytes, int flags = 0);
   std::size_t written(SysResult result, std::uint32_t mark);
   void write_failed(int error, std::uint32_t mark);
+  void write_ahead_of_file();
   SysResult send_gathered(std::span<const std::byte> first, std::span<const std::byte> second);
   void flush();
   void enqueue(std::span<const std::byte> bytes);
@@ -238,6 +253,20 @@ class Stream final : public Registration, public BufferOwner {
   void uncount(std::size_t count);
   bool has_output() const { return queued_bytes() != 0; }  // bytes in mail included
   SendResult over_cap(std::size_t queued);
+
+  // stream_file.cc
+  static absl::Status check_part(const File& file, std::uint64_t offset, std::uint64_t length,
+                                 std::string_view method);
+  SendResult send_part(FilePart part);
+  void put_file(FilePart part);
+  std::size_t write_file(const FilePart& part, std::size_t most);
+  std::size_t copy_file(const FilePart& part, std::size_t most);
+  std::size_t write_pipe(const FilePart& part, std::size_t most);
+  std::size_t copy_pipe(const FilePart& part, std::size_t most);
+  static bool is_splice_refusal(int error);
+  std::size_t file_written(const FilePart& part, std::string_view call, SysResult result,
+                           std::uint32_t mark);
+
   SendResult mark(std::size_t queued);
   bool tell_low_mark();
 

@@ -1,6 +1,7 @@
 // How a Stream serves coroutines: what begins in its order, and the part of a run that goes on with
 // it. stream_operation.cc has what they await.
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/connection_operations.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/splice_operations.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
 #include "epore/runtime/internal/task/trampoline.h"
@@ -35,6 +37,12 @@ constexpr std::size_t kFirstRoom = 4096;
 
 // The least buffer of a peek() that wants more than there is: it shows everything that has come.
 constexpr std::size_t kPeekRoom = 16 * 1024;
+
+// So much at once is much: a pipe costs less than a copy. A pipe costs two calls more.
+constexpr std::size_t kMuch = 16 * 1024;
+
+// The most of a file that is in the queue for a coroutine.
+constexpr std::uint64_t kFilePiece = 1024 * 1024;
 
 }  // namespace
 
@@ -155,12 +163,62 @@ void Stream::pull() {
   }
 }
 
+// Receives once into a pipe. False: the bytes must be copied, because there are few, or because
+// there is no pipe.
+bool Stream::receive_into_pipe(SpliceReadOperation& reader) {
+  Splice& splice = reader.splice_;
+  if (!splice.is_much || splice.is_refused || unix_) return false;
+  PipeCache& pipes = this_thread.buffers->pipes;
+  Ref<Pipe> pipe = pipes.take(core_->kernel());
+  if (!pipe) return false;
+  const std::uint32_t mark = edges_.mark(Direction::read);
+  const SysResult result = core_->kernel().splice(fd_.get(), pipe->in.get(), Pipe::kSize,
+                                                  SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  if (result.value() > 0) {
+    splice.pipe = std::move(pipe);
+    splice.count = static_cast<std::size_t>(result.value());
+    splice.is_much = splice.count >= kMuch;
+    note_received(splice.count);
+    return true;
+  }
+  pipes.give(std::move(pipe));
+  if (is_splice_refusal(result.error())) {
+    splice.is_refused = true;
+    return false;
+  }
+  not_received(result, "splice", mark);
+  return true;
+}
+
+void Stream::note_received(std::size_t count) {
+  moved_ |= kReceived;
+  if (!is_runner() && timeouts().idle != kNever) core_->wake(*this);  // notes the time
+  core_->counters().add(Counter::bytes_in, count);
+}
+
+// A call that began at `mark` has received nothing.
+void Stream::not_received(SysResult result, std::string_view call, std::uint32_t mark) {
+  if (result.ok()) {
+    read_closed_ = true;
+    if (!is_runner() && write_shut_) core_->wake(*this);  // which ends the connection
+  } else if (result.error() == EAGAIN) {
+    edges_.use_up(Direction::read, mark);
+  } else if (result.error() != EINTR) {
+    fail_call(call, result.error());
+  }
+}
+
 // Receives once, to where the reader needs the bytes.
 void Stream::receive_for(ReadOperationBase& reader) {
   StreamTasks& tasks = *tasks_;
   Inflow& inflow = tasks.inflow;
   const Wanted& wanted = reader.wanted_;
   ReadBuffer& buffer = this_thread.buffers->read;
+  if (wanted.kind == Wanted::Kind::splice && inflow.empty() &&
+      receive_into_pipe(static_cast<SpliceReadOperation&>(reader))) {
+    --tasks.receives_left;
+    return;
+  }
   std::span<std::byte> target;
   bool is_window = false;
   if (wanted.kind == Wanted::Kind::into) {
@@ -186,9 +244,7 @@ void Stream::receive_for(ReadOperationBase& reader) {
     if (count < target.size() && !may_have_more()) {
       edges_.use_up(Direction::read, mark);
     }
-    moved_ |= kReceived;
-    if (!is_runner() && timeouts().idle != kNever) core_->wake(*this);  // notes the time
-    core_->counters().add(Counter::bytes_in, count);
+    note_received(count);
     if (is_window) {
       inflow.set_window(target.first(count));
       buffer.lent_to = this;
@@ -198,13 +254,8 @@ void Stream::receive_for(ReadOperationBase& reader) {
     } else {
       inflow.add(count);
     }
-  } else if (result.ok()) {
-    read_closed_ = true;
-    if (!is_runner() && write_shut_) core_->wake(*this);  // which ends the connection
-  } else if (result.error() == EAGAIN) {
-    edges_.use_up(Direction::read, mark);
-  } else if (result.error() != EINTR) {
-    fail_call("recv", result.error());
+  } else {
+    not_received(result, "recv", mark);
   }
 }
 
@@ -218,6 +269,14 @@ bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
       if (bytes.empty()) return false;
       reader.wanted_.bytes = ByteView(bytes);
       break;
+    case Wanted::Kind::splice: {
+      Splice& splice = static_cast<SpliceReadOperation&>(reader).splice_;
+      if (splice.count != 0) return true;  // nothing is lent
+      if (bytes.empty()) return false;
+      splice.is_much = bytes.size() >= kMuch;
+      reader.wanted_.bytes = ByteView(bytes);
+      break;
+    }
     case Wanted::Kind::peek:
       if (bytes.empty() || bytes.size() < wanted.count) return false;
       reader.wanted_.bytes = ByteView(bytes);
@@ -332,16 +391,22 @@ void Stream::keep_view() {
   if (tasks_) tasks_->inflow.keep(buffer);
 }
 
-bool Stream::begin_write(WriteOperation& writer, absl::Status& status) {
+bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
+  const bool is_flush = writer.kind_ == WriteOperationBase::Kind::flush;
   if (phase_ != Phase::open) {
-    if (writer.is_flush_ && !is_ending() && !has_output()) return true;
-    if (!writer.is_flush_ || is_ending()) {
+    if (is_flush && !is_ending() && !has_output()) return true;
+    if (!is_flush || is_ending()) {
       status = ended_status();
       return true;
     }
-  } else if (write_shut_asked_ && !writer.is_flush_) {
+  } else if (write_shut_asked_ && !is_flush) {
     status = absl::FailedPreconditionError("Connection::write: after shut_down_write()");
     return true;
+  }
+  if (writer.kind_ == WriteOperationBase::Kind::file) {
+    const FileWriteOperation& of_file = static_cast<FileWriteOperation&>(writer);
+    status = check_part(of_file.file_, of_file.offset_, of_file.left_, "Connection::write");
+    if (!status.ok()) return true;
   }
   if ((!tasks_ || tasks_->first_writer == nullptr) && push(writer)) {
     if (is_ending()) status = ended_status();
@@ -356,7 +421,7 @@ bool Stream::begin_write(WriteOperation& writer, absl::Status& status) {
   return false;
 }
 
-void Stream::append(WriteOperation& writer) {
+void Stream::append(WriteOperationBase& writer) {
   StreamTasks& tasks = *tasks_;
   writer.next_ = nullptr;
   if (tasks.first_writer != nullptr) {
@@ -369,11 +434,22 @@ void Stream::append(WriteOperation& writer) {
 
 // Gives the bytes of a writer to the system and to the queue, which stays within its high mark.
 // Returns whether all are gone, or the connection has failed.
-bool Stream::push(WriteOperation& writer) {
-  if (writer.is_flush_) {
-    flush();
-    return is_ending() || !has_output();
+bool Stream::push(WriteOperationBase& writer) {
+  switch (writer.kind_) {
+    case WriteOperationBase::Kind::bytes:
+      return push_bytes(static_cast<WriteOperation&>(writer));
+    case WriteOperationBase::Kind::file:
+      return push_file(static_cast<FileWriteOperation&>(writer));
+    case WriteOperationBase::Kind::splice:
+      return push_splice(static_cast<SpliceWriteOperation&>(writer));
+    case WriteOperationBase::Kind::flush:
+      flush();
+      return is_ending() || !has_output();
   }
+  return true;
+}
+
+bool Stream::push_bytes(WriteOperation& writer) {
   std::size_t queued = queued_bytes();
   while (!writer.rest_.empty() && queued < limits_->write_high_mark && !is_ending()) {
     const std::size_t room = limits_->write_high_mark - queued;
@@ -385,14 +461,40 @@ bool Stream::push(WriteOperation& writer) {
   return writer.rest_.empty() || is_ending();
 }
 
+// One piece of a file is in the queue at a time. A stop leaves the others unsent.
+bool Stream::push_file(FileWriteOperation& writer) {
+  if (is_ending() || writer.left_ == 0) return true;
+  if (queue_.has_files() || queued_bytes() >= limits_->write_high_mark) return false;
+  const std::uint64_t piece = std::min<std::uint64_t>(writer.left_, kFilePiece);
+  put_file({.file = writer.file_, .offset = writer.offset_, .left = piece});
+  writer.offset_ += piece;
+  writer.left_ -= piece;
+  if (writer.left_ == 0 || is_ending()) return true;
+  if (!is_write_blocked_) core_->wake(*this);  // goes on when others have had their turn
+  return false;
+}
+
+bool Stream::push_splice(SpliceWriteOperation& writer) {
+  Splice& splice = writer.splice_;
+  if (splice.count != 0 && !is_ending()) {
+    if (queue_.has_files()) return false;
+    put_file({.pipe = splice.pipe, .left = std::exchange(splice.count, 0)});
+  }
+  if (is_ending()) return true;
+  if (queue_.has_files()) return false;
+  this_thread.buffers->pipes.give(std::exchange(splice.pipe, {}));
+  return true;
+}
+
 // Lets writers go on when the queue is at its low mark, and flush() when it is empty.
 void Stream::resume_writers() {
   {
     const Trampoline::Run run(this_thread.now);
     StreamTasks& tasks = *tasks_;
     while (tasks.first_writer != nullptr) {
-      WriteOperation& writer = *tasks.first_writer;
-      if (!writer.is_flush_ && queued_bytes() > limits_->write_low_mark) break;
+      WriteOperationBase& writer = *tasks.first_writer;
+      const bool is_flush = writer.kind_ == WriteOperationBase::Kind::flush;
+      if (!is_flush && queued_bytes() > limits_->write_low_mark) break;
       if (!push(writer) || tasks.first_writer != &writer) break;
       tasks.first_writer = writer.next_;
       writer.end(absl::OkStatus());
@@ -405,7 +507,7 @@ void Stream::resume_writers() {
 bool Stream::is_waiting(const StreamOperation& operation) const {
   if (!tasks_) return false;
   if (tasks_->reader == &operation) return true;
-  const WriteOperation* writer = tasks_->first_writer;
+  const WriteOperationBase* writer = tasks_->first_writer;
   while (writer != nullptr && writer != &operation) writer = writer->next_;
   return writer != nullptr;
 }
@@ -416,8 +518,8 @@ void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
   if (tasks.reader == &operation) {
     tasks.reader = nullptr;
   } else {
-    WriteOperation* before = nullptr;
-    WriteOperation* writer = tasks.first_writer;
+    WriteOperationBase* before = nullptr;
+    WriteOperationBase* writer = tasks.first_writer;
     while (writer != &operation) before = std::exchange(writer, writer->next_);
     (before != nullptr ? before->next_ : tasks.first_writer) = writer->next_;
     if (tasks.last_writer == writer) tasks.last_writer = before;
@@ -430,11 +532,11 @@ void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
 void Stream::end_operations() {
   StreamTasks& tasks = *tasks_;
   if (tasks.reader != nullptr) std::exchange(tasks.reader, nullptr)->end(ended_status());
-  WriteOperation* writer = std::exchange(tasks.first_writer, nullptr);
+  WriteOperationBase* writer = std::exchange(tasks.first_writer, nullptr);
   tasks.last_writer = nullptr;
   while (writer != nullptr) {
-    WriteOperation& ended = *std::exchange(writer, writer->next_);
-    if (ended.is_flush_ && !is_ending()) {
+    WriteOperationBase& ended = *std::exchange(writer, writer->next_);
+    if (ended.kind_ == WriteOperationBase::Kind::flush && !is_ending()) {
       append(ended);
     } else {
       ended.end(ended_status());

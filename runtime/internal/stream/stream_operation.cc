@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/connection_operations.h"
+#include "epore/runtime/internal/stream/splice_operations.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
 #include "epore/runtime/internal/task/trampoline.h"
@@ -118,6 +119,8 @@ const char* ReadOperationBase::name() const {
       return "Connection::read_until";
     case Wanted::Kind::into:
       return "Connection::read_some";
+    case Wanted::Kind::splice:
+      return "splice";
   }
   return "";
 }
@@ -132,11 +135,32 @@ ReadOperation::ReadOperation(Ref<Stream> stream, Wanted wanted)
 ReadSomeOperation::ReadSomeOperation(Ref<Stream> stream, std::span<std::byte> into)
     : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::into, .bytes = into}) {}
 
-WriteOperation::WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush)
-    : StreamOperation(std::move(stream)), rest_(bytes), is_flush_(is_flush) {}
+WriteOperationBase::WriteOperationBase(Ref<Stream> stream, Kind kind)
+    : StreamOperation(std::move(stream)), kind_(kind) {}
 
-bool WriteOperation::begin_in_order(Stream& stream, absl::Status& status) {
+const char* WriteOperationBase::name() const {
+  if (kind_ == Kind::splice) return "splice";
+  return kind_ == Kind::flush ? "Connection::flush" : "Connection::write";
+}
+
+bool WriteOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
   return stream.begin_write(*this, status);
 }
+
+WriteOperation::WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush)
+    : WriteOperationBase(std::move(stream), is_flush ? Kind::flush : Kind::bytes), rest_(bytes) {}
+
+FileWriteOperation::FileWriteOperation(Ref<Stream> stream, File file, std::uint64_t offset,
+                                       std::uint64_t length)
+    : WriteOperationBase(std::move(stream), Kind::file),
+      file_(std::move(file)),
+      offset_(offset),
+      left_(length) {}
+
+SpliceReadOperation::SpliceReadOperation(Ref<Stream> stream, Splice& splice)
+    : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::splice}), splice_(splice) {}
+
+SpliceWriteOperation::SpliceWriteOperation(Ref<Stream> stream, Splice& splice)
+    : WriteOperationBase(std::move(stream), Kind::splice), splice_(splice) {}
 
 }  // namespace epore::internal

@@ -22,9 +22,6 @@
 namespace epore::internal {
 namespace {
 
-// The most bytes that one run writes. Then other connections get their turn.
-constexpr std::size_t kWriteBudget = 1024 * 1024;
-
 std::span<const std::byte> as_span(const std::string& text) {
   return std::as_bytes(std::span(text));
 }
@@ -141,6 +138,7 @@ SendResult Stream::mark(std::size_t queued) {
 // Called above the high mark. Calls on_writable and returns true if the queue is at its low mark.
 bool Stream::tell_low_mark() {
   if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
+  if (queue_.has_files()) return false;
   high_mark_.clear();
   if (queued_bytes() > limits_->write_low_mark) {  // another thread has sent meanwhile
     high_mark_.set();
@@ -164,7 +162,8 @@ void Stream::write_out(std::span<const std::byte> more) {
       (void)word().wake();
       break;
     }
-    const std::size_t count = write_some(first, more);
+    const FilePart* const file = queue_.front_file();
+    const std::size_t count = file != nullptr ? write_file(*file, budget) : write_some(first, more);
     budget -= std::min(budget, count);
     if (!queue_.empty()) {
       queue_.consume(count);
@@ -203,9 +202,10 @@ void Stream::write_failed(int error, std::uint32_t mark) {
   }
 }
 
-inline std::size_t Stream::write_one(std::span<const std::byte> bytes) {
+inline std::size_t Stream::write_one(std::span<const std::byte> bytes, int flags) {
   const std::uint32_t mark = edges_.mark(Direction::write);
-  return written(core_->kernel().send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), mark);
+  return written(core_->kernel().send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags),
+                 mark);
 }
 
 // Writes the output. The common case is first: a little output, and one call that takes it all.
@@ -221,6 +221,17 @@ void Stream::flush() {
     if (output.empty()) return;
   }
   write_out({});
+}
+
+// Writes the output as far as the system takes it, for a part of a file that comes next, and queues
+// the rest. The first packet of the file has these bytes as well.
+void Stream::write_ahead_of_file() {
+  Output& output = this->output();
+  if (!is_write_blocked_ && queue_.empty() && !output.empty()) {
+    output.drop(write_one(output.bytes(), MSG_MORE));
+  }
+  if (!is_ending()) enqueue(output.bytes());
+  output.clear();
 }
 
 // Makes one call for the queue, or for `first` and `second` if the queue is empty. Returns how many
@@ -248,7 +259,9 @@ SysResult Stream::send_gathered(std::span<const std::byte> first,
   msghdr message = {};
   message.msg_iov = vectors.data();
   message.msg_iovlen = count;
-  return core_->kernel().sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  // The first packet of a file has the bytes before it.
+  const int more = queue_.has_files() ? MSG_MORE : 0;
+  return core_->kernel().sendmsg(fd_.get(), &message, MSG_NOSIGNAL | more);
 }
 
 void Stream::enqueue(std::span<const std::byte> bytes) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <new>
 #include <span>
+#include <utility>
 
 #include "epore/runtime/internal/base/mapped_blocks.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
@@ -15,18 +16,22 @@ namespace epore::internal {
 
 struct WriteQueue::Block {
   Block* next;
-  Block* last;       // of the whole queue; valid in the first block only
-  std::size_t size;  // of the whole queue; valid in the first block only
+  Block* last;        // of the whole queue; valid in the first block only
+  std::size_t size;   // of the whole queue; valid in the first block only
+  std::size_t files;  // the parts of files in the queue; valid in the first block only
   std::size_t begin;
   std::size_t end;
-  std::size_t capacity;
+  std::size_t capacity;  // 0: this is a FileBlock
+
+  bool is_file() const { return capacity == 0; }
+  bool is_full() const { return is_file() || end == capacity; }
 
   std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
 
   bool is_mapped() const { return sizeof(Block) + capacity == MappedBlocks::kSize; }
 
   static Block* create(std::size_t capacity) {
-    return new (allocate(capacity)) Block{nullptr, nullptr, 0, 0, 0, capacity};
+    return new (allocate(capacity)) Block{nullptr, nullptr, 0, 0, 0, 0, capacity};
   }
   static void* allocate(std::size_t capacity) {
     if (sizeof(Block) + capacity < MappedBlocks::kSize) {
@@ -36,27 +41,48 @@ struct WriteQueue::Block {
     void* const memory = buffers != nullptr ? buffers->blocks.take() : MappedBlocks::map();
     return memory != nullptr ? memory : throw std::bad_alloc();
   }
-  static void destroy(Block* block) {
-    if (!block->is_mapped()) return ::operator delete(block);
-    IoBuffers* const buffers = this_thread.buffers;
-    buffers != nullptr ? buffers->blocks.give(block) : MappedBlocks::unmap(block);
-  }
+  static void destroy(Block* block);
 };
 
+struct WriteQueue::FileBlock : Block {
+  explicit FileBlock(FilePart&& of) : Block(), part(std::move(of)) {}
+
+  FilePart part;
+};
+
+void WriteQueue::Block::destroy(Block* block) {
+  if (block->is_file()) {
+    delete static_cast<FileBlock*>(block);
+  } else if (!block->is_mapped()) {
+    ::operator delete(block);
+  } else if (IoBuffers* const buffers = this_thread.buffers; buffers != nullptr) {
+    buffers->blocks.give(block);
+  } else {
+    MappedBlocks::unmap(block);
+  }
+}
+
 std::size_t WriteQueue::size() const { return first_ == nullptr ? 0 : first_->size; }
+bool WriteQueue::has_files() const { return first_ != nullptr && first_->files != 0; }
+
+// Puts a block at the end.
+void WriteQueue::link(Block* block, std::size_t size) {
+  (first_ != nullptr ? first_->last->next : first_) = block;
+  first_->last = block;
+  first_->size += size;
+  first_->files += block->is_file() ? 1 : 0;
+}
 
 void WriteQueue::append(std::span<const std::byte> bytes) {
   constexpr std::size_t kSmallest = 4 * 1024 - sizeof(Block);
   constexpr std::size_t kMuch = 16 * 1024;
   constexpr std::size_t kLargest = MappedBlocks::kSize - sizeof(Block);
   while (!bytes.empty()) {
-    if (first_ == nullptr || first_->last->end == first_->last->capacity) {
+    if (first_ == nullptr || first_->last->is_full()) {
       // A short queue has small blocks. A long one has large blocks, which take memory as they
       // fill.
       const std::size_t wanted = std::max(bytes.size(), size());
-      Block* block = Block::create(wanted > kMuch ? kLargest : std::max(wanted, kSmallest));
-      (first_ != nullptr ? first_->last->next : first_) = block;
-      first_->last = block;
+      link(Block::create(wanted > kMuch ? kLargest : std::max(wanted, kSmallest)), 0);
     }
     Block& last = *first_->last;
     const std::size_t count = std::min(bytes.size(), last.capacity - last.end);
@@ -67,28 +93,55 @@ void WriteQueue::append(std::span<const std::byte> bytes) {
   }
 }
 
+void WriteQueue::append(FilePart part) { link(new FileBlock(std::move(part)), kFilePartSize); }
+
+const FilePart* WriteQueue::front_file() const {
+  if (first_ == nullptr || !first_->is_file()) return nullptr;
+  return &static_cast<FileBlock*>(first_)->part;
+}
+
 std::size_t WriteQueue::gather(std::span<iovec> vectors) const {
   std::size_t count = 0;
-  for (Block* block = first_; block != nullptr && count < vectors.size(); block = block->next) {
+  for (Block* block = first_; block != nullptr && !block->is_file() && count < vectors.size();
+       block = block->next) {
     vectors[count++] = iovec{block->bytes() + block->begin, block->end - block->begin};
   }
   return count;
 }
 
 void WriteQueue::consume(std::size_t count) {
-  while (first_ != nullptr) {
+  if (first_ != nullptr && first_->is_file()) {
+    FilePart& part = static_cast<FileBlock*>(first_)->part;
+    part.drop(count);
+    if (part.left == 0) drop_first();
+    return;
+  }
+  while (first_ != nullptr && !first_->is_file()) {
     const std::size_t taken = std::min(count, first_->end - first_->begin);
     first_->begin += taken;
     first_->size -= taken;
     count -= taken;
     if (first_->begin != first_->end) return;
-    Block* const next = first_->next;
-    if (next != nullptr) {
-      next->last = first_->last;
-      next->size = first_->size;
-    }
-    Block::destroy(first_);
-    first_ = next;
+    drop_first();
+  }
+}
+
+// Drops the first block, whose bytes are not counted any more.
+void WriteQueue::drop_first() {
+  Block* const next = first_->next;
+  if (next != nullptr) {
+    next->last = first_->last;
+    next->size = first_->size - (first_->is_file() ? kFilePartSize : 0);
+    next->files = first_->files - (first_->is_file() ? 1 : 0);
+  }
+  Block::destroy(first_);
+  first_ = next;
+}
+
+void WriteQueue::clear() {
+  while (first_ != nullptr) {
+    if (!first_->is_file()) first_->size -= first_->end - first_->begin;
+    drop_first();
   }
 }
 

@@ -2,37 +2,69 @@
 #define EPORE_RUNTIME_INTERNAL_STREAM_WRITE_QUEUE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
+
+#include "epore/runtime/file.h"
+#include "epore/runtime/internal/base/pipe.h"
+#include "epore/runtime/internal/base/ref.h"
 
 struct iovec;
 
 namespace epore::internal {
 
-// A WriteQueue holds the bytes of a connection that the system has not taken yet, in blocks. An
-// empty queue has no memory. One thread at a time.
+// A part of a file that a connection sends, or what is in a pipe.
+struct FilePart {
+  File file = {};
+  Ref<Pipe> pipe = {};  // if it is not null
+  std::uint64_t offset = 0;
+  std::uint64_t left = 0;
+
+  void drop(std::size_t count) {
+    offset += count;
+    left -= count;
+  }
+};
+
+// A WriteQueue holds what a connection sends and the system has not taken yet, in sequence: bytes,
+// in blocks, and parts of files. An empty queue has no memory. One thread at a time.
 class WriteQueue {
  public:
+  // What a part of a file counts as in size(): about the memory that it takes.
+  static constexpr std::size_t kFilePartSize = 128;
+
   WriteQueue() = default;
   WriteQueue(const WriteQueue&) = delete;
   WriteQueue& operator=(const WriteQueue&) = delete;
   ~WriteQueue() { clear(); }
 
   void append(std::span<const std::byte> bytes);
+  void append(FilePart part);  // one that is not empty
 
-  // Fills `vectors` with the first bytes, for sendmsg(2). Returns the number of vectors filled.
+  // The part of a file at the front, or null: there are bytes, or nothing.
+  const FilePart* front_file() const;
+
+  // Fills `vectors` with the first bytes, for sendmsg(2), up to the first part of a file. Returns
+  // the number of vectors filled.
   std::size_t gather(std::span<iovec> vectors) const;
 
-  // Drops the first `count` bytes.
+  // Drops the first `count` bytes: of the blocks before the first part of a file, or of the part
+  // that is at the front.
   void consume(std::size_t count);
 
-  void clear() { consume(size()); }
+  void clear();
   bool empty() const { return first_ == nullptr; }
   std::size_t size() const;
+  bool has_files() const;
 
  private:
-  struct Block;  // a header with its bytes behind it
+  struct Block;      // a header with its bytes behind it
+  struct FileBlock;  // a header with a part of a file
 
-  Block* first_ = nullptr;  // has the size and the last block of the whole queue
+  void link(Block* block, std::size_t size);
+  void drop_first();
+
+  Block* first_ = nullptr;  // has the sizes and the last block of the whole queue
 };
 
 }  // namespace epore::internal
