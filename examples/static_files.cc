@@ -1,14 +1,11 @@
 #include "examples/static_files.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +18,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "epore/runtime/file.h"
 #include "examples/text.h"
 
 namespace examples {
@@ -29,6 +27,13 @@ namespace {
 constexpr absl::Duration kFresh = absl::Seconds(1);
 constexpr std::size_t kMostCached = 64 << 20;
 constexpr std::size_t kEntryBytes = 512;  // what a cached file takes beside its bytes, about
+
+// A descriptor counts as much memory, so that no more than a thousand files are open.
+constexpr std::size_t kDescriptorBytes = 64 << 10;
+
+std::size_t cost_of(const StaticFile& file) {
+  return file.body.size() + (file.file.is_open() ? kDescriptorBytes : 0);
+}
 
 std::string_view type_of(std::string_view path) {
   static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
@@ -47,19 +52,6 @@ std::string_view type_of(std::string_view path) {
   return "application/octet-stream";
 }
 
-absl::StatusOr<std::string> read_at(int fd, std::size_t offset, std::size_t size) {
-  std::string bytes(size, '\0');
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t got =
-        ::pread(fd, bytes.data() + done, size - done, static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return absl::ErrnoToStatus(errno, "pread");
-    if (got == 0) return absl::OutOfRangeError("the file has become shorter");
-    done += static_cast<std::size_t>(got);
-  }
-  return bytes;
-}
-
 }  // namespace
 
 std::optional<std::string> path_of(std::string_view target) {
@@ -70,10 +62,6 @@ std::optional<std::string> path_of(std::string_view target) {
   }
   const std::size_t begin = std::min(path.find_first_not_of('/'), path.size());
   return absl::StrCat(path.substr(begin), absl::EndsWith(path, "/") ? "index.html" : "");
-}
-
-absl::StatusOr<std::string> StaticFile::read_piece(std::size_t offset) const {
-  return read_at(fd.get(), offset, std::min(kPiece, size - offset));
 }
 
 std::shared_ptr<const StaticFile> StaticFiles::find(std::string_view target, absl::Time now) {
@@ -87,31 +75,32 @@ absl::StatusOr<std::shared_ptr<const StaticFile>> StaticFiles::open(const std::s
   const std::optional<std::string> path = path_of(target);
   if (!path) return absl::InvalidArgumentError("the path leads elsewhere");
   auto file = std::make_shared<StaticFile>();
-  // A FIFO must not block here, nor a terminal become ours.
-  file->fd = epore::OwnedFd(::open(absl::StrCat(folder_, "/", *path).c_str(),
-                                   O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!file->fd.is_valid()) return absl::ErrnoToStatus(errno, "open");
-  struct stat status = {};
-  if (::fstat(file->fd.get(), &status) != 0) return absl::ErrnoToStatus(errno, "fstat");
-  if (!S_ISREG(status.st_mode)) return absl::NotFoundError("this is no file");
-  file->size = static_cast<std::size_t>(status.st_size);
+  absl::StatusOr<epore::File> opened = epore::File::open(absl::StrCat(folder_, "/", *path));
+  if (absl::IsFailedPrecondition(opened.status())) return absl::NotFoundError("this is no file");
+  if (!opened.ok()) return opened.status();
+  const absl::StatusOr<std::uint64_t> size = opened->size();
+  if (!size.ok()) return size.status();
+  file->size = *size;
   file->headers =
       absl::StrCat("content-length: ", file->size, "\r\ncontent-type: ", type_of(*path), "\r\n");
   file->opened = absl::Now();
-  if (file->size > StaticFile::kMostInMemory) return file;
-
-  absl::StatusOr<std::string> body = read_at(file->fd.get(), 0, file->size);
-  if (!body.ok()) return body.status();
-  file->body = *std::move(body);
-  file->fd.reset();
+  if (file->size > StaticFile::kMostInMemory) {
+    file->file = *std::move(opened);
+  } else {
+    file->body.resize(file->size);
+    const absl::StatusOr<std::size_t> got =
+        opened->read(0, std::as_writable_bytes(std::span(file->body)));
+    if (!got.ok()) return got.status();
+    if (*got != file->size) return absl::OutOfRangeError("the file has become shorter");
+  }
   const absl::MutexLock lock(&mutex_);
   auto& cached = cache_[target];
   if (cached == nullptr) {
     cached_bytes_ += target.size() + kEntryBytes;
   } else {
-    cached_bytes_ -= cached->size;
+    cached_bytes_ -= cost_of(*cached);
   }
-  cached_bytes_ += file->size;
+  cached_bytes_ += cost_of(*file);
   cached = file;
   if (cached_bytes_ > kMostCached) {
     cache_.clear();

@@ -12,37 +12,32 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "epore/poll/owned_fd.h"
+#include "epore/runtime/file.h"
 
 namespace examples {
 
-// A file as it was when somebody opened it. A small one is in memory, a large one is read in
-// pieces.
+// A file as it was when somebody opened it. A small one is in memory. A large one goes from the
+// file to the socket, without a copy.
 struct StaticFile {
-  static constexpr std::size_t kMostInMemory = 1 << 20;
-  static constexpr std::size_t kPiece = 256 * 1024;
-
-  // Reads a piece of a large file. It blocks. Errors: of pread(2); OutOfRange if the file has
-  // become shorter.
-  absl::StatusOr<std::string> read_piece(std::size_t offset) const;
+  static constexpr std::size_t kMostInMemory = 64 * 1024;
 
   std::size_t size = 0;
   std::string headers;  // content-length and content-type
   std::string body;     // of a small file
-  epore::OwnedFd fd;    // of a large one
+  epore::File file;     // a large one
   absl::Time opened;
 };
 
-// The files of a folder. Small ones stay in memory for a second. Any thread.
+// The files of a folder. They stay in memory, or open, for a second. Any thread.
 class StaticFiles {
  public:
   explicit StaticFiles(std::string folder) : folder_(std::move(folder)) {}
 
-  // What is in memory and not old; null if there is nothing. `target` is that of a request.
+  // What is there and not old; null if there is nothing. `target` is that of a request.
   std::shared_ptr<const StaticFile> find(std::string_view target, absl::Time now);
 
   // Opens the file that a target names. It blocks. Errors: InvalidArgument for a target that leads
-  // elsewhere, and those of open(2); NotFound also for what is no file.
+  // elsewhere, and those of epore::File; NotFound also for what is no regular file.
   absl::StatusOr<std::shared_ptr<const StaticFile>> open(const std::string& target);
 
  private:

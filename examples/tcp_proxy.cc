@@ -1,31 +1,105 @@
-// Passes bytes on between clients and another server, both ways.
+// Passes bytes on between clients and one of several other servers, both ways.
 
+#include <atomic>
+#include <cstddef>
+#include <deque>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "epore/runtime/report.h"
 #include "epore/runtime/runtime.h"
 #include "examples/command_line.h"
+#include "examples/proxy_protocol.h"
 #include "examples/server_flags.h"
+
+ABSL_FLAG(bool, proxy_protocol, false, "tell the origins the addresses of their clients");
 
 namespace {
 
-constexpr std::string_view kHelp = R"(tcp_proxy ORIGIN [flags]
+constexpr std::string_view kHelp = R"(tcp_proxy ORIGIN... [flags]
 
-Connects every client to ORIGIN, a HOST:PORT. Listens on 127.0.0.1:7070 by default.
+Connects every client to one of the ORIGINs, each a HOST:PORT or unix:PATH, in turn. One that does
+not answer within two seconds is left out for ten. Listens on 127.0.0.1:7070 by default.
+
+  --proxy_protocol     tell the origins the addresses of their clients (PROXY protocol, version 2)
 )";
+
+constexpr absl::Duration kConnectTimeout = absl::Seconds(2);
+constexpr absl::Duration kLeftOut = absl::Seconds(10);
+
+// A server behind the proxy. Connections of any thread use it at the same time.
+class Origin {
+ public:
+  explicit Origin(std::string address) : address_(std::move(address)) {}
+
+  const std::string& address() const { return address_; }
+  bool is_left_out() const { return absl::GetCurrentTimeNanos() < left_out_until_; }
+  void note(const absl::Status& connected) {
+    left_out_until_ =
+        connected.ok() ? 0 : absl::GetCurrentTimeNanos() + absl::ToInt64Nanoseconds(kLeftOut);
+  }
+
+ private:
+  const std::string address_;
+  std::atomic<std::int64_t> left_out_until_{0};
+};
+
+class Origins {
+ public:
+  explicit Origins(const std::vector<std::string>& addresses)
+      : origins_(addresses.begin(), addresses.end()) {}
+
+  // All of them: first those that answer, from the next one on, and then those that are left out.
+  std::vector<Origin*> in_turn() {
+    const std::size_t first = next_++;
+    std::vector<Origin*> turn;
+    for (const bool is_left_out : {false, true}) {
+      for (std::size_t i = 0; i < origins_.size(); ++i) {
+        Origin& origin = origins_[(first + i) % origins_.size()];
+        if (origin.is_left_out() == is_left_out) turn.push_back(&origin);
+      }
+    }
+    return turn;
+  }
+
+ private:
+  std::deque<Origin> origins_;  // an Origin cannot be moved
+  std::atomic<std::size_t> next_{0};
+};
+
+epore::Task<epore::Connection> connect_to_one(Origins& origins) {
+  absl::Status failed;
+  for (Origin* origin : origins.in_turn()) {
+    absl::StatusOr<epore::Connection> connection =
+        co_await epore::within(kConnectTimeout, epore::connect(origin->address())).result();
+    // A stop of this task says nothing about the origin, and ends the task at the next co_await.
+    if (!absl::IsCancelled(connection.status())) origin->note(connection.status());
+    if (connection.ok()) co_return *std::move(connection);
+    failed = connection.status();
+  }
+  co_return failed;
+}
 
 // An end of one side becomes the end of our half towards the other, which may go on sending.
 epore::Task<> pump(epore::Connection from, epore::Connection to) {
-  while (epore::ByteView bytes = co_await from.read()) co_await to.write(bytes);
+  co_await epore::splice(from, to);
   to.shut_down_write();
 }
 
-epore::Task<> serve(epore::Connection client, std::string_view address) {
+epore::Task<> serve(epore::Connection client, Origins& origins, bool tells_client) {
   client.on_drain([](epore::Connection&) {});  // what is under way may end, in the drain timeout
-  epore::Connection origin = co_await epore::within(absl::Seconds(2), epore::connect(address));
+  epore::Connection origin = co_await connect_to_one(origins);
+  if (tells_client) {
+    const std::string header =
+        examples::proxy_header(client.peer_address(), client.local_address());
+    co_await origin.write(header);
+  }
   co_await epore::all(pump(client, origin), pump(origin, client));
 }
 
@@ -33,12 +107,13 @@ epore::Task<> serve(epore::Connection client, std::string_view address) {
 
 int main(int argc, char** argv) {
   const examples::ServerFlags flags = examples::parse_server_flags(argc, argv, kHelp);
-  if (flags.arguments.size() != 1) examples::usage_error("there must be one ORIGIN");
-  const std::string origin = flags.arguments[0];
+  if (flags.arguments.empty()) examples::usage_error("there must be an ORIGIN");
+  Origins origins(flags.arguments);  // before the runtime: it outlives the handlers
+  const bool tells_client = absl::GetFlag(FLAGS_proxy_protocol);
   epore::Runtime runtime(flags.options);
-  const absl::StatusOr<epore::Listener> listener =
-      runtime.listen(flags.address.empty() ? "127.0.0.1:7070" : flags.address,
-                     [&origin](epore::Connection client) { return serve(client, origin); });
+  const absl::StatusOr<epore::Listener> listener = runtime.listen(
+      flags.address.empty() ? "127.0.0.1:7070" : flags.address,
+      [&](epore::Connection client) { return serve(client, origins, tells_client); });
   if (!listener.ok()) return epore::report(listener.status());
   return examples::run_server(runtime, *listener);
 }

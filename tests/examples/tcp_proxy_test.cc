@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include <cstddef>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <string>
 #include <thread>
@@ -10,9 +12,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "epore/poll/owned_fd.h"
+#include "epore/runtime/address.h"
+#include "examples/proxy_protocol.h"
 #include "gtest/gtest.h"
 #include "tests/examples/client.h"
 #include "tests/examples/server.h"
+#include "tests/examples/tool.h"
 
 namespace examples {
 namespace {
@@ -117,6 +122,73 @@ TEST(TcpProxyOrigin, MayRefuse) {
   EXPECT_TRUE(client.is_at_end());
   EXPECT_TRUE(client.was_reset());
   EXPECT_EQ(proxy.counter("handler_errors", 1), 1);
+}
+
+// Clients of an origin that refuses go to the others, and the proxy does not ask it each time.
+TEST(TcpProxyOrigin, MayBeOneOfSeveral) {
+  Origin refuses(1);
+  Server echo("echo_server", {"--address=127.0.0.1:0"});
+  Server other("echo_server", {"--address=127.0.0.1:0"});
+  Server proxy("tcp_proxy",
+               {refuses.address(), echo.address, other.address, "--address=127.0.0.1:0"});
+  refuses.close();
+  for (int i = 0; i < 30; ++i) {
+    Client client(proxy.address);
+    client.send("ping");
+    EXPECT_EQ(client.read_exactly(4), "ping") << i;
+  }
+  EXPECT_EQ(proxy.counter("connect_errors", 1), 1);
+  EXPECT_GE(echo.counter("accepts", 15), 10);
+  EXPECT_GE(other.counter("accepts", 15), 10);
+}
+
+TEST(TcpProxyOrigin, MayBeToldTheClientsAddress) {
+  Server echo("echo_server", {"--address=127.0.0.1:0"});
+  Server proxy("tcp_proxy", {echo.address, "--proxy_protocol", "--address=127.0.0.1:0"});
+  Client client(proxy.address);
+  client.send("ping");
+  sockaddr_in own = {};
+  socklen_t size = sizeof own;
+  ASSERT_EQ(::getsockname(client.fd(), reinterpret_cast<sockaddr*>(&own), &size), 0);
+  const auto from = epore::SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&own), size);
+  const auto to = epore::SocketAddress::parse(proxy.address);
+  const std::string header = proxy_header(from, *to);
+  EXPECT_EQ(header.size(), 28u);
+  EXPECT_EQ(client.read_exactly(header.size()), header);
+  EXPECT_EQ(client.read_exactly(4), "ping");
+}
+
+TEST(ProxyHeader, HasTheBytesOfTheDocument) {
+  const auto header = [](const char* client, const char* proxy) {
+    return proxy_header(*epore::SocketAddress::parse(client), *epore::SocketAddress::parse(proxy));
+  };
+  const std::string signature("\r\n\r\n\0\r\nQUIT\n", 12);
+  EXPECT_EQ(header("1.2.3.4:258", "5.6.7.8:65535"),
+            signature + std::string("\x21\x11\0\x0c\1\2\3\4\5\6\7\x8\1\2\xff\xff", 16));
+  EXPECT_EQ(header("[::ffff:1.2.3.4]:258", "[::ffff:5.6.7.8]:65535"),
+            header("1.2.3.4:258", "5.6.7.8:65535"));
+  EXPECT_EQ(header("[::1]:1", "[::2]:2"), signature + std::string("\x21\x21\0\x24", 4) +
+                                              std::string(15, '\0') + "\1" + std::string(15, '\0') +
+                                              "\2" + std::string("\0\1\0\2", 4));
+  EXPECT_EQ(header("unix:@a", "unix:@b"), signature + std::string("\x21\0\0\0", 4));
+}
+
+TEST(TcpProxyOrigin, MayBeAskedByCurl) {
+  const Tool curl("curl");
+  if (curl.is_missing()) GTEST_SKIP() << curl.why_missing();
+  const std::string folder = testing::TempDir();
+  const std::string bytes = random_bytes(8 << 20);
+  std::ofstream(folder + "/proxied", std::ios::binary) << bytes;
+  Server http("http_server", {folder, "--address=127.0.0.1:0"});
+  Server proxy("tcp_proxy", {http.address, "--address=127.0.0.1:0"});
+  const std::string got = folder + "/got";
+  const Tool::Result result =
+      curl.run({"-sS", "--fail", "-o", got, absl::StrCat("http://", proxy.address, "/proxied")});
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  std::ifstream file(got, std::ios::binary);
+  EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(file), {}) == bytes);
+  EXPECT_GT(counter(proxy.counters(), "bytes_spliced"), 4 << 20);
+  EXPECT_EQ(counter(http.counters(), "bytes_of_files"), 8 << 20);
 }
 
 // Two seconds: an origin whose backlog is full does not answer.
