@@ -73,6 +73,10 @@ TEST(Pages, GuideToDescriptors) {
   expect_compiled("docs/guide/descriptors.md", {"tests/docs/descriptor_snippets_test.cc"}, 4);
 }
 
+TEST(Pages, GuideToFiles) {
+  expect_compiled("docs/guide/files.md", {"tests/docs/file_snippets_test.cc"}, 5);
+}
+
 TEST(Pages, UnixSockets) {
   expect_compiled("docs/guide/unix-sockets.md", {"tests/docs/unix_snippets_test.cc"}, 5);
 }
