@@ -22,6 +22,7 @@ set(EPORE_SOURCES
   runtime/counters.cc
   runtime/group.cc
   runtime/internal/base/caught_exception.cc
+  runtime/internal/base/forks.cc
   runtime/internal/base/frame_cache.cc
   runtime/internal/base/gate.cc
   runtime/internal/base/io_buffers.cc
@@ -62,6 +63,7 @@ set(EPORE_SOURCES
   runtime/internal/order/remote_root.cc
   runtime/internal/order/task_root.cc
   runtime/internal/reactor/blocking_pool.cc
+  runtime/internal/reactor/caller_loop.cc
   runtime/internal/reactor/connection_permits.cc
   runtime/internal/reactor/core.cc
   runtime/internal/reactor/listed_timers.cc

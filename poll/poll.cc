@@ -66,6 +66,10 @@ void Poll::detach() {
   if (registry_ != nullptr) registry_->poll_gone_.store(true, std::memory_order_release);
 }
 
+int Poll::descriptor() const {
+  return registry_ == nullptr ? -1 : registry_->selector_->traits().descriptor;
+}
+
 absl::Status Poll::poll(Events& events, absl::Duration timeout) {
   if (registry_ == nullptr) {
     return absl::FailedPreconditionError("Poll::poll: this Poll was moved from");

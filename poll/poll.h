@@ -70,6 +70,11 @@ class Poll {
   // The registry of this Poll; null if the Poll was moved from. Copies may go to any thread.
   std::shared_ptr<Registry> registry() const { return registry_; }
 
+  // The descriptor of the queue, which another event queue can wait for: it is readable while
+  // poll() would report something. Register it level-triggered. Only this Poll may use it
+  // otherwise. -1 if the engine has none (poll(2)), or if this Poll was moved from.
+  int descriptor() const;
+
  private:
   explicit Poll(std::shared_ptr<Registry> registry);
   void detach();

@@ -33,6 +33,13 @@ absl::Status check_positive(std::string_view name, absl::Duration value) {
       absl::StrCat(name, " is ", absl::FormatDuration(value), ", must be more than zero"));
 }
 
+// A thread waits in one event queue at a time.
+absl::Status check_reactors(int reactors, Dispatch dispatch) {
+  if (dispatch != Dispatch::caller || reactors == 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("RuntimeOptions::reactors is ", reactors, ", must be 1 with Dispatch::caller"));
+}
+
 template <typename... Statuses>
 absl::Status first_error(Statuses... statuses) {
   absl::Status first;
@@ -43,7 +50,8 @@ absl::Status first_error(Statuses... statuses) {
 }  // namespace
 
 std::optional<Dispatch> parse_dispatch(std::string_view name) {
-  for (Dispatch dispatch : {Dispatch::adaptive, Dispatch::workers, Dispatch::poll_thread}) {
+  for (Dispatch dispatch :
+       {Dispatch::adaptive, Dispatch::workers, Dispatch::poll_thread, Dispatch::caller}) {
     if (name == dispatch_name(dispatch)) return dispatch;
   }
   return std::nullopt;
@@ -57,6 +65,8 @@ std::string_view dispatch_name(Dispatch dispatch) {
       return "workers";
     case Dispatch::poll_thread:
       return "poll_thread";
+    case Dispatch::caller:
+      return "caller";
   }
   return "unknown";
 }
@@ -64,6 +74,7 @@ std::string_view dispatch_name(Dispatch dispatch) {
 absl::Status RuntimeOptions::check() const {
   return first_error(
       check_range("RuntimeOptions::reactors", reactors, 1, kMaxThreads),
+      check_reactors(reactors, dispatch),
       check_range("RuntimeOptions::workers", workers, 0, kMaxThreads),
       check_range("RuntimeOptions::spare_workers", spare_workers, 0, kMaxThreads),
       check_range("RuntimeOptions::events_per_poll", static_cast<std::int64_t>(events_per_poll), 1,

@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_OPTIONS_H_
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,10 +28,15 @@ enum class Dispatch {
   // The poll thread. One slow callback holds up all the others. With one reactor, all callbacks run
   // on one thread.
   poll_thread,
+
+  // A thread of the program, while it is in Runtime::run_once() or run_until(), or in a call that
+  // waits for something of the runtime. The runtime starts no thread for callbacks, so it can be a
+  // guest in another loop (docs/guide/embedding.md). Requires `reactors` to be 1.
+  caller,
 };
 
-// The names are "adaptive", "workers" and "poll_thread". parse_dispatch() returns no value for any
-// other name.
+// The names are "adaptive", "workers", "poll_thread" and "caller". parse_dispatch() returns no
+// value for any other name.
 std::optional<Dispatch> parse_dispatch(std::string_view name);
 std::string_view dispatch_name(Dispatch dispatch);
 
@@ -43,19 +49,32 @@ struct RuntimeOptions {
 
   // The number of threads that run callbacks at a time, at most 1024, for all reactors together. 0
   // means one for each core. Dispatch::adaptive counts the poll threads among them, except for slow
-  // connections. Dispatch::poll_thread ignores it.
+  // connections. Dispatch::poll_thread and Dispatch::caller ignore it.
   int workers = 0;
 
   // The number of additional workers that start when callbacks block, at most 1024.
-  // Dispatch::poll_thread ignores it.
+  // Dispatch::poll_thread and Dispatch::caller ignore it.
   int spare_workers = 16;
 
   // The log names a callback that holds its thread for so long, while it runs or sleeps. The time
   // in which it waits for a processor, or for a lock that another callback holds, does not count.
-  // Zero or infinite: the log is silent; not negative. Not used by Dispatch::poll_thread.
+  // Zero or infinite: the log is silent; not negative. Not used by Dispatch::poll_thread and
+  // Dispatch::caller.
   absl::Duration blocked_callback_warning = absl::Milliseconds(100);
 
   Dispatch dispatch = Dispatch::adaptive;
+
+  // The first part of the names of the runtime's threads: "epore-poll0", "epore-worker3". The
+  // system cuts a name to 15 characters.
+  std::string thread_name = "epore";
+
+  // Are called on each thread that the runtime starts, with its name: the first before any callback
+  // and the last after all of them. For the affinity or the priority of threads, or for a profiler.
+  // Several threads call them at the same time. They may not wait for the runtime. What they throw
+  // is counted and logged. Threads that look up names call neither: a shutdown may leave them
+  // behind. With Dispatch::caller only the threads of blocking() call them.
+  std::function<void(std::string_view name)> on_thread_start = {};
+  std::function<void(std::string_view name)> on_thread_stop = {};
 
   // The name of the engine, as in PollOptions::selector.
   std::string selector = {};

@@ -62,6 +62,10 @@ Ref<Core> make_core(RuntimeOptions options, bool has_signals) {
   }
 }
 
+std::int64_t nanoseconds_or_never(absl::Duration limit) {
+  return limit == absl::InfiniteDuration() ? internal::kNever : absl::ToInt64Nanoseconds(limit);
+}
+
 // Calls a callback of connect() where no runtime is left to call it.
 void call_here(Runtime::ConnectCallback& callback, absl::Status error) {
   try {
@@ -78,6 +82,12 @@ Runtime::Runtime(RuntimeOptions options)
 
 Runtime::~Runtime() {
   if (!core_) return;
+  if (core_->is_forked()) {
+    // Its threads are the parent's, and so is what they may have locked. All of it stays.
+    core_->add_ref();
+    new auto(signals_);
+    return;
+  }
   // No stack: where exit() destroys a static one, that of the callback says nothing.
   if (core_->would_wait_for_itself()) {
     LOG(QFATAL) << "epore: a Runtime is destroyed in one of its own callbacks (a static one: by an "
@@ -178,7 +188,7 @@ Timer Runtime::timer(Closure callback) {
     LOG(ERROR) << "epore: timer: the callback is null; the timer does nothing";
     return Timer();
   }
-  if (!core_ || core_->phase() >= Core::Phase::refusing) return Timer();
+  if (!core_ || core_->is_forked() || core_->phase() >= Core::Phase::refusing) return Timer();
   try {
     internal::Reactor& home = core_->any_reactor();
     auto timer = Ref<internal::RuntimeTimer>::adopt(
@@ -323,7 +333,7 @@ absl::Status Runtime::run_service() {
 }
 
 absl::Status Runtime::on_signal(int signal, Closure callback) {
-  if (!core_) return status();
+  if (!core_ || core_->is_forked()) return status();
   return or_no_memory("on_signal", [&] { return signals_->add(signal, std::move(callback)); });
 }
 
@@ -342,6 +352,32 @@ absl::StatusOr<std::string> Runtime::dump_tasks(absl::Duration limit) const {
     const std::int64_t wait = std::max<std::int64_t>(absl::ToInt64Nanoseconds(limit), 0);
     return core_->tasks().dump(internal::saturating_add(core_->kernel().now(), wait));
   });
+}
+
+absl::Status Runtime::run_once(absl::Duration limit) {
+  const Ref<Core> core = core_;
+  if (!core) return status();
+  return or_no_memory("run_once",
+                      [&] { return core->caller_loop().run_once(nanoseconds_or_never(limit)); });
+}
+
+absl::Status Runtime::run_until(absl::FunctionRef<bool()> condition, absl::Duration limit) {
+  const Ref<Core> core = core_;
+  if (!core) return status();
+  return or_no_memory("run_until", [&] {
+    return core->caller_loop().run_until(condition, nanoseconds_or_never(limit));
+  });
+}
+
+absl::StatusOr<int> Runtime::poll_fd() {
+  if (!core_) return status();
+  return or_no_memory("poll_fd", [&] { return core_->caller_loop().poll_fd(); });
+}
+
+absl::Duration Runtime::poll_timeout() const {
+  if (!core_) return absl::InfiniteDuration();
+  const std::int64_t left = core_->caller_loop().poll_timeout();
+  return left == internal::kNever ? absl::InfiniteDuration() : absl::Nanoseconds(left);
 }
 
 Counters Runtime::counters() const { return core_ ? core_->snapshot() : Counters(); }

@@ -77,7 +77,8 @@ class SignalWaiter;
 // do nothing or return a status. The destructor shuts down with the drain timeout. In a callback of
 // its own it would wait for itself, so it ends the program with a message. So does exit() in a
 // callback, if the Runtime is static: call request_shutdown() there, and let main() return. A
-// forked child must not use a Runtime.
+// forked child has no threads of a Runtime. There its calls return FailedPrecondition, and the
+// destructor does nothing; connections and other handles must not be used.
 //
 // Edges. Guaranteed: no global side effects. There is no signal handler unless the program asks for
 // one (catch_signals(), run_until_signal()), no SIGPIPE, and every descriptor is close-on-exec.
@@ -99,7 +100,8 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   // Ok, or the error of the constructor: InvalidArgument for the options, otherwise that of the
-  // system. It never changes, a shutdown included. Needs no lock.
+  // system. It never changes, a shutdown included, except to FailedPrecondition in a forked child.
+  // Needs no lock.
   absl::Status status() const;
 
   // Accepts connections on every address that "HOST:PORT" names (see HostPort), or at a Unix
@@ -340,6 +342,39 @@ class Runtime {
 
   // As above, for tasks: see Signal::wait(). Both may be set for a signal.
   absl::StatusOr<Signal> on_signal(int signal);
+
+  // -- Dispatch::caller: the loop runs on threads of the program. --
+  //
+  // These calls and those that wait for something of the runtime (run(), Job::wait(), shutdown(),
+  // run_until_signal(), the destructor, ...) run the loop. One thread at a time is in it. A call
+  // that waits, while another thread is in the loop, waits for that thread. A call of run_once() or
+  // run_until() is then an error. All other calls may come from any thread at any time.
+
+  // Runs one turn on this thread: waits until something is ready, for at most `limit`, and runs
+  // the callbacks that are due. With a `limit` of zero it does not wait. A turn may find nothing.
+  //
+  // It carries out a shutdown that shutdown() or request_shutdown() has begun. Errors: Cancelled
+  // when the runtime is shut down, and nothing is left to run; FailedPrecondition from a callback
+  // (of any runtime), while another thread is in the loop, or without Dispatch::caller; status().
+  absl::Status run_once(absl::Duration limit = absl::InfiniteDuration());
+
+  // Runs turns until `condition()` is true, which is asked before each. It may not wait for the
+  // runtime. What makes it true without a callback must also wake the loop, by post(). Errors:
+  // DeadlineExceeded after `limit`; those of run_once().
+  absl::Status run_until(absl::FunctionRef<bool()> condition,
+                         absl::Duration limit = absl::InfiniteDuration());
+
+  // The descriptor for a loop in which this one is a guest: it is readable while run_once() would
+  // find something ready, but for timers, which poll_timeout() knows. Wait for it level-triggered,
+  // and do nothing else with it. It is the same for the life of the runtime. Errors:
+  // FailedPrecondition without Dispatch::caller; Unimplemented if the engine is poll(2), which has
+  // no descriptor: there, call run_once() with a limit; status().
+  absl::StatusOr<int> poll_fd();
+
+  // How long the host loop may wait for poll_fd(): until the next timer, zero if there is work, and
+  // infinite if there is neither. Ask after each run_once(); whatever makes it shorter later makes
+  // poll_fd() readable. Round it up, or the host loop turns in vain.
+  absl::Duration poll_timeout() const;
 
   // Returns what the runtime has counted so far, also after a shutdown. It stops no thread. It adds
   // up the counts of each thread, some thousand loads, takes one lock for each reactor, and

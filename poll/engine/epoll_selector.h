@@ -28,7 +28,7 @@ class EpollSelector final : public Selector {
   SysResult remove(int fd) override;
   SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) override;
   SysResult wait(Events& events, std::int64_t timeout_ns) override;
-  Traits traits() const override { return {kName, true}; }
+  Traits traits() const override { return {kName, true, epoll_.get()}; }
 
  private:
   EpollSelector(Kernel& kernel, OwnedFd epoll);

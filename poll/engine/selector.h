@@ -65,6 +65,7 @@ class Selector {
   struct Traits {
     std::string_view name;  // as in the table of selector_factory.cc
     bool has_edges;         // whether Trigger::edge reports a lasting readiness only once
+    int descriptor = -1;    // readable while wait() would report something; -1: there is none
   };
   virtual Traits traits() const = 0;
 };

@@ -1,11 +1,14 @@
 // The snippets of the pages in docs/guide, as they stand there. pages_test compares them.
 
+#include <sched.h>
+
 #include <cstddef>
 #include <functional>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -223,9 +226,21 @@ std::function<epore::Task<>(epore::Connection)> enter(Room& room) {
   };
 }
 
+epore::RuntimeOptions on_processor(int processor) {
+  epore::RuntimeOptions options;
+  options.thread_name = "svc";  // svc-poll0, svc-worker3
+  options.on_thread_start = [processor](std::string_view) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    (void)::sched_setaffinity(0, sizeof set, &set);
+  };
+  return options;
+}
+
 TEST(Threads, AnOrderNeedsNoMutex) {
   Room room;
-  epore::Runtime runtime;
+  epore::Runtime runtime(on_processor(0));
   const epore::Order order = runtime.order();
   epore::ListenOptions options;
   options.order = order;  // of all its connections
@@ -245,6 +260,15 @@ TEST(Greeting, IsForTheName) {
   std::string address = listener->address().to_string();
   absl::StatusOr<std::string> answer = runtime.run(ask, address, "Ada");
   EXPECT_EQ(answer.value_or(""), "hello Ada\n");
+}
+
+TEST(Greeting, StepByStep) {
+  epore::Runtime runtime({.dispatch = epore::Dispatch::caller});
+  bool is_first = false;
+  ASSERT_TRUE(runtime.post([&] { is_first = true; }).ok());
+  EXPECT_FALSE(is_first);  // nothing runs outside of run_once()
+  ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
+  EXPECT_TRUE(is_first);
 }
 
 }  // namespace

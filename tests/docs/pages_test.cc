@@ -69,6 +69,8 @@ TEST(Pages, Guide) {
   }
 }
 
+TEST(Pages, Embedding) { expect_compiled("docs/guide/embedding.md", {"examples/in_epoll.cc"}, 1); }
+
 TEST(Pages, GuideToDescriptors) {
   expect_compiled("docs/guide/descriptors.md", {"tests/docs/descriptor_snippets_test.cc"}, 4);
 }

@@ -17,7 +17,7 @@ using ConnectionDataTest = RuntimeTest;
 
 TEST_P(ConnectionDataTest, SmallSendsSurviveEverySplit) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   for (std::size_t limit = 1; limit <= 22; ++limit) {
     kernel_.shrink_sends(limit);
@@ -37,7 +37,7 @@ TEST_P(ConnectionDataTest, SmallSendsSurviveEverySplit) {
 // seam.
 TEST_P(ConnectionDataTest, ASmallAndALargeSendSurviveSplits) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   constexpr std::size_t kLarge = 16 * 1024;
   for (std::size_t limit : {std::size_t{1}, std::size_t{9}, std::size_t{10}, std::size_t{11},
@@ -60,7 +60,7 @@ TEST_P(ConnectionDataTest, QueuedBytesSurviveSplits) {
   const std::string sent = pattern(6'000'000);
   for (std::size_t limit : {10'007u, 65'536u, 1'000'000u}) {
     Observer observer;
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     kernel_.shrink_sends(limit);
     Link link = open_link(runtime, observer, ConnectionOptions(), [&](Connection& c) {
       // Pieces of all sizes; the peer reads nothing yet, so most of them are queued.
@@ -79,7 +79,7 @@ TEST_P(ConnectionDataTest, QueuedBytesSurviveSplits) {
 TEST_P(ConnectionDataTest, InterruptedCallsAreRepeated) {
   Observer observer;
   observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   kernel_.fail(KernelCall::kAccept, EINTR, 1, 3);
   Link link = open_link(runtime, observer);
   for (const std::string& sent : {pattern(100), pattern(100'000)}) {
@@ -94,7 +94,7 @@ TEST_P(ConnectionDataTest, InterruptedCallsAreRepeated) {
 // A turn ends when its budget does; what is left needs no further event.
 TEST_P(ConnectionDataTest, MoreThanABudgetOfReadsIsReadToTheEnd) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   // Each interrupted call uses up a part of the budget, which is 16.
   kernel_.fail(KernelCall::kRecv, EINTR, 1, 100);
@@ -106,7 +106,7 @@ TEST_P(ConnectionDataTest, MoreThanABudgetOfReadsIsReadToTheEnd) {
 // The edge for what came during a pause is remembered.
 TEST_P(ConnectionDataTest, BytesOfAPauseAreReadWithoutAnotherEvent) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link =
       open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.pause_reading(); });
   const std::string sent = pattern(100'000);
@@ -122,7 +122,7 @@ TEST_P(ConnectionDataTest, BytesOfAPauseAreReadWithoutAnotherEvent) {
 
 TEST_P(ConnectionDataTest, BytesWaitForACallback) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link =
       open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
   link.peer.send("abc");
@@ -141,7 +141,7 @@ TEST_P(ConnectionDataTest, BytesWaitForACallback) {
 
 TEST_P(ConnectionDataTest, WithoutACallbackTheEndIsToldIfNoBytesAreBeforeIt) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link =
       open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
   link.peer.half_close();
@@ -152,7 +152,7 @@ TEST_P(ConnectionDataTest, WithoutACallbackTheEndIsToldIfNoBytesAreBeforeIt) {
 
 TEST_P(ConnectionDataTest, WithoutACallbackAResetIsSeen) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link =
       open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
   link.peer.reset();
@@ -161,7 +161,7 @@ TEST_P(ConnectionDataTest, WithoutACallbackAResetIsSeen) {
 
 TEST_P(ConnectionDataTest, WithoutACallbackAResetBehindBytesIsSeen) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link =
       open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
   link.peer.send("nobody reads this");
@@ -172,7 +172,7 @@ TEST_P(ConnectionDataTest, WithoutACallbackAResetBehindBytesIsSeen) {
 
 TEST_P(ConnectionDataTest, WithoutACallbackACloseDropsWhatWaits) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link =
       open_link(runtime, observer, ConnectionOptions(), [](Connection& c) { c.on_data(nullptr); });
   link.peer.send("nobody reads this");
@@ -196,7 +196,7 @@ TEST_P(ConnectionDataTest, ReadingPausesAboveTheHighMark) {
     EXPECT_TRUE(c.send(bytes).ok());
     most = std::max(most, c.queued_bytes());
   };
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer, marks);
   const std::string sent = pattern(kMuch);
   std::thread sender([&] { link.peer.send(sent); });
@@ -216,7 +216,7 @@ TEST_P(ConnectionDataTest, ReadingGoesOnAboveTheHighMarkIfSoAsked) {
   marks.pause_reading_above_high_mark = false;
   Observer observer;
   observer.when_data = [&](Connection& c, std::string_view bytes) { c.send(bytes); };
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer, marks);
   const std::string sent = pattern(kMuch);
   link.peer.send(sent);
@@ -229,7 +229,7 @@ TEST_P(ConnectionDataTest, ReadingGoesOnAboveTheHighMarkIfSoAsked) {
 TEST_P(ConnectionDataTest, APauseOutlastsTheOneAboveTheHighMark) {
   constexpr std::size_t kMuch = 16'000'000;
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer, ConnectionOptions(),
                         [](Connection& c) { c.send(std::string(kMuch, 'x')); });
   link.peer.send("abc");
@@ -248,7 +248,7 @@ TEST_P(ConnectionDataTest, APauseOutlastsTheOneAboveTheHighMark) {
 TEST_P(ConnectionDataTest, ACloseAboveTheHighMarkEndsWithoutAReset) {
   constexpr std::size_t kMuch = 16'000'000;
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer, ConnectionOptions(),
                         [](Connection& c) { c.send(std::string(kMuch, 'x')); });
   link.peer.send("abc");
@@ -266,7 +266,7 @@ TEST_P(ConnectionDataTest, SpuriousEventsDoNoHarm) {
     Observer observers[8];
     RuntimeOptions spurious = options();
     spurious.kernel = &kernel;
-    Runtime runtime(spurious);
+    DrivenRuntime runtime(spurious);
     std::vector<Link> links;
     for (Observer& observer : observers) {
       observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
@@ -290,7 +290,7 @@ TEST_P(ConnectionDataTest, BytesNeverCrossBetweenConnections) {
   constexpr int kThreads = 4;
   constexpr int kRounds = 50;
   std::atomic<int> crossed{0};
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   // The first byte names a connection, and all others must be equal to it; echoes.
   const Listener listener = listen_on_loopback(runtime, [&](Connection& connection) {
     connection.on_data([&, name = -1](Connection& c, std::span<const std::byte> bytes) mutable {
@@ -323,7 +323,7 @@ TEST_P(ConnectionDataTest, BytesNeverCrossBetweenConnections) {
 // A read stops at urgent data, and no edge comes for what is behind them.
 TEST_P(ConnectionDataTest, WhatIsBehindUrgentDataIsRead) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   link.connection.pause_reading();
   fence(link.connection);
@@ -335,7 +335,8 @@ TEST_P(ConnectionDataTest, WhatIsBehindUrgentDataIsRead) {
   EXPECT_EQ(observer.await_bytes(6), "abcefg");
 }
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, ConnectionDataTest, testing::ValuesIn(all_modes()), mode_name);
+INSTANTIATE_TEST_SUITE_P(Everywhere, ConnectionDataTest, testing::ValuesIn(every_mode()),
+                         mode_name);
 
 }  // namespace
 }  // namespace epore

@@ -18,7 +18,8 @@ void expect_bad(const absl::Status& status, std::string_view name) {
 }
 
 TEST(DispatchTest, NamesGoThereAndBack) {
-  for (Dispatch dispatch : {Dispatch::adaptive, Dispatch::workers, Dispatch::poll_thread}) {
+  for (Dispatch dispatch :
+       {Dispatch::adaptive, Dispatch::workers, Dispatch::poll_thread, Dispatch::caller}) {
     EXPECT_EQ(parse_dispatch(dispatch_name(dispatch)), dispatch);
   }
   EXPECT_EQ(parse_dispatch(""), std::nullopt);

@@ -69,10 +69,10 @@ class OrderTest : public RuntimeTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, OrderTest, testing::ValuesIn(all_modes()), mode_name);
+INSTANTIATE_TEST_SUITE_P(Everywhere, OrderTest, testing::ValuesIn(every_mode()), mode_name);
 
 TEST_P(OrderTest, AClosureRunsInTheOrderAndNotInsideThePost) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Order order = runtime.order();
   EXPECT_FALSE(order.is_current());
   std::thread::id where;
@@ -99,7 +99,7 @@ TEST_P(OrderTest, AClosureRunsInTheOrderAndNotInsideThePost) {
 TEST_P(OrderTest, WhatAThreadPostsRunsInTheOrderOfItsCalls) {
   constexpr int kThreads = 4;
   constexpr int kPosts = 2000;
-  Runtime runtime(options(2));
+  DrivenRuntime runtime(options(2));
   const Order order = runtime.order();
   std::vector<int> next(kThreads, 0);
   std::vector<std::thread> threads;
@@ -118,7 +118,7 @@ TEST_P(OrderTest, WhatAThreadPostsRunsInTheOrderOfItsCalls) {
 
 // Also what the order itself posts keeps its place behind what came from elsewhere before.
 TEST_P(OrderTest, APostFromWithinComesAfterWhatOthersPostedBefore) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Order order = runtime.order();
   std::vector<int> ran;
   absl::Notification inside, posted;
@@ -146,7 +146,7 @@ TEST_P(OrderTest, NoTwoCallbacksOfAnOrderOverlap) {
   int echoed = 0;
   int closed = 0;
   std::atomic<int> ticks{0};
-  std::optional<Runtime> runtime(std::in_place, options(2));
+  std::optional<DrivenRuntime> runtime(std::in_place, options(2));
   const Order order = runtime->order();
   shared.set_order(order);
   const Listener listener = listen_on_loopback(
@@ -212,7 +212,7 @@ TEST_P(OrderTest, ConnectCallsBackInTheOrderAndItsConnectionStaysThere) {
   Observer observer;
   Shared shared;
   absl::Notification connected, refused, served;
-  Runtime runtime(options(2));
+  DrivenRuntime runtime(options(2));
   const Order order = runtime.order();
   shared.set_order(order);
   const Listener listener = listen_on_loopback(runtime, [&](Connection& peer) { peer.send("hi"); });
@@ -248,7 +248,7 @@ TEST_P(OrderTest, ConnectCallsBackInTheOrderAndItsConnectionStaysThere) {
 // Where no thread of the runtime is left, it runs in the call: then the order does.
 TEST_P(OrderTest, ConnectOfARuntimeThatIsShutDownCallsBackInTheOrder) {
   int calls = 0;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   ConnectOptions connect;
   connect.order = runtime.order();
   EXPECT_TRUE(runtime.shutdown().ok());
@@ -271,7 +271,7 @@ TEST(OrderEstimateTest, ARunThatFindsNothingDoesNotCount) {
   RuntimeOptions options;
   options.workers = 2;
   options.kernel = &kernel;
-  Runtime runtime(options);
+  DrivenRuntime runtime(options);
   const Order order = runtime.order();
   const Order other = runtime.order();
   for (int before = 0; before < 16; ++before) {
@@ -305,9 +305,10 @@ TEST(OrderEstimateTest, ARunThatFindsNothingDoesNotCount) {
 }
 
 TEST_P(OrderTest, TwoOrdersRunBesideEachOther) {
-  if (GetParam().dispatch == Dispatch::poll_thread) GTEST_SKIP() << "one thread";
+  if (GetParam().dispatch == Dispatch::poll_thread || GetParam().dispatch == Dispatch::caller)
+    GTEST_SKIP() << "one thread";
   absl::Notification first_in, second_in;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Order first = runtime.order();
   const Order second = runtime.order();
   EXPECT_NE(first, second);
@@ -324,13 +325,14 @@ TEST_P(OrderTest, TwoOrdersRunBesideEachOther) {
 
 // What a blocked callback holds up is its order: not other connections, nor another order's.
 TEST_P(OrderTest, ABlockedCallbackHoldsUpItsOrderOnly) {
-  if (GetParam().dispatch == Dispatch::poll_thread) GTEST_SKIP() << "one thread";
+  if (GetParam().dispatch == Dispatch::poll_thread || GetParam().dispatch == Dispatch::caller)
+    GTEST_SKIP() << "one thread";
   Observer member, other;
   std::atomic<bool> is_held{true};
   absl::Notification inside, release;
   member.when_data = [&](Connection&, std::string_view) { EXPECT_FALSE(is_held.load()); };
   other.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Order order = runtime.order();
   Link in_order = open_link(runtime, member, in(order));
   Link free = open_link(runtime, other);
@@ -354,12 +356,13 @@ TEST_P(OrderTest, ABlockedCallbackHoldsUpItsOrderOnly) {
 
 // The same where its callbacks are a connection's, again and again.
 TEST_P(OrderTest, AConnectionThatBlocksInItsOrderHoldsUpNoOther) {
-  if (GetParam().dispatch == Dispatch::poll_thread) GTEST_SKIP() << "one thread";
+  if (GetParam().dispatch == Dispatch::poll_thread || GetParam().dispatch == Dispatch::caller)
+    GTEST_SKIP() << "one thread";
   Observer member, other;
   absl::Mutex held;
   member.when_data = [&](Connection&, std::string_view) { absl::MutexLock lock(&held); };
   other.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link in_order = open_link(runtime, member, in(runtime.order()));
   Link free = open_link(runtime, other);
   for (std::size_t i = 1; i <= 5; ++i) {
@@ -430,7 +433,7 @@ TEST_P(OrderTest, AnOrderThatGoesOnPostingLeavesOthersTheirTurn) {
   std::function<void()> again = [&] {
     if (!is_over) (void)order.post(again);
   };
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   order = runtime.order();
   ASSERT_TRUE(order.post(again).ok());
   ASSERT_TRUE(order.post(again).ok());
@@ -464,7 +467,7 @@ TEST_P(OrderTest, AnOrderOfLongCallbacksLeavesOthersTheirTurnSooner) {
     clock.advance(absl::Milliseconds(1));
     if (!served.HasBeenNotified()) (void)order.post(again);
   };
-  Runtime runtime(with_clock);
+  DrivenRuntime runtime(with_clock);
   order = runtime.order();
   link.emplace(open_link(runtime, observer));
   fence(runtime);
@@ -475,7 +478,7 @@ TEST_P(OrderTest, AnOrderOfLongCallbacksLeavesOthersTheirTurnSooner) {
 }
 
 TEST_P(OrderTest, ATimerCancelledInItsOrderIsNotCalled) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Order order = runtime.order();
   int calls = 0;
   absl::Notification done;
@@ -498,7 +501,7 @@ TEST_P(OrderTest, ATimerCancelledInItsOrderIsNotCalled) {
 }
 
 TEST_P(OrderTest, TimersFireInTheOrderUntilTheyAreCancelled) {
-  Runtime runtime(options(2));
+  DrivenRuntime runtime(options(2));
   const Order order = runtime.order();
   Shared shared(order);
   absl::Notification five, once;
@@ -523,7 +526,7 @@ TEST_P(OrderTest, TimersFireInTheOrderUntilTheyAreCancelled) {
 
 // What it captured is destroyed in the order as well.
 TEST_P(OrderTest, AClosureIsDestroyedInTheOrder) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Order order = runtime.order();
   Shared shared(order);
   const auto captured = [&] {
@@ -549,7 +552,7 @@ TEST_P(OrderTest, AClosureIsDestroyedInTheOrder) {
 
 TEST_P(OrderTest, WhatAnAcceptCallbackCapturedIsDestroyedInTheOrder) {
   absl::Notification destroyed;
-  Runtime runtime(options(2));
+  DrivenRuntime runtime(options(2));
   const Order order = runtime.order();
   auto captured = std::shared_ptr<int>(new int(0), [&](const int* number) {
     EXPECT_TRUE(order.is_current());
@@ -566,7 +569,7 @@ TEST_P(OrderTest, ACallbackThatThrowsAbortsItsConnectionAndNoOther) {
   Observer bad, good;
   bad.when_data = [](Connection&, std::string_view) { throw std::runtime_error("bad"); };
   good.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Order order = runtime.order();
   Link one = open_link(runtime, bad, in(order));
   Link two = open_link(runtime, good, in(order));
@@ -580,7 +583,7 @@ TEST_P(OrderTest, ACallbackThatThrowsAbortsItsConnectionAndNoOther) {
 TEST_P(OrderTest, ConnectionsCloseInTheirOrder) {
   Observer one, two;
   Shared shared;
-  Runtime runtime(options(2));
+  DrivenRuntime runtime(options(2));
   const Order order = runtime.order();
   shared.set_order(order);
   one.when_closed = two.when_closed = [&](Connection&, const absl::Status&) { shared.visit(); };
@@ -600,7 +603,7 @@ TEST_P(OrderTest, ConnectionsCloseInTheirOrder) {
 }
 
 TEST_P(OrderTest, HandlesMayBeDroppedWhileItRuns) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   absl::Notification inside, dropped;
   int ran = 0;
   Observer observer;
@@ -630,7 +633,7 @@ TEST_P(OrderTest, AHandleOutlivesTheRuntime) {
   Order order, copy;
   Timer timer;
   {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     order = copy = runtime.order();
     timer = order.timer([] { ADD_FAILURE(); });
     EXPECT_EQ(order, copy);
@@ -645,7 +648,7 @@ TEST_P(OrderTest, AHandleOutlivesTheRuntime) {
 }
 
 TEST_P(OrderTest, WhatIsWrongIsSaid) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Runtime other(options());
   const Order order = runtime.order();
   EXPECT_EQ(order.post(nullptr).code(), absl::StatusCode::kInvalidArgument);
@@ -675,7 +678,7 @@ TEST_P(OrderTest, WhatIsWrongIsSaid) {
 TEST(OrderWithoutRuntimeTest, ARuntimeThatCouldNotBeMadeGivesAnOrderThatRefuses) {
   RuntimeOptions options;
   options.reactors = -1;
-  Runtime runtime(options);
+  DrivenRuntime runtime(options);
   EXPECT_EQ(runtime.order().post([] { ADD_FAILURE(); }).code(),
             absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(runtime.order(), Order());
@@ -692,7 +695,7 @@ TEST_P(OrderTest, AShutdownLosesNothingOfAFullOrder) {
   std::vector<Link> links;
   std::weak_ptr<int> watched;
   {
-    Runtime runtime(options(2));
+    DrivenRuntime runtime(options(2));
     const Order order = runtime.order();
     for (std::size_t i = 0; i < kLinks; ++i) {
       observers.push_back(std::make_unique<Observer>());
@@ -726,7 +729,7 @@ TEST_P(OrderTest, AShutdownLosesNothingOfAFullOrder) {
 // returns, what was refused never does.
 TEST_P(OrderTest, APostIsEitherRunOrRefusedWhileTheRuntimeEnds) {
   constexpr int kThreads = 3;
-  Runtime runtime(options(2));
+  DrivenRuntime runtime(options(2));
   const Order order = runtime.order();
   int ran = 0;
   std::atomic<int> accepted{0};
@@ -759,7 +762,7 @@ TEST_P(OrderCostTest, AnEchoCostsNoSystemCallMore) {
   constexpr std::size_t kEchoes = 100;
   Observer observer;
   observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer, in(runtime.order()));
   link.peer.send("x");
   EXPECT_EQ(link.peer.receive(1), "x");
@@ -837,7 +840,7 @@ TEST_P(OrderCostTest, AnEventComesAfterWhatWasPostedToItsOrderBefore) {
 TEST_P(OrderCostTest, ABurstOfPostsWhileThePollThreadSleepsCostsOneWakeOrNone) {
   constexpr int kPosts = 100;
   Hold hold(kernel_, KernelCall::kEpollWait, Hold::before);
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Order order = runtime.order();
   hold.await();
   absl::BlockingCounter ran(kPosts);

@@ -24,6 +24,13 @@ std::vector<Mode> all_modes() {
           {Dispatch::poll_thread, "poll"},  {Dispatch::adaptive, "poll"}};
 }
 
+std::vector<Mode> every_mode() {
+  std::vector<Mode> modes = all_modes();
+  modes.push_back({Dispatch::caller, "epoll"});
+  modes.push_back({Dispatch::caller, "poll"});
+  return modes;
+}
+
 std::vector<Mode> epoll_modes() {
   return {{Dispatch::adaptive, "epoll"},
           {Dispatch::workers, "epoll"},
@@ -41,6 +48,28 @@ RuntimeOptions RuntimeTest::options() {
   options.selector = GetParam().selector;
   options.kernel = &kernel_;
   return options;
+}
+
+LoopThread::~LoopThread() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void LoopThread::start(Runtime& runtime) {
+  absl::Notification is_in;
+  thread_ = std::thread([&runtime, &is_in] {
+    bool is_told = false;
+    const absl::Status ended = runtime.run_until([&] {
+      if (!std::exchange(is_told, true)) is_in.Notify();
+      return false;
+    });
+    if (!is_told) is_in.Notify();
+    CHECK(absl::IsCancelled(ended)) << ended;
+  });
+  is_in.WaitForNotification();
+}
+
+DrivenRuntime::DrivenRuntime(RuntimeOptions options) : Runtime(options) {
+  if (options.dispatch == Dispatch::caller && status().ok()) start(*this);
 }
 
 std::string pattern(std::size_t size, unsigned seed) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -26,6 +27,7 @@ struct Mode {
   std::string selector;
 };
 std::vector<Mode> all_modes();
+std::vector<Mode> every_mode();   // those, and Dispatch::caller, for tests with a DrivenRuntime
 std::vector<Mode> epoll_modes();  // for exact counts of system calls
 std::string mode_name(const testing::TestParamInfo<Mode>& info);
 
@@ -38,6 +40,24 @@ class RuntimeTest : public testing::TestWithParam<Mode> {
   const ExpectNoFdLeak no_leak_;
   RealKernel system_;  // counts the runtime's calls and no others
   FaultKernel kernel_{system_};
+};
+
+// A thread that runs the loop of a runtime with Dispatch::caller.
+class LoopThread {
+ protected:
+  LoopThread() = default;
+  ~LoopThread();
+  void start(Runtime& runtime);
+
+ private:
+  std::thread thread_;
+};
+
+// A Runtime that needs no caller: with Dispatch::caller a thread of the test runs its loop until
+// the end. LoopThread is the first base, so that it is joined when ~Runtime() has shut down.
+class DrivenRuntime : private LoopThread, public Runtime {
+ public:
+  explicit DrivenRuntime(RuntimeOptions options);
 };
 
 // Bytes that differ from place to place, so that a shift or a swap shows.

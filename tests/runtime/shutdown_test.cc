@@ -66,12 +66,19 @@ class ShutdownTest : public RuntimeTest {
   };
 };
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, ShutdownTest, testing::ValuesIn(all_modes()), mode_name);
+// The most callbacks at a time.
+int most_callbacks(const RuntimeOptions& options) {
+  const bool is_one =
+      options.dispatch == Dispatch::poll_thread || options.dispatch == Dispatch::caller;
+  return is_one ? 1 : options.workers + 1;
+}
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, ShutdownTest, testing::ValuesIn(every_mode()), mode_name);
 
 // -- What it does. --
 
 TEST_P(ShutdownTest, ItMayBeRepeated) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(runtime.shutdown().ok());
 }
 
@@ -79,7 +86,7 @@ TEST_P(ShutdownTest, AllOfConcurrentCallersReturnWhenItIsOver) {
   absl::Notification go_on;
   std::atomic<bool> is_over{false};
   absl::BlockingCounter returned(3);
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   absl::Notification runs;
   ASSERT_TRUE(runtime
                   .post([&] {
@@ -110,7 +117,7 @@ TEST_P(ShutdownTest, F41FromACallbackItIsRefusedAsItWouldWaitForItself) {
   absl::Notification asked_by_timer;
   absl::Notification asked_by_closure;
   std::atomic<int> refused{0};
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const auto ask = [&] {
     EXPECT_EQ(runtime.shutdown().code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_EQ(runtime.run_until_signal().code(), absl::StatusCode::kFailedPrecondition);
@@ -145,7 +152,7 @@ TEST_P(ShutdownTest, WhileConnectionsDrainNewOnesAreRefusedAndTheRestWorks) {
   absl::Notification draining;
   absl::Notification posted;
   absl::Notification cancelled;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   link.connection.on_drain([&](Connection&) { draining.Notify(); });
   fence(link.connection);
@@ -181,7 +188,7 @@ TEST_P(ShutdownTest, ConnectionsInTheBacklogAreServedWhenADrainBegins) {
     in_accept.Notify();
     go_on.WaitForNotification();
   });
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Listener listener = listen_on_loopback(runtime, [](Connection& connection) {
     connection.on_data([](Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
   });
@@ -213,7 +220,7 @@ TEST_P(ShutdownTest, WhatHasArrivedIsReadBeforeADrainCloses) {
     }
     c.send(bytes);
   };
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   link.peer.send("1");
   in_callback.WaitForNotification();
@@ -227,7 +234,7 @@ TEST_P(ShutdownTest, WhatHasArrivedIsReadBeforeADrainCloses) {
 
 // A closed listener takes no part in it.
 TEST_P(ShutdownTest, AListenerThatWasClosedAcceptsNobodyAtADrain) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Listener listener = listen_on_loopback(runtime, [](Connection&) {});
   kernel_.fail(KernelCall::kAccept, EMFILE, 1, FaultKernel::kAlways);
   Peer waits(listener.address());
@@ -241,7 +248,7 @@ TEST_P(ShutdownTest, AListenerThatWasClosedAcceptsNobodyAtADrain) {
 
 TEST_P(ShutdownTest, AConnectionWithoutOnDrainIsClosedGracefully) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   const std::string bytes = pattern(300'000);
   link.connection.send(bytes);
@@ -254,7 +261,7 @@ TEST_P(ShutdownTest, AConnectionWithoutOnDrainIsClosedGracefully) {
 
 TEST_P(ShutdownTest, WhatHasNotDrainedInTimeIsAbortedAndToldSo) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   link.connection.on_drain([](Connection&) {});  // and never ends
   fence(link.connection);
@@ -265,7 +272,7 @@ TEST_P(ShutdownTest, WhatHasNotDrainedInTimeIsAbortedAndToldSo) {
 }
 
 TEST_P(ShutdownTest, ThePortIsFreeWhenItReturns) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const Listener listener = listen_on_loopback(runtime, [](Connection&) {});
   EXPECT_TRUE(runtime.shutdown().ok());
   Runtime another(options());
@@ -274,7 +281,7 @@ TEST_P(ShutdownTest, ThePortIsFreeWhenItReturns) {
 
 TEST_P(ShutdownTest, AThrowingCallbackAtTheEndHarmsNobody) {
   Observer observers[2];
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link first = open_link(runtime, observers[0]);
   Link second = open_link(runtime, observers[1]);
   first.connection.on_drain([](Connection&) { throw 1; });
@@ -292,7 +299,7 @@ TEST_P(ShutdownTest, F45AListenerEndsHoweverLateThePollThreadHearsOfIt) {
   // shutdown waits for it.
   if (GetParam().selector != "epoll") GTEST_SKIP() << "the hooks below are those of epoll";
   Hold first_wait(kernel_, KernelCall::kEpollWait, Hold::before);
-  auto runtime = std::make_unique<Runtime>(options());
+  auto runtime = std::make_unique<DrivenRuntime>(options());
   first_wait.await();
   Timer far = runtime->post_after(absl::Hours(1000), [] {});  // ends the first wait
   listen_on_loopback(*runtime, [](Connection&) {});
@@ -327,7 +334,7 @@ TEST_P(ShutdownTest, F45AConnectionThatIsAcceptedAsTheRuntimeEndsHasItsEndOrNeve
   std::atomic<int> accepted{0};
   std::atomic<int> closed{0};
   std::optional<Peer> peer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Listener listener = listen_on_loopback(runtime, [&](Connection& connection) {
     accepted.fetch_add(1);
     connection.on_drain([](Connection&) {});  // only the abort ends it
@@ -347,7 +354,7 @@ TEST_P(ShutdownTest, F45AConnectionThatIsAcceptedAsTheRuntimeEndsHasItsEndOrNeve
 TEST_P(ShutdownTest, F45AListenerThatBeginsAsTheRuntimeEndsIsClosed) {
   const KernelCall registering =
       GetParam().selector == "epoll" ? KernelCall::kEpollCtl : KernelCall::kFstat;
-  auto runtime = std::make_unique<Runtime>(options());
+  auto runtime = std::make_unique<DrivenRuntime>(options());
   fence(*runtime);
   Hold hold(kernel_, registering, Hold::before);
   std::thread listening([&] {
@@ -369,7 +376,7 @@ TEST_P(ShutdownTest, F45AnAttemptThatSucceedsAsTheRuntimeEndsDoesNotHoldItUp) {
   const TcpPort port = tcp_listener();
   std::atomic<int> told{0};
   std::atomic<int> closed{0};
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Hold hold(kernel_, KernelCall::kGetpeername, Hold::before);
   runtime.connect(
       "127.0.0.1:" + std::to_string(port.port), [&](absl::StatusOr<Connection> connected) {
@@ -393,7 +400,7 @@ TEST_P(ShutdownTest, F45AnAttemptThatSucceedsAsTheRuntimeEndsDoesNotHoldItUp) {
 TEST_P(ShutdownTest, F45AListenerThatPausesAndWhoseHandleIsGoneEnds) {
   kernel_.use_manual_clock();  // so that no backoff ends
   std::optional<Peer> peer;
-  auto runtime = std::make_unique<Runtime>(options());
+  auto runtime = std::make_unique<DrivenRuntime>(options());
   SocketAddress address;
   std::shared_ptr<int> watched = std::make_shared<int>(0);
   {
@@ -425,7 +432,7 @@ TEST_P(ShutdownTest, F45AListenerThatPausesAndWhoseHandleIsGoneEnds) {
 
 TEST_P(ShutdownTest, AnAttemptWhoseNameIsBeingResolvedIsCancelledAtOnce) {
   absl::Notification cancelled;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Hold hold(kernel_, KernelCall::kResolve, Hold::before);
   runtime.connect("localhost:1", [&](absl::StatusOr<Connection> connected) {
     EXPECT_EQ(connected.status().code(), absl::StatusCode::kCancelled) << connected.status();
@@ -440,7 +447,7 @@ TEST_P(ShutdownTest, AnAttemptWhoseNameIsBeingResolvedIsCancelledAtOnce) {
 
 TEST_P(ShutdownTest, ANameThatNoThreadCanResolveIsAnError) {
   absl::BlockingCounter told(3);
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   kernel_.fail(KernelCall::kThreadStart, EAGAIN, /*k=*/1, /*times=*/100);
   for (int i = 0; i < 3; ++i) {
     runtime.connect("localhost:1", [&](absl::StatusOr<Connection> connected) {
@@ -475,7 +482,7 @@ TEST_P(ShutdownTest, F45WhateverRacesItIsToldExactlyOnceAndLeavesNothing) {
         closed.fetch_add(1);
       });
     };
-    auto runtime = std::make_unique<Runtime>(options());
+    auto runtime = std::make_unique<DrivenRuntime>(options());
     Listener listener = listen_on_loopback(*runtime, watch);
     const std::string address = listener.address().to_string();
     absl::BlockingCounter under_way(4);
@@ -540,7 +547,7 @@ TEST_P(ShutdownTest, F45WhateverRacesItIsToldExactlyOnceAndLeavesNothing) {
 TEST_P(ShutdownTest, F45CallsOnAConnectionThatRaceItsEndLeaveNothing) {
   for (int round = 0; round < 20; ++round) {
     Observer observer;
-    auto runtime = std::make_unique<Runtime>(options());
+    auto runtime = std::make_unique<DrivenRuntime>(options());
     Link link = open_link(*runtime, observer);
     std::atomic<bool> is_enough{false};
     absl::BlockingCounter under_way(2);
@@ -590,13 +597,11 @@ class ManyAccepts {
   }
 
   // At most so many callbacks run at a time.
-  int threads() const {
-    return options_.dispatch == Dispatch::poll_thread ? 1 : options_.workers + 1;
-  }
+  int threads() const { return most_callbacks(options_); }
 
   // Returns when the first callback waits.
-  std::unique_ptr<Runtime> start() {
-    auto runtime = std::make_unique<Runtime>(options_);
+  std::unique_ptr<DrivenRuntime> start() {
+    auto runtime = std::make_unique<DrivenRuntime>(options_);
     ListenOptions listen;
     listen.accept_budget = kConnections;
     const Listener listener = listen_on_loopback(
@@ -632,7 +637,7 @@ class ManyAccepts {
 
 TEST_P(ShutdownTest, WhenTheDeadlineHasPassedNoCallbackBeginsButClosed) {
   ManyAccepts accepts(kernel_, options());
-  const std::unique_ptr<Runtime> runtime = accepts.start();
+  const std::unique_ptr<DrivenRuntime> runtime = accepts.start();
   InBackground shutdown(kernel_, *runtime, absl::ZeroDuration());
   accepts.go_on.Notify();
   shutdown.join();
@@ -643,7 +648,7 @@ TEST_P(ShutdownTest, WhenTheDeadlineHasPassedNoCallbackBeginsButClosed) {
 
 TEST_P(ShutdownTest, WhileItDrainsWhatHasNotBegunBegins) {
   ManyAccepts accepts(kernel_, options());
-  const std::unique_ptr<Runtime> runtime = accepts.start();
+  const std::unique_ptr<DrivenRuntime> runtime = accepts.start();
   InBackground shutdown(kernel_, *runtime, absl::InfiniteDuration());
   accepts.go_on.Notify();
   accepts.close_peers();
@@ -661,7 +666,7 @@ TEST_P(ShutdownTest, WhenTheDeadlineHasPassedClosuresAndTimersAreDestroyedUncall
   Observer observer;
   RuntimeOptions few = options();
   few.spare_workers = 0;
-  Runtime runtime(few);
+  DrivenRuntime runtime(few);
   Link link = open_link(runtime, observer);
   link.connection.on_drain([](Connection&) {});  // and never ends
   fence(link.connection);
@@ -680,7 +685,7 @@ TEST_P(ShutdownTest, WhenTheDeadlineHasPassedClosuresAndTimersAreDestroyedUncall
     InBackground shutdown(kernel_, runtime, absl::ZeroDuration());
     go_on.Notify();
   }
-  EXPECT_LE(ran.load(), few.dispatch == Dispatch::poll_thread ? 1 : few.workers + 1);
+  EXPECT_LE(ran.load(), most_callbacks(few));
   EXPECT_EQ(observer.closed(), 1);
   EXPECT_EQ(captured.use_count(), 2) << "`work` and `captured` itself";
   link.connection = Connection();
@@ -694,7 +699,7 @@ TEST_P(ShutdownTest, AnAttemptWhoseConnectionHasNotBegunIsToldOnceThatItIsCancel
   Observer observer;
   RuntimeOptions few = options();
   few.spare_workers = 0;
-  Runtime runtime(few);
+  DrivenRuntime runtime(few);
   const TcpPort port = tcp_listener();
   for (int i = 0; i < 20; ++i) {
     runtime.connect("127.0.0.1:" + std::to_string(port.port),
@@ -713,7 +718,7 @@ TEST_P(ShutdownTest, AnAttemptWhoseConnectionHasNotBegunIsToldOnceThatItIsCancel
     InBackground shutdown(kernel_, runtime, absl::ZeroDuration());
     go_on.Notify();
   }
-  EXPECT_LE(told.load(), few.dispatch == Dispatch::poll_thread ? 1 : few.workers + 1);
+  EXPECT_LE(told.load(), most_callbacks(few));
   EXPECT_EQ(told.load() + cancelled.load(), 20);
 }
 
@@ -803,7 +808,8 @@ TEST(StaticRuntimeTest, ItEndsAtExit) {
 TEST(StaticRuntimeTest, ExitInACallbackEndsTheProgramWithOneLine) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
   const auto exits = [] {
-    static Runtime runtime({.dispatch = Dispatch::poll_thread});  // no watchdog that logs as well
+    static DrivenRuntime runtime(
+        {.dispatch = Dispatch::poll_thread});  // no watchdog that logs as well
     (void)runtime.post([] { std::exit(0); });
     for (;;) ::pause();
   };
@@ -820,7 +826,7 @@ TEST_P(ShutdownTest, F45HandlesOutliveTheRuntimeAndTheirCallsDoNothing) {
   SocketAddress peer;
   const auto captured = std::make_shared<int>(0);
   {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     Link link = open_link(runtime, observer);
     listener = link.listener;
     connection = link.connection;
@@ -862,7 +868,9 @@ TEST_P(ShutdownTest, ARuntimeThatCannotStartLeavesNothingAndSaysWhy) {
     int k;
   };
   std::vector<Fault> faults;
-  for (int k = 1; k <= 2; ++k) {  // of two reactors
+  const bool has_threads = GetParam().dispatch != Dispatch::caller;
+  const int reactors = has_threads ? 2 : 1;
+  for (int k = 1; k <= reactors; ++k) {
     if (GetParam().selector == "epoll") {
       faults.push_back({KernelCall::kEpollCreate, EMFILE, k});
       faults.push_back({KernelCall::kEpollCtl, ENOSPC, k});
@@ -870,7 +878,7 @@ TEST_P(ShutdownTest, ARuntimeThatCannotStartLeavesNothingAndSaysWhy) {
       faults.push_back({KernelCall::kFstat, ENOMEM, k});
     }
     faults.push_back({KernelCall::kEventfd, EMFILE, k});
-    faults.push_back({KernelCall::kThreadStart, ENOMEM, k});
+    if (has_threads) faults.push_back({KernelCall::kThreadStart, ENOMEM, k});
   }
   for (const Fault& fault : faults) {
     SCOPED_TRACE(std::string(kernel_call_name(fault.kind)) + " " + std::to_string(fault.k));
@@ -878,9 +886,9 @@ TEST_P(ShutdownTest, ARuntimeThatCannotStartLeavesNothingAndSaysWhy) {
     FaultKernel kernel;
     kernel.fail(fault.kind, fault.error, fault.k);
     RuntimeOptions with_faults = options();
-    with_faults.reactors = 2;
+    with_faults.reactors = reactors;
     with_faults.kernel = &kernel;
-    Runtime runtime(with_faults);
+    DrivenRuntime runtime(with_faults);
     EXPECT_EQ(runtime.status().code(), absl::StatusCode::kResourceExhausted) << runtime.status();
     EXPECT_EQ(runtime.post([] { ADD_FAILURE(); }), runtime.status());
     EXPECT_EQ(runtime.listen("127.0.0.1:0", [](Connection&) {}).status(), runtime.status());
@@ -903,7 +911,7 @@ TEST_P(ShutdownTest, AListenerOfWhichOnePartCannotBeginHarmsNoConnection) {
   Observer observers[4];
   RuntimeOptions two = options();
   two.reactors = 2;
-  auto runtime = std::make_unique<Runtime>(two);
+  auto runtime = std::make_unique<DrivenRuntime>(two);
   for (int k = 1; k <= 2; ++k) {
     kernel_.fail(KernelCall::kEpollCtl, ENOMEM, k);
     const auto failed = runtime->listen("127.0.0.1:0", [](Connection&) {});

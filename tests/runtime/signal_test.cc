@@ -83,12 +83,12 @@ class SignalTest : public RuntimeTest {
   }();
 };
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, SignalTest, testing::ValuesIn(all_modes()), mode_name);
+INSTANTIATE_TEST_SUITE_P(Everywhere, SignalTest, testing::ValuesIn(every_mode()), mode_name);
 
 TEST_P(SignalTest, EitherSignalShutsDown) {
   for (int signal : {SIGTERM, SIGINT}) {
     Observer observer;
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     Link link = open_link(runtime, observer);
     Running running(kernel_, runtime);
     ASSERT_EQ(::raise(signal), 0);
@@ -110,7 +110,7 @@ TEST_P(SignalTest, ASignalEndsTheWaitOfTheThreadThatItInterrupts) {
   patient.drain_timeout = absl::InfiniteDuration();
   absl::Notification draining;
   absl::Notification counted;
-  Runtime runtime(patient);
+  DrivenRuntime runtime(patient);
   Link link = open_link(runtime, observer);
   link.connection.on_drain([&](Connection&) { draining.Notify(); });  // and never ends
   fence(link.connection);
@@ -131,7 +131,7 @@ TEST_P(SignalTest, ASignalCutsShortAShutdownThatAnotherThreadHasBegun) {
 #endif
   Observer observer;
   absl::Notification draining;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   link.connection.on_drain([&](Connection&) { draining.Notify(); });  // and never ends
   fence(link.connection);
@@ -146,7 +146,7 @@ TEST_P(SignalTest, ASignalCutsShortAShutdownThatAnotherThreadHasBegun) {
 
 TEST_P(SignalTest, WhatComesAfterCatchingIsKeptForTheWait) {
   int called = 0;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   ASSERT_TRUE(runtime.on_signal(SIGUSR1, [&] { ++called; }).ok());
   ASSERT_TRUE(runtime.catch_signals().ok());
   ASSERT_EQ(::raise(SIGUSR1), 0);
@@ -160,7 +160,7 @@ TEST_P(SignalTest, WhatComesAfterCatchingIsKeptForTheWait) {
 
 TEST_P(SignalTest, CatchingLastsUntilTheRuntimeEndsAndIsForOneAtATime) {
   {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     EXPECT_EQ(handler_of(SIGTERM), SIG_DFL) << "nobody asked yet";
     ASSERT_TRUE(runtime.catch_signals().ok());
     EXPECT_TRUE(runtime.catch_signals().ok());
@@ -181,7 +181,7 @@ TEST_P(SignalTest, TheDestructorLetsGoOfSignalsBeforeItDrains) {
   Observer observer;
   Handler while_draining = nullptr;
   {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     Link link = open_link(runtime, observer);
     link.connection.on_drain([&](Connection& c) {
       while_draining = handler_of(SIGTERM);
@@ -194,7 +194,7 @@ TEST_P(SignalTest, TheDestructorLetsGoOfSignalsBeforeItDrains) {
 }
 
 TEST_P(SignalTest, WithoutADescriptorNothingIsCaughtAndItMayBeTriedAgain) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   kernel_.fail(KernelCall::kEventfd, EMFILE, 1, 2);
   for (const absl::Status& status : {runtime.catch_signals(), runtime.run_until_signal()}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
@@ -213,7 +213,7 @@ TEST_P(SignalTest, TheHandlersOfBeforeComeBack) {
   mine.sa_handler = [](int) { caught.fetch_add(1); };
   ASSERT_EQ(::sigaction(SIGTERM, &mine, &before), 0);
   {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     Running running(kernel_, runtime);
     ASSERT_EQ(::raise(SIGTERM), 0);
     EXPECT_TRUE(running.join().ok());
@@ -226,19 +226,19 @@ TEST_P(SignalTest, TheHandlersOfBeforeComeBack) {
 
 TEST_P(SignalTest, RequestShutdownEndsItAlsoFromACallbackAndBeforeItIsCalled) {
   {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     Running running(kernel_, runtime);
     ASSERT_TRUE(runtime.post([&] { runtime.request_shutdown(); }).ok());
     EXPECT_TRUE(running.join().ok());
   }
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   runtime.request_shutdown();
   EXPECT_TRUE(runtime.run_until_signal().ok());
   EXPECT_TRUE(runtime.run_until_signal().ok());  // it is over
 }
 
 TEST_P(SignalTest, AShutdownByAnotherThreadEndsIt) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Running running(kernel_, runtime);
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_TRUE(running.join().ok());
@@ -249,7 +249,7 @@ TEST_P(SignalTest, ASecondSignalCutsTheDrainingShort) {
   absl::Notification draining;
   RuntimeOptions patient = options();
   patient.drain_timeout = absl::InfiniteDuration();
-  Runtime runtime(patient);
+  DrivenRuntime runtime(patient);
   Link link = open_link(runtime, observer);
   link.connection.on_drain([&](Connection&) { draining.Notify(); });  // and never ends
   fence(link.connection);
@@ -267,7 +267,7 @@ TEST_P(SignalTest, CallbacksOfOtherSignalsAreCalledOnItsThreadAndItGoesOn) {
   std::thread::id where;
   absl::Notification first;
   absl::Notification second;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   ASSERT_TRUE(runtime.on_signal(SIGUSR1, [] { ADD_FAILURE() << "replaced"; }).ok());
   ASSERT_TRUE(runtime
                   .on_signal(SIGUSR1,
@@ -301,7 +301,7 @@ TEST_P(SignalTest, ASecondSignalKeepsWhatHasNotBegunFromBeginning) {
   RuntimeOptions patient = options();
   patient.drain_timeout = absl::InfiniteDuration();
   patient.spare_workers = 0;
-  Runtime runtime(patient);
+  DrivenRuntime runtime(patient);
   Link link = open_link(runtime, observer);
   link.connection.on_drain([](Connection&) {});  // and never ends
   fence(link.connection);
@@ -334,7 +334,7 @@ TEST_P(SignalTest, ItsCallbackIsRefusedWhatWouldWaitForItBeforeAndWhileConnectio
   absl::Notification draining;
   RuntimeOptions patient = options();
   patient.drain_timeout = absl::InfiniteDuration();
-  Runtime runtime(patient);
+  DrivenRuntime runtime(patient);
   Link link = open_link(runtime, observer);
   link.connection.on_drain([&](Connection&) { draining.Notify(); });  // and never ends
   fence(link.connection);
@@ -369,7 +369,7 @@ TEST_P(SignalTest, AShutdownOfAnotherThreadWaitsForItsCallbackAndNoneComesAfterI
   absl::Notification go_on;
   absl::Notification waits;
   std::atomic<std::thread::id> other;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   ASSERT_TRUE(runtime
                   .on_signal(SIGUSR1,
                              [&] {
@@ -403,7 +403,7 @@ TEST_P(SignalTest, AShutdownOfAnotherThreadWaitsForItsCallbackAndNoneComesAfterI
 TEST_P(SignalTest, ARuntimeThatIsDestroyedInItsCallbackEndsTheProgramWithOneLine) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
   const auto destroy = [&] {
-    auto runtime = std::make_unique<Runtime>(options());
+    auto runtime = std::make_unique<DrivenRuntime>(options());
     (void)runtime->on_signal(SIGUSR1, [&] { runtime.reset(); });
     (void)runtime->catch_signals();
     (void)::raise(SIGUSR1);
@@ -413,7 +413,7 @@ TEST_P(SignalTest, ARuntimeThatIsDestroyedInItsCallbackEndsTheProgramWithOneLine
 }
 
 TEST_P(SignalTest, ACallbackForASignalThatCannotHaveOneIsRefused) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   for (int signal : {0, -1, 65, SIGINT, SIGTERM, SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL,
                      SIGTRAP, SIGSYS, SIGABRT}) {
     EXPECT_EQ(runtime.on_signal(signal, [] {}).code(), absl::StatusCode::kInvalidArgument)
@@ -430,7 +430,7 @@ TEST_P(SignalTest, SignalsThatAreBlockedAreUnblockedWhileItWaits) {
   ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, &blocked, &before), 0);
   int called = 0;
   bool was_blocked = true;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   ASSERT_TRUE(runtime
                   .on_signal(SIGUSR1,
                              [&] {
@@ -460,7 +460,7 @@ TEST_P(SignalTest, SignalsThatAreIgnoredStayIgnoredUnlessTheyHaveACallback) {
   for (int i = 0; i < 3; ++i) ASSERT_EQ(::sigaction(signals[i], &ignore, &before[i]), 0);
   int called = 0;
   {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     ASSERT_TRUE(runtime.on_signal(SIGUSR1, [&] { ++called; }).ok());
     ASSERT_TRUE(runtime.catch_signals().ok());
     EXPECT_EQ(handler_of(SIGINT), SIG_IGN);
@@ -480,7 +480,7 @@ TEST_P(SignalTest, SignalsThatAreIgnoredStayIgnoredUnlessTheyHaveACallback) {
 TEST_P(SignalTest, AChildOfACallbackMayUnblockSignals) {
   absl::Notification done;
   int status = -1;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   ASSERT_TRUE(runtime
                   .post([&] {
                     const pid_t child = ::fork();
@@ -501,7 +501,7 @@ TEST_P(SignalTest, AChildOfACallbackMayUnblockSignals) {
 }
 
 TEST_P(SignalTest, TheCallbackThatIsReplacedIsDestroyedWithNoLockHeld) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   struct CallsAtItsEnd {
     Runtime& runtime;
     ~CallsAtItsEnd() {
@@ -514,7 +514,7 @@ TEST_P(SignalTest, TheCallbackThatIsReplacedIsDestroyedWithNoLockHeld) {
 }
 
 TEST_P(SignalTest, OneRuntimeAtATimeAndOneThreadOfIt) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Running running(kernel_, runtime);
   EXPECT_EQ(runtime.run_until_signal().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(runtime.on_signal(SIGUSR1, [] {}).code(), absl::StatusCode::kFailedPrecondition);
@@ -532,7 +532,7 @@ TEST_P(SignalTest, OneRuntimeAtATimeAndOneThreadOfIt) {
 
 TEST_P(SignalTest, AHandlerThatCannotBeSetIsAnErrorAndTheOthersComeBack) {
   for (int k = 1; k <= 3; ++k) {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     ASSERT_TRUE(runtime.on_signal(SIGUSR1, [] {}).ok());
     kernel_.fail(KernelCall::kSigaction, EINVAL, k);
     EXPECT_EQ(runtime.run_until_signal().code(), absl::StatusCode::kInvalidArgument);
@@ -542,7 +542,7 @@ TEST_P(SignalTest, AHandlerThatCannotBeSetIsAnErrorAndTheOthersComeBack) {
 }
 
 TEST_P(SignalTest, CallbacksMayBeSetFromManyThreadsUntilItRuns) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   runtime.request_shutdown();
   std::vector<std::thread> threads;
   for (int signal : {SIGUSR1, SIGHUP}) {

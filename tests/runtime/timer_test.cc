@@ -68,13 +68,13 @@ void timer_fence(Runtime& runtime) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, TimerTest, testing::ValuesIn(all_modes()), mode_name);
+INSTANTIATE_TEST_SUITE_P(Everywhere, TimerTest, testing::ValuesIn(every_mode()), mode_name);
 
 TEST_P(TimerTest, FiresAtItsTimeAndNotANanosecondEarlier) {
   RuntimeOptions one_worker = options();
   one_worker.workers = 1;  // so that the fence runs behind what was due before it
   Calls fired;
-  Runtime runtime(one_worker);
+  DrivenRuntime runtime(one_worker);
   Timer timer = runtime.timer([&] { fired(); });
   EXPECT_FALSE(timer.is_armed());
   timer.arm(absl::Hours(1));
@@ -92,7 +92,7 @@ TEST_P(TimerTest, FiresAtItsTimeAndNotANanosecondEarlier) {
 
 TEST_P(TimerTest, ZeroAndThePastFireSoonAndNeverInsideTheCall) {
   Calls fired;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   absl::Notification armed;
   Timer timer = runtime.timer([&] {
     armed.WaitForNotification();
@@ -108,7 +108,7 @@ TEST_P(TimerTest, ZeroAndThePastFireSoonAndNeverInsideTheCall) {
 }
 
 TEST_P(TimerTest, InfiniteIsNeverAndDisarms) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Timer timer = runtime.timer([] { ADD_FAILURE(); });
   timer.arm(absl::InfiniteDuration());
   EXPECT_FALSE(timer.is_armed());
@@ -124,7 +124,7 @@ TEST_P(TimerTest, InfiniteIsNeverAndDisarms) {
 TEST_P(TimerTest, F24AHundredYearsAreValid) {
   const absl::Duration century = absl::Hours(24 * 365 * 100);
   Calls fired;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Timer timer = runtime.post_after(century, [&] { fired(); });
   clock_.advance(century - absl::Nanoseconds(1));
   timer_fence(runtime);
@@ -135,7 +135,7 @@ TEST_P(TimerTest, F24AHundredYearsAreValid) {
 
 TEST_P(TimerTest, ArmingAgainReplacesTheDeadline) {
   Calls fired;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Timer timer = runtime.timer([&] { fired(); });
   timer.arm(absl::Seconds(1));
   timer.arm(absl::Seconds(3));
@@ -154,7 +154,7 @@ TEST_P(TimerTest, PeriodsStayOnTheirGridAndMissedOnesAreLeftOut) {
   RuntimeOptions one_worker = options();
   one_worker.workers = 1;
   Calls fired;
-  Runtime runtime(one_worker);
+  DrivenRuntime runtime(one_worker);
   Timer timer = runtime.timer([&] { fired(); });
   timer.arm_every(absl::Seconds(10));
   for (int i = 1; i <= 3; ++i) {
@@ -179,7 +179,7 @@ TEST_P(TimerTest, PeriodsStayOnTheirGridAndMissedOnesAreLeftOut) {
 
 TEST_P(TimerTest, ATimerMayArmOrCancelItselfInItsCallback) {
   Calls fired;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Timer timer;
   absl::Notification is_set;
   timer = runtime.timer([&] {
@@ -215,7 +215,7 @@ TEST_P(TimerTest, ATimerMayArmOrCancelItselfInItsCallback) {
 TEST_P(TimerTest, F25ATimerArmedAfterALongCallbackStillHasItsWholeTime) {
   Calls fired;
   Calls armed;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Timer second = runtime.timer([&] { fired(); });
   Timer first = runtime.post_after(absl::Seconds(1), [&] {
     clock_.advance(absl::Hours(1));  // as long as this callback takes
@@ -233,7 +233,7 @@ TEST_P(TimerTest, F25ATimerArmedAfterALongCallbackStillHasItsWholeTime) {
 
 TEST_P(TimerTest, F42AThrowingTimerIsCountedAndAPeriodicOneGoesOn) {
   Calls fired;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Timer timer = runtime.timer([&] {
     fired();
     throw std::runtime_error("on purpose");
@@ -254,7 +254,7 @@ TEST_P(TimerTest, F26OfTwoThatAreDueTogetherTheOneThatIsCancelledIsNotCalled) {
     Calls called;
     Calls decided;  // called or cancelled
     Timer timers[2];
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     for (int i = 0; i < 2; ++i) {
       timers[i] = runtime.timer([&, i] {
         if (timers[1 - i].cancel()) decided();
@@ -281,7 +281,7 @@ TEST_P(TimerTest, F26OfTwoThatAreDueTogetherTheOneThatIsCancelledIsNotCalled) {
 TEST_P(TimerTest, F26ACancelOnAnotherThreadTellsWhetherItWasInTime) {
   for (int round = 0; round < 50; ++round) {
     std::atomic<bool> was_called{false};
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     Timer timer = runtime.timer([&] { was_called = true; });
     timer.arm(absl::Seconds(1));
     absl::Barrier* const barrier = new absl::Barrier(2);
@@ -299,7 +299,7 @@ TEST_P(TimerTest, F26ACancelOnAnotherThreadTellsWhetherItWasInTime) {
 
 TEST_P(TimerTest, DroppingTheHandleOfAnArmedTimerDoesNotCancelIt) {
   Calls fired;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   {
     Timer timer = runtime.post_after(absl::Seconds(1), [&] { fired(); });
   }
@@ -308,7 +308,7 @@ TEST_P(TimerTest, DroppingTheHandleOfAnArmedTimerDoesNotCancelIt) {
 }
 
 TEST_P(TimerTest, TheCallbackGoesWithTheLastHandleOfATimerThatIsNotArmed) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   auto shared = std::make_shared<int>(0);
   const std::weak_ptr<int> watched = shared;
   Timer timer = runtime.timer([shared = std::move(shared)] {});
@@ -329,7 +329,7 @@ TEST_P(TimerTest, APeriodicTimerWithoutAHandleGoesOnThoughItRunsForLongerThanIts
   RuntimeOptions workers = options();
   workers.dispatch = Dispatch::workers;
   workers.workers = 2;
-  Runtime runtime(workers);
+  DrivenRuntime runtime(workers);
   runtime
       .timer([&] {
         const int run = count.fetch_add(1);
@@ -362,7 +362,7 @@ TEST_P(TimerTest, F45ATimerMayOutliveItsRuntime) {
   Timer idle;
   std::weak_ptr<int> watched;
   {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     auto shared = std::make_shared<int>(0);
     watched = shared;
     armed = runtime.timer([shared = std::move(shared)] { ADD_FAILURE(); });
@@ -389,7 +389,7 @@ TEST_P(TimerTest, ACallbackThatCapturesItsOwnHandleIsDestroyedWithTheRuntime) {
     const ExpectNoFdLeak no_leak;
     Calls fired;
     Timer kept;
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     const auto timer = std::make_shared<Timer>();
     auto shared = std::make_shared<int>(0);
     watched = shared;
@@ -413,7 +413,7 @@ TEST_P(TimerTest, ACallbackThatCapturesItsOwnHandleIsDestroyedWithTheRuntime) {
 TEST_P(TimerTest, ACallbackOfAnOrdersTimerThatCapturesItsOwnHandleAsWell) {
   const ExpectNoFdLeak no_leak;
   std::weak_ptr<int> watched;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   const auto timer = std::make_shared<Timer>();
   auto shared = std::make_shared<int>(0);
   watched = shared;
@@ -425,7 +425,7 @@ TEST_P(TimerTest, ACallbackOfAnOrdersTimerThatCapturesItsOwnHandleAsWell) {
 TEST_P(TimerTest, ATimerThatIsMadeAsTheRuntimeEndsKeepsNothing) {
   for (int round = 0; round < 20; ++round) {
     const ExpectNoFdLeak no_leak;
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     absl::Notification begun;
     std::weak_ptr<int> last;
     std::thread makes([&] {
@@ -451,7 +451,7 @@ TEST(TimerShutdownTest, ATimerThatIsDueWhenTheRuntimeEndsIsNotArmedAfterwards) {
   RuntimeOptions options;
   options.dispatch = Dispatch::poll_thread;
   options.kernel = &clock;
-  Runtime runtime(options);
+  DrivenRuntime runtime(options);
   absl::Notification begun, goes_on;
   Timer first = runtime.timer([&] {
     begun.Notify();
@@ -471,7 +471,7 @@ TEST(TimerShutdownTest, ATimerThatIsDueWhenTheRuntimeEndsIsNotArmedAfterwards) {
 }
 
 TEST_P(TimerTest, AfterTheShutdownTimersAreMadeThatDoNothing) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   EXPECT_TRUE(runtime.shutdown().ok());
   Timer timer = runtime.timer([] { ADD_FAILURE(); });
   timer.arm(absl::ZeroDuration());
@@ -483,7 +483,7 @@ TEST_P(TimerTest, AfterTheShutdownTimersAreMadeThatDoNothing) {
 
 TEST_P(TimerTest, ATimerOfAConnectionRunsInItsOrder) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   Calls fired;
   std::atomic<bool> is_inside{false};
@@ -511,7 +511,7 @@ TEST_P(TimerTest, ATimerOfAConnectionRunsInItsOrder) {
 // `closed` is the last callback, and may use what those before it own.
 TEST_P(TimerTest, WhatATimerOfAConnectionCapturedOutlivesTheClosedCallback) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   auto owned = std::make_shared<int>(0);
   const std::weak_ptr<int> watched = owned;
   bool is_alive = false;
@@ -528,7 +528,7 @@ TEST_P(TimerTest, WhatATimerOfAConnectionCapturedOutlivesTheClosedCallback) {
 
 TEST_P(TimerTest, ATimerOfAConnectionEndsWithIt) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   absl::Notification destroyed;
   auto shared = std::shared_ptr<int>(new int(0), [&](const int* number) {
@@ -553,7 +553,7 @@ TEST_P(TimerTest, ATimerOfAConnectionEndsWithIt) {
 
 TEST_P(TimerTest, ACancelInTheConnectionsOrderIsCertain) {
   Observer observer;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   for (int round = 0; round < 20; ++round) {
     Timer timer = link.connection.timer([](Connection&) { ADD_FAILURE() << "cancelled"; });
@@ -577,7 +577,7 @@ TEST_P(TimerTest, ACancelInTheConnectionsOrderIsCertain) {
 TEST_P(TimerTest, F42AThrowingTimerOfAConnectionAbortsItAlone) {
   Observer observer;
   Observer other;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);
   Link bystander = open_link(runtime, other);
   Timer timer = link.connection.timer([](Connection&) { throw std::runtime_error("on purpose"); });
@@ -592,7 +592,7 @@ TEST_P(TimerTest, F42AThrowingTimerOfAConnectionAbortsItAlone) {
 TEST_P(TimerTest, ATimerThatIsArmedWhileItsConnectionEndsIsNotArmedAfterwards) {
   for (int round = 0; round < 20; ++round) {
     Observer observer;
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     Link link = open_link(runtime, observer);
     Timer timer = link.connection.timer([](Connection&) {});
     std::atomic<bool> is_over{false};
@@ -615,7 +615,7 @@ TEST_P(TimerTest, ATimerThatIsArmedWhileItsConnectionEndsIsNotArmedAfterwards) {
 TEST_P(TimerTest, AnIdleRuntimeStaysAsleepHoweverMuchTimePasses) {
   constexpr std::size_t kLinks = 10;
   std::vector<std::unique_ptr<Observer>> observers;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Timer far = runtime.post_after(absl::Hours(1000), [] {});
   ConnectionOptions with_timeout;
   with_timeout.idle_timeout = absl::Hours(1);
@@ -653,7 +653,7 @@ INSTANTIATE_TEST_SUITE_P(Epoll, TimerWakeTest, testing::ValuesIn(epoll_modes()),
 
 TEST_P(TimerWakeTest, F21ThePollThreadIsWokenOnlyForAnEarlierDeadline) {
   Hold hold(kernel_, KernelCall::kEpollWait, Hold::before);
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   hold.await();
   const auto wakes = [&] { return runtime.counters().wakes; };
   Timer first = runtime.timer([] {});
@@ -671,7 +671,7 @@ TEST_P(TimerWakeTest, F21ThePollThreadIsWokenOnlyForAnEarlierDeadline) {
 
 TEST_P(TimerWakeTest, ArmingLaterAndCancellingNeverWakesThePollThread) {
   Hold hold(kernel_, KernelCall::kEpollWait, Hold::before);
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   hold.await();
   Timer timer = runtime.timer([] {});
   Timer later = runtime.timer([] {});
@@ -695,7 +695,7 @@ TEST_P(TimerWakeTest, F23ATimerFiresAtItsTimeThoughSignalsInterruptTheWait) {
   kernel_.use_manual_clock();
   Hold hold(kernel_, KernelCall::kEpollWait, Hold::before);
   absl::Notification fired;
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   hold.await();
   // As under a profiler: a tenth of the time passes, then a signal.
   kernel_.fail(KernelCall::kEpollWait, EINTR, /*k=*/1, /*times=*/10);

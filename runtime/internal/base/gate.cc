@@ -32,9 +32,13 @@ absl::Status Gate::hang_bell() {
   return absl::OkStatus();
 }
 
-void Gate::notify() {
+void Gate::notify_parked() {
   word_.fetch_add(1, std::memory_order_acq_rel);
   (void)kernel_.unpark(word_, INT_MAX);
+}
+
+void Gate::notify() {
+  notify_parked();
   const int fd = bell();
   if (fd < 0) return;
   const std::uint64_t one = 1;
@@ -42,11 +46,13 @@ void Gate::notify() {
   }  // EAGAIN is success: the bell is readable already
 }
 
+void Gate::empty_bell() {
+  std::uint64_t rings;
+  (void)kernel_.read(bell(), &rings, sizeof rings);  // EAGAIN: nobody rang
+}
+
 std::uint32_t Gate::begin(By by) {
-  if (by == By::bell) {
-    std::uint64_t rings;
-    (void)kernel_.read(bell(), &rings, sizeof rings);  // EAGAIN: nobody rang
-  }
+  if (by == By::bell) empty_bell();
   return word_.load(std::memory_order_acquire);
 }
 

@@ -46,6 +46,9 @@ class Gate {
   // Wakes all waiters, which look at their conditions again. Any thread.
   void notify();
 
+  // The same for those that park.
+  void notify_parked();
+
   // Waits until `condition()` is true or `deadline` has passed. Returns whether it is true.
   template <typename Condition>
   bool wait(Condition condition, std::int64_t deadline = kNever, By by = By::park) {
@@ -65,6 +68,10 @@ class Gate {
   // Errors: those of eventfd(2).
   absl::Status hang_bell();
   int bell() const { return bell_.load(std::memory_order_acquire); }
+
+  // For a thread that waits for the bell beside other descriptors: before it looks at its
+  // condition.
+  void empty_bell();
 
  private:
   std::uint32_t begin(By by);

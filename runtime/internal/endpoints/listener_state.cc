@@ -273,12 +273,13 @@ void ListenerState::close() {
 }
 
 absl::Status ListenerState::close_and_wait() {
+  if (core_->is_forked()) return Core::forked("Listener::close_and_wait");
   if (core_->is_own_thread()) {
     return absl::FailedPreconditionError(
         "Listener::close_and_wait: called from a callback, it could wait for itself; use close()");
   }
   close();
-  sockets_->await_none();
+  sockets_->await_none(core_->caller_loop());
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 
 #include "epore/poll/kernel/kernel.h"
 #include "epore/runtime/internal/base/gate.h"
+#include "epore/runtime/internal/reactor/caller_loop.h"
 
 namespace epore::internal {
 
@@ -20,8 +21,8 @@ class OpenSockets {
     gate_.notify();
   }
 
-  void await_none() {
-    gate_.wait([this] { return count_.load(std::memory_order_acquire) == 0; });
+  void await_none(CallerLoop& loop) {
+    loop.wait(gate_, [this] { return count_.load(std::memory_order_acquire) == 0; });
   }
 
  private:

@@ -28,6 +28,7 @@ absl::Status Job::wait() const {
     return error_.ok() ? absl::FailedPreconditionError("Job::wait: this handle names no task")
                        : error_;
   }
+  if (root_->core().is_forked()) return internal::Core::forked("Job::wait");
   if (root_->core().would_wait_for_itself()) {
     return absl::FailedPreconditionError(
         "Job::wait: called from a callback or a task, it would wait for itself");

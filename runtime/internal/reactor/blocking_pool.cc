@@ -61,7 +61,7 @@ void BlockingPool::start_thread() {
   std::uint64_t id = 0;
   SysResult result = SysResult::from_errno(ENOMEM);
   try {
-    result = core_.kernel().start_thread(
+    result = core_.start_thread(
         options_.name.c_str(), [this] { loop(); }, &id);
   } catch (const std::bad_alloc&) {
   }

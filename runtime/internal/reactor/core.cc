@@ -9,6 +9,7 @@
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/real_kernel.h"
 #include "epore/runtime/internal/base/caught_exception.h"
 #include "epore/runtime/internal/base/no_memory.h"
@@ -28,12 +29,18 @@ int helpers_of(const RuntimeOptions& options, int workers, int processors) {
   return std::max(0, std::min(workers, processors) - options.reactors);
 }
 
+std::uint32_t count_forks_from_now_on() {
+  count_forks();
+  return forks.load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
 Core::Core(RuntimeOptions options)
     : options_(std::move(options)),
       own_kernel_(options_.kernel == nullptr ? std::make_shared<RealKernel>() : nullptr),
       kernel_(options_.kernel == nullptr ? *own_kernel_ : *options_.kernel),
+      forks_at_start_(count_forks_from_now_on()),
       worker_count_(options_.workers > 0 ? options_.workers : kernel_.processors()),
       helpers_(helpers_of(options_, worker_count_, kernel_.processors())),
       workers_(*this),
@@ -44,8 +51,9 @@ Core::Core(RuntimeOptions options)
       watchdog_(*this),
       permits_(options_.max_connections),
       resolver_(kernel_, own_kernel_),
+      caller_loop_(*this),
       shutdown_(*this, kernel_),
-      tasks_(shutdown_, kernel_) {
+      tasks_(shutdown_, caller_loop_, kernel_) {
   status_ = or_no_memory("Runtime", [this] { return start(); });
   if (!status_.ok()) shutdown_.abandon();
 }
@@ -59,7 +67,7 @@ absl::Status Core::start() {
     if (!reactor.ok()) return reactor.status();
     reactors_.push_back(*std::move(reactor));
   }
-  if (options_.dispatch != Dispatch::poll_thread) {
+  if (options_.dispatch == Dispatch::adaptive || options_.dispatch == Dispatch::workers) {
     absl::Status started = workers_.start(worker_count_, options_.spare_workers);
     if (!started.ok()) return started;
     if (started = watchdog_.start(); !started.ok()) return started;
@@ -68,6 +76,34 @@ absl::Status Core::start() {
     if (absl::Status started = reactor->start(); !started.ok()) return started;
   }
   return absl::OkStatus();
+}
+
+absl::Status Core::forked(std::string_view call) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(call, ": this is a forked child, which has none of the runtime's threads"));
+}
+
+std::string Core::thread_name(std::string_view role) const {
+  return absl::StrCat(options_.thread_name, "-", role);
+}
+
+SysResult Core::start_thread(std::string_view role, std::function<void()> body, std::uint64_t* id) {
+  std::string name = thread_name(role);
+  const char* const short_name = name.c_str();
+  if (!options_.on_thread_start && !options_.on_thread_stop) {
+    return kernel_.start_thread(short_name, std::move(body), id);
+  }
+  const auto with_hooks = [this, name, body = std::move(body)] {
+    const auto call_hook = [&](const std::function<void(std::string_view)>& hook) {
+      this_thread.core = this;  // so that what would wait for its own end is refused
+      if (hook) call(hook, name);
+      this_thread = ThreadContext();
+    };
+    call_hook(options_.on_thread_start);
+    body();
+    call_hook(options_.on_thread_stop);
+  };
+  return kernel_.start_thread(short_name, with_hooks, id);
 }
 
 bool Core::is_for_workers(const Slowness& slowness) const {
@@ -110,7 +146,7 @@ void Core::schedule(RunQueue& batch) {
 }
 
 absl::Status Core::post(absl::AnyInvocable<void()>&& closure) {
-  if (!status_.ok()) return status_;
+  if (absl::Status bad = status(); !bad.ok()) return bad;
   if (phase() < Phase::refusing) {
     counters_.add(Counter::posts);
     if (offer(std::move(closure))) return absl::OkStatus();

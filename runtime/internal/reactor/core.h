@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -13,11 +15,13 @@
 #include "epore/poll/kernel/kernel.h"
 #include "epore/runtime/counters.h"
 #include "epore/runtime/internal/base/counter.h"
+#include "epore/runtime/internal/base/forks.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/dispatch/run_queue.h"
 #include "epore/runtime/internal/dispatch/slowness.h"
 #include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/reactor/blocking_pool.h"
+#include "epore/runtime/internal/reactor/caller_loop.h"
 #include "epore/runtime/internal/reactor/connection_permits.h"
 #include "epore/runtime/internal/reactor/reactor.h"
 #include "epore/runtime/internal/reactor/shutdown.h"
@@ -38,7 +42,13 @@ class Core final : public RefCounted {
   explicit Core(RuntimeOptions options);
   ~Core() override;
 
-  absl::Status status() const { return status_; }
+  // Ok, or why the runtime does not work: the error of its start, or that this is a forked child.
+  absl::Status status() const { return is_forked() ? forked("Runtime") : status_; }
+
+  // Whether this process is a child that was forked since the start, and so has no threads.
+  bool is_forked() const { return forks.load(std::memory_order_relaxed) != forks_at_start_; }
+  static absl::Status forked(std::string_view call);
+
   const RuntimeOptions& options() const { return options_; }
   Kernel& kernel() { return kernel_; }
   RuntimeCounters& counters() { return counters_; }
@@ -100,6 +110,10 @@ class Core final : public RefCounted {
     return runnable.is_passing() ? passing_ : runnable.slowness();
   }
 
+  // Starts a thread as Kernel::start_thread() does, with the name and the hooks of the options.
+  SysResult start_thread(std::string_view role, std::function<void()> body, std::uint64_t* id);
+  std::string thread_name(std::string_view role) const;
+
   WorkerPool& workers() { return workers_; }
   BlockingPool& blocking() { return *blocking_; }
   Lanes& lanes() { return lanes_; }
@@ -127,6 +141,10 @@ class Core final : public RefCounted {
   // -- Tasks. --
 
   TaskList& tasks() { return tasks_; }
+
+  // -- Dispatch::caller. --
+
+  CallerLoop& caller_loop() { return caller_loop_; }
 
   // -- Shutdown. --
 
@@ -159,6 +177,7 @@ class Core final : public RefCounted {
   const RuntimeOptions options_;
   const std::shared_ptr<Kernel> own_kernel_;
   Kernel& kernel_;
+  const std::uint32_t forks_at_start_;
   const int worker_count_;
   const int helpers_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
@@ -172,6 +191,7 @@ class Core final : public RefCounted {
   Slowness passing_;
   ConnectionPermits permits_;
   Resolver resolver_;
+  CallerLoop caller_loop_;
   Shutdown shutdown_;
   TaskList tasks_;
 

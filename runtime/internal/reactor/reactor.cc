@@ -50,7 +50,7 @@ Reactor::Reactor(Core& core, int index, Poll poll, Waker waker)
       has_edges_(registry_->has_edges()),
       dispatch_(core.options().dispatch),
       waker_(std::move(waker)),
-      watched_(absl::StrCat("epore-poll", index), warn_after(core.options())),
+      watched_(core.thread_name(absl::StrCat("poll", index)), warn_after(core.options())),
       poll_(std::move(poll)),
       events_(core.options().events_per_poll),
       closure_run_(make_closure_run()),
@@ -66,12 +66,16 @@ Ref<ClosureRun> Reactor::make_closure_run() {
 
 absl::Status Reactor::start() {
   buffers_ = std::make_unique_for_overwrite<IoBuffers>();
-  const SysResult started = core_.kernel().start_thread(
-      absl::StrCat("epore-poll", index_).c_str(), [this] { loop(); }, &thread_);
+  if (dispatch_ == Dispatch::caller) {
+    is_started_ = true;
+    return absl::OkStatus();
+  }
+  const SysResult started = core_.start_thread(
+      absl::StrCat("poll", index_), [this] { loop(); }, &thread_);
   if (!started.ok()) {
     return errno_status(started.error(), absl::StrCat("starting poll thread ", index_));
   }
-  is_started_ = true;
+  is_started_ = has_thread_ = true;
   return absl::OkStatus();
 }
 
@@ -85,7 +89,53 @@ bool Reactor::has_ended() const {
 }
 
 void Reactor::join() {
-  if (std::exchange(is_started_, false)) (void)core_.kernel().join_thread(thread_);
+  is_started_ = false;
+  if (std::exchange(has_thread_, false)) (void)core_.kernel().join_thread(thread_);
+}
+
+void Reactor::enter() { begin_thread(); }
+
+bool Reactor::turn(std::int64_t deadline) {
+  turn_deadline_ = deadline;
+  if (wait(/*is_home=*/true, time_to_sleep(/*is_home=*/true))) return finish_turn();
+  // Late work now finds queues that are closed, as it does when a poll thread has ended.
+  this_thread.reactor = this_thread.leads = nullptr;
+  this_thread.buffers = nullptr;
+  buffers_ = nullptr;
+  has_ended_.store(true, std::memory_order_release);
+  return false;
+}
+
+void Reactor::leave() {
+  this_thread = ThreadContext();
+  if (has_ended()) return;
+  if (is_fd_exposed_.load(std::memory_order_acquire)) wake_flag_.allow();
+  const bool has_left = has_work();
+  has_left_work_.store(has_left, std::memory_order_release);
+  if (has_left) notify();
+}
+
+bool Reactor::watch_bell(int bell) {
+  return registry_->register_fd(bell, kBellToken, Interest::readable()).ok();
+}
+
+void Reactor::ignore_bell(int bell) { (void)registry_->deregister_fd(bell); }
+
+absl::StatusOr<int> Reactor::expose_fd() {
+  const int fd = poll_.descriptor();
+  if (fd < 0) {
+    return absl::UnimplementedError(
+        "poll_fd: this engine has no descriptor; call run_once() with poll_timeout()");
+  }
+  // What has been asked before now may have woken nobody: nobody has waited for the descriptor.
+  if (!is_fd_exposed_.exchange(true, std::memory_order_acq_rel)) (void)waker_.wake();
+  return fd;
+}
+
+std::int64_t Reactor::next_deadline() const {
+  const bool is_due = has_left_work_.load(std::memory_order_acquire) || !inbox_.empty() ||
+                      !posted_.empty() || is_shutdown_asked();
+  return is_due ? 0 : timers_.earliest();
 }
 
 bool Reactor::submit(Ref<Runnable>&& runnable) {
@@ -134,15 +184,19 @@ void Reactor::request_shutdown(ShutdownStep step) {
 
 void Reactor::clear() { reclaim(); }
 
-void Reactor::loop() {
+void Reactor::begin_thread() {
   this_thread.core = &core_;
   this_thread.reactor = this;
   this_thread.leads = this;
   this_thread.buffers = buffers_.get();
   this_thread.watched = &watched_;
-  watched_.set_id(core_.kernel().thread_id());
   this_thread.now = core_.kernel().now();
   sharing_.begin(this_thread.now);
+}
+
+void Reactor::loop() {
+  begin_thread();
+  watched_.set_id(core_.kernel().thread_id());
   // By default, each event would let the poll thread preempt a worker, and it would find only that
   // one event. As a batch thread it runs when the workers are done, and finds many events. An echo
   // on one processor then costs a third less. If the system refuses, the reactor works as well.
@@ -218,13 +272,19 @@ Reactor::Left Reactor::lead(bool is_home) {
       give_back();
       return Left::gave_back;
     }
-    const bool is_stopping = is_home && stop_requested_.load(std::memory_order_acquire);
-    if (is_stopping && !has_submitted() && posted_.close() && inbox_.close()) return Left::ended;
-    absl::Status polled = poll_.poll(events_, is_stopping ? absl::ZeroDuration() : sleep);
-    if (!polled.ok()) [[unlikely]]
-      poll_failed(polled);
-    begin_turn();
+    if (!wait(is_home, sleep)) return Left::ended;
   }
+}
+
+// Waits, and begins a turn. Returns false instead if the loop must end and nothing is queued.
+bool Reactor::wait(bool is_home, absl::Duration sleep) {
+  const bool is_stopping = is_home && stop_requested_.load(std::memory_order_acquire);
+  if (is_stopping && !has_submitted() && posted_.close() && inbox_.close()) return false;
+  absl::Status polled = poll_.poll(events_, is_stopping ? absl::ZeroDuration() : sleep);
+  if (!polled.ok()) [[unlikely]]
+    poll_failed(polled);
+  begin_turn();
+  return true;
 }
 
 // Waits for events. The queue has no errors of its own while its descriptors are open. The system
@@ -236,14 +296,17 @@ void Reactor::poll_failed(const absl::Status& why) {
   (void)core_.kernel().park(nobody, 0, kRefusedWait);
 }
 
+bool Reactor::has_work() const {
+  return has_submitted() || !inbox_.empty() || !posted_.empty() || is_shutdown_asked();
+}
+
 absl::Duration Reactor::time_to_sleep(bool is_home) {
   // First the flag, then the queues: see WakeFlag.
   wake_flag_.allow();
-  const bool has_work = has_submitted() || !inbox_.empty() || !posted_.empty() ||
-                        is_shutdown_asked() ||
-                        (!is_home && home_waits_.load(std::memory_order_acquire) == 1);
-  if (has_work) return absl::ZeroDuration();
-  const std::int64_t earliest = timers_.earliest();
+  if (has_work() || (!is_home && home_waits_.load(std::memory_order_acquire) == 1)) {
+    return absl::ZeroDuration();
+  }
+  const std::int64_t earliest = std::min(timers_.earliest(), turn_deadline_);
   if (earliest == kNever) return absl::InfiniteDuration();
   return absl::Nanoseconds(std::max<std::int64_t>(earliest - core_.kernel().now(), 0));
 }

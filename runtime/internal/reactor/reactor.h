@@ -57,6 +57,24 @@ class Reactor {
   bool has_ended() const;  // whether the loop has ended, or has not begun
   void join();
 
+  // Dispatch::caller, instead of the poll thread. The thread that is in the CallerLoop enters,
+  // runs turns, and leaves. A turn sleeps until `deadline` at the latest. It returns false when the
+  // loop has ended.
+  void enter();
+  [[nodiscard]] bool turn(std::int64_t deadline);
+  void leave();
+
+  // The same thread: lets the bell of the shutdown's gate end the sleep of a turn.
+  [[nodiscard]] bool watch_bell(int bell);
+  void ignore_bell(int bell);
+
+  // Any thread: the descriptor that is readable while a turn would find something. From then on
+  // leave() keeps it so.
+  absl::StatusOr<int> expose_fd();
+
+  // Any thread: when the next turn is due at the latest; 0 if it is due now.
+  std::int64_t next_deadline() const;
+
   // Any thread: lets the leader run it. False, and not taken: the poll thread has ended.
   [[nodiscard]] bool submit(Ref<Runnable>&& runnable);
 
@@ -110,11 +128,13 @@ class Reactor {
  private:
   Reactor(Core& core, int index, Poll poll, Waker waker);
 
-  static constexpr Token kWakeToken{~std::uint64_t{0}};  // of waker_
-  static constexpr Lead::Ticket kNoTicket = 0;           // tickets are odd
+  static constexpr Token kWakeToken{~std::uint64_t{0}};      // of waker_
+  static constexpr Token kBellToken{~std::uint64_t{0} - 1};  // of watch_bell()
+  static constexpr Lead::Ticket kNoTicket = 0;               // tickets are odd
 
   enum class Left : std::uint8_t { relieved, gave_back, ended };
 
+  void begin_thread();
   void loop();
   Left lead(bool is_home);
   bool take_over(Lead::Ticket ticket);
@@ -126,7 +146,9 @@ class Reactor {
   Ref<ClosureRun> make_closure_run();
   void take_back();
   void give_back();
+  [[nodiscard]] bool wait(bool is_home, absl::Duration sleep);
   void poll_failed(const absl::Status& why);
+  bool has_work() const;
   absl::Duration time_to_sleep(bool is_home);
 
   // Parts of a turn. Those that return a bool return false if this thread does not lead any more.
@@ -217,7 +239,8 @@ class Reactor {
   RunQueue batch_;               // for the workers
   Runnable* exposed_ = nullptr;  // what the leader runs while the lead is exposed
   Sharing sharing_;
-  bool has_shared_ = false;  // some shared work may still be there to take back
+  bool has_shared_ = false;              // some shared work may still be there to take back
+  std::int64_t turn_deadline_ = kNever;  // of turn()
 
   // Shared.
   SlotTable slots_;
@@ -238,6 +261,12 @@ class Reactor {
   // whose waiter loads (acquire).
   std::atomic<bool> has_ended_{false};
 
+  // Dispatch::caller. Whether a turn has left work for the next one: leave() stores (release), and
+  // next_deadline() loads (acquire). Whether the program waits for the descriptor: expose_fd()
+  // stores (release) and then wakes, so the turn after that sees it (acquire).
+  std::atomic<bool> has_left_work_{false};
+  std::atomic<bool> is_fd_exposed_{false};
+
   ListedTimers listed_timers_;
   absl::Mutex timer_lists_;
 
@@ -245,6 +274,7 @@ class Reactor {
 
   std::uint64_t thread_ = 0;  // start() and join()
   bool is_started_ = false;
+  bool has_thread_ = false;
 };
 
 }  // namespace epore::internal

@@ -66,7 +66,7 @@ bool Reactor::run_ready() {
   sharing_.runs(Sharing::Source::ready);
   while (is_leading && next_event_ < end_event_) {
     const Event& event = events_[next_event_++];
-    if (event.token == kWakeToken) continue;
+    if (event.token.value >= kBellToken.value) continue;  // or kWakeToken
     ++count;
     Registration* registration = take_ready(event);
     if (registration == nullptr) continue;
@@ -296,7 +296,7 @@ void Reactor::share_out() {
   const std::size_t ready = part_of(Sharing::Source::ready, end_event_ - next_event_);
   for (std::size_t left = ready; left > 0; --left) {
     const Event event = events_[--end_event_];
-    if (event.token == kWakeToken) continue;
+    if (event.token.value >= kBellToken.value) continue;  // or kWakeToken
     core_.counters().add(Counter::events);
     Registration* registration = take_ready(event);
     if (registration == nullptr) continue;

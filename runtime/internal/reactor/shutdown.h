@@ -82,27 +82,43 @@ class Shutdown {
   // Joins the threads of a core that could not start.
   void abandon();
 
+  // -- Dispatch::caller: the thread in the CallerLoop carries a shutdown out, turn by turn. --
+
+  // Begins the shutdown that request() has asked for, unless one has begun.
+  void begin_requested();
+
+  // Goes on as far as it can, once a shutdown has begun.
+  void advance();
+
+  // When advance() has to be called at the latest.
+  // kNever if it is cut off, or has not begun.
+  std::int64_t deadline() const;
+
+  // Notifies the gate, and the thread in the CallerLoop.
+  void notify();
+
   // The gate for waiting until a phase, an activity or a thread has changed.
   Gate& gate() { return gate_; }
 
  private:
-  // How the thread that shuts down waits.
-  struct Waiting {
-    std::int64_t deadline;
-    absl::FunctionRef<bool()> is_cut_short;
-    Gate::By by;
-  };
+  // What the shutdown waits for.
+  enum class Stage : std::uint8_t { serving, draining, emptying, workers, poll_threads, over };
 
   static constexpr std::uint64_t kActivity = 1;
   static constexpr std::uint64_t kLingering = std::uint64_t{1} << 32;
 
   bool begin(std::uint64_t activity);
   void end(std::uint64_t activity);
+  bool begin_shutdown(std::int64_t drain_timeout);
+  bool go_on(absl::FunctionRef<bool()> is_cut_short);
+  bool finish_stage(absl::FunctionRef<bool()> is_cut_short);
+  bool is_late() const;
+  bool is_done_or_cut(bool is_done, absl::FunctionRef<bool()> is_cut_short);
   void enter(Phase phase);
   void wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate::By by);
-  void await(absl::FunctionRef<bool()> is_done, const Waiting& waiting);
   void cut_off();
-  void stop_threads(const Waiting& waiting);
+  void stop_threads();
+  bool have_ended() const;
   void tell(ShutdownStep step);
   // The number of activities, without those that linger.
   std::uint64_t active() const { return activities_.load(std::memory_order_seq_cst) % kLingering; }
@@ -122,6 +138,12 @@ class Shutdown {
 
   // An acq_rel exchange decides between two shutdowns: the first one does it, the others wait.
   std::atomic<bool> has_begun_{false};
+
+  // Written before Phase::draining, and constant from then on.
+  std::int64_t deadline_ = kNever;
+
+  // The thread that shuts down; with Dispatch::caller that which is in the CallerLoop.
+  Stage stage_ = Stage::serving;
 };
 
 }  // namespace epore::internal

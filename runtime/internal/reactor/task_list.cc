@@ -4,6 +4,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "epore/runtime/internal/reactor/caller_loop.h"
 #include "epore/runtime/internal/reactor/shutdown.h"
 
 namespace epore::internal {
@@ -40,7 +41,7 @@ void TaskList::remove(ListedTask& task) {
   }
   if (is_last_answer) ends_.notify();
   if (task.waiters_.load(std::memory_order_seq_cst) != 0) ends_.notify();
-  if (shutdown_.phase() != Shutdown::Phase::running) shutdown_.gate().notify();
+  if (shutdown_.phase() != Shutdown::Phase::running) shutdown_.notify();
 }
 
 // Takes the lock anew for each task, because request_stop() wakes threads and needs no lock held.
@@ -71,6 +72,8 @@ void TaskList::stop() {
   }
 }
 
+void TaskList::wait(absl::FunctionRef<bool()> condition) { loop_.wait(ends_, condition); }
+
 bool TaskList::begin_dump() {
   const absl::MutexLock lock(&mutex_);
   return !std::exchange(is_dumping_, true);
@@ -82,6 +85,7 @@ void TaskList::end_dump() {
     is_dumping_ = false;
   }
   ends_.notify();  // another dump may wait for the end of this one
+  loop_.wake();
 }
 
 std::vector<TaskAnswer> TaskList::ask() {
@@ -128,13 +132,15 @@ void TaskList::answer(ListedTask& task, std::string text) {
 }
 
 std::string TaskList::dump(std::int64_t deadline) {
-  if (!ends_.wait([this] { return begin_dump(); }, deadline)) {
+  if (!loop_.wait(
+          ends_, [this] { return begin_dump(); }, deadline)) {
     return "another dump of tasks is under way\n";
   }
   const absl::Cleanup end = [this] { end_dump(); };
   std::vector<TaskAnswer> answers = ask();
   for (TaskAnswer& answer : answers) answer.listed->request_dump();
-  (void)ends_.wait([this] { return has_all_answers(); }, deadline);
+  (void)loop_.wait(
+      ends_, [this] { return has_all_answers(); }, deadline);
   withdraw(answers);
   std::string text;
   std::size_t count = 0;

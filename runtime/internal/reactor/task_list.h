@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "epore/runtime/internal/base/gate.h"
 #include "epore/runtime/internal/base/ref.h"
@@ -15,6 +16,7 @@
 
 namespace epore::internal {
 
+class CallerLoop;
 class ListedTask;
 class Shutdown;
 class TaskList;
@@ -57,7 +59,8 @@ class ListedTask {
 // for them. Each task in the list has a reference of its own. Any thread may call any method.
 class TaskList {
  public:
-  TaskList(Shutdown& shutdown, Kernel& kernel) : shutdown_(shutdown), ends_(kernel) {}
+  TaskList(Shutdown& shutdown, CallerLoop& loop, Kernel& kernel)
+      : shutdown_(shutdown), loop_(loop), ends_(kernel) {}
   TaskList(const TaskList&) = delete;
   TaskList& operator=(const TaskList&) = delete;
 
@@ -83,7 +86,7 @@ class TaskList {
   void await(Task& task) {
     ListedTask& listed = task;
     listed.waiters_.fetch_add(1, std::memory_order_seq_cst);
-    ends_.wait([&task] { return task.has_ended(); });
+    wait([&task] { return task.has_ended(); });
     listed.waiters_.fetch_sub(1, std::memory_order_relaxed);
   }
 
@@ -96,7 +99,10 @@ class TaskList {
   void answer(ListedTask& task, std::string text);
 
  private:
+  void wait(absl::FunctionRef<bool()> condition);
+
   Shutdown& shutdown_;
+  CallerLoop& loop_;
 
   // The number of tasks. Written under mutex_, read by the shutdown without it. Each removal then
   // notifies the gate of the shutdown.

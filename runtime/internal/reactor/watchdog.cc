@@ -44,8 +44,8 @@ std::int64_t warn_after(const RuntimeOptions& options) {
 absl::Status Watchdog::start() {
   seen_.resize(core_.reactors().size());
   others_.reserve(core_.reactors().size() + core_.workers().most());  // no allocation in a tick
-  const SysResult started = core_.kernel().start_thread(
-      "epore-watchdog", [this] { loop(); }, &thread_);
+  const SysResult started = core_.start_thread(
+      "watchdog", [this] { loop(); }, &thread_);
   if (!started.ok()) return errno_status(started.error(), "starting the watchdog thread");
   is_started_ = true;
   return absl::OkStatus();

@@ -41,10 +41,12 @@ absl::Status WorkerPool::start(int count, int spares) {
 
 absl::Status WorkerPool::start_one() {
   Worker* worker = nullptr;
+  std::string role;
   std::string name;
   {
     absl::MutexLock lock(&mutex_);
-    name = absl::StrCat("epore-worker", workers_.size());
+    role = absl::StrCat("worker", workers_.size());
+    name = core_.thread_name(role);
     sleeping_.reserve(workers_.size() + 1);
     reliefs_.reserve(core_.reactors().size());
     suspects_.reserve(workers_.size() + 1);  // the watchdog starts spares, and nobody else later
@@ -56,8 +58,8 @@ absl::Status WorkerPool::start_one() {
   std::uint64_t thread = 0;
   SysResult started = SysResult::from_errno(ENOMEM);
   try {
-    started = core_.kernel().start_thread(
-        name.c_str(), [this, worker] { work(*worker); }, &thread);
+    started = core_.start_thread(
+        role, [this, worker] { work(*worker); }, &thread);
   } catch (const std::bad_alloc&) {
   }
   absl::MutexLock lock(&mutex_);

@@ -117,7 +117,8 @@ absl::Status SignalWaiter::wait(Core& core, const ServiceManager* manager) {
   if (manager != nullptr) {
     if (absl::Status told = manager->tell("READY=1", kTellLimit); !told.ok()) return told;
   }
-  gate.wait([&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
+  core.caller_loop().wait(
+      gate, [&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
   if (manager != nullptr) {
     if (absl::Status told = manager->tell("STOPPING=1", 0); !told.ok()) {
       LOG(ERROR) << "epore: " << told.message();

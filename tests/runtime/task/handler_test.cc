@@ -18,7 +18,7 @@ namespace {
 class ServeTest : public HandlerTest {};
 
 TEST_P(ServeTest, ItsEndClosesGracefully) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Peer peer = serve(runtime, [](Connection c) -> Task<> {
     co_await c.read_exactly(1);
     const std::string text = pattern(3'000'000);
@@ -30,7 +30,7 @@ TEST_P(ServeTest, ItsEndClosesGracefully) {
 }
 
 TEST_P(ServeTest, ItsErrorAborts) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   absl::Notification closed;
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
     c.on_closed([&](Connection&, const absl::Status& why) {
@@ -47,7 +47,7 @@ TEST_P(ServeTest, ItsErrorAborts) {
 }
 
 TEST_P(ServeTest, AnExceptionIsInternal) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   absl::Notification closed;
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
     c.on_closed([&](Connection&, const absl::Status& why) {
@@ -67,7 +67,7 @@ TEST_P(ServeTest, TheHandlerLivesUntilItsLastCoroutineHasEnded) {
   absl::Notification done;
   std::vector<Peer> peers;
   {
-    Runtime runtime(options());
+    DrivenRuntime runtime(options());
     absl::StatusOr<Listener> listener =
         runtime.listen("127.0.0.1:0", [counted, &done](Connection c) -> Task<> {
           co_await c.read();
@@ -91,7 +91,7 @@ TEST_P(ServeTest, TheHandlerLivesUntilItsLastCoroutineHasEnded) {
 
 // Handlers in one order need no lock.
 TEST_P(ServeTest, HandlersShareAnOrder) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   int together = 0;
   int most = 0;
   int count = 0;
@@ -120,7 +120,7 @@ TEST_P(ServeTest, HandlersShareAnOrder) {
 // --- The shutdown. ---
 
 TEST_P(ServeTest, AShutdownEndsAReadThatWaits) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   absl::Notification ended;
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
     co_await c.write("ready");
@@ -139,7 +139,7 @@ TEST_P(ServeTest, AShutdownEndsAReadThatWaits) {
 
 // What has arrived is answered first.
 TEST_P(ServeTest, AShutdownLetsWhatHasArrivedBeRead) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   absl::Notification held;
   absl::Notification drains;
   AsyncEvent go_on;
@@ -170,7 +170,7 @@ TEST_P(ServeTest, AShutdownLetsWhatHasArrivedBeRead) {
 
 // A request of which a part has come is waited for.
 TEST_P(ServeTest, AShutdownWaitsForTheRestOfALine) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   absl::Notification ready;
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
     co_await c.peek();
@@ -188,7 +188,7 @@ TEST_P(ServeTest, AShutdownWaitsForTheRestOfALine) {
 }
 
 TEST_P(ServeTest, AShutdownWithoutTimeEndsEverything) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   bool was_destroyed = false;
   struct Sets {
     bool& flag;
@@ -207,7 +207,7 @@ TEST_P(ServeTest, AShutdownWithoutTimeEndsEverything) {
 }
 
 TEST_P(ServeTest, AJobGoesOnWhileConnectionsDrain) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Channel<int> questions(1);
   Channel<int> answers(1);
   Job job = runtime.spawn([&]() -> Task<> {
@@ -236,7 +236,7 @@ TEST_P(ServeTest, AJobGoesOnWhileConnectionsDrain) {
 TEST_P(ServeTest, AJobsConnectionsEndWithIt) {
   Runtime servers(options());
   Peer peer = serve(servers, echo);
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   absl::Notification connected;
   Job job = runtime.spawn([&]() -> Task<> {
     Connection c = co_await connect(address());
@@ -253,7 +253,7 @@ TEST_P(ServeTest, AJobsConnectionsEndWithIt) {
 // --- Connections that a task has made. ---
 
 TEST_P(ServeTest, TheLastHandleClosesWhatATaskHasConnected) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Peer peer = serve(runtime, echo);
   EXPECT_TRUE(runtime
                   .run([&]() -> Task<> {
@@ -271,7 +271,7 @@ TEST_P(ServeTest, TheLastHandleClosesWhatATaskHasConnected) {
 }
 
 TEST_P(ServeTest, ConnectFailsAndCanBeStopped) {
-  Runtime runtime(options());
+  DrivenRuntime runtime(options());
   Peer peer = serve(runtime, echo);
   absl::Status done = runtime.run([&]() -> Task<> {
     EXPECT_TRUE(absl::IsInvalidArgument((co_await connect("nonsense").result()).status()));
@@ -284,7 +284,7 @@ TEST_P(ServeTest, ConnectFailsAndCanBeStopped) {
   EXPECT_TRUE(done.ok()) << done;
 }
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, ServeTest, testing::ValuesIn(all_modes()), mode_name);
+INSTANTIATE_TEST_SUITE_P(Everywhere, ServeTest, testing::ValuesIn(every_mode()), mode_name);
 
 }  // namespace
 }  // namespace epore
