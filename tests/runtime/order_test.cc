@@ -64,7 +64,7 @@ class OrderTest : public RuntimeTest {
  protected:
   RuntimeOptions options(int reactors = 1) {
     RuntimeOptions options = RuntimeTest::options();
-    options.reactors = reactors;
+    options.reactors = options.dispatch == Dispatch::caller ? 1 : reactors;
     return options;
   }
 };

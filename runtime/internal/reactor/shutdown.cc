@@ -100,9 +100,11 @@ void Shutdown::wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate
 // Dispatch::caller: whether it is time to cut off. The thread in the loop looks between its turns
 // only, and may be in a callback that blocks. So threads that wait for the end look as well.
 bool Shutdown::is_late() const {
-  if (core_.options().dispatch != Dispatch::caller || deadline() == kNever) return false;
-  return !is_idle() &&
-         (core_.kernel().now() >= deadline() || cut_short_.load(std::memory_order_acquire));
+  if (core_.options().dispatch != Dispatch::caller) return false;
+  const Phase now = phase();
+  if ((now != Phase::draining && now != Phase::refusing) || is_idle()) return false;
+  return cut_short_.load(std::memory_order_acquire) ||
+         (deadline_ != kNever && core_.kernel().now() >= deadline_);
 }
 
 // Finishes the stages whose conditions are true. Returns whether the shutdown is over.

@@ -234,7 +234,7 @@ TEST_P(ServeTest, AJobGoesOnWhileConnectionsDrain) {
 
 // A connection of a job does not hold the drain up: the job is stopped, and its handles go.
 TEST_P(ServeTest, AJobsConnectionsEndWithIt) {
-  Runtime servers(options());
+  DrivenRuntime servers(options());
   Peer peer = serve(servers, echo);
   DrivenRuntime runtime(options());
   absl::Notification connected;
