@@ -358,17 +358,18 @@ class Runtime {
   // (of any runtime), while another thread is in the loop, or without Dispatch::caller; status().
   absl::Status run_once(absl::Duration limit = absl::InfiniteDuration());
 
-  // Runs turns until `condition()` is true, which is asked before each. It may not wait for the
-  // runtime. What makes it true without a callback must also wake the loop, by post(). Errors:
-  // DeadlineExceeded after `limit`; those of run_once().
+  // Runs turns, at least one, until `condition()` is true, which is asked before each. It may not
+  // wait for the runtime. What makes it true without a callback must also wake the loop, by post().
+  // What it throws comes out of here. Errors: DeadlineExceeded after `limit`; those of run_once().
   absl::Status run_until(absl::FunctionRef<bool()> condition,
                          absl::Duration limit = absl::InfiniteDuration());
 
-  // The descriptor for a loop in which this one is a guest: it is readable while run_once() would
-  // find something ready, but for timers, which poll_timeout() knows. Wait for it level-triggered,
-  // and do nothing else with it. It is the same for the life of the runtime. Errors:
-  // FailedPrecondition without Dispatch::caller; Unimplemented if the engine is poll(2), which has
-  // no descriptor: there, call run_once() with a limit; status().
+  // The descriptor for a loop in which this one is a guest. It is readable while run_once() would
+  // find something ready, and after a shutdown. Only time does not make it readable: poll_timeout()
+  // knows when the next timer is due. Wait for it level-triggered, and do nothing else with it. It
+  // is the same for the life of the runtime. Errors: FailedPrecondition without Dispatch::caller;
+  // Unimplemented if the engine is poll(2), which has no descriptor: there, call run_once() with a
+  // limit; status().
   absl::StatusOr<int> poll_fd();
 
   // How long the host loop may wait for poll_fd(): until the next timer, zero if there is work, and

@@ -4,11 +4,17 @@
 #include <poll.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
@@ -34,6 +40,60 @@ bool is_readable(int fd) {
   pollfd one = {fd, POLLIN, 0};
   return ::poll(&one, 1, 0) == 1;
 }
+
+// A host that waits for nothing but the descriptor and the timeout.
+bool host_waits(Runtime& runtime, int fd) {
+  const absl::Duration timeout = absl::Ceil(runtime.poll_timeout(), absl::Milliseconds(1));
+  pollfd one = {fd, POLLIN, 0};
+  const bool is_long = timeout > absl::Minutes(1);
+  const int limit = is_long ? 60'000 : static_cast<int>(absl::ToInt64Milliseconds(timeout));
+  return ::poll(&one, 1, limit) == 1 || !is_long;  // false: a minute has passed in vain
+}
+
+// Calls a function once, on the thread that makes the k-th of the calls before and at a sleep: a
+// look at the clock or a wait for events.
+class StepKernel : public FaultKernel {
+ public:
+  using FaultKernel::FaultKernel;
+
+  void at_step(int k, std::function<void()> function) {
+    left_ = k;
+    function_ = std::move(function);
+  }
+  bool is_over() const { return function_ == nullptr; }
+
+  std::int64_t now() override {
+    step();
+    return FaultKernel::now();
+  }
+  SysResult epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) override {
+    step_to_the_end();
+    return FaultKernel::epoll_wait(epfd, events, capacity, timeout_ms);
+  }
+  SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
+                         const timespec* timeout) override {
+    step_to_the_end();
+    return FaultKernel::epoll_pwait2(epfd, events, capacity, timeout);
+  }
+  SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override {
+    step_to_the_end();
+    return FaultKernel::ppoll(fds, count, timeout);
+  }
+
+ private:
+  void step() {
+    if (std::this_thread::get_id() != thread_ || function_ == nullptr || --left_ > 0) return;
+    std::exchange(function_, nullptr)();
+  }
+  void step_to_the_end() {
+    left_ = std::min(left_, 1);
+    step();
+  }
+
+  const std::thread::id thread_ = std::this_thread::get_id();
+  int left_ = 0;
+  std::function<void()> function_;
+};
 
 // Runs turns while the descriptor is readable.
 void settle(Runtime& runtime, int fd) {
@@ -336,6 +396,238 @@ TEST_P(CallerTest, OneReactor) {
 TEST_P(CallerTest, TheEngineWithoutDescriptorSaysSo) {
   Runtime runtime(options());
   EXPECT_EQ(absl::IsUnimplemented(runtime.poll_fd().status()), !has_fd());
+}
+
+TEST_P(CallerTest, RunUntilRunsATurnAtLeast) {
+  Runtime runtime(options());
+  bool has_run = false;
+  ASSERT_TRUE(runtime.post([&] { has_run = true; }).ok());
+  EXPECT_TRUE(runtime.run_until([&] { return has_run; }, absl::ZeroDuration()).ok());
+}
+
+TEST_P(CallerTest, WhatAnotherThreadAsksBeforeTheSleepEndsIt) {
+  enum class Ask { post, post_after, request_shutdown };
+  for (const Ask ask : {Ask::post, Ask::post_after, Ask::request_shutdown}) {
+    for (int k = 1; k <= 10; ++k) {
+      StepKernel kernel(system_);
+      RuntimeOptions with_steps = options();
+      with_steps.kernel = &kernel;
+      Runtime runtime(with_steps);
+      ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
+      bool has_run = false;
+      kernel.at_step(k, [&] {
+        std::thread([&] {
+          if (ask == Ask::post) {
+            EXPECT_TRUE(runtime.post([&] { has_run = true; }).ok());
+          }
+          if (ask == Ask::post_after) {
+            runtime.post_after(absl::Nanoseconds(1), [&] { has_run = true; });
+          }
+          if (ask == Ask::request_shutdown) runtime.request_shutdown();
+        }).join();
+      });
+      const absl::Status ended = runtime.run_until([&] { return has_run; }, absl::Minutes(1));
+      EXPECT_TRUE(kernel.is_over());
+      EXPECT_EQ(absl::IsCancelled(ended), ask == Ask::request_shutdown) << k << ": " << ended;
+      EXPECT_EQ(ended.ok(), ask != Ask::request_shutdown) << k << ": " << ended;
+    }
+  }
+}
+
+TEST_P(CallerTest, ARequestDuringRunOnceIsCarriedOutByTheNext) {
+  for (int k = 1; k <= 6; ++k) {
+    StepKernel kernel(system_);
+    RuntimeOptions with_steps = options();
+    with_steps.kernel = &kernel;
+    Runtime runtime(with_steps);
+    ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
+    kernel.at_step(k, [&] { std::thread([&] { runtime.request_shutdown(); }).join(); });
+    absl::Status turned;
+    int turns = 0;
+    for (; turned.ok() && turns < 10; ++turns) turned = runtime.run_once(absl::Hours(1));
+    EXPECT_TRUE(absl::IsCancelled(turned)) << k << ": " << turned;
+  }
+}
+
+TEST_P(CallerTest, NoPostOfManyThreadsIsLostToAHostThatWaitsForTheDescriptor) {
+  if (!has_fd()) GTEST_SKIP() << "poll(2) has no descriptor";
+  Runtime runtime(options());
+  const int fd = runtime.poll_fd().value_or(-1);
+  constexpr int kThreads = 3;
+  constexpr int kPosts = 100;
+  std::vector<std::thread> threads;
+  int done = 0;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < kPosts; ++j) {
+        absl::Notification has_run;  // one after the other: each finds a host that sleeps
+        EXPECT_TRUE(runtime
+                        .post([&] {
+                          ++done;
+                          has_run.Notify();
+                        })
+                        .ok());
+        has_run.WaitForNotification();
+      }
+    });
+  }
+  while (done < kThreads * kPosts) {
+    ASSERT_TRUE(host_waits(runtime, fd)) << done;
+    ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_P(CallerTest, NoTimerOfAnotherThreadIsLostToAHostThatWaits) {
+  if (!has_fd()) GTEST_SKIP() << "poll(2) has no descriptor";
+  Runtime runtime(options());
+  const int fd = runtime.poll_fd().value_or(-1);
+  std::atomic<bool> is_done{false};
+  std::thread other([&] {
+    for (int i = 0; i < 50; ++i) {
+      absl::Notification has_fired;
+      runtime.post_after(absl::Microseconds(i % 3), [&] { has_fired.Notify(); });
+      has_fired.WaitForNotification();
+    }
+    is_done = true;
+    EXPECT_TRUE(runtime.post([] {}).ok());
+  });
+  while (!is_done) {
+    ASSERT_TRUE(host_waits(runtime, fd));
+    ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
+  }
+  other.join();
+}
+
+TEST_P(CallerTest, ATimerThatIsDueMakesTheDescriptorReadable) {
+  if (!has_fd()) GTEST_SKIP() << "poll(2) has no descriptor";
+  Runtime runtime(options());
+  const int fd = runtime.poll_fd().value_or(-1);
+  settle(runtime, fd);
+  bool has_fired = false;
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    runtime.post_after(absl::ZeroDuration(), [&] {
+                      runtime.post_after(-absl::Hours(1), [&] { has_fired = true; });
+                    });
+                  })
+                  .ok());
+  for (int turns = 0; !has_fired && turns < 10; ++turns) {
+    EXPECT_TRUE(is_readable(fd));
+    EXPECT_EQ(runtime.poll_timeout(), absl::ZeroDuration());
+    ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
+  }
+  EXPECT_TRUE(has_fired);
+}
+
+TEST_P(CallerTest, AHostThatWaitsForTheDescriptorSeesTheShutdownThrough) {
+  if (!has_fd()) GTEST_SKIP() << "poll(2) has no descriptor";
+  RuntimeOptions patient = options();
+  patient.drain_timeout = absl::InfiniteDuration();
+  Runtime runtime(patient);
+  const int fd = runtime.poll_fd().value_or(-1);
+  Observer observer;
+  const Listener listener =
+      listen_on_loopback(runtime, [&](Connection& connection) { observer.watch(connection); });
+  Peer peer(listener.address());
+  peer.send("x");
+  ASSERT_TRUE(runtime.run_until([&] { return observer.bytes() == "x"; }).ok());
+  std::thread other([&] {
+    runtime.request_shutdown();
+    EXPECT_EQ(peer.end(), 0);
+    peer.close();
+  });
+  absl::Status turned;
+  while (turned.ok()) {
+    ASSERT_TRUE(host_waits(runtime, fd));
+    turned = runtime.run_once(absl::ZeroDuration());
+  }
+  EXPECT_TRUE(absl::IsCancelled(turned)) << turned;
+  EXPECT_EQ(observer.closed(), 1);
+  other.join();
+}
+
+TEST_P(CallerTest, AShutdownByAnotherThreadWakesTheHost) {
+  if (!has_fd()) GTEST_SKIP() << "poll(2) has no descriptor";
+  Runtime runtime(options());
+  const int fd = runtime.poll_fd().value_or(-1);
+  settle(runtime, fd);
+  std::thread([&] { EXPECT_TRUE(runtime.shutdown().ok()); }).join();  // runs the loop itself
+  EXPECT_TRUE(is_readable(fd));
+  EXPECT_TRUE(absl::IsCancelled(runtime.run_once(absl::ZeroDuration())));
+  EXPECT_EQ(runtime.poll_fd().value_or(-1), fd);
+}
+
+TEST_P(CallerTest, ACallbackMayAskForTheShutdownButNotWaitForIt) {
+  Runtime runtime(options());
+  absl::Status waited;
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    waited = runtime.shutdown();
+                    runtime.request_shutdown();
+                  })
+                  .ok());
+  EXPECT_TRUE(absl::IsCancelled(runtime.run_until([] { return false; })));
+  EXPECT_TRUE(absl::IsFailedPrecondition(waited)) << waited;
+}
+
+TEST_P(CallerTest, ThreadsThatWaitNeedNoHost) {
+  Runtime runtime(options());
+  const Job job = runtime.spawn([]() -> Task<> { co_await sleep_for(absl::Milliseconds(1)); });
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      EXPECT_TRUE(job.wait().ok());
+      EXPECT_TRUE(runtime.dump_tasks(absl::InfiniteDuration()).ok());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_P(CallerTest, ThreadsThatShutDownAtOnceAllReturn) {
+  Runtime runtime(options());
+  const Job job = runtime.spawn([]() -> Task<> { co_await sleep_for(absl::Milliseconds(1)); });
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] { EXPECT_TRUE(runtime.shutdown().ok()); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(absl::IsCancelled(runtime.run_once()));
+}
+
+TEST_P(CallerTest, ACallbackThatThrowsEndsNeitherTheTurnNorTheLoop) {
+  Runtime runtime(options());
+  bool has_run = false;
+  ASSERT_TRUE(runtime.post([] { throw std::runtime_error("of a callback"); }).ok());
+  ASSERT_TRUE(runtime.post([&] { has_run = true; }).ok());
+  EXPECT_TRUE(runtime.run_until([&] { return has_run; }).ok());
+}
+
+TEST_P(CallerTest, AConditionThatThrowsLeavesTheLoop) {
+  Runtime runtime(options());
+  EXPECT_THROW(
+      (void)runtime.run_until([]() -> bool { throw std::runtime_error("of a condition"); }),
+      std::runtime_error);
+  bool has_run = false;
+  ASSERT_TRUE(runtime.post([&] { has_run = true; }).ok());
+  EXPECT_FALSE(has_run);
+  EXPECT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());  // the loop is free again
+  EXPECT_TRUE(has_run);
+}
+
+TEST_P(CallerTest, TwoRuntimesTakeTurnsOnOneThread) {
+  Runtime one(options());
+  Runtime two(options());
+  int left = 100;
+  std::function<void()> pass = [&] {
+    if (--left == 0) return;
+    EXPECT_TRUE((left % 2 == 0 ? one : two).post([&] { pass(); }).ok());
+  };
+  pass();
+  while (left > 0) {
+    ASSERT_TRUE(one.run_once(absl::ZeroDuration()).ok());
+    ASSERT_TRUE(two.run_once(absl::ZeroDuration()).ok());
+  }
 }
 
 TEST(Caller, ARuntimeWithThreadsHasNoLoopForCallers) {

@@ -78,6 +78,7 @@ absl::Status CallerLoop::run_once(std::int64_t limit) {
     return absl::FailedPreconditionError("run_once: another thread runs the loop");
   }
   if (is_over()) return is_shut_down("run_once");
+  reactor().answer();
   if (core_.shutdown().is_requested()) core_.shutdown().begin_requested();
   turn(limit <= 0 ? 0 : deadline_after(core_.kernel(), limit), Gate::By::park);
   return is_over() ? is_shut_down("run_once") : absl::OkStatus();
@@ -145,11 +146,11 @@ bool CallerLoop::wait(Gate& gate, absl::FunctionRef<bool()> condition, std::int6
 }
 
 void CallerLoop::wake() {
-  if (is_on()) reactor().notify();
+  if (is_on()) reactor().call();
 }
 
-// Runs turns until the condition is true, the deadline has passed or the loop is over. Returns
-// whether the condition is true.
+// Runs turns, at least one, until the condition is true, the deadline has passed or the loop is
+// over. Returns whether the condition is true.
 bool CallerLoop::drive(absl::FunctionRef<bool()> condition, std::int64_t deadline, Gate::By by,
                        bool begins_shutdown) {
   Gate& gate = core_.shutdown().gate();
@@ -159,13 +160,14 @@ bool CallerLoop::drive(absl::FunctionRef<bool()> condition, std::int64_t deadlin
   const absl::Cleanup done = [&] {
     if (polls_bell) reactor().ignore_bell(gate.bell());
   };
-  for (;;) {
+  for (bool has_turned = false;; has_turned = true) {
+    reactor().answer();
     if (has_bell) gate.empty_bell();
     if (condition()) return true;
     if (is_over()) return false;
     if (begins_shutdown && core_.shutdown().is_requested()) core_.shutdown().begin_requested();
     std::int64_t until = deadline;
-    if (until != kNever && core_.kernel().now() >= until) return false;
+    if (has_turned && until != kNever && core_.kernel().now() >= until) return false;
     if (has_bell && !polls_bell) until = std::min(until, core_.kernel().now() + kRefusedWait);
     turn(until, by);
   }

@@ -52,7 +52,8 @@ class CallerLoop {
   bool wait(Gate& gate, absl::FunctionRef<bool()> condition, std::int64_t deadline = kNever,
             Gate::By by = Gate::By::park);
 
-  // Any thread: ends the sleep of the thread that is in the loop, if there is one.
+  // Any thread, after it has changed what a thread in the loop waits for: ends the sleep of that
+  // thread, or makes the next turn come at once.
   void wake();
 
  private:

@@ -108,11 +108,21 @@ bool Reactor::turn(std::int64_t deadline) {
 
 void Reactor::leave() {
   this_thread = ThreadContext();
-  if (has_ended()) return;
-  if (is_fd_exposed_.load(std::memory_order_acquire)) wake_flag_.allow();
-  const bool has_left = has_work();
+  const bool is_exposed = is_fd_exposed_.load(std::memory_order_acquire);
+  if (has_ended()) {
+    if (is_exposed) (void)waker_.wake();  // the host may wait while another thread has ended it
+    return;
+  }
+  if (is_exposed) wake_flag_.allow();
+  // With a stop request the next turn is the last one, or runs what is queued.
+  const bool has_left = has_work() || stop_requested_.load(std::memory_order_acquire);
   has_left_work_.store(has_left, std::memory_order_release);
-  if (has_left) notify();
+  if (has_left || (is_exposed && timers_.earliest() <= core_.kernel().now())) notify();
+}
+
+void Reactor::call() {
+  is_called_.exchange(true, std::memory_order_seq_cst);
+  notify();
 }
 
 bool Reactor::watch_bell(int bell) {
@@ -134,7 +144,8 @@ absl::StatusOr<int> Reactor::expose_fd() {
 
 std::int64_t Reactor::next_deadline() const {
   const bool is_due = has_left_work_.load(std::memory_order_acquire) || !inbox_.empty() ||
-                      !posted_.empty() || is_shutdown_asked();
+                      !posted_.empty() || is_shutdown_asked() ||
+                      is_called_.load(std::memory_order_seq_cst);
   return is_due ? 0 : timers_.earliest();
 }
 
@@ -297,7 +308,8 @@ void Reactor::poll_failed(const absl::Status& why) {
 }
 
 bool Reactor::has_work() const {
-  return has_submitted() || !inbox_.empty() || !posted_.empty() || is_shutdown_asked();
+  return has_submitted() || !inbox_.empty() || !posted_.empty() || is_shutdown_asked() ||
+         is_called_.load(std::memory_order_seq_cst);
 }
 
 absl::Duration Reactor::time_to_sleep(bool is_home) {

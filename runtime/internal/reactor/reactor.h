@@ -68,8 +68,15 @@ class Reactor {
   [[nodiscard]] bool watch_bell(int bell);
   void ignore_bell(int bell);
 
-  // Any thread: the descriptor that is readable while a turn would find something. From then on
-  // leave() keeps it so.
+  // Any thread: lets the thread in the CallerLoop look at its conditions again. If there is none,
+  // the next one does, and the exposed descriptor is readable until then.
+  void call();
+
+  // The thread in the CallerLoop, before it looks at its conditions.
+  void answer() { is_called_.exchange(false, std::memory_order_seq_cst); }
+
+  // Any thread: the descriptor that is readable while a turn would find something, and after the
+  // end. From then on leave() keeps it so.
   absl::StatusOr<int> expose_fd();
 
   // Any thread: when the next turn is due at the latest; 0 if it is due now.
@@ -260,6 +267,18 @@ class Reactor {
   // The poll thread stores true (release) as its last step and notifies the gate of the shutdown,
   // whose waiter loads (acquire).
   std::atomic<bool> has_ended_{false};
+
+  // Dispatch::caller. Whether a condition of the CallerLoop may have changed since answer(). The
+  // race: it changes between the look and the sleep.
+  //
+  //   thread in the loop                    call()
+  //   (1) is_called_ = exchange(false)      (a) the condition changes
+  //   (2) looks at the condition            (b) is_called_ = exchange(true)
+  //   (3) clears the wake flag              (c) notify()
+  //   (4) is_called_? does not sleep
+  //
+  // (b) and (4) are the push and the look of WakeFlag. If (b) comes before (1), (2) sees (a).
+  std::atomic<bool> is_called_{false};
 
   // Dispatch::caller. Whether a turn has left work for the next one: leave() stores (release), and
   // next_deadline() loads (acquire). Whether the program waits for the descriptor: expose_fd()
