@@ -1,30 +1,22 @@
 // epore as a guest in an epoll loop of the program's own. The runtime has no thread: its callbacks
-// run where the host loop calls run_once(). Clients of the printed address get their lines back,
+// run where the host loop calls run_once(). Clients of the printed address get their bytes back,
 // and the host counts the bytes of its standard input. At the end of the input the program drains
 // and ends.
 
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/runtime.h"
+#include "examples/guest.h"
 
 namespace {
 
-epore::Task<> echo(epore::Connection peer) {
-  while (epore::ByteView bytes = co_await peer.read()) co_await peer.write(bytes);
-}
-
-// Milliseconds for epoll_wait(2): rounded up, so that the loop does not turn before it is time.
-int milliseconds(absl::Duration timeout) {
-  if (timeout >= absl::Hours(1)) return timeout == absl::InfiniteDuration() ? -1 : 3'600'000;
-  return static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(timeout, absl::Milliseconds(1))));
-}
+using examples::milliseconds;
+using examples::read_input;
 
 bool add(int epoll, int fd) {
   epoll_event event = {};
@@ -33,21 +25,11 @@ bool add(int epoll, int fd) {
   return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-// Reads once. Returns false at the end.
-bool read_input() {
-  char buffer[4096];
-  const ssize_t size = ::read(STDIN_FILENO, buffer, sizeof buffer);
-  if (size <= 0) return false;
-  std::printf("INPUT %zd\n", size);
-  std::fflush(stdout);
-  return true;
-}
-
 }  // namespace
 
 int main() {
   epore::Runtime runtime({.dispatch = epore::Dispatch::caller});
-  absl::StatusOr<epore::Listener> listener = runtime.listen("127.0.0.1:0", echo);
+  absl::StatusOr<epore::Listener> listener = examples::start_echo(runtime);
   if (!listener.ok()) return epore::report(listener.status());
   absl::StatusOr<int> guest = runtime.poll_fd();
   if (!guest.ok()) return epore::report(guest.status());
@@ -55,8 +37,6 @@ int main() {
   if (!add(epoll.get(), *guest) || !add(epoll.get(), STDIN_FILENO)) {
     return epore::report(absl::UnavailableError("epoll_ctl: the input cannot be waited for"));
   }
-  std::printf("LISTEN %s\n", listener->address().to_string().c_str());
-  std::fflush(stdout);
 
   for (;;) {
     epoll_event ready[2];

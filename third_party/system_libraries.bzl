@@ -1,4 +1,4 @@
-"""C libraries that the machine has, or not: those of the benchmarks' contenders."""
+"""C libraries that the machine has, or not: those of the benchmarks' contenders, and of hosts in examples."""
 
 def _system_libraries_impl(repository_ctx):
     build = 'package(default_visibility = ["//visibility:public"])\n'
@@ -10,9 +10,19 @@ def _system_libraries_impl(repository_ctx):
                 library = candidate
                 break
         if has_header and library:
+            # Headers that are not in a folder where compilers look are taken in here.
+            includes = []
+            for folder in repository_ctx.attr.folders.get(name, []):
+                if repository_ctx.path(folder).exists:
+                    includes.append("%s_%d" % (name, len(includes)))
+                    repository_ctx.symlink(folder, includes[-1])
+            headers = [include + "/**/*.h" for include in includes]
+
             # Not on the machine's list of folders: a file, and so the static library where there is one.
-            build += 'cc_library(name = "%s", defines = ["EPORE_HAVE_%s=1"], linkopts = ["%s"] + %r)\n' % (
+            build += 'cc_library(name = "%s", hdrs = glob(%r), includes = %r, defines = ["EPORE_HAVE_%s=1"], linkopts = ["%s"] + %r)\n' % (
                 name,
+                headers,
+                includes,
                 name.upper(),
                 library,
                 repository_ctx.attr.linkopts,
@@ -29,6 +39,7 @@ system_libraries = repository_rule(
     # Looked at again whenever Bazel starts.
     local = True,
     attrs = {
+        "folders": attr.string_list_dict(),
         "headers": attr.string_dict(mandatory = True),
         "libraries": attr.string_list_dict(mandatory = True),
         "linkopts": attr.string_list(),
