@@ -114,14 +114,21 @@ add_subdirectory() {
       -DFETCHCONTENT_SOURCE_DIR_ABSL="$source" && cmake --build build --target service && runs build/service
 }
 
-# An Abseil that is too old is named before anything is built, and is not in the way of a newer one.
+refuses_abseil() { # WHY
+  # CMake breaks the lines of its messages.
+  ! cmake -S "$work/epore" -B build >output 2>&1 && tr -s ' \n' ' ' <output | grep -qF "$1" || { cat output && return 1; }
+}
+
+# An Abseil that does not fit, Debian 12's or 13's, is named before anything is built, and is not in the way of another.
 old_abseil() {
-  begin old_abseil && mkdir -p absl/lib/cmake/absl || return
+  begin old_abseil && mkdir -p absl/{lib/cmake/absl,include/absl/base} || return
   echo 'add_library(absl::status STATIC IMPORTED)' >absl/lib/cmake/absl/abslConfig.cmake
   echo 'set(PACKAGE_VERSION 20220623)' >absl/lib/cmake/absl/abslConfigVersion.cmake
   export CMAKE_PREFIX_PATH=$PWD/absl
-  ! cmake -S "$work/epore" -B build >output 2>&1 && grep -q "the installed one is 20220623" output ||
-    { cat output && return 1; }
+  refuses_abseil "the installed one is 20220623" || return
+  echo 'set(PACKAGE_VERSION 20240722)' >absl/lib/cmake/absl/abslConfigVersion.cmake
+  echo '#define ABSL_OPTION_USE_STD_STRING_VIEW 0' >absl/include/absl/base/options.h
+  refuses_abseil "in the installed one, 20240722, absl::string_view is not std::string_view" || return
   cmake -S "$work/epore" -B build -DEPORE_FETCH_ABSEIL=ON -DFETCHCONTENT_SOURCE_DIR_ABSL="$source"
 }
 
