@@ -1,7 +1,7 @@
 """C libraries that the machine has, or not: those of the benchmarks' contenders, and of hosts in examples."""
 
 def _system_libraries_impl(repository_ctx):
-    build = 'package(default_visibility = ["//visibility:public"])\n'
+    build = 'load("@rules_cc//cc:defs.bzl", "cc_library")\n\npackage(default_visibility = ["//visibility:public"])\n'
     for name, header in repository_ctx.attr.headers.items():
         has_header = repository_ctx.path(header).exists
         library = None
