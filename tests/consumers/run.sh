@@ -7,7 +7,7 @@
 set -uo pipefail
 tree=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
 
-all=(warnings exports find_package find_static pkg_config add_subdirectory old_abseil bazel)
+all=(warnings exports find_package find_static pkg_config plugin add_subdirectory old_abseil bazel)
 [[ ${1:-} != --list ]] || { printf '%s\n' "${all[@]}"; exit; }
 
 cache=$(readlink -m "${EPORE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/epore}")
@@ -105,6 +105,16 @@ pkg_config() {
   # shellcheck disable=SC2046
   ccache g++ -std=c++20 -c service.cc $(pkg-config --cflags epore) && g++ service.o -o service $(pkg-config --libs epore) &&
     [[ $(pkg-config --modversion epore) == "$version" ]] && runs ./service
+}
+
+# Inside a shared object, with a static epore of its own, that a program loads and unloads.
+plugin() {
+  begin plugin || return
+  export PKG_CONFIG_PATH=$work/static/lib/pkgconfig:$prefix/lib/pkgconfig
+  # shellcheck disable=SC2046
+  ccache g++ -std=c++20 -fPIC -c plugin.cc $(pkg-config --cflags epore) &&
+    g++ -shared plugin.o -o plugin.so -Wl,--exclude-libs,ALL -Wl,-z,defs $(pkg-config --libs epore) &&
+    g++ -std=c++20 host.cc -o host && [[ $(./host) == "epore $version"$'\n'"epore $version" ]]
 }
 
 # Abseil is built as well, from source and static.
