@@ -334,7 +334,8 @@ TEST_F(RealKernelTest, TheOtherCallsReachTheSystem) {
   EXPECT_EQ(old.sa_handler, SIG_DFL);
 }
 
-// sendfile(2) and splice(2) have no MSG_NOSIGNAL. The default action of SIGPIPE would end this test.
+// sendfile(2) and splice(2) have no MSG_NOSIGNAL. The default action of SIGPIPE would end this
+// test.
 TEST_F(RealKernelTest, SendfileAndSpliceRaiseNoSigpipe) {
   sigset_t signals;
   for (const bool is_blocked : {false, true}) {
