@@ -106,7 +106,7 @@ class Streams {
     if (stream.is_pipe()) return open_pipe(i);
     // Above the standard streams: see ProcessStart::streams.
     const SysResult opened = stream.is_null()
-                                 ? kernel_.open("/dev/null", O_RDWR | O_CLOEXEC)
+                                 ? kernel_.open("/dev/null", O_RDWR | O_CLOEXEC, 0)
                                  : kernel_.fcntl(stream.fd(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (!opened.ok()) {
       return failed(opened, stream.is_null() ? "open(/dev/null)"
