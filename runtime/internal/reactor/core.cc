@@ -45,7 +45,7 @@ Core::Core(RuntimeOptions options)
       helpers_(helpers_of(options_, worker_count_, kernel_.processors())),
       workers_(*this),
       blocking_(Ref<BlockingPool>::adopt(
-          new BlockingPool(*this, {.name = "epore-blocking",
+          new BlockingPool(*this, {.name = "blocking",
                                    .threads = kBlockingThreads,
                                    .queue = std::numeric_limits<std::size_t>::max()}))),
       watchdog_(*this),
