@@ -193,9 +193,10 @@ class Stream final : public Registration, public BufferOwner {
   void leave(std::unique_ptr<Mail> mail);
   void push(std::unique_ptr<Mail> mail);
 
-  // Calls action(Stream&) in the connection's order, by mail. False if there is no memory for it.
+  // Calls action(Stream&) in the connection's order, by mail. False if there is no memory for it:
+  // then `action` is left as it was.
   template <typename Action>
-  [[nodiscard]] bool try_mail(Action action);
+  [[nodiscard]] bool try_mail(Action&& action);
 
   // As try_mail(), but without memory the connection ends.
   template <typename Action>

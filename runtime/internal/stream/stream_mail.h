@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include "epore/runtime/internal/reactor/thread_context.h"
@@ -85,7 +86,8 @@ inline void Stream::push(std::unique_ptr<Mail> mail) {
 }
 
 template <typename Action>
-bool Stream::try_mail(Action action) {
+bool Stream::try_mail(Action&& action) {
+  static_assert(!std::is_reference_v<Action>, "it is moved");
   std::unique_ptr<Mail> mail;
   try {
     mail = std::make_unique<ActionMail<Action>>(*this, std::move(action));

@@ -31,6 +31,10 @@ class StreamOperation::Arrival {
     if (operation_ == nullptr) return;
     operation_->end(absl::FailedPreconditionError("the connection has ended"));
   }
+
+  // There was no memory for the way.
+  void give_up() { operation_ = nullptr; }
+
   void operator()(Stream& stream) {
     StreamOperation& operation = *std::exchange(operation_, nullptr);
     absl::Status status;
@@ -70,12 +74,12 @@ bool StreamOperation::begin_operation(TaskNode& node) {
     }
     number_ = last_number.fetch_add(1, std::memory_order_relaxed) + 1;
     wait(node);
-    if (stream_->try_mail(Arrival(*this))) return false;
-  } catch (const std::bad_alloc&) {
-  }
-  if (is_waiting()) {
+    Arrival arrival(*this);
+    if (stream_->try_mail(std::move(arrival))) return false;
+    arrival.give_up();
     end_wait();
     node.scope->chain->leaf = nullptr;
+  } catch (const std::bad_alloc&) {  // of begin_in_order()
   }
   node.status = absl::ResourceExhaustedError(absl::StrCat(name(), ": no memory"));
   return true;

@@ -60,6 +60,40 @@ TEST(TaskMemory, Spawn) {
   }
 }
 
+// A call from another order travels to the connection. (With the cache of frames it hardly needs
+// memory, so this is for AddressSanitizer, which has no cache.)
+TEST(TaskMemory, AConnectionOfAnotherOrder) {
+  Runtime servers;
+  RuntimeOptions options;
+  options.dispatch = Dispatch::poll_thread;  // both orders are on the thread that has no memory
+  Runtime runtime(options);
+  absl::StatusOr<Listener> listener = servers.listen("127.0.0.1:0", [](Connection peer) -> Task<> {
+    while (ByteView bytes = co_await peer.read()) co_await peer.write(bytes);
+  });
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const std::string address = listener->address().to_string();
+  const Order near = runtime.order();
+  const Order far = runtime.order();
+  bool was_reached = true;
+  for (int k = 1; was_reached; ++k) {
+    Connection c;
+    ASSERT_TRUE(
+        runtime.spawn_in(near, [&]() -> Task<> { c = co_await connect(address); }).wait().ok());
+    const Job job = runtime.spawn_in(far, [&]() -> Task<> {
+      ScarceMemory::fail(k);
+      const absl::Status written = co_await c.write("x").result();
+      was_reached = ScarceMemory::stop();
+      co_await written;
+      ScarceMemory::fail(k);
+      const absl::Status read = (co_await c.read_exactly(1).result()).status();
+      was_reached |= ScarceMemory::stop();
+      co_await read;
+    });
+    const absl::Status status = job.wait();
+    EXPECT_TRUE(status.ok() || absl::IsResourceExhausted(status)) << k << ": " << status;
+  }
+}
+
 TEST(TaskMemory, DumpTasks) {
   Runtime runtime;
   const Job job = runtime.spawn([]() -> Task<> {
