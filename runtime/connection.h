@@ -97,8 +97,9 @@ class Connection {
   //
   // A connection is used by callbacks or by coroutines: with an on_data these end with
   // FailedPrecondition, and after the first of these on_data is refused, with an error in the log.
-  // Any number of coroutines may write, and their writes do not mix. One at a time may read; a
-  // second one gets FailedPrecondition. Nothing is received while nobody reads.
+  // Any number of coroutines may write. The bytes of one write() leave in one piece: those of other
+  // writes, and of send(), come before or behind. One coroutine at a time may read; a second one
+  // gets FailedPrecondition. Nothing is received while nobody reads.
   //
   // They end with an error when the connection fails: the error of the system, DeadlineExceeded by
   // a timeout of the ConnectionOptions, Cancelled after close() and when a shutdown drains a

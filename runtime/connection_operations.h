@@ -121,6 +121,7 @@ class WriteOperationBase : public StreamOperation {
 
   WriteOperationBase* next_ = nullptr;  // in the list of the stream
   const Kind kind_;
+  bool has_begun_ = false;  // a part of it was given to the stream
 };
 
 class [[nodiscard]] WriteOperation final : public WriteOperationBase,

@@ -229,6 +229,9 @@ class Stream final : public Registration, public BufferOwner {
   bool receive_into_pipe(SpliceReadOperation& reader);
   void note_received(std::size_t count);
   void not_received(SysResult result, std::string_view call, std::uint32_t mark);
+  bool is_amid_write() const;
+  std::size_t queued_ahead() const;
+  void release_sent();
   void resume_writers();
   void end_operations();
   absl::Status ended_status() const;
@@ -239,6 +242,7 @@ class Stream final : public Registration, public BufferOwner {
   SendResult send_here(std::span<const std::byte> bytes);
   SendResult send_from_elsewhere(std::span<const std::byte> bytes);
   void put(std::span<const std::byte> bytes);
+  void put_sent(std::span<const std::byte> bytes);
   void put_elsewhere(std::span<const std::byte> bytes);
   void write_out(std::span<const std::byte> more);
   std::size_t write_some(std::span<const std::byte> first, std::span<const std::byte> second);
@@ -260,6 +264,8 @@ class Stream final : public Registration, public BufferOwner {
                                  std::string_view method);
   SendResult send_part(FilePart part);
   void put_file(FilePart part);
+  void put_sent(FilePart part);
+  bool has_files() const;
   std::size_t write_file(const FilePart& part, std::size_t most);
   std::size_t copy_file(const FilePart& part, std::size_t most);
   std::size_t write_pipe(const FilePart& part, std::size_t most);
@@ -311,6 +317,7 @@ class Stream final : public Registration, public BufferOwner {
   void exception(absl::Status thrown);
   void settle();
   void go_on(bool is_timed);
+  bool waits_for_writer() const;
   bool shut_write();
   void finish();
   const StreamTimeouts& timeouts() const {
@@ -403,7 +410,7 @@ class Stream final : public Registration, public BufferOwner {
   std::int64_t last_activity_ = 0;  // the end of the last run in which bytes moved
   std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;
-  std::size_t counted_ = 0;  // the size of queue_ that queued_ includes
+  std::size_t counted_ = 0;  // the size of queue_ and tasks_->sent that queued_ includes
   absl::Status end_;         // the reason for on_closed
   std::unique_ptr<Connection::Callback> on_read_closed_;
   std::unique_ptr<Connection::Callback> on_writable_;

@@ -450,13 +450,14 @@ bool Stream::push(WriteOperationBase& writer) {
 }
 
 bool Stream::push_bytes(WriteOperation& writer) {
-  std::size_t queued = queued_bytes();
+  std::size_t queued = queued_ahead();
   while (!writer.rest_.empty() && queued < limits_->write_high_mark && !is_ending()) {
     const std::size_t room = limits_->write_high_mark - queued;
     const ByteView piece = writer.rest_.first(std::min(writer.rest_.size(), room));
     put(piece);
     writer.rest_ = writer.rest_.subspan(piece.size());
-    queued = queued_bytes();
+    writer.has_begun_ = true;
+    queued = queued_ahead();
   }
   return writer.rest_.empty() || is_ending();
 }
@@ -464,11 +465,12 @@ bool Stream::push_bytes(WriteOperation& writer) {
 // One piece of a file is in the queue at a time. A stop leaves the others unsent.
 bool Stream::push_file(FileWriteOperation& writer) {
   if (is_ending() || writer.left_ == 0) return true;
-  if (queue_.has_files() || queued_bytes() >= limits_->write_high_mark) return false;
+  if (queue_.has_files() || queued_ahead() >= limits_->write_high_mark) return false;
   const std::uint64_t piece = std::min<std::uint64_t>(writer.left_, kFilePiece);
   put_file({.file = writer.file_, .offset = writer.offset_, .left = piece});
   writer.offset_ += piece;
   writer.left_ -= piece;
+  writer.has_begun_ = true;
   if (writer.left_ == 0 || is_ending()) return true;
   if (!is_write_blocked_) core_->wake(*this);  // goes on when others have had their turn
   return false;
@@ -486,6 +488,32 @@ bool Stream::push_splice(SpliceWriteOperation& writer) {
   return true;
 }
 
+// Whether a writer waits that has given a part of its bytes. Nothing else may come before the rest.
+bool Stream::is_amid_write() const {
+  return tasks_ && tasks_->first_writer != nullptr && tasks_->first_writer->has_begun_;
+}
+
+// What a writer waits for: the queued bytes that go before its own.
+std::size_t Stream::queued_ahead() const {
+  return queued_bytes() - (tasks_ ? tasks_->sent.size() : 0);
+}
+
+// The first writer is gone. What was sent meanwhile is next, before anything that its coroutine
+// writes then.
+void Stream::release_sent() {
+  WriteQueue& sent = tasks_->sent;
+  if (sent.empty() || is_ending()) return;
+  try {
+    flush();  // what is gathered goes before it
+    if (is_ending()) return;
+    if (queue_.empty()) moved_ |= kQueued;
+    queue_.append_all(sent);
+    flush();
+  } catch (const std::bad_alloc&) {
+    no_memory();
+  }
+}
+
 // Lets writers go on when the queue is at its low mark, and flush() when it is empty.
 void Stream::resume_writers() {
   {
@@ -494,9 +522,10 @@ void Stream::resume_writers() {
     while (tasks.first_writer != nullptr) {
       WriteOperationBase& writer = *tasks.first_writer;
       const bool is_flush = writer.kind_ == WriteOperationBase::Kind::flush;
-      if (!is_flush && queued_bytes() > limits_->write_low_mark) break;
+      if (!is_flush && queued_ahead() > limits_->write_low_mark) break;
       if (!push(writer) || tasks.first_writer != &writer) break;
       tasks.first_writer = writer.next_;
+      release_sent();
       writer.end(absl::OkStatus());
     }
   }
@@ -523,6 +552,7 @@ void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
     while (writer != &operation) before = std::exchange(writer, writer->next_);
     (before != nullptr ? before->next_ : tasks.first_writer) = writer->next_;
     if (tasks.last_writer == writer) tasks.last_writer = before;
+    if (before == nullptr) release_sent();
   }
   operation.end(why);
 }
@@ -542,6 +572,7 @@ void Stream::end_operations() {
       ended.end(ended_status());
     }
   }
+  release_sent();
 }
 
 }  // namespace epore::internal

@@ -82,7 +82,7 @@ void Stream::settle() {
     if (!is_ending()) return go_on(is_timed);
   }
   const bool wants_shut = phase_ == Phase::closing || write_shut_asked_;
-  if (!is_ending() && wants_shut && !write_shut_ && !has_output()) {
+  if (!is_ending() && wants_shut && !write_shut_ && !has_output() && !waits_for_writer()) {
     // The peer has ended its half, so there is nothing to wait for. close(2) ends our half as well.
     if (read_closed_) {
       fail(end_);
@@ -103,6 +103,12 @@ void Stream::settle() {
   } else {
     go_on(has_timeout());
   }
+}
+
+// Whether a coroutine waits for room, which goes on writing. A flush() that waits while the
+// connection closes does not.
+bool Stream::waits_for_writer() const {
+  return phase_ == Phase::open && tasks_ && tasks_->first_writer != nullptr;
 }
 
 bool Stream::shut_write() {
@@ -133,6 +139,7 @@ void Stream::finish() {
   if (is_of_task_) core_->tasks().end_connection();
   if (Output& output = this_thread.buffers->output; output.owner == this) output.clear();
   queue_.clear();
+  if (tasks_) tasks_->sent.clear();
   recount();
   // Each callback is moved out first: the destructors of its captures may call this connection.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };

@@ -51,7 +51,7 @@ class Stream::FileMail final : public Mail {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
     stream.counted_ += WriteQueue::kFilePartSize;
-    stream.put_file(std::move(part_));
+    stream.put_sent(std::move(part_));
     stream.recount();
     (void)stream.high_mark_.set();  // send() has said so, and on_writable answers it
   }
@@ -92,8 +92,8 @@ SendResult Stream::send(File file, std::uint64_t offset, std::uint64_t length) {
 SendResult Stream::send_part(FilePart part) {
   if (is_in_order()) {
     if (phase_ != Phase::open) return SendResult::closed;
-    put_file(std::move(part));
-    if (!queue_.has_files()) return mark(queued_here());
+    put_sent(std::move(part));
+    if (!has_files()) return mark(queued_here());
   } else {
     auto mail = std::make_unique<FileMail>(*this, std::move(part));
     queued_.fetch_add(WriteQueue::kFilePartSize, std::memory_order_acq_rel);
@@ -103,6 +103,16 @@ SendResult Stream::send_part(FilePart part) {
   if (high_mark_.set()) core_->counters().add(Counter::high_marks);
   return SendResult::high;
 }
+
+// The part of a file of send(). It waits where it would come amid a write() of a coroutine.
+void Stream::put_sent(FilePart part) {
+  if (!is_amid_write()) return put_file(std::move(part));
+  tasks_->sent.append(std::move(part));
+  recount();
+}
+
+// Whether a part of a file waits.
+bool Stream::has_files() const { return queue_.has_files() || (tasks_ && tasks_->sent.has_files()); }
 
 // Writes as much of the part as one run may, and queues the rest.
 void Stream::put_file(FilePart part) {

@@ -41,7 +41,7 @@ class Stream::BytesMail final : public Mail {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
     stream.counted_ += bytes_.size();
-    stream.put(as_span(bytes_));
+    stream.put_sent(as_span(bytes_));
     stream.recount();
   }
 
@@ -73,6 +73,14 @@ void Stream::put(std::span<const std::byte> bytes) {
   if (output.is_full()) flush();
 }
 
+// The bytes of send(). They wait where they would come amid a write() of a coroutine.
+inline void Stream::put_sent(std::span<const std::byte> bytes) {
+  if (!tasks_ || !is_amid_write()) [[likely]]
+    return put(bytes);
+  tasks_->sent.append(bytes);
+  recount();
+}
+
 // Into the queue, or to the system at once.
 void Stream::put_elsewhere(std::span<const std::byte> bytes) {
   if (!is_write_blocked_ && queue_.empty()) return write_out(bytes);
@@ -84,7 +92,7 @@ inline SendResult Stream::send_here(std::span<const std::byte> bytes) {
   if (phase_ != Phase::open) return SendResult::closed;
   const std::size_t queued = queued_here() + bytes.size();
   if (queued > limits_->write_cap) return over_cap(queued);
-  put(bytes);
+  put_sent(bytes);
   if (queued <= limits_->write_high_mark) return SendResult::queued;
   return mark(queued_here());
 }
@@ -138,7 +146,7 @@ SendResult Stream::mark(std::size_t queued) {
 // Called above the high mark. Calls on_writable and returns true if the queue is at its low mark.
 bool Stream::tell_low_mark() {
   if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
-  if (queue_.has_files()) return false;
+  if (has_files()) return false;
   high_mark_.clear();
   if (queued_bytes() > limits_->write_low_mark) {  // another thread has sent meanwhile
     high_mark_.set();
@@ -270,10 +278,10 @@ void Stream::enqueue(std::span<const std::byte> bytes) {
   queue_.append(bytes);
 }
 
-// Adds the change of the queue's size to queued_ in one step. Bytes that move from a mail into the
+// Adds the change of the queues' size to queued_ in one step. Bytes that move from a mail into the
 // queue are therefore never counted twice.
 void Stream::recount() {
-  const std::size_t now = queue_.size();
+  const std::size_t now = queue_.size() + (tasks_ ? tasks_->sent.size() : 0);
   if (now < counted_) {
     uncount(counted_ - now);
   } else if (now > counted_) {

@@ -7,6 +7,7 @@
 #include "epore/runtime/connection_operations.h"
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/stream/inflow.h"
+#include "epore/runtime/internal/stream/write_queue.h"
 
 namespace epore::internal {
 
@@ -16,6 +17,7 @@ struct StreamTasks : InFrameCache {
   ReadOperationBase* reader = nullptr;         // waits for bytes
   WriteOperationBase* first_writer = nullptr;  // those that wait for room, in sequence
   WriteOperationBase* last_writer = nullptr;
+  WriteQueue sent;           // by send(), amid the first writer's bytes: goes behind them
   int receives_left = 0;     // of this run
   bool is_used = false;      // a coroutine has read, so on_data is refused
   bool is_draining = false;  // a read that has no byte and finds none ends

@@ -95,6 +95,19 @@ void WriteQueue::append(std::span<const std::byte> bytes) {
 
 void WriteQueue::append(FilePart part) { link(new FileBlock(std::move(part)), kFilePartSize); }
 
+void WriteQueue::append_all(WriteQueue& other) {
+  Block* const first = std::exchange(other.first_, nullptr);
+  if (first == nullptr) return;
+  if (first_ == nullptr) {
+    first_ = first;
+    return;
+  }
+  first_->last->next = first;
+  first_->last = first->last;
+  first_->size += first->size;
+  first_->files += first->files;
+}
+
 const FilePart* WriteQueue::front_file() const {
   if (first_ == nullptr || !first_->is_file()) return nullptr;
   return &static_cast<FileBlock*>(first_)->part;

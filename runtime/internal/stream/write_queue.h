@@ -41,6 +41,9 @@ class WriteQueue {
   void append(std::span<const std::byte> bytes);
   void append(FilePart part);  // one that is not empty
 
+  // Moves everything that is in `other` behind what is in this queue.
+  void append_all(WriteQueue& other);
+
   // The part of a file at the front, or null: there are bytes, or nothing.
   const FilePart* front_file() const;
 

@@ -258,10 +258,108 @@ TEST_P(ConnectionOrdersTest, AWriteComesAfterAnEarlierSend) {
   }
 }
 
+// Who sends while a write() waits for room: another thread, a callback of the connection, or
+// another coroutine of its order.
+enum class Sender { thread, callback, coroutine };
+
+class DuringAWriteTest : public ConnectionOrdersTest {
+ protected:
+  // More than the system takes, and then more than the write queue lets a coroutine have.
+  const std::string large_ = pattern(20'000'000);
+  const std::string sent_ = pattern(300'000, 1);
+
+  static ConnectOptions small_queue() {
+    ConnectOptions options;
+    options.connection.write_high_mark = 64 * 1024;
+    options.connection.write_low_mark = 16 * 1024;
+    return options;
+  }
+
+  // Begins to write large_, and sends sent_ when that waits.
+  Job write_and_send(Runtime& runtime, const Order& near, Connection& c, Sender sender) {
+    Job job = runtime.spawn_in(near, [&]() -> Task<> { co_await c.write(large_); });
+    run_in(runtime, near, []() -> Task<> { co_return; });
+    fence(c);
+    const std::string_view sent = sent_;
+    switch (sender) {
+      case Sender::thread:
+        c.send(sent);
+        break;
+      case Sender::callback:
+        EXPECT_TRUE(c.post([sent](Connection& c) { c.send(sent); }).ok());
+        break;
+      case Sender::coroutine:
+        run_in(runtime, near, [&]() -> Task<> {
+          c.send(sent);
+          co_return;
+        });
+        break;
+    }
+    fence(c);
+    EXPECT_FALSE(job.status().has_value()) << "it waits";
+    EXPECT_GE(c.queued_bytes(), sent.size());
+    return job;
+  }
+};
+
+TEST_P(DuringAWriteTest, BytesThatAreSentComeBehindIt) {
+  for (const Sender sender : {Sender::thread, Sender::callback, Sender::coroutine}) {
+    SCOPED_TRACE(static_cast<int>(sender));
+    Runtime runtime(options());
+    const Order near = runtime.order();
+    Pair pair = make_pair(runtime, near, small_queue());
+    const Job job = write_and_send(runtime, near, pair.connection, sender);
+    const Job next =
+        runtime.spawn_in(near, [&]() -> Task<> { co_await pair.connection.write("!"); });
+    EXPECT_TRUE(pair.peer.receive(large_.size()) == large_);
+    EXPECT_TRUE(pair.peer.receive(sent_.size()) == sent_);
+    EXPECT_EQ(pair.peer.receive(1), "!");
+    EXPECT_TRUE(job.wait().ok()) << job.wait();
+    EXPECT_TRUE(next.wait().ok()) << next.wait();
+    EXPECT_EQ(pair.connection.queued_bytes(), 0u);
+  }
+}
+
+// The end of our half comes behind the writes that wait.
+TEST_P(DuringAWriteTest, TheEndOfOurHalfComesBehindIt) {
+  Runtime runtime(options());
+  const Order near = runtime.order();
+  Pair pair = make_pair(runtime, near, small_queue());
+  const Job job = write_and_send(runtime, near, pair.connection, Sender::thread);
+  const Job next = runtime.spawn_in(near, [&]() -> Task<> { co_await pair.connection.write("!"); });
+  run_in(runtime, near, []() -> Task<> { co_return; });
+  pair.connection.shut_down_write();
+  EXPECT_TRUE(pair.peer.receive_all() == large_ + sent_ + "!");
+  EXPECT_TRUE(job.wait().ok()) << job.wait();
+  EXPECT_TRUE(next.wait().ok()) << next.wait();
+}
+
+// What has left of the write() stays, and what was sent comes behind that.
+TEST_P(DuringAWriteTest, BytesThatAreSentOutliveAWriteThatEndsEarly) {
+  for (const bool is_stop : {false, true}) {
+    SCOPED_TRACE(is_stop);
+    Runtime runtime(options());
+    const Order near = runtime.order();
+    Pair pair = make_pair(runtime, near, small_queue());
+    const Job job = write_and_send(runtime, near, pair.connection, Sender::thread);
+    if (is_stop) job.stop();
+    if (!is_stop) pair.connection.close();
+    EXPECT_TRUE(absl::IsCancelled(job.wait())) << job.wait();
+    if (is_stop) pair.connection.close();
+    const std::string got = pair.peer.receive_all();
+    ASSERT_GT(got.size(), sent_.size());
+    const std::size_t begin = got.size() - sent_.size();
+    EXPECT_LT(begin, large_.size());
+    EXPECT_TRUE(got.substr(0, begin) == large_.substr(0, begin));
+    EXPECT_TRUE(got.substr(begin) == sent_);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Everywhere, ConnectionOrdersTest,
                          testing::Values(Mode{Dispatch::workers, "epoll"},
                                          Mode{Dispatch::workers, "poll"}),
                          mode_name);
+INSTANTIATE_TEST_SUITE_P(Everywhere, DuringAWriteTest, testing::ValuesIn(all_modes()), mode_name);
 
 }  // namespace
 }  // namespace epore

@@ -269,6 +269,25 @@ TEST_P(FileWriteTest, PartsOfSeveralCoroutinesDoNotMix) {
   EXPECT_EQ(peer.receive_all(), absl::StrCat(bytes_, bytes_, bytes_, bytes_));
 }
 
+// In the midst of one file stand neither bytes nor another file.
+TEST_P(FileWriteTest, WhatIsSentMeanwhileComesBehindIt) {
+  for (const bool is_file : {false, true}) {
+    SCOPED_TRACE(is_file);
+    Runtime runtime(options());
+    Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+      const File file = made_.open();
+      const auto send = [&](Connection& c) -> Task<> {  // begins behind the first piece
+        if (is_file) c.send(file, 0, kSize);
+        if (!is_file) c.send(bytes_);
+        co_return;
+      };
+      co_await all(c.write(file, 0, kSize), send(c));
+      co_await c.write("tail");
+    });
+    EXPECT_TRUE(peer.receive_all() == absl::StrCat(bytes_, bytes_, "tail"));
+  }
+}
+
 TEST_P(FileWriteTest, WhatIsNoPartIsRefused) {
   Runtime runtime(options());
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
