@@ -158,6 +158,15 @@ class Connection {
   // Waits until the system has taken everything that was written before.
   internal::WriteOperation flush();
 
+  // Waits for the end of the connection, and gives its reason, as on_closed does: at once if it has
+  // ended. Any number of coroutines may wait, also beside callbacks.
+  //
+  //   auto first = co_await epore::any(peer.closed(), compute(request));
+  //
+  // It neither reads nor closes. So the end of the peer's half is not seen, as bytes may be before
+  // it, but a reset is.
+  internal::ClosedOperation closed();
+
   // -- Actions. --
 
   // Sends a copy of `bytes`. The result says whether the bytes were accepted and whether to go on.

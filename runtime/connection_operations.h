@@ -12,6 +12,15 @@
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/task/awaitable.h"
 
+namespace epore {
+
+// How a connection has ended. See Connection::closed().
+struct ConnectionEnd {
+  absl::Status reason;  // the one that on_closed gets: ok after a graceful close by either side
+};
+
+}  // namespace epore
+
 // What Connection::read() and its like return. A program only awaits them.
 namespace epore::internal {
 
@@ -27,6 +36,9 @@ class StreamOperation : public Operation {
 
   // Begins in the order of the stream. True: it has completed, with `status`.
   virtual bool begin_in_order(Stream& stream, absl::Status& status) = 0;
+
+  // What it completes with if it comes by mail, and the stream has ended.
+  virtual absl::Status begin_late() const;
 
   bool begin_operation(TaskNode& node);
   Stream& stream() const { return *stream_; }
@@ -161,6 +173,28 @@ class [[nodiscard]] FileWriteOperation final : public WriteOperationBase,
   File file_;
   std::uint64_t offset_;  // of what was not given to the stream yet
   std::uint64_t left_;
+};
+
+class [[nodiscard]] ClosedOperation final : public StreamOperation,
+                                            public WithResult<ClosedOperation> {
+ public:
+  using Value = ConnectionEnd;
+
+  explicit ClosedOperation(Ref<Stream> stream);
+  ClosedOperation(ClosedOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  ConnectionEnd take();
+
+ private:
+  friend class Stream;
+
+  bool begin_in_order(Stream& stream, absl::Status& status) override;
+  absl::Status begin_late() const override { return absl::OkStatus(); }
+  const char* name() const override { return "Connection::closed"; }
+
+  ClosedOperation* next_ = nullptr;  // in the list of the stream
 };
 
 }  // namespace epore::internal

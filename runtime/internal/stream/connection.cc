@@ -102,6 +102,8 @@ internal::FileWriteOperation Connection::write(File file, std::uint64_t offset,
 
 internal::WriteOperation Connection::flush() { return {stream_, {}, true}; }
 
+internal::ClosedOperation Connection::closed() { return internal::ClosedOperation(stream_); }
+
 void Connection::pause_reading() {
   if (stream_) stream_->pause_reading();
 }

@@ -95,6 +95,7 @@ class Stream final : public Registration, public BufferOwner {
   void consume(std::size_t count);
   bool is_open() const { return is_open_.load(std::memory_order_acquire); }
   bool has_ended() const { return has_ended_.load(std::memory_order_acquire); }
+  const absl::Status& end() const { return end_; }  // once it has ended
   std::uint64_t id() const { return id_; }
   SocketAddress local_address() const { return local_.get(); }
   SocketAddress peer_address() const { return peer_.get(); }
@@ -117,6 +118,7 @@ class Stream final : public Registration, public BufferOwner {
   void use_tasks();  // throws std::bad_alloc
   bool begin_read(ReadOperationBase& reader, absl::Status& status);
   bool begin_write(WriteOperationBase& writer, absl::Status& status);
+  bool begin_closed(ClosedOperation& waiter, absl::Status& status);
   void cancel(StreamOperation& operation, const absl::Status& why);
   bool is_waiting(const StreamOperation& operation) const;
   // The order of the task that has read: it takes what the read has got, or nobody takes it.
@@ -234,6 +236,7 @@ class Stream final : public Registration, public BufferOwner {
   void release_sent();
   void resume_writers();
   void end_operations();
+  void end_closed(const absl::Status& status);
   absl::Status ended_status() const;
   void refuse_on_data();
 
@@ -304,6 +307,7 @@ class Stream final : public Registration, public BufferOwner {
   void look_for_end();
   void take_hang_up();
   bool wants_read() const;
+  bool is_of_coroutines() const;
   void rearm();
   void drain();
 

@@ -533,9 +533,31 @@ void Stream::resume_writers() {
   if (tasks_->first_writer != nullptr && !is_write_blocked_ && !is_ending()) (void)word().wake();
 }
 
+bool Stream::begin_closed(ClosedOperation& waiter, absl::Status& status) {
+  if (phase_ == Phase::closed) return true;
+  if (!tasks_) {
+    use_tasks();
+    tasks_->is_of_closed = true;
+  }
+  if (tasks_->is_draining) {
+    status = absl::CancelledError(absl::StrCat(waiter.name(), ": the runtime shuts down"));
+    return true;
+  }
+  waiter.next_ = std::exchange(tasks_->first_closed, &waiter);
+  return false;
+}
+
+void Stream::end_closed(const absl::Status& status) {
+  ClosedOperation* waiter = std::exchange(tasks_->first_closed, nullptr);
+  while (waiter != nullptr) std::exchange(waiter, waiter->next_)->end(status);
+}
+
 bool Stream::is_waiting(const StreamOperation& operation) const {
   if (!tasks_) return false;
   if (tasks_->reader == &operation) return true;
+  const ClosedOperation* waiter = tasks_->first_closed;
+  while (waiter != nullptr && waiter != &operation) waiter = waiter->next_;
+  if (waiter != nullptr) return true;
   const WriteOperationBase* writer = tasks_->first_writer;
   while (writer != nullptr && writer != &operation) writer = writer->next_;
   return writer != nullptr;
@@ -544,8 +566,12 @@ bool Stream::is_waiting(const StreamOperation& operation) const {
 // Cancels an operation that waits.
 void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
   StreamTasks& tasks = *tasks_;
+  ClosedOperation** closed = &tasks.first_closed;
+  while (*closed != nullptr && *closed != &operation) closed = &(*closed)->next_;
   if (tasks.reader == &operation) {
     tasks.reader = nullptr;
+  } else if (*closed != nullptr) {
+    *closed = (*closed)->next_;
   } else {
     WriteOperationBase* before = nullptr;
     WriteOperationBase* writer = tasks.first_writer;

@@ -153,6 +153,7 @@ void Stream::finish() {
   (void)take(on_writable_);
   (void)take(on_drain_);
   deliver_late_mail();
+  if (tasks_) end_closed(absl::OkStatus());
   self_ = Connection();
   core_->end_activity();
 }

@@ -112,7 +112,9 @@ void Stream::put_sent(FilePart part) {
 }
 
 // Whether a part of a file waits.
-bool Stream::has_files() const { return queue_.has_files() || (tasks_ && tasks_->sent.has_files()); }
+bool Stream::has_files() const {
+  return queue_.has_files() || (tasks_ && tasks_->sent.has_files());
+}
 
 // Writes as much of the part as one run may, and queues the rest.
 void Stream::put_file(FilePart part) {

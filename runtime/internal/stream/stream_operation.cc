@@ -28,8 +28,7 @@ class StreamOperation::Arrival {
   explicit Arrival(StreamOperation& operation) : operation_(&operation) {}
   Arrival(Arrival&& other) noexcept : operation_(std::exchange(other.operation_, nullptr)) {}
   ~Arrival() {
-    if (operation_ == nullptr) return;
-    operation_->end(absl::FailedPreconditionError("the connection has ended"));
+    if (operation_ != nullptr) operation_->end(operation_->begin_late());
   }
 
   // There was no memory for the way.
@@ -55,6 +54,10 @@ StreamOperation::StreamOperation(Ref<Stream> stream) : stream_(std::move(stream)
 StreamOperation::StreamOperation(StreamOperation&& other) noexcept
     : Operation(std::move(other)), stream_(std::move(other.stream_)) {}
 StreamOperation::~StreamOperation() = default;
+
+absl::Status StreamOperation::begin_late() const {
+  return absl::FailedPreconditionError("the connection has ended");
+}
 
 bool StreamOperation::begin_operation(TaskNode& node) {
   if (const absl::Status* stop = find_stop(node.scope); stop != nullptr) [[unlikely]] {
@@ -138,6 +141,14 @@ ReadOperation::ReadOperation(Ref<Stream> stream, Wanted wanted)
 
 ReadSomeOperation::ReadSomeOperation(Ref<Stream> stream, std::span<std::byte> into)
     : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::into, .bytes = into}) {}
+
+ClosedOperation::ClosedOperation(Ref<Stream> stream) : StreamOperation(std::move(stream)) {}
+
+ConnectionEnd ClosedOperation::take() { return {stream().end()}; }
+
+bool ClosedOperation::begin_in_order(Stream& stream, absl::Status& status) {
+  return stream.begin_closed(*this, status);
+}
 
 WriteOperationBase::WriteOperationBase(Ref<Stream> stream, Kind kind)
     : StreamOperation(std::move(stream)), kind_(kind) {}

@@ -131,9 +131,14 @@ bool Stream::hold_reading() {
   return true;
 }
 
+// Whether coroutines serve the connection, and end it. Those that only wait for its end do not.
+bool Stream::is_of_coroutines() const {
+  return tasks_ && (!tasks_->is_of_closed || tasks_->is_used || tasks_->first_writer != nullptr);
+}
+
 inline void Stream::read() {
   if (tasks_ && phase_ == Phase::open) [[unlikely]] {
-    if (!on_data_ || tasks_->is_used) return pull();
+    if (tasks_->is_used || (!on_data_ && is_of_coroutines())) return pull();
   }
   const std::span<std::byte> buffer = this_thread.buffers->read.window();
   // A request may have arrived whose event was not reported yet. It is answered before the close.
@@ -256,8 +261,9 @@ void Stream::drain() {
   if (is_of_task_) return;  // its task is stopped when the connections are done
   if (phase_ != Phase::open || is_drained_) return;
   is_drained_ = true;
-  if (tasks_ && !on_drain_) {
+  if (is_of_coroutines() && !on_drain_) {
     tasks_->is_draining = true;
+    end_closed(absl::CancelledError("Connection::closed: the runtime shuts down"));
     return;
   }
   if (on_drain_) {

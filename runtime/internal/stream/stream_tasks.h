@@ -17,10 +17,12 @@ struct StreamTasks : InFrameCache {
   ReadOperationBase* reader = nullptr;         // waits for bytes
   WriteOperationBase* first_writer = nullptr;  // those that wait for room, in sequence
   WriteOperationBase* last_writer = nullptr;
-  WriteQueue sent;           // by send(), amid the first writer's bytes: goes behind them
-  int receives_left = 0;     // of this run
-  bool is_used = false;      // a coroutine has read, so on_data is refused
-  bool is_draining = false;  // a read that has no byte and finds none ends
+  ClosedOperation* first_closed = nullptr;  // those that wait for the end
+  WriteQueue sent;            // by send(), amid the first writer's bytes: goes behind them
+  int receives_left = 0;      // of this run
+  bool is_used = false;       // a coroutine has read, so on_data is refused
+  bool is_of_closed = false;  // made by closed(), which a connection of callbacks has too
+  bool is_draining = false;   // a read that has no byte and finds none ends
 
   // Whether a read has got bytes, and its coroutine has not taken them yet: it is in another order,
   // or in line behind others. Meanwhile it is the reader still. No other read begins, and the bytes
