@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -14,6 +15,10 @@
 #include "epore/runtime/options.h"
 
 namespace epore {
+
+static_assert(std::is_trivially_destructible_v<ConnectionOptions>,
+              "gcc 12 destroys a braced temporary in a co_await expression twice");
+
 namespace internal {
 
 class ConnectOperation final : public Operation, public WithResult<ConnectOperation> {
@@ -51,11 +56,21 @@ class ConnectOperation final : public Operation, public WithResult<ConnectOperat
 //   epore::Connection origin =
 //       co_await epore::within(absl::Seconds(2), epore::connect("127.0.0.1:8080"));
 //
-// ConnectOptions::order is not used. Errors: those of Runtime::connect(); Cancelled when the task
-// is stopped, and once the runtime shuts down.
+// Errors: those of Runtime::connect(); Cancelled when the task is stopped, and once the runtime
+// shuts down.
 [[nodiscard]] inline internal::ConnectOperation connect(std::string_view address,
-                                                        ConnectOptions options = {}) {
-  return {address, std::move(options)};
+                                                        const ConnectionOptions& options = {}) {
+  ConnectOptions all;
+  all.connection = options;
+  return {address, std::move(all)};
+}
+
+// As above. ConnectOptions::order is not used. The options must be a variable: gcc 12 destroys the
+// order in a temporary of them twice, in any co_await expression.
+template <typename Options>
+requires std::is_same_v<std::remove_const_t<Options>, ConnectOptions>
+[[nodiscard]] internal::ConnectOperation connect(std::string_view address, Options& options) {
+  return {address, options};
 }
 
 }  // namespace epore

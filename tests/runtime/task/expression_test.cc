@@ -52,6 +52,8 @@ Task<int> iop(int i) {
   co_return i;
 }
 int take(T a, T b) { return a + b; }
+Task<int> sum(Aggregate aggregate) { return iop(aggregate.a + aggregate.b); }
+Task<int> sum_of(const Aggregate& aggregate) { return iop(aggregate.a + aggregate.b); }
 
 // Runs the shape with each single operation failing in turn, and without a failure. Returns whether
 // all is destroyed once.
@@ -147,6 +149,7 @@ SHAPE(ArgumentBeside, take(T(1), co_await op(2)))
 SHAPE(TwoArguments, take(co_await op(2), co_await op(3)))
 SHAPE(BracedArgument, take({1}, co_await op(3)))
 SHAPE(ReferenceToResult, const T& r = co_await op(1); (void)int(r))
+SHAPE(NamedAggregate, Aggregate a{T(1), 2, T(3)}; co_await sum(a); co_await sum_of(a))
 SHAPE(RangeFor, for (const T& x : std::vector<T>(2, co_await op(2))) (void)int(x))
 SHAPE(Assignment, T x; x = co_await op(1))
 SHAPE(PushBack, std::vector<T> v; v.push_back(co_await op(1)))
@@ -170,6 +173,8 @@ SHAPE(ReturnOfASum, co_await []() -> Task<int> { co_return take(co_await op(1), 
 GCC_SHAPE(LambdaCapture, T t(1); auto f = [x = co_await op(2), t] { return int(x) + int(t); }; (void)f())
 SHAPE(StructuredBindingBefore, auto [a, i, b] = Aggregate{T(1), 2, T(3)}; co_await op(1); (void)a; (void)b; (void)i)
 
+GCC_SHAPE(TemporaryAggregate, co_await sum({T(1), 2, T(3)}))
+GCC_SHAPE(TemporaryAggregateByReference, co_await sum_of({.a = T(1), .i = 2, .b = T(3)}))
 GCC_SHAPE(AggregateFirst, Aggregate a{co_await op(1), 2, T(3)}; (void)a)
 GCC_SHAPE(AggregateLast, Aggregate a{T(1), 2, co_await op(3)}; (void)a)
 GCC_SHAPE(AggregateMiddle, Aggregate a{T(1), co_await iop(3), T(4)}; (void)a)

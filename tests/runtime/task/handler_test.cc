@@ -284,6 +284,27 @@ TEST_P(ServeTest, ConnectFailsAndCanBeStopped) {
   EXPECT_TRUE(done.ok()) << done;
 }
 
+// The braces are a temporary in a co_await expression, which gcc 12 destroys twice.
+TEST_P(ServeTest, ConnectTakesOptions) {
+  DrivenRuntime runtime(options());
+  Peer peer = serve(runtime, echo);
+  ConnectOptions named;
+  named.order = runtime.order();
+  named.connection.write_high_mark = 1 << 20;
+  absl::Status done = runtime.run([&]() -> Task<> {
+    for (int i = 0; i < 3; ++i) {
+      Connection c = co_await connect(address(), {.keep_alive = true, .write_cap = 1 << 20});
+      Connection d = co_await within(absl::Minutes(1), connect(address(), named));
+      auto both = co_await all(connect(address(), {.no_delay = false}), connect(address(), named));
+    }
+    const absl::Status bad =
+        (co_await connect(address(), {.idle_timeout = absl::ZeroDuration()}).result()).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(bad)) << bad;
+  });
+  EXPECT_TRUE(done.ok()) << done;
+  EXPECT_TRUE(named.order.post([] {}).ok());
+}
+
 INSTANTIATE_TEST_SUITE_P(Everywhere, ServeTest, testing::ValuesIn(every_mode()), mode_name);
 
 }  // namespace
