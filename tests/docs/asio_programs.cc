@@ -17,6 +17,7 @@
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using asio::ip::udp;
 using namespace std::chrono_literals;
 
 // -- What is neither Asio's nor epore's. --
@@ -40,6 +41,7 @@ struct Cache {
   asio::awaitable<void> reload();
 };
 void warn(std::exception_ptr error);
+std::string reply_to(std::string_view query);
 
 // -- 1. --
 
@@ -143,6 +145,18 @@ void run(asio::io_context& context, Cache& cache) {
   // On any thread:
   asio::post(strand, [&stop] { stop.emit(asio::cancellation_type::terminal); });
   context.run();
+}
+
+// -- 6. --
+
+asio::awaitable<void> answer(udp::socket socket) {
+  char data[2048];
+  udp::endpoint peer;
+  for (;;) {
+    std::size_t size = co_await socket.async_receive_from(asio::buffer(data), peer);
+    const std::string reply = reply_to(std::string_view(data, size));
+    co_await socket.async_send_to(asio::buffer(reply), peer, asio::as_tuple);
+  }
 }
 
 #endif

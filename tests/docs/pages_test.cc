@@ -105,8 +105,8 @@ TEST(Pages, ComingFromAsio) {
     sources.push_back(folder + name + ".cc");
   }
   sources.emplace_back("tests/docs/programs_test.cc");
-  expect_compiled("docs/coming-from-asio.md", sources, 12);
-  expect_compiled("docs/coming-from-asio.md", {"tests/docs/asio_programs.cc"}, 5, "c++");
+  expect_compiled("docs/coming-from-asio.md", sources, 13);
+  expect_compiled("docs/coming-from-asio.md", {"tests/docs/asio_programs.cc"}, 6, "c++");
 }
 
 }  // namespace

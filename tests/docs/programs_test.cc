@@ -224,4 +224,38 @@ TEST(Programs, Refresh) {
   EXPECT_TRUE(absl::IsCancelled(job.wait()));
 }
 
+// -- Answers to datagrams. --
+
+std::string reply_to(std::string_view query) { return absl::StrCat("re: ", query); }
+
+epore::Task<> answer(epore::UdpSocket socket) {
+  for (;;) {
+    for (const epore::Datagram& query : co_await socket.receive()) {
+      (void)socket.send(reply_to(query.bytes.text()), query.peer);  // a full queue drops it
+    }
+  }
+}
+
+TEST(Programs, Answer) {
+  epore::Runtime runtime;
+  absl::StatusOr<epore::UdpSocket> socket = runtime.udp("127.0.0.1:0");
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  epore::UdpOptions options;
+  options.peer = socket->address();
+  epore::Job job = runtime.spawn(answer, *std::move(socket));
+  const absl::Status done = runtime.run([&]() -> epore::Task<> {
+    epore::UdpSocket client = co_await runtime.udp("", options);
+    std::string reply;
+    while (reply.empty()) {  // a datagram may be lost
+      co_await client.send("what?");
+      auto got = co_await epore::within(absl::Seconds(5), client.receive()).result();
+      if (got.ok()) reply = (*got)[0].bytes.text();
+    }
+    EXPECT_EQ(reply, "re: what?");
+  });
+  EXPECT_TRUE(done.ok()) << done;
+  job.stop();
+  EXPECT_TRUE(absl::IsCancelled(job.wait())) << job.wait();
+}
+
 }  // namespace
