@@ -19,6 +19,7 @@ set(EPORE_SOURCES
   poll/waker.cc
   runtime/address.cc
   runtime/async_event.cc
+  runtime/bytes.cc
   runtime/counters.cc
   runtime/group.cc
   runtime/internal/base/caught_exception.cc
@@ -87,6 +88,7 @@ set(EPORE_SOURCES
   runtime/internal/stream/splice.cc
   runtime/internal/stream/stream.cc
   runtime/internal/stream/stream_await.cc
+  runtime/internal/stream/stream_bytes.cc
   runtime/internal/stream/stream_close.cc
   runtime/internal/stream/stream_file.cc
   runtime/internal/stream/stream_operation.cc
@@ -140,6 +142,7 @@ set(EPORE_HEADERS
   runtime/blocking.h
   runtime/bound_task.h
   runtime/byte_view.h
+  runtime/bytes.h
   runtime/channel.h
   runtime/child.h
   runtime/completion.h
@@ -203,6 +206,7 @@ set(EPORE_ABSEIL
   absl::cord
   absl::core_headers
   absl::function_ref
+  absl::inlined_vector
   absl::log
   absl::memory
   absl::no_destructor

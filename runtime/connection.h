@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/byte_view.h"
+#include "epore/runtime/bytes.h"
 #include "epore/runtime/connection_operations.h"
 #include "epore/runtime/file.h"
 #include "epore/runtime/internal/base/ref.h"
@@ -138,6 +139,13 @@ class Connection {
   // pieces are gathered as by send(). Bytes that the system does not take are copied.
   internal::WriteOperation write(ByteView bytes);
 
+  // Writes shared bytes, as write() of a view. What the system does not take is held, not copied.
+  internal::SharedWriteOperation write(Bytes bytes);
+
+  // The same of several pieces, which must live until then, in one system call as far as possible.
+  // No other bytes come between them.
+  internal::SharedWriteOperation write(std::span<const Bytes> pieces);
+
   // Writes `length` bytes of `file` from `offset` on, as write() of bytes does. They go from the
   // file to the socket by sendfile(2), without a copy; where the system refuses that, they are
   // copied. It waits until all but the last piece of 1 MiB are gone. Bytes that were written before
@@ -176,6 +184,15 @@ class Connection {
   // that the system does not take are queued.
   SendResult send(std::span<const std::byte> bytes);
   SendResult send(std::string_view text);
+
+  // Sends shared bytes without a copy: the connection holds them until the system has them. They
+  // are gathered, queued, and count for the marks and the cap as other bytes do, whoever else holds
+  // them. Fewer than 256 bytes are copied, which takes less memory than to hold them.
+  SendResult send(const Bytes& bytes);
+
+  // Sends several pieces as one: all or none, in one system call as far as possible, and nothing of
+  // other threads comes between them.
+  SendResult send(std::span<const Bytes> pieces);
 
   // Sends `length` bytes of `file` from `offset` on, behind what was sent before. See write() of a
   // file. Returns `high` if they are not all gone: on_writable is called when they are. They take

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "epore/runtime/byte_view.h"
+#include "epore/runtime/bytes.h"
 #include "epore/runtime/file.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/task/awaitable.h"
@@ -119,7 +120,7 @@ class [[nodiscard]] ReadSomeOperation final : public ReadOperationBase,
 
 class WriteOperationBase : public StreamOperation {
  protected:
-  enum class Kind : std::uint8_t { bytes, file, splice, flush };
+  enum class Kind : std::uint8_t { bytes, shared, file, splice, flush };
 
   WriteOperationBase(Ref<Stream> stream, Kind kind);
   WriteOperationBase(WriteOperationBase&&) noexcept = default;
@@ -153,6 +154,26 @@ class [[nodiscard]] WriteOperation final : public WriteOperationBase,
   friend class Stream;
 
   ByteView rest_;
+};
+
+class [[nodiscard]] SharedWriteOperation final : public WriteOperationBase,
+                                                 public WithResult<SharedWriteOperation> {
+ public:
+  using Value = void;
+
+  // Writes `first` and then `more`, which must live until then.
+  SharedWriteOperation(Ref<Stream> stream, Bytes first, std::span<const Bytes> more);
+  SharedWriteOperation(SharedWriteOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  void take() {}
+
+ private:
+  friend class Stream;
+
+  Bytes rest_;
+  std::span<const Bytes> more_;
 };
 
 class [[nodiscard]] FileWriteOperation final : public WriteOperationBase,

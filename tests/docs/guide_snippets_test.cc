@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -176,6 +178,51 @@ TEST(Backpressure, OfConnectionsAndChannels) {
   epore::Job producer = runtime.spawn(produce_numbers, numbers);
   EXPECT_EQ(runtime.run(sum, numbers).value_or(0), 5050);
   EXPECT_TRUE(producer.wait().ok());
+}
+
+// -- broadcast.md --
+
+// clang-format off
+void tell_all(std::vector<epore::Connection>& members, std::string text) {
+  const epore::Bytes message(std::move(text));  // takes over the memory of the string
+  std::erase_if(members, [&](epore::Connection& member) {
+    if (member.send(message) != epore::SendResult::high) return false;
+    member.close(absl::ResourceExhaustedError("reads too slowly"));  // gets what was on its way
+    return true;
+  });
+}
+// clang-format on
+
+epore::Task<> answer(epore::Connection peer, epore::Bytes page) {
+  const std::string head = absl::StrCat("content-length: ", page.size(), "\r\n\r\n");
+  const std::array<epore::Bytes, 2> pieces = {epore::Bytes(head), page};
+  co_await peer.write(pieces);
+}
+
+epore::Task<std::string> read_all(std::string address) {
+  std::string text;
+  epore::Connection server = co_await epore::connect(address);
+  while (epore::ByteView bytes = co_await server.read()) text += bytes.text();
+  co_return text;
+}
+
+TEST(GuideSnippets, Broadcast) {
+  epore::Runtime runtime;
+  std::vector<epore::Connection> members;
+  auto room = runtime.listen("127.0.0.1:0", [&members](epore::Connection& peer) {
+    members.push_back(peer);
+    tell_all(members, std::string(1000, 'x'));
+    peer.close();
+  });
+  ASSERT_TRUE(room.ok()) << room.status();
+  EXPECT_EQ(runtime.run(read_all, room->address().to_string()).value_or(""),
+            std::string(1000, 'x'));
+  const epore::Bytes page(std::string(500, 'p'));
+  auto pages =
+      runtime.listen("127.0.0.1:0", [&page](epore::Connection peer) { return answer(peer, page); });
+  ASSERT_TRUE(pages.ok()) << pages.status();
+  EXPECT_EQ(runtime.run(read_all, pages->address().to_string()).value_or(""),
+            "content-length: 500\r\n\r\n" + std::string(500, 'p'));
 }
 
 // -- shutdown.md --

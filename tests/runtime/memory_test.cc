@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
@@ -382,6 +383,35 @@ TEST_P(MemoryTest, LongQueuesGoBackToTheSystem) {
     (void)observers[i].await_closed();
   }
   EXPECT_LT(resident_bytes(), before + (8 << 20));
+}
+
+// A member that does not read costs a place in its queue, and not a copy.
+TEST_P(MemoryTest, AMessageThatManyHaveToSendIsOnePieceOfMemory) {
+  constexpr int kMembers = 50;
+  constexpr std::int64_t kSize = 1 << 20;
+  kernel_.fail(KernelCall::kSend, EAGAIN, 1, FaultKernel::kAlways);
+  kernel_.fail(KernelCall::kSendmsg, EAGAIN, 1, FaultKernel::kAlways);
+  Runtime runtime(options());
+  std::vector<std::unique_ptr<Observer>> observers;
+  std::vector<Link> links;
+  for (int i = 0; i < kMembers; ++i) {
+    observers.push_back(std::make_unique<Observer>());
+    links.push_back(open_link(runtime, *observers.back()));
+  }
+  const std::string text = pattern(kSize);
+  const ScopedHeapCount heap;
+  {
+    const Bytes message(text);
+    for (Link& link : links) EXPECT_TRUE(link.connection.send(message).ok());
+    for (Link& link : links) fence(link.connection);
+  }
+  EXPECT_GE(heap.so_far().bytes, kSize);
+  EXPECT_LE(heap.so_far().bytes, kSize + kMembers * 4096);
+  EXPECT_EQ(links[0].connection.queued_bytes(), static_cast<std::size_t>(kSize));
+  for (Link& link : links) link.connection.abort();
+  for (auto& observer : observers) (void)observer->await_closed();
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_LT(heap.so_far().bytes, kSize / 2) << "the last connection has freed it";
 }
 
 INSTANTIATE_TEST_SUITE_P(Epoll, MemoryTest, testing::ValuesIn(epoll_modes()), mode_name);

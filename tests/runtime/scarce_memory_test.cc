@@ -29,6 +29,8 @@ struct NamedCall {
 std::vector<NamedCall> calls() {
   static const std::string much(1'000'000, 'x');
   static const std::string some(100, 'x');
+  static const Bytes shared(much);
+  static const std::vector<Bytes> pieces = {shared.slice(0, 100), shared.slice(0, 1'000), shared};
   return {
       {"send some", [](Connection& c) { (void)c.send(some); }},
       {"send much", [](Connection& c) { (void)c.send(much); }},
@@ -36,6 +38,14 @@ std::vector<NamedCall> calls() {
        [](Connection& c) {
          (void)c.send(some);
          (void)c.send(much);
+       }},
+      {"send shared", [](Connection& c) { (void)c.send(shared); }},
+      {"send pieces", [](Connection& c) { (void)c.send(pieces); }},
+      {"send all kinds",
+       [](Connection& c) {
+         (void)c.send(some);
+         (void)c.send(pieces);
+         (void)c.send(some);
        }},
       {"on_data", [](Connection& c) { c.on_data([](Connection&, std::span<const std::byte>) {}); }},
       {"on_read_closed", [](Connection& c) { c.on_read_closed([](Connection&) {}); }},

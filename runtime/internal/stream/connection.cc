@@ -67,6 +67,12 @@ SendResult Connection::send(std::span<const std::byte> bytes) {
 
 SendResult Connection::send(std::string_view text) { return send(std::as_bytes(std::span(text))); }
 
+SendResult Connection::send(const Bytes& bytes) { return send(std::span(&bytes, 1)); }
+
+SendResult Connection::send(std::span<const Bytes> pieces) {
+  return stream_ ? stream_->send(pieces) : SendResult(SendResult::closed);
+}
+
 SendResult Connection::send(File file, std::uint64_t offset, std::uint64_t length) {
   return stream_ ? stream_->send(std::move(file), offset, length) : SendResult(SendResult::closed);
 }
@@ -94,6 +100,14 @@ void Connection::consume(std::size_t count) {
 }
 
 internal::WriteOperation Connection::write(ByteView bytes) { return {stream_, bytes, false}; }
+
+internal::SharedWriteOperation Connection::write(Bytes bytes) {
+  return {stream_, std::move(bytes), {}};
+}
+
+internal::SharedWriteOperation Connection::write(std::span<const Bytes> pieces) {
+  return {stream_, Bytes(), pieces};
+}
 
 internal::FileWriteOperation Connection::write(File file, std::uint64_t offset,
                                                std::uint64_t length) {

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
+#include "epore/runtime/bytes.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/base/caught_exception.h"
 #include "epore/runtime/internal/base/io_buffers.h"
@@ -81,6 +82,7 @@ class Stream final : public Registration, public BufferOwner {
   void on_closed(Connection::ClosedCallback callback);
   void on_drain(Connection::Callback callback);
   SendResult send(std::span<const std::byte> bytes);
+  SendResult send(std::span<const Bytes> pieces);
   SendResult send(File file, std::uint64_t offset, std::uint64_t length);
   std::size_t queued_bytes() const;
   void pause_reading();
@@ -181,6 +183,7 @@ class Stream final : public Registration, public BufferOwner {
   template <typename Action>
   class ActionMail;
   class BytesMail;
+  class SharedMail;
   class FileMail;
   class ClosedMail;
 
@@ -226,6 +229,7 @@ class Stream final : public Registration, public BufferOwner {
   void append(WriteOperationBase& writer);
   bool push(WriteOperationBase& writer);
   bool push_bytes(WriteOperation& writer);
+  bool push_shared(SharedWriteOperation& writer);
   bool push_file(FileWriteOperation& writer);
   bool push_splice(SpliceWriteOperation& writer);
   bool receive_into_pipe(SpliceReadOperation& reader);
@@ -261,6 +265,12 @@ class Stream final : public Registration, public BufferOwner {
   void uncount(std::size_t count);
   bool has_output() const { return queued_bytes() != 0; }  // bytes in mail included
   SendResult over_cap(std::size_t queued);
+
+  // stream_bytes.cc
+  SendResult send_shared_here(std::span<const Bytes> pieces, std::size_t size);
+  SendResult send_shared_from_elsewhere(std::span<const Bytes> pieces, std::size_t size);
+  void put_shared(std::span<const Bytes> pieces);
+  void share(const Bytes& bytes);
 
   // stream_file.cc
   static absl::Status check_part(const File& file, std::uint64_t offset, std::uint64_t length,

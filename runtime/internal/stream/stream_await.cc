@@ -438,6 +438,8 @@ bool Stream::push(WriteOperationBase& writer) {
   switch (writer.kind_) {
     case WriteOperationBase::Kind::bytes:
       return push_bytes(static_cast<WriteOperation&>(writer));
+    case WriteOperationBase::Kind::shared:
+      return push_shared(static_cast<SharedWriteOperation&>(writer));
     case WriteOperationBase::Kind::file:
       return push_file(static_cast<FileWriteOperation&>(writer));
     case WriteOperationBase::Kind::splice:
@@ -460,6 +462,25 @@ bool Stream::push_bytes(WriteOperation& writer) {
     queued = queued_ahead();
   }
   return writer.rest_.empty() || is_ending();
+}
+
+bool Stream::push_shared(SharedWriteOperation& writer) {
+  std::size_t queued = queued_bytes();
+  while (!is_ending()) {
+    if (writer.rest_.empty()) {
+      if (writer.more_.empty()) return true;
+      writer.rest_ = writer.more_.front();
+      writer.more_ = writer.more_.subspan(1);
+      continue;
+    }
+    if (queued >= limits_->write_high_mark) return false;
+    const Bytes piece = writer.rest_.slice(0, limits_->write_high_mark - queued);
+    share(piece);
+    recount();
+    writer.rest_ = writer.rest_.slice(piece.size());
+    queued = queued_here();
+  }
+  return true;
 }
 
 // One piece of a file is in the queue at a time. A stop leaves the others unsent.

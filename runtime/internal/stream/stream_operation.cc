@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -164,6 +165,10 @@ bool WriteOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
 
 WriteOperation::WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush)
     : WriteOperationBase(std::move(stream), is_flush ? Kind::flush : Kind::bytes), rest_(bytes) {}
+
+SharedWriteOperation::SharedWriteOperation(Ref<Stream> stream, Bytes first,
+                                           std::span<const Bytes> more)
+    : WriteOperationBase(std::move(stream), Kind::shared), rest_(std::move(first)), more_(more) {}
 
 FileWriteOperation::FileWriteOperation(Ref<Stream> stream, File file, std::uint64_t offset,
                                        std::uint64_t length)

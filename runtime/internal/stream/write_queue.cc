@@ -4,34 +4,40 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <span>
 #include <utility>
 
+#include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/base/mapped_blocks.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 
 namespace epore::internal {
 
 struct WriteQueue::Block {
+  enum class Kind : std::uint8_t { copied, shared, file };
+
   Block* next;
   Block* last;        // of the whole queue; valid in the first block only
   std::size_t size;   // of the whole queue; valid in the first block only
   std::size_t files;  // the parts of files in the queue; valid in the first block only
   std::size_t begin;
   std::size_t end;
-  std::size_t capacity;  // 0: this is a FileBlock
+  std::size_t capacity;  // of copied bytes; otherwise 0
+  Kind kind;
 
-  bool is_file() const { return capacity == 0; }
-  bool is_full() const { return is_file() || end == capacity; }
+  bool is_file() const { return kind == Kind::file; }
+  bool is_full() const { return kind != Kind::copied || end == capacity; }
 
-  std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
+  std::byte* room() { return reinterpret_cast<std::byte*>(this + 1); }
+  const std::byte* bytes();  // of a block that is no file
 
   bool is_mapped() const { return sizeof(Block) + capacity == MappedBlocks::kSize; }
 
   static Block* create(std::size_t capacity) {
-    return new (allocate(capacity)) Block{nullptr, nullptr, 0, 0, 0, 0, capacity};
+    return new (allocate(capacity)) Block{nullptr, nullptr, 0, 0, 0, 0, capacity, Kind::copied};
   }
   static void* allocate(std::size_t capacity) {
     if (sizeof(Block) + capacity < MappedBlocks::kSize) {
@@ -41,19 +47,39 @@ struct WriteQueue::Block {
     void* const memory = buffers != nullptr ? buffers->blocks.take() : MappedBlocks::map();
     return memory != nullptr ? memory : throw std::bad_alloc();
   }
-  static void destroy(Block* block);
+};
+
+// Of most messages to many it lives for one run only.
+struct WriteQueue::SharedBlock : Block, InFrameCache {
+  explicit SharedBlock(Bytes&& of)
+      : Block{nullptr, nullptr, 0, 0, 0, of.size(), 0, Kind::shared}, shared(std::move(of)) {}
+
+  const Bytes shared;
 };
 
 struct WriteQueue::FileBlock : Block {
-  explicit FileBlock(FilePart&& of) : Block(), part(std::move(of)) {}
+  explicit FileBlock(FilePart&& of)
+      : Block{nullptr, nullptr, 0, 0, 0, 0, 0, Kind::file}, part(std::move(of)) {}
 
   FilePart part;
 };
 
-void WriteQueue::Block::destroy(Block* block) {
-  if (block->is_file()) {
-    delete static_cast<FileBlock*>(block);
-  } else if (!block->is_mapped()) {
+inline const std::byte* WriteQueue::Block::bytes() {
+  return kind == Kind::shared ? static_cast<SharedBlock*>(this)->shared.data() : room();
+}
+
+void WriteQueue::destroy(Block* block) {
+  switch (block->kind) {
+    case Block::Kind::shared:
+      delete static_cast<SharedBlock*>(block);
+      return;
+    case Block::Kind::file:
+      delete static_cast<FileBlock*>(block);
+      return;
+    case Block::Kind::copied:
+      break;
+  }
+  if (!block->is_mapped()) {
     ::operator delete(block);
   } else if (IoBuffers* const buffers = this_thread.buffers; buffers != nullptr) {
     buffers->blocks.give(block);
@@ -86,11 +112,16 @@ void WriteQueue::append(std::span<const std::byte> bytes) {
     }
     Block& last = *first_->last;
     const std::size_t count = std::min(bytes.size(), last.capacity - last.end);
-    std::memcpy(last.bytes() + last.end, bytes.data(), count);
+    std::memcpy(last.room() + last.end, bytes.data(), count);
     last.end += count;
     first_->size += count;
     bytes = bytes.subspan(count);
   }
+}
+
+void WriteQueue::append(Bytes bytes) {
+  const std::size_t size = bytes.size();
+  link(new SharedBlock(std::move(bytes)), size);
 }
 
 void WriteQueue::append(FilePart part) { link(new FileBlock(std::move(part)), kFilePartSize); }
@@ -117,7 +148,8 @@ std::size_t WriteQueue::gather(std::span<iovec> vectors) const {
   std::size_t count = 0;
   for (Block* block = first_; block != nullptr && !block->is_file() && count < vectors.size();
        block = block->next) {
-    vectors[count++] = iovec{block->bytes() + block->begin, block->end - block->begin};
+    std::byte* const bytes = const_cast<std::byte*>(block->bytes());  // as iovec has it
+    vectors[count++] = iovec{bytes + block->begin, block->end - block->begin};
   }
   return count;
 }
@@ -147,7 +179,7 @@ void WriteQueue::drop_first() {
     next->size = first_->size - (first_->is_file() ? kFilePartSize : 0);
     next->files = first_->files - (first_->is_file() ? 1 : 0);
   }
-  Block::destroy(first_);
+  destroy(first_);
   first_ = next;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "epore/runtime/bytes.h"
 #include "epore/runtime/file.h"
 #include "epore/runtime/internal/base/pipe.h"
 #include "epore/runtime/internal/base/ref.h"
@@ -27,7 +28,7 @@ struct FilePart {
 };
 
 // A WriteQueue holds what a connection sends and the system has not taken yet, in sequence: bytes,
-// in blocks, and parts of files. An empty queue has no memory. One thread at a time.
+// in blocks or shared, and parts of files. An empty queue has no memory. One thread at a time.
 class WriteQueue {
  public:
   // What a part of a file counts as in size(): about the memory that it takes.
@@ -39,6 +40,7 @@ class WriteQueue {
   ~WriteQueue() { clear(); }
 
   void append(std::span<const std::byte> bytes);
+  void append(Bytes bytes);    // not empty; without a copy
   void append(FilePart part);  // one that is not empty
 
   // Moves everything that is in `other` behind what is in this queue.
@@ -61,9 +63,11 @@ class WriteQueue {
   bool has_files() const;
 
  private:
-  struct Block;      // a header with its bytes behind it
-  struct FileBlock;  // a header with a part of a file
+  struct Block;        // a header with its bytes behind it
+  struct SharedBlock;  // a header with shared bytes
+  struct FileBlock;    // a header with a part of a file
 
+  static void destroy(Block* block);
   void link(Block* block, std::size_t size);
   void drop_first();
 

@@ -21,31 +21,10 @@
 #include "epore/poll/errno_of.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/handler_test_base.h"
+#include "tests/support/temporary_file.h"
 
 namespace epore {
 namespace {
-
-// A file with these bytes, as long as this lives.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(std::string_view bytes) : path_(testing::TempDir() + "/file.XXXXXX") {
-    const OwnedFd fd(::mkstemp(path_.data()));
-    CHECK(fd.is_valid()) << path_;
-    CHECK_EQ(::write(fd.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  }
-  ~TemporaryFile() { ::unlink(path_.c_str()); }
-
-  const std::string& path() const { return path_; }
-  void shorten(off_t size) const { CHECK_EQ(::truncate(path_.c_str(), size), 0); }
-  File open() const {
-    absl::StatusOr<File> file = File::open(path_);
-    CHECK_OK(file);
-    return *std::move(file);
-  }
-
- private:
-  std::string path_;
-};
 
 bool has(const absl::Status& status, std::string_view text) {
   return absl::StrContains(status.message(), text);

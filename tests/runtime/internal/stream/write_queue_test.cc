@@ -2,6 +2,7 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
@@ -83,6 +84,63 @@ TEST(WriteQueueTest, GathersNoMoreThanThereIsRoomFor) {
   EXPECT_LT(one.size(), text.size());
   EXPECT_EQ(one, text.substr(0, one.size()));
   EXPECT_EQ(front(queue), text);
+}
+
+TEST(WriteQueueTest, SharedBytesStayWhereTheyAre) {
+  const Bytes shared(numbered(10'000));
+  WriteQueue queue;
+  append(queue, "head");
+  queue.append(shared);
+  queue.append(shared.slice(100, 50));
+  append(queue, "tail");
+  EXPECT_EQ(queue.size(), 10'058u);
+  std::array<iovec, 8> vectors;
+  ASSERT_EQ(queue.gather(vectors), 4u);
+  EXPECT_EQ(vectors[1].iov_base, shared.data());
+  EXPECT_EQ(vectors[2].iov_base, shared.data() + 100);
+  EXPECT_EQ(front(queue), "head" + numbered(10'000) + numbered(10'000).substr(100, 50) + "tail");
+}
+
+TEST(WriteQueueTest, KeepsSharedBytesAndCopiesInOrderAtEverySplit) {
+  const std::string text = numbered(30'000);
+  const Bytes shared(text);
+  for (std::size_t step : {1u, 7u, 4064u, 29'999u, 30'000u}) {
+    WriteQueue queue;
+    for (std::size_t at = 0, i = 0; at < text.size(); at += 500, ++i) {
+      if (i % 3 == 0) {
+        append(queue, text.substr(at, 500));
+      } else {
+        queue.append(shared.slice(at, 500));
+      }
+    }
+    std::string taken;
+    while (!queue.empty()) {
+      const std::size_t count = std::min({step, queue.size(), front(queue).size()});
+      taken += front(queue).substr(0, count);
+      queue.consume(count);
+      ASSERT_EQ(queue.size(), text.size() - taken.size());
+    }
+    EXPECT_EQ(taken, text) << "in steps of " << step;
+  }
+}
+
+TEST(WriteQueueTest, SharedBytesAreBeforeAndBehindAFile) {
+  WriteQueue queue;
+  queue.append(Bytes("before"));
+  queue.append(FilePart{.offset = 5, .left = 10});
+  queue.append(Bytes("behind"));
+  EXPECT_EQ(queue.size(), 6 + WriteQueue::kFilePartSize + 6);
+  EXPECT_TRUE(queue.has_files());
+  EXPECT_EQ(queue.front_file(), nullptr);
+  EXPECT_EQ(front(queue), "before");
+  queue.consume(6);
+  ASSERT_NE(queue.front_file(), nullptr);
+  EXPECT_EQ(front(queue), "");
+  queue.consume(10);
+  EXPECT_FALSE(queue.has_files());
+  EXPECT_EQ(front(queue), "behind");
+  queue.clear();
+  EXPECT_TRUE(queue.empty());
 }
 
 TEST(WriteQueueTest, ClearDropsAllAndMayBeUsedAgain) {

@@ -1,0 +1,106 @@
+// How a Stream sends shared bytes: it holds them until the system has them, and copies nothing.
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "epore/runtime/bytes.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/internal/stream/stream_mail.h"
+
+namespace epore::internal {
+namespace {
+
+// Fewer bytes are copied, because a place in the queue for a reference takes more.
+constexpr std::size_t kWorthSharing = 256;
+
+std::size_t size_of(std::span<const Bytes> pieces) {
+  std::size_t size = 0;
+  for (const Bytes& piece : pieces) size += piece.size();
+  return size;
+}
+
+}  // namespace
+
+// Shared bytes that another thread has sent in one call. They count as queued from send() on.
+class Stream::SharedMail final : public Mail {
+ public:
+  SharedMail(Stream& stream, std::span<const Bytes> pieces, std::size_t size)
+      : stream_(&stream), pieces_(pieces.begin(), pieces.end()), size_(size) {}
+  ~SharedMail() override {
+    if (stream_ != nullptr) stream_->uncount(size_);
+  }
+  void deliver() override {
+    if (stream_->is_ending() || stream_->write_shut_) return;
+    Stream& stream = *std::exchange(stream_, nullptr);
+    stream.counted_ += size_;
+    stream.put_shared(pieces_);
+  }
+
+ private:
+  Stream* stream_;  // null once delivered
+  const absl::InlinedVector<Bytes, 1> pieces_;
+  const std::size_t size_;
+};
+
+SendResult Stream::send(std::span<const Bytes> pieces) {
+  if (!can_send_.load(std::memory_order_acquire)) return SendResult::closed;
+  const std::size_t size = size_of(pieces);
+  try {
+    const bool is_here = is_in_order() && (tasks_ ? has_turn() : is_runner());  // as for a copy
+    return is_here ? send_shared_here(pieces, size) : send_shared_from_elsewhere(pieces, size);
+  } catch (const std::bad_alloc&) {
+    no_memory();  // as for a copy
+    return SendResult::no_memory;
+  }
+}
+
+SendResult Stream::send_shared_here(std::span<const Bytes> pieces, std::size_t size) {
+  if (phase_ != Phase::open) return SendResult::closed;
+  const std::size_t queued = queued_here() + size;
+  if (queued > limits_->write_cap) return over_cap(queued);
+  put_shared(pieces);
+  if (queued <= limits_->write_high_mark) return SendResult::queued;
+  return mark(queued_here());
+}
+
+SendResult Stream::send_shared_from_elsewhere(std::span<const Bytes> pieces, std::size_t size) {
+  static_assert(sizeof(SharedMail) <= FrameCache::kCacheLine, "a send would take two lines");
+  auto mail = std::make_unique<SharedMail>(*this, pieces, size);
+  const std::size_t queued = queued_.fetch_add(size, std::memory_order_acq_rel) + size;
+  core_->counters().add(Counter::bytes_queued, size);
+  if (queued > limits_->write_cap) return over_cap(queued);  // the mail's destructor uncounts
+  const SendResult result = mark(queued);  // before the mail, whose run looks at the mark
+  leave(std::move(mail));
+  return result;
+}
+
+// Into the queue, and to the system at the end of the run with what is sent until then; much of it
+// at once. All pieces are in the queue before the first call, so that one call takes them.
+void Stream::put_shared(std::span<const Bytes> pieces) {
+  bool is_much = false;
+  for (const Bytes& piece : pieces) {
+    share(piece);
+    is_much = is_much || piece.size() >= kLarge;
+  }
+  recount();
+  if ((is_much || queue_.size() >= kGathered) && !is_write_blocked_) flush();
+}
+
+void Stream::share(const Bytes& bytes) {
+  const bool is_queued = is_write_blocked_ || !queue_.empty();
+  if (bytes.size() < kWorthSharing) return is_queued ? enqueue(bytes) : put(bytes);
+  if (!is_queued) {
+    Output& output = this->output();
+    enqueue(output.bytes());
+    output.clear();
+  }
+  if (queue_.empty()) moved_ |= kQueued;
+  queue_.append(bytes);
+}
+
+}  // namespace epore::internal
