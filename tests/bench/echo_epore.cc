@@ -44,9 +44,10 @@ class Members {
     std::erase_if(members_, [&](const Connection& other) { return other.id() == member.id(); });
   }
   // send() calls nobody back and waits for nobody, so the lock does no harm.
-  void send(std::span<const std::byte> bytes) {
+  void send(ByteView bytes) {
+    const Bytes message(bytes);
     const absl::MutexLock lock(&mutex_);
-    for (Connection& member : members_) (void)member.send(bytes);
+    for (Connection& member : members_) (void)member.send(message);
   }
 
  private:

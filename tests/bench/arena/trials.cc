@@ -147,20 +147,23 @@ Trial ten_sends() {
           }};
 }
 
-Trial broadcast(int connections) {
-  return {.id = absl::StrCat("broadcast/", connections),
-          .group = "broadcast",
-          .title = absl::StrCat("to ", connections, " connections, 64 B"),
-          .server_flags = {"--reply=broadcast"},
-          .measures = {&kCpu, &kRate, &kP50, &kP99},
-          .overhead = overhead_of({.connections = connections}),
-          .run = [connections](const EchoServer& server,
-                               absl::Duration round) -> absl::StatusOr<Sample> {
-            absl::StatusOr<std::unique_ptr<BroadcastLoad>> load =
-                BroadcastLoad::connect(server.endpoint(), {.connections = connections});
-            if (!load.ok()) return load.status();
-            return measure(server, [&] { return (*load)->run(round); });
-          }};
+Trial broadcast(const BroadcastOptions& options) {
+  const std::string size =
+      options.message_size == 64 ? "" : absl::StrCat("x", options.message_size);
+  return {
+      .id = absl::StrCat("broadcast/", options.connections, size),
+      .group = "broadcast",
+      .title =
+          absl::StrCat("to ", options.connections, " connections, ", options.message_size, " B"),
+      .server_flags = {"--reply=broadcast"},
+      .measures = {&kCpu, &kRate, &kP50, &kP99},
+      .overhead = overhead_of({.connections = options.connections}),
+      .run = [options](const EchoServer& server, absl::Duration round) -> absl::StatusOr<Sample> {
+        absl::StatusOr<std::unique_ptr<BroadcastLoad>> load =
+            BroadcastLoad::connect(server.endpoint(), options);
+        if (!load.ok()) return load.status();
+        return measure(server, [&] { return (*load)->run(round); });
+      }};
 }
 
 Trial room(int members, int talkers) {
@@ -273,7 +276,9 @@ std::vector<Trial> make_trials(bool quick) {
   }
   trials.push_back(churn());
   trials.push_back(ten_sends());
-  trials.push_back(broadcast(quick ? 200 : 1000));
+  for (const std::size_t size : {64, 1024}) {
+    trials.push_back(broadcast({.connections = quick ? 200 : 1000, .message_size = size}));
+  }
   for (const int talkers : {1, 100}) trials.push_back(room(quick ? 200 : 1000, talkers));
   trials.push_back(cpu_heavy(Cores::one));
   trials.push_back(cpu_heavy(Cores::all));
