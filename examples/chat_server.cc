@@ -1,96 +1,157 @@
-// A chat room: the first line of a client is its name, and every further line goes to all.
+// A chat room, over TCP and Unix sockets at once: the first line of a client is its name, and every
+// further line goes to all.
 //
 // All connections share the list of members, and no mutex guards it: they share an order, so one
-// callback of theirs runs at a time, on whatever thread.
+// of their coroutines runs at a time, on whatever thread. A message is one piece of memory, however
+// many have to get it. Who reads too slowly is told so and dropped, and holds nobody up.
 
 #include <cstddef>
-#include <cstdint>
+#include <cstdio>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "epore/runtime/report.h"
 #include "epore/runtime/runtime.h"
 #include "examples/command_line.h"
 #include "examples/server_flags.h"
+#include "examples/text.h"
 
 namespace {
 
-constexpr std::string_view kHelp = R"(chat_server [flags]
+constexpr std::string_view kHelp = R"(chat_server [flags] [ADDRESS...]
 
-Sends every line of a client to all, after the first one, which is its name. Listens on
-127.0.0.1:7000 by default.
+Sends every line of a client to all, after the first one, which is its name. /who tells who is
+there, /quit ends. Listens on 127.0.0.1:7000 by default, and on each ADDRESS as well, such as
+unix:/run/chat.sock.
 )";
 
 constexpr std::size_t kLongestLine = 4096;
+constexpr std::size_t kLongestName = 32;
+
+// The next line without its end. Nothing in it can move the cursor of a member's terminal.
+epore::Task<std::string> read_line(epore::Connection& peer) {
+  const epore::ByteView line = co_await peer.read_until("\n", kLongestLine);
+  const std::string_view text = absl::StripSuffix(line.text().substr(0, line.size() - 1), "\r");
+  co_return examples::on_one_line(examples::replace_invalid_utf8(text));
+}
 
 class Room {
  public:
-  void enter(epore::Connection& peer) {
-    members_[peer.id()].connection = peer;
-    peer.on_data([this](epore::Connection& c, std::span<const std::byte> bytes) {
-      read(c, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    });
-    peer.on_closed([this](epore::Connection& c, const absl::Status&) { leave(c); });
+  epore::Task<> serve(epore::Connection peer) {
+    const absl::StatusOr<std::string> named = co_await ask_for_name(peer).result();
+    if (!named.ok()) {
+      say_why(peer, named.status());
+      co_return;
+    }
+    const std::string& name = *named;
+    members_.emplace(name, peer);
+    const absl::Cleanup leave = [&] {
+      if (remove(name, peer)) tell_all(absl::StrCat("* ", name, " leaves\n"));
+    };
+    tell_all(absl::StrCat("* ", name, " enters\n"));
+    while (true) {
+      const absl::StatusOr<std::string> line = co_await read_line(peer).result();
+      if (!line.ok()) {
+        say_why(peer, line.status());
+        co_return;
+      }
+      if (*line == "/quit") co_return;
+      if (*line == "/who") {
+        peer.send(absl::StrCat("* ", who(), "\n"));
+      } else {
+        tell_all(absl::StrCat(name, ": ", *line, "\n"));
+      }
+    }
   }
 
  private:
-  struct Member {
-    epore::Connection connection;
-    std::string name;
-    std::string unread;  // the beginning of a line
-  };
-
-  void read(epore::Connection& c, std::string_view bytes) {
-    Member& member = members_[c.id()];
-    member.unread += bytes;
-    for (std::size_t end; (end = member.unread.find('\n')) != std::string::npos;) {
-      hear(member, member.unread.substr(0, end));
-      member.unread.erase(0, end + 1);
-    }
-    if (member.unread.size() > kLongestLine) c.abort();
-  }
-
-  void hear(Member& member, const std::string& line) {
-    if (member.name.empty()) {
-      member.name = line;
-      tell_all(absl::StrCat("* ", line, " enters\n"));
-    } else {
-      tell_all(absl::StrCat(member.name, ": ", line, "\n"));
+  epore::Task<std::string> ask_for_name(epore::Connection& peer) {
+    while (true) {
+      std::string name = co_await read_line(peer);
+      if (name.empty() || name.size() > kLongestName || name.find(' ') != std::string::npos) {
+        peer.send(absl::StrCat("* a name is one word of 1 to ", kLongestName, " bytes\n"));
+      } else if (members_.contains(name)) {
+        peer.send(absl::StrCat("* ", name, " is here already, take another name\n"));
+      } else {
+        co_return name;
+      }
     }
   }
 
-  void leave(epore::Connection& c) {
-    const std::string name = members_[c.id()].name;
-    members_.erase(c.id());
-    if (!name.empty()) tell_all(absl::StrCat("* ", name, " leaves\n"));
-  }
-
-  void tell_all(std::string_view text) {
-    for (auto& [id, member] : members_) {
-      if (!member.name.empty()) member.connection.send(text);
+  // The end of the handler closes gracefully, so the peer gets this.
+  static void say_why(epore::Connection& peer, const absl::Status& end) {
+    if (absl::IsResourceExhausted(end)) {
+      peer.send(absl::StrCat("* a line has at most ", kLongestLine, " bytes\n"));
     }
   }
 
-  std::map<std::uint64_t, Member> members_;  // by the connection's id
+  // One that was dropped may have a successor of the same name.
+  bool remove(const std::string& name, const epore::Connection& peer) {
+    const auto member = members_.find(name);
+    if (member == members_.end() || member->second != peer) return false;
+    members_.erase(member);
+    return true;
+  }
+
+  void tell_all(std::string text) {
+    const epore::Bytes message(std::move(text));
+    std::vector<std::string> slow;
+    for (auto& [name, member] : members_) {
+      if (member.send(message) == epore::SendResult::high) slow.push_back(name);
+    }
+    for (const std::string& name : slow) drop(name);
+  }
+
+  // What waits above the high mark shall not grow. It is sent yet, with the reason behind it, if
+  // the member takes it soon: see ConnectionOptions::write_stall_timeout.
+  void drop(const std::string& name) {
+    const auto member = members_.find(name);
+    if (member == members_.end()) return;
+    epore::Connection peer = member->second;
+    members_.erase(member);
+    peer.send("* you read too slowly\n");
+    peer.close(absl::ResourceExhaustedError("reads too slowly"));
+    tell_all(absl::StrCat("* ", name, " reads too slowly and leaves\n"));
+  }
+
+  std::string who() const {
+    return absl::StrJoin(members_, " ", [](std::string* text, const auto& member) {
+      absl::StrAppend(text, member.first);
+    });
+  }
+
+  std::map<std::string, epore::Connection> members_;  // by name
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const examples::ServerFlags flags = examples::parse_server_flags(argc, argv, kHelp);
-  if (!flags.arguments.empty()) {
-    examples::usage_error(absl::StrCat("unexpected argument: ", flags.arguments[0]));
-  }
-  Room room;  // before the runtime, so that it outlives the callbacks
+  examples::ServerFlags flags = examples::parse_server_flags(argc, argv, kHelp);
+  Room room;  // before the runtime, so that it outlives the handlers
   epore::Runtime runtime(flags.options);
-  const absl::StatusOr<epore::Listener> listener = runtime.listen(
-      flags.address.empty() ? "127.0.0.1:7000" : flags.address,
-      [&room](epore::Connection& peer) { room.enter(peer); }, {.order = runtime.order()});
-  if (!listener.ok()) return epore::report(listener.status());
-  return examples::run_server(runtime, *listener);
+  std::vector<std::string> addresses = {flags.address.empty() ? "127.0.0.1:7000" : flags.address};
+  addresses.insert(addresses.end(), flags.arguments.begin(), flags.arguments.end());
+  const epore::ListenOptions options = {.order = runtime.order()};
+  std::vector<epore::Listener> listeners;
+  for (const std::string& address : addresses) {
+    absl::StatusOr<epore::Listener> listener = runtime.listen(
+        address, [&room](epore::Connection peer) { return room.serve(std::move(peer)); }, options);
+    if (!listener.ok()) return epore::report(listener.status());
+    listeners.push_back(*std::move(listener));
+  }
+  return examples::run_server(runtime, listeners[0], [&listeners] {
+    for (std::size_t i = 1; i < listeners.size(); ++i) {
+      std::printf("LISTEN %s\n", listeners[i].address().to_string().c_str());
+    }
+    std::fflush(stdout);
+  });
 }

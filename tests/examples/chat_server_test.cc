@@ -1,13 +1,20 @@
 // examples/chat_server.cc, by clients that talk.
 
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/log/check.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/examples/client.h"
 #include "tests/examples/server.h"
+#include "tests/examples/tool.h"
 
 namespace examples {
 namespace {
@@ -50,9 +57,66 @@ TEST_P(ChatServerTest, EveryLineGoesToAllAndSoDoComingAndGoing) {
 
 TEST_P(ChatServerTest, ALineThatDoesNotEndIsTheEnd) {
   Client client(server_.address);
-  (void)client.send(std::string(5000, 'x'));
-  (void)client.read_to_end();
-  EXPECT_TRUE(client.was_reset());
+  ASSERT_TRUE(client.send(std::string(4096, 'x')));
+  EXPECT_EQ(client.read_to_end(), "* a line has at most 4096 bytes\n");
+  EXPECT_FALSE(client.was_reset());
+  client.half_close();
+  EXPECT_EQ(server_.terminate(), 0);
+}
+
+TEST_P(ChatServerTest, ANameIsOneWordThatNobodyElseHas) {
+  Client ann(server_.address);
+  ASSERT_TRUE(ann.send("ann\r\n"));
+  expect(ann, "* ann enters\n");
+  Client other(server_.address);
+  for (const std::string& bad : {std::string(), std::string("two words"), std::string(33, 'x')}) {
+    ASSERT_TRUE(other.send(bad + "\n"));
+    expect(other, "* a name is one word of 1 to 32 bytes\n");
+  }
+  ASSERT_TRUE(other.send("ann\n"));
+  expect(other, "* ann is here already, take another name\n");
+  ASSERT_TRUE(other.send("a\x1b[2Jb\n/who\n"));
+  expect(other, "* a\\x1b[2Jb enters\n* a\\x1b[2Jb ann\n");
+  expect(ann, "* a\\x1b[2Jb enters\n");
+  ASSERT_TRUE(other.send("b\xff\n/quit\n"));
+  expect(ann, "a\\x1b[2Jb: b\xEF\xBF\xBD\n* a\\x1b[2Jb leaves\n");
+  other.half_close();
+  ann.half_close();
+  EXPECT_EQ(server_.terminate(), 0);
+}
+
+// It gets what was on its way and the reason, and the others do not wait for it.
+TEST_P(ChatServerTest, WhoReadsTooSlowlyIsToldSoAndLeaves) {
+  Client ann(server_.address);
+  ASSERT_TRUE(ann.send("ann\n"));
+  expect(ann, "* ann enters\n");
+  Client ben(server_.address);
+  ASSERT_TRUE(ben.send("ben\n"));
+  expect(ben, "* ben enters\n");
+  const std::string line(4000, 'x');
+  const std::string heard = absl::StrCat("ben: ", line, "\n");
+  const std::string leaves = "* ann reads too slowly and leaves\n";
+  std::string told;
+  int lines = 0;
+  for (; told.empty() && lines < 10'000; ++lines) {
+    ASSERT_TRUE(ben.send(line + "\n"));
+    const std::string next = ben.read_exactly(1);
+    if (next == "*") {  // it comes before the line that was too much for ann, or behind it
+      told = absl::StrCat(next, ben.read_exactly(leaves.size() - 1));
+      expect(ben, heard);
+    } else {
+      EXPECT_EQ(next + ben.read_exactly(heard.size() - 1), heard);
+    }
+  }
+  EXPECT_EQ(told, leaves);
+  ASSERT_TRUE(ben.send("/who\n"));
+  expect(ben, "* ben\n");
+  const std::string rest = ann.read_to_end();
+  EXPECT_FALSE(ann.was_reset());
+  EXPECT_TRUE(absl::EndsWith(rest, absl::StrCat(line, "\n* you read too slowly\n")));
+  EXPECT_GT(rest.size(), 256u * 1024);
+  ann.half_close();
+  ben.half_close();
   EXPECT_EQ(server_.terminate(), 0);
 }
 
@@ -79,6 +143,69 @@ TEST_P(ChatServerTest, AllHearTheSame) {
   }
   talkers.clear();
   EXPECT_EQ(server_.terminate(), 0);
+}
+
+// A server that listens on TCP and on a Unix socket.
+struct TwoDoors {
+  TwoDoors() : server("chat_server", {"--address=127.0.0.1:0", "unix:" + path}) {
+    EXPECT_EQ(server.process.read_line().value_or(""), "LISTEN unix:" + path);
+  }
+  ~TwoDoors() {
+    ::unlink(path.c_str());
+    ::rmdir(path.substr(0, path.rfind('/')).c_str());
+  }
+
+  // Short, as the path of a socket must be.
+  static std::string make_path() {
+    std::string folder = "/tmp/chat.XXXXXX";
+    CHECK(::mkdtemp(folder.data()) != nullptr);
+    return folder + "/sock";
+  }
+
+  const std::string path = make_path();
+  Server server;
+};
+
+TEST(ChatServerDoorsTest, ACrowdOfAThousandTalksOverTcpAndUnixSockets) {
+  constexpr std::size_t kCrowd = 1'000;
+  TwoDoors doors;
+  std::vector<std::unique_ptr<Client>> crowd;
+  const auto enters = [](std::size_t i) { return absl::StrCat("* guest", i, " enters\n"); };
+  for (std::size_t i = 0; i < kCrowd; ++i) {
+    crowd.push_back(
+        std::make_unique<Client>(i % 2 == 0 ? doors.server.address : "unix:" + doors.path));
+    ASSERT_TRUE(crowd[i]->send(absl::StrCat("guest", i, "\n")));
+    expect(*crowd[i], enters(i));
+  }
+  std::string later;
+  for (std::size_t i = kCrowd; i-- > 0;) {
+    EXPECT_TRUE(crowd[i]->read_exactly(later.size()) == later) << i;
+    later = enters(i) + later;
+  }
+  const std::string line(1'000, 'x');
+  for (const std::size_t talker : {0, 1, 999}) {
+    ASSERT_TRUE(crowd[talker]->send(line + "\n"));
+    const std::string heard = absl::StrCat("guest", talker, ": ", line, "\n");
+    for (std::size_t i = 0; i < kCrowd; ++i) {
+      ASSERT_TRUE(crowd[i]->read_exactly(heard.size()) == heard) << i;
+    }
+  }
+  crowd.clear();
+  EXPECT_EQ(doors.server.counter("connections", 0), 0);
+  EXPECT_EQ(doors.server.terminate(), 0);
+}
+
+TEST(ChatServerDoorsTest, TalksWithNetcat) {
+  const Tool netcat("nc");
+  if (netcat.is_missing()) GTEST_SKIP() << netcat.why_missing();
+  TwoDoors doors;
+  for (const std::string& where : {"127.0.0.1 " + doors.server.port(), "-U " + doors.path}) {
+    const Tool::Result talk =
+        Tool("sh").run({"-c", "printf 'nat\\nhello\\n/quit\\n' | nc " + where});
+    EXPECT_EQ(talk.output, "* nat enters\nnat: hello\n") << where;
+    EXPECT_EQ(talk.exit_code, 0) << where;
+  }
+  EXPECT_EQ(doors.server.terminate(), 0);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -35,8 +36,20 @@ Addresses numeric(const std::string& address) {
   return {list, ::freeaddrinfo};
 }
 
+epore::OwnedFd connect_to_file(const std::string& path) {
+  sockaddr_un file = {};
+  file.sun_family = AF_UNIX;
+  CHECK_LT(path.size(), sizeof file.sun_path);
+  path.copy(file.sun_path, path.size());
+  epore::OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  CHECK(fd.is_valid());
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&file), sizeof file) != 0) fd.reset();
+  return fd;
+}
+
 // The socket is invalid if connecting fails.
 epore::OwnedFd connect_to(const std::string& address) {
+  if (address.starts_with("unix:/")) return connect_to_file(address.substr(5));
   const Addresses list = numeric(address);
   epore::OwnedFd fd(::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   CHECK(fd.is_valid());

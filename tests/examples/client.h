@@ -12,7 +12,7 @@ namespace examples {
 // A client as plain as can be: a blocking socket. What takes longer than 20 s fails.
 class Client {
  public:
-  // Connects to "127.0.0.1:80" or "[::1]:80"; CHECKs that it does.
+  // Connects to "127.0.0.1:80", "[::1]:80" or "unix:/path"; CHECKs that it does.
   explicit Client(const std::string& address);
 
   // Sends all of it; false if the peer is gone.
