@@ -2,6 +2,8 @@
 
 set(EPORE_SOURCES
   poll/engine/epoll_selector.cc
+  poll/engine/io_uring_ring.cc
+  poll/engine/io_uring_selector.cc
   poll/engine/poll_selector.cc
   poll/engine/selector_factory.cc
   poll/errno_of.cc

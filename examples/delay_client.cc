@@ -25,7 +25,7 @@ ABSL_FLAG(std::uint16_t, port, 8080, "the server's port");
 ABSL_FLAG(std::uint32_t, requests, 5, "how many");
 ABSL_FLAG(std::uint32_t, max_delay, 0, "random delays of 1 to this many seconds");
 ABSL_FLAG(std::uint64_t, seed, 1, "of the random delays");
-ABSL_FLAG(std::string, selector, "", "the event queue's engine: epoll or poll");
+ABSL_FLAG(std::string, selector, "", "the event queue's engine: epoll, poll or io_uring");
 
 namespace {
 
@@ -38,7 +38,7 @@ prints what comes back as it comes. Exits with 0 if every request was answered.
   --requests=N         how many; default 5. Request i is for N-i seconds, so the last is the first
   --max-delay=S        random delays of 1 to S seconds instead
   --seed=K             of the random delays; default 1
-  --selector=NAME      the event queue's engine: epoll or poll; default: the best there is
+  --selector=NAME      the event queue's engine: epoll, poll or io_uring; default: epoll
   --help               print this
 )";
 

@@ -26,7 +26,8 @@ ABSL_FLAG(int, reactors, 1, "poll threads, each with an event queue of its own")
 ABSL_FLAG(std::string, dispatch,
           std::string(epore::dispatch_name(epore::RuntimeOptions().dispatch)),
           "who runs callbacks: adaptive, workers or poll_thread");
-ABSL_FLAG(std::string, selector, "", "the event queue's engine: epoll or poll; empty: the best");
+ABSL_FLAG(std::string, selector, "",
+          "the event queue's engine: epoll, poll or io_uring; empty: epoll");
 
 namespace examples {
 namespace {
@@ -38,7 +39,7 @@ Flags that all servers share:
   --workers=N          worker threads; 0, the default: one per core
   --reactors=N         poll threads, each with an event queue of its own; default 1
   --dispatch=NAME      who runs callbacks: adaptive (default), workers or poll_thread
-  --selector=NAME      the event queue's engine: epoll or poll; default: the best there is
+  --selector=NAME      the event queue's engine: epoll, poll or io_uring; default: epoll
   --help               print this
 
 The first line on stdout is `LISTEN address:port`. SIGTERM drains and exits with 0, a second one ends
@@ -74,7 +75,8 @@ ServerFlags parse_server_flags(int argc, char** argv, std::string_view help) {
   flags.options.dispatch = *dispatch;
   flags.options.selector = absl::GetFlag(FLAGS_selector);
   if (const epore::RuntimeOptions only = {.selector = flags.options.selector}; !only.check().ok()) {
-    usage_error(absl::StrCat("--selector=", only.selector, ": unknown; there are epoll and poll"));
+    usage_error(absl::StrCat("--selector=", only.selector,
+                             ": unknown; there are epoll, poll and io_uring"));
   }
   return flags;
 }

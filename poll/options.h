@@ -11,10 +11,10 @@ class Kernel;
 //
 //   absl::StatusOr<epore::Poll> poll = epore::Poll::create({.selector = "poll"});
 struct PollOptions {
-  // The engine's name: "epoll", or "poll" for poll(2), which is slow and portable. If the name is
-  // empty, the environment variable EPORE_SELECTOR names the engine. If that is empty too, the Poll
-  // takes the best engine of this system. An unknown name is InvalidArgument, and the message lists
-  // the known names.
+  // The engine's name: "epoll", "poll" for poll(2), which is slow and portable, or "io_uring"
+  // (Linux 5.19). If the name is empty, the environment variable EPORE_SELECTOR names the engine.
+  // If that is empty too, the Poll takes the best engine of this system, which is never io_uring.
+  // An unknown name is InvalidArgument, and the message lists the known names.
   std::string selector = {};
 
   // The way to the operating system; null means the real one. Borrowed: it must outlive the Poll

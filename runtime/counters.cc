@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 namespace epore {
 
@@ -45,6 +46,8 @@ std::string Counters::to_json() const {
   };
   std::string json = "{";
   for (const auto& [name, value] : fields) absl::StrAppend(&json, "\"", name, "\":", value, ",");
+  absl::StrAppend(&json, "\"selector\":\"", selector, "\",\"selector_reason\":\"",
+                  absl::StrReplaceAll(selector_reason, {{"\"", "'"}, {"\\", "/"}}), "\",");
   absl::StrAppend(&json, "\"system_calls\":{");
   std::string_view comma;
   for (const auto& [name, count] : system_calls) {

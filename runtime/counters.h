@@ -46,13 +46,19 @@ struct Counters {
   std::uint64_t read_pauses = 0;     // by pause_reading(), or above the high mark
   std::uint64_t high_marks = 0;      // a queue rose above its high mark
 
+  // The engine of the event queue, as in RuntimeOptions::selector. The reason is empty, unless the
+  // system has refused the engine that was asked for.
+  std::string selector;
+  std::string selector_reason;
+
   // The system calls that were made, by name.
   std::vector<std::pair<std::string, std::uint64_t>> system_calls;
 
   // The count of one system call, or 0.
   std::uint64_t system_call(const std::string& name) const;
 
-  // Returns one line: {"connections":3,...,"system_calls":{"recvfrom":17,...}}.
+  // Returns one line:
+  // {"connections":3,...,"selector":"epoll",...,"system_calls":{"recvfrom":17,...}}.
   std::string to_json() const;
 };
 

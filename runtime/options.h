@@ -76,8 +76,13 @@ struct RuntimeOptions {
   std::function<void(std::string_view name)> on_thread_start = {};
   std::function<void(std::string_view name)> on_thread_stop = {};
 
-  // The name of the engine, as in PollOptions::selector.
+  // The name of the engine, as in PollOptions::selector. The system may refuse "io_uring" (a
+  // seccomp filter, an old kernel, no memory). The runtime then takes epoll, the log says so once,
+  // and Counters::selector_reason says why.
   std::string selector = {};
+
+  // If true, a refused engine is an error of Runtime::status() instead.
+  bool require_selector = false;
 
   // The most connections at a time, accepted and connected together. 0 means no limit but that of
   // descriptors. At the limit listeners pause, and clients wait in the backlog. connect() then gets

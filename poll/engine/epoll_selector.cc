@@ -12,41 +12,17 @@
 
 #include "absl/memory/memory.h"
 #include "absl/status/statusor.h"
+#include "epore/poll/engine/poll_flags.h"
 #include "epore/poll/kernel/errno_status.h"
 
 namespace epore::internal {
 namespace {
 
 std::uint32_t to_epoll(Interest interest) {
-  std::uint32_t flags = 0;
-  if (interest.is_readable()) flags |= EPOLLIN | EPOLLRDHUP;
-  if (interest.is_writable()) flags |= EPOLLOUT;
+  std::uint32_t flags = to_poll_flags(interest);
   if (interest.trigger() == Trigger::edge) flags |= EPOLLET;
-  // A read stops before urgent data (tcp(7), SO_OOBINLINE). Readers take a short read for the end
-  // of the data, and the kernel reports no further edge. With EPOLLPRI the event has the priority
-  // bit, and the reader reads on. A level-triggered EPOLLPRI would spin: few programs take urgent
-  // data.
-  if (interest.trigger() == Trigger::edge && interest.is_readable()) flags |= EPOLLPRI;
   if (interest.trigger() == Trigger::one_shot) flags |= EPOLLONESHOT;
   return flags;
-}
-
-Readiness to_readiness(std::uint32_t flags) {
-  Readiness readiness;
-  if ((flags & ~std::uint32_t{EPOLLIN | EPOLLOUT}) == 0) [[likely]] {
-    if (flags & EPOLLIN) readiness |= Readiness::readable();
-    if (flags & EPOLLOUT) readiness |= Readiness::writable();
-    return readiness;
-  }
-  if (flags & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-    readiness |= Readiness::readable();
-  }
-  if (flags & (EPOLLOUT | EPOLLHUP | EPOLLERR)) readiness |= Readiness::writable();
-  if (flags & (EPOLLRDHUP | EPOLLHUP)) readiness |= Readiness::read_closed();
-  if (flags & (EPOLLHUP | EPOLLERR)) readiness |= Readiness::write_closed();
-  if (flags & EPOLLERR) readiness |= Readiness::error();
-  if (flags & EPOLLPRI) readiness |= Readiness::priority();
-  return readiness;
 }
 
 // Rounds up, so that no wait is shorter than asked.

@@ -15,30 +15,11 @@
 
 #include "absl/memory/memory.h"
 #include "absl/status/statusor.h"
+#include "epore/poll/engine/poll_flags.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/kernel/wait_ready.h"
 
 namespace epore::internal {
-namespace {
-
-short to_poll(Interest interest) {
-  short flags = 0;
-  if (interest.is_readable()) flags |= POLLIN | POLLRDHUP;
-  if (interest.is_writable()) flags |= POLLOUT;
-  return flags;
-}
-
-Readiness to_readiness(short flags) {
-  Readiness readiness;
-  if (flags & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)) readiness |= Readiness::readable();
-  if (flags & (POLLOUT | POLLHUP | POLLERR)) readiness |= Readiness::writable();
-  if (flags & (POLLRDHUP | POLLHUP)) readiness |= Readiness::read_closed();
-  if (flags & (POLLHUP | POLLERR)) readiness |= Readiness::write_closed();
-  if (flags & POLLERR) readiness |= Readiness::error();
-  return readiness;
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Selector>> PollSelector::create(Kernel& kernel) {
   const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -140,7 +121,9 @@ void PollSelector::snapshot() {
   serials_.assign(1, 0);
   for (const auto& [fd, entry] : entries_) {
     if (!entry.is_armed) continue;
-    fds_.push_back(pollfd{fd, to_poll(entry.interest), 0});
+    // As a level: an edge asks for urgent data, which would last.
+    const std::uint32_t flags = to_poll_flags(entry.interest.level());
+    fds_.push_back(pollfd{fd, static_cast<short>(flags), 0});
     serials_.push_back(entry.serial);
   }
 }
@@ -168,7 +151,8 @@ std::vector<std::shared_ptr<const OwnedFd>> PollSelector::collect(Events& events
       continue;
     }
     if (entry.interest.trigger() == Trigger::one_shot) entry.is_armed = false;
-    events.push_back(Event{entry.token, to_readiness(fds_[i].revents)});
+    events.push_back(
+        Event{entry.token, to_readiness(static_cast<unsigned short>(fds_[i].revents))});
   }
   return wakers;
 }

@@ -17,7 +17,7 @@ namespace epore::internal {
 // do. docs/adding-an-engine.md says how each engine keeps each line, and which test checks the
 // line.
 //
-// An engine reports readiness. An engine that completes operations, such as io_uring, is a class of
+// An engine reports readiness. An engine that completes operations, as io_uring can, is a class of
 // its own and not a Selector. An engine has no policy: it does not retry, time or dispatch.
 //
 //  1. Threads. One thread at a time calls wait(); Poll ensures that. Any thread may call any other

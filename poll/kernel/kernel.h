@@ -14,6 +14,7 @@
 
 struct addrinfo;
 struct epoll_event;
+struct io_uring_params;
 struct mmsghdr;
 struct msghdr;
 struct pollfd;
@@ -109,6 +110,18 @@ class Kernel {
   // The sets are arrays of words with at least `size` bits, which may be more than an fd_set has.
   virtual SysResult pselect(int size, fd_set* readable, fd_set* writable, fd_set* priority,
                             const timespec* timeout) = 0;
+
+  // A ring of operations and completions, see io_uring(7). The descriptor is close-on-exec.
+  virtual SysResult io_uring_setup(unsigned entries, io_uring_params* params) = 0;
+  virtual SysResult io_uring_enter(int ring, unsigned submit, unsigned min_complete, unsigned flags,
+                                   const void* argument, std::size_t size) = 0;
+  virtual SysResult io_uring_register(int ring, unsigned operation, void* argument,
+                                      unsigned count) = 0;
+
+  // Maps memory that is shared with what `fd` names. The value of the result is the address.
+  virtual SysResult mmap(std::size_t size, int protection, int flags, int fd,
+                         std::int64_t offset) = 0;
+  virtual SysResult munmap(void* address, std::size_t size) = 0;
 
   // The time of CLOCK_MONOTONIC in nanoseconds.
   virtual std::int64_t now() = 0;

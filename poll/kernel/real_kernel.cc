@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -307,6 +308,36 @@ SysResult RealKernel::pselect(int size, fd_set* readable, fd_set* writable, fd_s
                               const timespec* timeout) {
   count(KernelCall::kSelect);
   return result(::pselect(size, readable, writable, priority, timeout, nullptr));
+}
+
+SysResult RealKernel::io_uring_setup(unsigned entries, io_uring_params* params) {
+  count(KernelCall::kIoUringSetup);
+  return above_stdio(result(::syscall(SYS_io_uring_setup, entries, params)));
+}
+
+SysResult RealKernel::io_uring_enter(int ring, unsigned submit, unsigned min_complete,
+                                     unsigned flags, const void* argument, std::size_t size) {
+  count(KernelCall::kIoUringEnter);
+  return result(::syscall(SYS_io_uring_enter, ring, submit, min_complete, flags, argument, size));
+}
+
+SysResult RealKernel::io_uring_register(int ring, unsigned operation, void* argument,
+                                        unsigned count) {
+  this->count(KernelCall::kIoUringRegister);
+  return result(::syscall(SYS_io_uring_register, ring, operation, argument, count));
+}
+
+SysResult RealKernel::mmap(std::size_t size, int protection, int flags, int fd,
+                           std::int64_t offset) {
+  count(KernelCall::kMmap);
+  void* const address = ::mmap(nullptr, size, protection, flags, fd, offset);
+  if (address == MAP_FAILED) return SysResult::from_errno(errno);
+  return SysResult(reinterpret_cast<std::intptr_t>(address));
+}
+
+SysResult RealKernel::munmap(void* address, std::size_t size) {
+  count(KernelCall::kMunmap);
+  return result(::munmap(address, size));
 }
 
 std::int64_t RealKernel::now() {

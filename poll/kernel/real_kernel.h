@@ -52,6 +52,13 @@ class RealKernel : public Kernel {
   SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override;
   SysResult pselect(int size, fd_set* readable, fd_set* writable, fd_set* priority,
                     const timespec* timeout) override;
+  SysResult io_uring_setup(unsigned entries, io_uring_params* params) override;
+  SysResult io_uring_enter(int ring, unsigned submit, unsigned min_complete, unsigned flags,
+                           const void* argument, std::size_t size) override;
+  SysResult io_uring_register(int ring, unsigned operation, void* argument,
+                              unsigned count) override;
+  SysResult mmap(std::size_t size, int protection, int flags, int fd, std::int64_t offset) override;
+  SysResult munmap(void* address, std::size_t size) override;
   std::int64_t now() override;
   SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                  std::int64_t timeout_ns) override;

@@ -72,7 +72,24 @@ TEST_F(SelectorChoiceTest, WhereEpollIsRefusedTheNextEngineIsTheBest) {
   }
 }
 
-TEST_F(SelectorChoiceTest, OnlyEpollHasEdges) {
+// It is never on silently: only who asks for it gets it, and where it is refused the error.
+TEST_F(SelectorChoiceTest, IoUringIsForWhoAsksForIt) {
+  for (const KernelCall call :
+       {KernelCall::kIoUringSetup, KernelCall::kIoUringEnter, KernelCall::kIoUringRegister}) {
+    for (const int error : {ENOSYS, EPERM, EACCES, EINVAL, ENOMEM}) {
+      FaultKernel kernel;
+      kernel.fail(call, error, 1, FaultKernel::kAlways);
+      EXPECT_THAT(chosen({.selector = "io_uring", .kernel = &kernel}),
+                  HasSubstr(kernel_call_name(call)));
+    }
+  }
+  FaultKernel kernel;
+  kernel.fail(KernelCall::kEpollCreate, EPERM, 1, FaultKernel::kAlways);
+  EXPECT_EQ(chosen({.kernel = &kernel}), "poll");
+  EXPECT_EQ(kernel.calls(KernelCall::kIoUringSetup), 0u);
+}
+
+TEST_F(SelectorChoiceTest, OnlyPollHasNoEdges) {
   EXPECT_TRUE(Poll::create({.selector = "epoll"})->registry()->has_edges());
   EXPECT_FALSE(Poll::create({.selector = "poll"})->registry()->has_edges());
 }

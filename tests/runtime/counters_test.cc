@@ -28,11 +28,13 @@ TEST(CountersJsonTest, EveryNumberHasItsNameInOneLine) {
   Counters counters;
   counters.connections = 1;
   counters.high_marks = 2;
+  counters.selector_reason = "a \"b\"";
   counters.system_calls = {{"recvfrom", 17}, {"sendto", 4}};
   const std::string json = counters.to_json();
   EXPECT_EQ(json.find('\n'), std::string::npos);
   EXPECT_EQ(json.find("{\"connections\":1,\"queued_bytes\":0,"), 0u) << json;
-  EXPECT_NE(json.find("\"high_marks\":2,\"system_calls\":{\"recvfrom\":17,\"sendto\":4}}"),
+  EXPECT_NE(json.find("\"high_marks\":2,\"selector\":\"\",\"selector_reason\":\"a "
+                      "'b'\",\"system_calls\":{\"recvfrom\":17,\"sendto\":4}}"),
             std::string::npos)
       << json;
   EXPECT_EQ(counters.system_call("recvfrom"), 17u);

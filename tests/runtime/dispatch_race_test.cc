@@ -67,7 +67,7 @@ TEST_P(DispatchRaceTest, F03ItEndsOnceAndNothingIsToldAfterwards) {
   if (is_member()) listen.order = runtime.order();
   Link link = open_link(runtime, observer, listen);
   fence(link.connection);
-  const KernelCall wait = mode().selector == "epoll" ? KernelCall::kEpollWait : KernelCall::kPoll;
+  const KernelCall wait = wait_call(mode());
   Hold hold(kernel_, place() == Place::before_the_read ? KernelCall::kRecv : wait,
             place() == Place::before_the_read ? Hold::before : Hold::after);
   link.peer.send("x");

@@ -67,7 +67,10 @@ INSTANTIATE_TEST_SUITE_P(Everywhere, EchoTest,
                                          std::pair(Dispatch::poll_thread, std::string("epoll")),
                                          std::pair(Dispatch::adaptive, std::string("poll")),
                                          std::pair(Dispatch::workers, std::string("poll")),
-                                         std::pair(Dispatch::poll_thread, std::string("poll"))),
+                                         std::pair(Dispatch::poll_thread, std::string("poll")),
+                                         std::pair(Dispatch::adaptive, std::string("io_uring")),
+                                         std::pair(Dispatch::workers, std::string("io_uring")),
+                                         std::pair(Dispatch::poll_thread, std::string("io_uring"))),
                          [](const auto& info) {
                            return std::string(dispatch_name(info.param.first)) + "_" +
                                   info.param.second;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +16,7 @@
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/refused_call.h"
 
 namespace epore {
 namespace {
@@ -65,6 +67,13 @@ TEST(RefusedCallsTest, EachHasItsAnswer) {
       // Calls that have another way.
       {KernelCall::kEpollCreate, {ENOSYS, EPERM, EACCES, EINVAL, EOPNOTSUPP}, "ok", ""},
       {KernelCall::kPoll, {EINVAL, ENOSYS, EPERM, ENOMEM}, "ok", "poll"},
+      {KernelCall::kIoUringSetup,
+       {EPERM, EACCES, ENOSYS, ENOMEM, EINVAL, EMFILE},
+       "ok",
+       "io_uring"},
+      {KernelCall::kIoUringEnter, {EPERM, EACCES, ENOSYS, ENOMEM}, "ok", "io_uring"},
+      {KernelCall::kIoUringRegister, {EPERM, EACCES, ENOSYS, EINVAL}, "ok", "io_uring"},
+      {KernelCall::kMmap, {EPERM, ENOMEM}, "ok", "io_uring"},
       {KernelCall::kSetScheduler, {ENOSYS, EPERM, EINVAL}, "ok"},
       {KernelCall::kGetpeername, {ENOSYS, EPERM, ENOBUFS}, "ok"},
       {KernelCall::kClose, {EIO, EINTR}, "ok"},
@@ -98,6 +107,48 @@ TEST(RefusedCallsTest, EachHasItsAnswer) {
   }
 }
 
+// A container refuses io_uring. The runtime goes on with epoll, and says which and why.
+TEST(RefusedCallsTest, AnEngineThatIsRefusedIsReplacedAndNamed) {
+  for (const int error : {EPERM, EACCES, ENOSYS, ENOMEM}) {
+    SCOPED_TRACE(strerrorname_np(error));
+    FaultKernel kernel;
+    kernel.fail(KernelCall::kIoUringSetup, error, 1, FaultKernel::kAlways);
+    RuntimeOptions options;
+    options.kernel = &kernel;
+    options.selector = "io_uring";
+    options.reactors = 2;
+    {
+      Runtime runtime(options);
+      ASSERT_TRUE(runtime.status().ok()) << runtime.status();
+      const Counters counters = runtime.counters();
+      EXPECT_EQ(counters.selector, "epoll");
+      EXPECT_EQ(counters.selector_reason.find("io_uring_setup: "), 0u) << counters.selector_reason;
+      EXPECT_NE(counters.selector_reason.find(strerrorname_np(error)), std::string::npos);
+      EXPECT_EQ(kernel.calls(KernelCall::kIoUringSetup), 1u);
+    }
+    options.require_selector = true;
+    const Runtime strict(options);
+    EXPECT_EQ(strict.status().message().find("io_uring_setup: "), 0u) << strict.status();
+  }
+  const Runtime usual;
+  EXPECT_EQ(usual.counters().selector, "epoll");
+  EXPECT_EQ(usual.counters().selector_reason, "");
+}
+
+// The same by the system itself: a filter, and no memory that may be locked.
+int serves_with_io_uring(int error) {
+  if (error != 0 && !refuse_call(SYS_io_uring_setup, error)) return 0;  // no filters here
+  const rlimit none = {0, 0};
+  if (::setrlimit(RLIMIT_MEMLOCK, &none) != 0) return 2;
+  return use(Kernel::real(), "io_uring") == "ok" ? 0 : 3;
+}
+
+TEST(RefusedCallsTest, AFilterOrAMemoryLimitIsNoReasonNotToServe) {
+  for (const int error : {0, EPERM, ENOSYS, ENOMEM}) {
+    EXPECT_EXIT({ ::_exit(serves_with_io_uring(error)); }, testing::ExitedWithCode(0), "") << error;
+  }
+}
+
 TEST(RefusedCallsTest, EpollPwait2HasAnotherWayWhateverTheErrno) {
   for (const int error : {ENOSYS, EPERM, EACCES, EINVAL, EOPNOTSUPP, EIO, EFAULT}) {
     FaultKernel kernel;
@@ -108,8 +159,9 @@ TEST(RefusedCallsTest, EpollPwait2HasAnotherWayWhateverTheErrno) {
 
 // A wait for events that is refused now and then is no reason to end.
 TEST(RefusedCallsTest, AWaitThatFailsIsTriedAgain) {
-  for (const char* selector : {"epoll", "poll"}) {
+  for (const char* selector : {"epoll", "poll", "io_uring"}) {
     FaultKernel kernel;
+    kernel.fail(KernelCall::kIoUringEnter, ENOMEM, 3, 5);  // the first is no wait
     kernel.fail(KernelCall::kEpollWait, ENOMEM, 1, 5);
     kernel.fail(KernelCall::kPoll, ENOMEM, 1, FaultKernel::kAlways);
     kernel.fail(KernelCall::kSelect, ENOMEM, 1, 5);
@@ -190,7 +242,7 @@ int serves_without_stdio(const std::string& selector) {
 }
 
 TEST(LowDescriptorsTest, ARuntimeHasNone) {
-  for (const char* selector : {"epoll", "poll"}) {
+  for (const char* selector : {"epoll", "poll", "io_uring"}) {
     EXPECT_EXIT({ ::_exit(serves_without_stdio(selector)); }, testing::ExitedWithCode(0), "")
         << selector;
   }

@@ -21,7 +21,8 @@ constexpr timeval kHangGuard = {60, 0};
 std::vector<Mode> all_modes() {
   return {{Dispatch::adaptive, "epoll"},    {Dispatch::workers, "epoll"},
           {Dispatch::poll_thread, "epoll"}, {Dispatch::workers, "poll"},
-          {Dispatch::poll_thread, "poll"},  {Dispatch::adaptive, "poll"}};
+          {Dispatch::poll_thread, "poll"},  {Dispatch::adaptive, "poll"},
+          {Dispatch::adaptive, "io_uring"}};
 }
 
 std::vector<Mode> every_mode() {
@@ -35,6 +36,11 @@ std::vector<Mode> epoll_modes() {
   return {{Dispatch::adaptive, "epoll"},
           {Dispatch::workers, "epoll"},
           {Dispatch::poll_thread, "epoll"}};
+}
+
+KernelCall wait_call(const Mode& mode) {
+  if (mode.selector == "epoll") return KernelCall::kEpollWait;
+  return mode.selector == "poll" ? KernelCall::kPoll : KernelCall::kIoUringEnter;
 }
 
 std::string mode_name(const testing::TestParamInfo<Mode>& info) {

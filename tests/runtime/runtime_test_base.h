@@ -29,6 +29,7 @@ struct Mode {
 std::vector<Mode> all_modes();
 std::vector<Mode> every_mode();   // those, and Dispatch::caller, for tests with a DrivenRuntime
 std::vector<Mode> epoll_modes();  // for exact counts of system calls
+KernelCall wait_call(const Mode& mode);  // the kind of call that waits for events
 std::string mode_name(const testing::TestParamInfo<Mode>& info);
 
 // Runs a test in a Mode with a kernel that can be made to fail, and checks that it leaves no

@@ -1,5 +1,6 @@
 #include "tests/support/clock_kernel.h"
 
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -128,6 +129,29 @@ SysResult ClockKernel::ppoll(pollfd* fds, std::size_t count, const timespec* tim
   } while (!is_ready && FaultKernel::now() < deadline);
   const SysResult result = FaultKernel::ppoll(fds, count, &at_once);
   return is_ready && result.value() == 0 ? SysResult::from_errno(EINTR) : result;
+}
+
+SysResult ClockKernel::io_uring_enter(int ring, unsigned submit, unsigned min_complete,
+                                      unsigned flags, const void* argument, std::size_t size) {
+  if (min_complete == 0 || (flags & IORING_ENTER_EXT_ARG) == 0) {
+    return FaultKernel::io_uring_enter(ring, submit, min_complete, flags, argument, size);
+  }
+  const std::int64_t timeout_ns = to_nanoseconds(
+      *reinterpret_cast<const timespec*>(static_cast<const io_uring_getevents_arg*>(argument)->ts));
+  Alarm alarm(*this);
+  const std::int64_t deadline = FaultKernel::now() + timeout_ns;
+  if (!alarm.set()) return SysResult::from_errno(ETIME);
+  begin_timed_wait(timeout_ns);
+  const auto look = [&](unsigned to_submit) {
+    return FaultKernel::io_uring_enter(ring, to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, 0);
+  };
+  if (const SysResult submitted = look(submit); !submitted.ok()) return submitted;
+  bool is_ready = false;
+  do {
+    is_ready = alarm.wait({pollfd{ring, POLLIN, 0}});
+  } while (!is_ready && FaultKernel::now() < deadline);
+  const SysResult looked = look(0);
+  return is_ready || !looked.ok() ? looked : SysResult::from_errno(ETIME);
 }
 
 SysResult ClockKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,

@@ -39,6 +39,8 @@ class ClockKernel : public FaultKernel {
   SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
                          const timespec* timeout) override;
   SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override;
+  SysResult io_uring_enter(int ring, unsigned submit, unsigned min_complete, unsigned flags,
+                           const void* argument, std::size_t size) override;
   SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                  std::int64_t timeout_ns) override;
   SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;

@@ -350,6 +350,34 @@ SysResult FaultKernel::pselect(int size, fd_set* readable, fd_set* writable, fd_
               [&] { return inner_.pselect(size, readable, writable, priority, timeout); });
 }
 
+SysResult FaultKernel::io_uring_setup(unsigned entries, io_uring_params* params) {
+  return pass(KernelCall::kIoUringSetup, -1,
+              [&] { return inner_.io_uring_setup(entries, params); });
+}
+
+SysResult FaultKernel::io_uring_enter(int ring, unsigned submit, unsigned min_complete,
+                                      unsigned flags, const void* argument, std::size_t size) {
+  return pass(KernelCall::kIoUringEnter, ring, [&] {
+    return inner_.io_uring_enter(ring, submit, min_complete, flags, argument, size);
+  });
+}
+
+SysResult FaultKernel::io_uring_register(int ring, unsigned operation, void* argument,
+                                         unsigned count) {
+  return pass(KernelCall::kIoUringRegister, ring,
+              [&] { return inner_.io_uring_register(ring, operation, argument, count); });
+}
+
+SysResult FaultKernel::mmap(std::size_t size, int protection, int flags, int fd,
+                            std::int64_t offset) {
+  return pass(KernelCall::kMmap, fd,
+              [&] { return inner_.mmap(size, protection, flags, fd, offset); });
+}
+
+SysResult FaultKernel::munmap(void* address, std::size_t size) {
+  return pass(KernelCall::kMunmap, -1, [&] { return inner_.munmap(address, size); });
+}
+
 std::int64_t FaultKernel::now() {
   Call call{KernelCall::kClock, -1};
   enter(call);

@@ -10,6 +10,7 @@
 #include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "epore/poll/engine/selector_factory.h"
 #include "epore/poll/kernel/real_kernel.h"
 #include "epore/runtime/internal/base/caught_exception.h"
 #include "epore/runtime/internal/base/no_memory.h"
@@ -62,11 +63,17 @@ Core::~Core() = default;
 
 absl::Status Core::start() {
   if (absl::Status bad = options_.check(); !bad.ok()) return bad;
-  for (int i = 0; i < options_.reactors; ++i) {
-    absl::StatusOr<std::unique_ptr<Reactor>> reactor = Reactor::create(*this, i);
-    if (!reactor.ok()) return reactor.status();
-    reactors_.push_back(*std::move(reactor));
+  absl::Status made = make_reactors(options_.selector);
+  const std::string fallback(fallback_for(options_.selector));
+  if (!made.ok() && !fallback.empty() && !options_.require_selector) {
+    reactors_.clear();
+    selector_reason_ = std::string(made.message());
+    made = make_reactors(fallback);
+    LOG_IF(WARNING, made.ok()) << "epore: the event queue is " << fallback
+                               << ", as the system refused "
+                               << "the engine that was asked for: " << selector_reason_;
   }
+  if (!made.ok()) return made;
   if (options_.dispatch == Dispatch::adaptive || options_.dispatch == Dispatch::workers) {
     absl::Status started = workers_.start(worker_count_, options_.spare_workers);
     if (!started.ok()) return started;
@@ -104,6 +111,16 @@ SysResult Core::start_thread(std::string_view role, std::function<void()> body, 
     call_hook(options_.on_thread_stop);
   };
   return kernel_.start_thread(short_name, with_hooks, id);
+}
+
+// All of them have the same engine.
+absl::Status Core::make_reactors(const std::string& selector) {
+  for (int i = 0; i < options_.reactors; ++i) {
+    absl::StatusOr<std::unique_ptr<Reactor>> reactor = Reactor::create(*this, i, selector);
+    if (!reactor.ok()) return reactor.status();
+    reactors_.push_back(*std::move(reactor));
+  }
+  return absl::OkStatus();
 }
 
 bool Core::is_for_workers(const Slowness& slowness) const {
@@ -200,6 +217,8 @@ Counters Core::snapshot() {
   counters.bytes_spliced = counters_.sum(Counter::bytes_spliced);
   counters.read_pauses = counters_.sum(Counter::read_pauses);
   counters.high_marks = counters_.sum(Counter::high_marks);
+  if (!reactors_.empty()) counters.selector = reactors_.front()->registry()->selector_name();
+  counters.selector_reason = selector_reason_;
   const KernelCallCounts calls = kernel_.counts();
   for (std::size_t i = 0; i < calls.size(); ++i) {
     if (calls[i] == 0) continue;

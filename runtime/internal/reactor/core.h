@@ -164,6 +164,7 @@ class Core final : public RefCounted {
 
  private:
   absl::Status start();
+  absl::Status make_reactors(const std::string& selector);
 
   // Gives work to the threads that run it. Returns false if they have ended. The Runnable is then
   // left to the caller, and the closure is destroyed.
@@ -181,6 +182,7 @@ class Core final : public RefCounted {
   const int worker_count_;
   const int helpers_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
+  std::string selector_reason_;  // why their engine is not the one of the options
   absl::Status status_;
 
   RuntimeCounters counters_;

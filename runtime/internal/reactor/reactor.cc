@@ -4,6 +4,7 @@
 #include <climits>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -32,9 +33,10 @@ constexpr std::int64_t kRefusedWait = 10'000'000;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Reactor>> Reactor::create(Core& core, int index) {
+absl::StatusOr<std::unique_ptr<Reactor>> Reactor::create(Core& core, int index,
+                                                         const std::string& selector) {
   PollOptions options;
-  options.selector = core.options().selector;
+  options.selector = selector;
   options.kernel = &core.kernel();
   absl::StatusOr<Poll> poll = Poll::create(options);
   if (!poll.ok()) return poll.status();

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -49,7 +50,9 @@ struct PostedClosure;
 // "the poll thread" for the thread that leads.
 class Reactor {
  public:
-  static absl::StatusOr<std::unique_ptr<Reactor>> create(Core& core, int index);
+  // `selector` as in PollOptions.
+  static absl::StatusOr<std::unique_ptr<Reactor>> create(Core& core, int index,
+                                                         const std::string& selector);
   ~Reactor();
 
   absl::Status start();

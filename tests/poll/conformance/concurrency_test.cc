@@ -52,9 +52,9 @@ TEST_P(ConcurrencyTest, ASecondThreadInPollIsRefused) {
     EXPECT_THAT(waker.wake(), IsOk());
   });
   EXPECT_EQ(events.size(), 1u);
-  // One after the other is fine.
-  std::thread([&] { expect_no_events(poll_); }).join();
-  expect_no_events(poll_);
+  // One after the other is fine, though an engine may tell what it has told the other thread.
+  std::thread([&] { take_events(poll_); }).join();
+  take_events(poll_);
 }
 
 TEST_P(ConcurrencyTest, RegisterDuringPollDeliversEvent) {

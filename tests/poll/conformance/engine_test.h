@@ -39,6 +39,9 @@ inline EngineCalls calls_of(std::string_view engine) {
   if (engine == "epoll") {
     return {KernelCall::kEpollCreate, KernelCall::kEpollCtl, KernelCall::kEpollWait};
   }
+  if (engine == "io_uring") {
+    return {KernelCall::kIoUringSetup, KernelCall::kFstat, KernelCall::kIoUringEnter};
+  }
   CHECK_EQ(engine, "poll") << "name its calls here";
   return {KernelCall::kEventfd, KernelCall::kFstat, KernelCall::kPoll};
 }

@@ -255,7 +255,9 @@ TEST_P(LifetimeDeathTest, APollIsNotDestroyedOrMovedWhileAThreadIsInIt) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
   const auto while_polling = [this](const auto& operation) {
     absl::Notification in_wait;
-    kernel_.before(wait_call(), [&](const FaultKernel::Call&) { in_wait.Notify(); });
+    kernel_.before(wait_call(), [&](const FaultKernel::Call&) {
+      if (!in_wait.HasBeenNotified()) in_wait.Notify();
+    });
     std::thread([this] {
       Events events(8);
       (void)poll_.poll(events, absl::InfiniteDuration());

@@ -1,5 +1,6 @@
 // How long poll() waits: the exact argument that the kernel gets, signals, and errors of the wait.
 
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -54,6 +55,21 @@ class WaitingKernel : public FaultKernel {
   }
   SysResult pselect(int, fd_set*, fd_set*, fd_set*, const timespec* timeout) override {
     return note(ns(to_ns(timeout)), to_ns(timeout));
+  }
+  SysResult io_uring_enter(int ring, unsigned submit, unsigned min_complete, unsigned flags,
+                           const void* argument, std::size_t size) override {
+    // Without a flag it is no wait, and its submissions stay where they are.
+    if ((flags & IORING_ENTER_GETEVENTS) == 0) {
+      return FaultKernel::io_uring_enter(ring, submit, min_complete, flags, argument, size);
+    }
+    const timespec zero = {};
+    const timespec* timeout = min_complete == 0 ? &zero : nullptr;
+    if ((flags & IORING_ENTER_EXT_ARG) != 0) {
+      timeout = reinterpret_cast<const timespec*>(
+          static_cast<const io_uring_getevents_arg*>(argument)->ts);
+    }
+    const SysResult noted = note(ns(to_ns(timeout)), to_ns(timeout));
+    return noted.value() == 0 ? SysResult::from_errno(ETIME) : noted;
   }
 
   std::vector<Wait> waits;

@@ -66,8 +66,8 @@ TEST_P(WakerTest, WakesMayBeMergedButEachEndsAPoll) {
 
 TEST_P(WakerTest, AWakeEndsAPollThatIsBlocked) {
   absl::Notification in_wait;
-  kernel_.before(wait_call(), [&](const FaultKernel::Call& call) {
-    if (call.nth == 1) in_wait.Notify();
+  kernel_.before(wait_call(), [&](const FaultKernel::Call&) {
+    if (!in_wait.HasBeenNotified()) in_wait.Notify();
   });
   std::thread waking([&] {
     in_wait.WaitForNotification();
@@ -86,8 +86,8 @@ TEST_P(WakerTest, AWakeAtAnyCallOfAPollIsNotLost) {
   const SocketPair pair = unix_pair();
   ASSERT_THAT(registry_->register_fd(pair.a.get(), Token{1}, Interest::writable().level()), IsOk());
   std::uint64_t calls_of_a_poll = 0;
-  for (const KernelCall kind :
-       {KernelCall::kEpollWait, KernelCall::kPoll, KernelCall::kRead, KernelCall::kClock}) {
+  for (const KernelCall kind : {KernelCall::kEpollWait, KernelCall::kPoll,
+                                KernelCall::kIoUringEnter, KernelCall::kRead, KernelCall::kClock}) {
     for (const bool is_after : {false, true}) {
       for (std::uint64_t k = 1; k <= 3; ++k) {
         SCOPED_TRACE(testing::Message() << kernel_call_name(kind) << " " << is_after << " " << k);

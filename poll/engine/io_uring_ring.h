@@ -1,0 +1,89 @@
+#ifndef EPORE_POLL_ENGINE_IO_URING_RING_H_
+#define EPORE_POLL_ENGINE_IO_URING_RING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "epore/poll/kernel/kernel.h"
+#include "epore/poll/kernel/sys_result.h"
+#include "epore/poll/owned_fd.h"
+
+struct io_uring_cqe;
+struct io_uring_sqe;
+
+namespace epore::internal {
+
+// A ring of io_uring(7) for one thread: the memory that the kernel shares, and the system calls.
+// It knows nothing of what the operations mean.
+//
+// Threads: create() and the destructor on any thread. The thread that calls enable() owns the ring,
+// and calls everything else.
+class IoUringRing {
+ public:
+  // Makes a ring with one of the sets of flags that Linux 5.19 and 6.1 know. Errors: what the
+  // system refuses it with. A seccomp filter may have any errno, also for the calls that come
+  // later. So each is made once here, where it does nothing.
+  static absl::StatusOr<std::unique_ptr<IoUringRing>> create(Kernel& kernel);
+  ~IoUringRing();
+
+  // Makes this thread the owner.
+  SysResult enable();
+
+  // How many operations may be added before the next enter().
+  unsigned room() const;
+  // An operation that is all zeros, for the caller to fill in. Requires room() > 0.
+  io_uring_sqe& add();
+
+  // Submits what was added and waits for `min_complete` completions, at most for `timeout_ns`; a
+  // negative timeout waits for ever. Returns the number of operations that were submitted if it is
+  // not 0, whatever came after that. Errors: ETIME after a timeout; EBADR: completions were lost.
+  SysResult enter(unsigned min_complete, std::int64_t timeout_ns);
+
+  // The oldest completion, or null. pop() takes it away.
+  const io_uring_cqe* front() const;
+  void pop();
+
+  // Whether the kernel has completions that the next enter() shows.
+  bool has_more() const;
+
+ private:
+  // A part of the ring's memory.
+  struct Memory {
+    explicit Memory(Kernel& kernel) : kernel(kernel) {}
+    ~Memory();
+    SysResult map(int ring, std::size_t bytes, std::int64_t offset);
+    unsigned* word(unsigned offset) const;
+
+    Kernel& kernel;
+    std::byte* address = nullptr;
+    std::size_t size = 0;
+  };
+
+  explicit IoUringRing(Kernel& kernel) : kernel_(kernel), rings_(kernel), operations_(kernel) {}
+  absl::Status set_up();
+  SysResult try_flags(unsigned flags);
+
+  Kernel& kernel_;
+  OwnedFd fd_;
+  Memory rings_;       // both queues
+  Memory operations_;  // what the submission queue points to
+
+  // Words of rings_. The kernel's side of each queue stores with release and is loaded with
+  // acquire; so is ours.
+  unsigned* submit_head_ = nullptr;  // the kernel's
+  unsigned* submit_tail_ = nullptr;  // ours
+  unsigned* flags_ = nullptr;        // the kernel's
+  unsigned* done_head_ = nullptr;    // ours
+  unsigned* done_tail_ = nullptr;    // the kernel's
+  unsigned submit_size_ = 0;
+  unsigned done_mask_ = 0;
+  unsigned added_ = 0;  // the next value of submit_tail_
+  io_uring_cqe* done_ = nullptr;
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_POLL_ENGINE_IO_URING_RING_H_

@@ -1,0 +1,102 @@
+#ifndef EPORE_POLL_ENGINE_IO_URING_SELECTOR_H_
+#define EPORE_POLL_ENGINE_IO_URING_SELECTOR_H_
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "epore/poll/engine/io_uring_ring.h"
+#include "epore/poll/engine/selector.h"
+#include "epore/poll/kernel/kernel.h"
+#include "epore/poll/owned_fd.h"
+
+namespace epore::internal {
+
+// The readiness engine over io_uring(7), Linux 5.19 and later. Each registration is one multishot
+// poll operation, which posts a completion for each change. It does not read or write.
+//
+// The ring belongs to the thread in wait(), as the kernel's best mode demands
+// (IORING_SETUP_SINGLE_ISSUER). Every other thread changes the table only, and queues the slot. A
+// write to an eventfd then ends a wait() that sleeps, and wait() submits what the queue names. When
+// another thread comes to wait(), it makes a ring of its own and arms everything again. That takes
+// a fraction of a microsecond for each registration, and reports each readiness that exists anew.
+//
+// The kernel keeps a file open while a poll is armed, whatever close(2) says. So remove() lets the
+// next wait() cancel the poll, and the peer sees the end after that.
+//
+// The kernel wakes a poll with the flags that the waker names. A socket's data wake names POLLPRI
+// as well, so nearly every edge of a socket has the priority bit here: one read more each time.
+class IoUringSelector final : public Selector {
+ public:
+  static constexpr std::string_view kName = "io_uring";
+
+  // Errors: those of io_uring_setup(2), mmap(2) and eventfd(2), and whatever a filter says.
+  static absl::StatusOr<std::unique_ptr<Selector>> create(Kernel& kernel);
+
+  SysResult add(int fd, Token token, Interest interest) override;
+  SysResult modify(int fd, Token token, Interest interest) override;
+  SysResult remove(int fd) override;
+  SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) override;
+  SysResult wait(Events& events, std::int64_t timeout_ns) override;
+  Traits traits() const override { return {kName, true}; }
+
+ private:
+  // Distinguishes two files that had the same descriptor number one after the other.
+  struct Identity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    friend bool operator==(const Identity&, const Identity&) = default;
+  };
+
+  // What is known of one descriptor number.
+  struct Slot {
+    Token token{0};
+    Identity identity;
+    Interest interest = Interest::readable();
+    bool is_registered = false;
+    bool is_silent = false;     // after the event of a one-shot
+    bool is_queued = false;     // in the list from first_
+    std::uint32_t armed = 0;    // the number of its poll in the kernel; 0: none
+    std::uint32_t retired = 0;  // of one that is to be cancelled; 0: none
+    int next = kNone;
+  };
+  static constexpr int kNone = -1;
+
+  IoUringSelector(Kernel& kernel, OwnedFd interrupt, std::unique_ptr<IoUringRing> ring);
+  SysResult identify(int fd, Identity& identity);
+  void interrupt_sleeper(bool is_sleeping);
+  SysResult own_ring();
+  SysResult submit_changes(bool may_sleep) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool collect(Events& events) ABSL_LOCKS_EXCLUDED(mutex_);
+  void set(int fd, Token token, Interest interest) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void retire(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void queue(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void change(int fd, Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void take(int fd, Slot& slot, int result, bool is_last, Events& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool has(int fd, const Identity& identity) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  // Constant after construction.
+  Kernel& kernel_;
+  const OwnedFd interrupt_;  // an eventfd in the table: a change writes to it if wait() sleeps
+
+  // The thread in wait() only.
+  std::unique_ptr<IoUringRing> ring_;  // null after one failed
+  std::thread::id owner_;              // nobody's until the first wait()
+
+  absl::Mutex mutex_;
+  std::vector<Slot> slots_ ABSL_GUARDED_BY(mutex_);  // by descriptor
+  int first_ ABSL_GUARDED_BY(mutex_) = kNone;        // the slots that the kernel does not know yet
+  int last_ ABSL_GUARDED_BY(mutex_) = kNone;
+  std::uint32_t number_ ABSL_GUARDED_BY(mutex_) = 0;  // of the last poll
+  bool is_sleeping_ ABSL_GUARDED_BY(mutex_) = false;  // wait() sleeps and nobody interrupts it yet
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_POLL_ENGINE_IO_URING_SELECTOR_H_
