@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -39,13 +40,24 @@ bool is_multishot(Interest interest) {
 // that blocks may then fail with EINTR (io_ring_exit_work of the kernel). The creator of a Poll may
 // be a thread that knows nothing of rings. So a thread that ends at once makes the first ring.
 absl::StatusOr<std::unique_ptr<IoUringRing>> make_ring_elsewhere(Kernel& kernel) {
-  absl::StatusOr<std::unique_ptr<IoUringRing>> ring;
+  struct Made {
+    absl::StatusOr<std::unique_ptr<IoUringRing>> ring;
+    std::atomic<std::uint32_t> is_done{0};  // 1, release: `ring` is there; the creator acquires
+  };
+  const auto made = std::make_shared<Made>();
+  const auto make = [&kernel, made] {
+    made->ring = IoUringRing::create(kernel);
+    made->is_done.store(1, std::memory_order_release);
+    (void)kernel.unpark(made->is_done, 1);
+  };
   std::uint64_t thread = 0;
-  const SysResult started = kernel.start_thread(
-      "epore-ring", [&] { ring = IoUringRing::create(kernel); }, &thread);
+  const SysResult started = kernel.start_thread("epore-ring", make, &thread);
   if (!started.ok()) return errno_status(started.error(), "starting a thread for io_uring_setup");
+  while (made->is_done.load(std::memory_order_acquire) == 0) {
+    (void)kernel.park(made->is_done, 0, -1);
+  }
   (void)kernel.join_thread(thread);
-  return ring;
+  return std::move(made->ring);
 }
 
 }  // namespace
@@ -111,34 +123,43 @@ SysResult IoUringSelector::remove(int fd) {
   const SysResult identified = identify(fd, identity);
   if (!identified.ok()) return identified;
   bool is_sleeping = false;
+  std::shared_ptr<IoUringRing> ring;
   {
     absl::MutexLock lock(&mutex_);
     if (!has(fd, identity)) return SysResult::from_errno(ENOENT);
     slots_[static_cast<std::size_t>(fd)].is_registered = false;
     retire(fd);
     is_sleeping = std::exchange(is_sleeping_, false);
+    if (owner_ == std::this_thread::get_id() && !is_waiting_) ring = ring_;
   }
   interrupt_sleeper(is_sleeping);
+  // The owner lets go of the file at once, so that a port is free when its listener is closed. If
+  // this fails, the next wait() does it.
+  if (ring != nullptr && submit_changes(*ring, false).ok()) (void)ring->enter(0, 0);
   return SysResult(0);
 }
 
 SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
-  if (const SysResult owned = own_ring(); !owned.ok()) return owned;
-  const bool may_sleep = timeout_ns != 0 && ring_->front() == nullptr;
-  SysResult entered = submit_changes(may_sleep);
+  std::shared_ptr<IoUringRing> ring;
+  if (const SysResult owned = own_ring(ring); !owned.ok()) return owned;
+  const bool may_sleep = timeout_ns != 0 && ring->front() == nullptr;
+  SysResult entered = submit_changes(*ring, may_sleep);
   bool has_news = false;
   do {
-    if (entered.ok()) entered = ring_->enter(may_sleep ? 1 : 0, timeout_ns);
-    has_news = collect(events) || ring_->has_more();
+    if (entered.ok()) entered = ring->enter(may_sleep ? 1 : 0, timeout_ns);
+    has_news = collect(*ring, events) || ring->has_more();
     // Without a timeout, completions of polls that have been replaced must not hide others.
   } while (entered.ok() && events.empty() && has_news && timeout_ns == 0);
-  if (entered.error() == EBADR || entered.error() == EEXIST) {
-    // The kernel had no memory for completions, or the owner has ended and this thread has got its
-    // id. A new ring reports everything that is ready again.
-    ring_ = nullptr;
-    entered = SysResult::from_errno(EINTR);
+  // The kernel had no memory for completions, or the owner has ended and this thread has got its
+  // id. A new ring reports everything that is ready again.
+  const bool is_lost = entered.error() == EBADR || entered.error() == EEXIST;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_waiting_ = false;
+    if (is_lost) ring_ = nullptr;
   }
   if (!events.empty()) return SysResult(static_cast<std::int64_t>(events.size()));
+  if (is_lost) return SysResult::from_errno(EINTR);
   switch (entered.error()) {
     case ETIME:
       return SysResult(0);
@@ -146,58 +167,73 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
     case EAGAIN:  // no memory for operations, which stay in the queue
     case EBUSY:   // so many completions wait in the kernel that it takes no operation
     case EINTR:
-      return timeout_ns == 0 && ring_ != nullptr ? SysResult(0) : SysResult::from_errno(EINTR);
+      return timeout_ns == 0 ? SysResult(0) : SysResult::from_errno(EINTR);
     default:
       return entered;
   }
 }
 
-SysResult IoUringSelector::own_ring() {
+SysResult IoUringSelector::own_ring(std::shared_ptr<IoUringRing>& ring) {
   const std::thread::id self = std::this_thread::get_id();
-  if (ring_ != nullptr && owner_ == self) return SysResult(0);
-  if (ring_ == nullptr || owner_ != std::thread::id()) {
-    ring_ = nullptr;  // first, so that its descriptor is free for the new one
+  bool is_new = false;
+  std::shared_ptr<IoUringRing> old;  // closed behind the lock
+  {
+    absl::MutexLock lock(&mutex_);
+    is_new = ring_ != nullptr && owner_ == std::thread::id();
+    if (is_new || owner_ == self) ring = ring_;
+    old = std::exchange(ring_, nullptr);
+    owner_ = self;
+  }
+  old = nullptr;  // first, so that its descriptor is free for the new one
+  if (ring == nullptr) {
     absl::StatusOr<std::unique_ptr<IoUringRing>> made = IoUringRing::create(kernel_);
     if (!made.ok()) return SysResult::from_errno(errno_of(made.status()));
-    ring_ = *std::move(made);
+    ring = *std::move(made);
+    is_new = true;
     absl::MutexLock lock(&mutex_);
     for (std::size_t fd = 0; fd < slots_.size(); ++fd) {
       slots_[fd].armed = slots_[fd].retired = 0;
       if (slots_[fd].is_registered) queue(static_cast<int>(fd));
     }
   }
-  owner_ = self;
-  const SysResult enabled = ring_->enable();
-  if (!enabled.ok()) ring_ = nullptr;
-  return enabled;
+  if (is_new) {
+    if (const SysResult enabled = ring->enable(); !enabled.ok()) return enabled;
+  }
+  absl::MutexLock lock(&mutex_);
+  ring_ = ring;
+  is_waiting_ = true;
+  return SysResult(0);
 }
 
-SysResult IoUringSelector::submit_changes(bool may_sleep) {
+SysResult IoUringSelector::submit_changes(IoUringRing& ring, bool may_sleep) {
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
-      while (first_ != kNone && ring_->room() >= 2) {
+      if (ring_.get() != &ring) return SysResult::from_errno(EINTR);  // another thread has come
+      while (first_ != kNone && ring.room() >= 2) {
         const int fd = first_;
         Slot& slot = slots_[static_cast<std::size_t>(fd)];
         first_ = slot.next;
         slot.is_queued = false;
-        change(fd, slot);
+        change(ring, fd, slot);
       }
       if (first_ == kNone) {
         is_sleeping_ = may_sleep;
         return SysResult(0);
       }
     }
-    const SysResult submitted = ring_->enter(0, 0);
+    const SysResult submitted = ring.enter(0, 0);
     if (!submitted.ok()) return submitted;
   }
 }
 
 // Brings the kernel's polls to what the slot says. Requires room for two operations.
-void IoUringSelector::change(int fd, Slot& slot) {
+void IoUringSelector::change(IoUringRing& ring, int fd, Slot& slot) {
   if (slot.retired != 0) {
-    io_uring_sqe& cancel = ring_->add();
-    cancel.opcode = IORING_OP_POLL_REMOVE;
+    // IORING_OP_POLL_REMOVE fails with EALREADY while a wake of the poll is on its way, and leaves
+    // it armed. This one marks the poll, and it ends with that wake.
+    io_uring_sqe& cancel = ring.add();
+    cancel.opcode = IORING_OP_ASYNC_CANCEL;
     cancel.flags = kSkipSuccess;
     cancel.addr = key_of(fd, slot.retired);
     cancel.user_data = key_of(fd, 0);
@@ -206,7 +242,7 @@ void IoUringSelector::change(int fd, Slot& slot) {
   if (!slot.is_registered || slot.is_silent) return;
   if (++number_ == 0) ++number_;
   slot.armed = number_;
-  io_uring_sqe& poll = ring_->add();
+  io_uring_sqe& poll = ring.add();
   poll.opcode = IORING_OP_POLL_ADD;
   poll.fd = fd;
   poll.poll32_events = to_poll_flags(slot.interest);
@@ -214,12 +250,12 @@ void IoUringSelector::change(int fd, Slot& slot) {
   poll.user_data = key_of(fd, number_);
 }
 
-bool IoUringSelector::collect(Events& events) {
+bool IoUringSelector::collect(IoUringRing& ring, Events& events) {
   absl::MutexLock lock(&mutex_);
   is_sleeping_ = false;
   bool has_news = false;
   while (events.size() < events.capacity()) {
-    const io_uring_cqe* const done = ring_->front();
+    const io_uring_cqe* const done = ring.front();
     if (done == nullptr) break;
     has_news = true;
     const int fd = static_cast<int>(done->user_data & 0xffff'ffff);
@@ -228,7 +264,7 @@ bool IoUringSelector::collect(Events& events) {
     if (number != 0 && slot.armed == number) {
       take(fd, slot, done->res, (done->flags & IORING_CQE_F_MORE) == 0, events);
     }
-    ring_->pop();
+    ring.pop();
   }
   return has_news;
 }

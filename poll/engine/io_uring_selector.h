@@ -26,8 +26,8 @@ namespace epore::internal {
 // another thread comes to wait(), it makes a ring of its own and arms everything again. That takes
 // a fraction of a microsecond for each registration, and reports each readiness that exists anew.
 //
-// The kernel keeps a file open while a poll is armed, whatever close(2) says. So remove() lets the
-// next wait() cancel the poll, and the peer sees the end after that.
+// The kernel keeps a file open while a poll is armed, whatever close(2) says. So remove()
+// cancels the poll at once if the owner calls it, and lets the next wait() do it otherwise.
 //
 // The kernel wakes a poll with the flags that the waker names. A socket's data wake names POLLPRI
 // as well, so nearly every edge of a socket has the priority bit here: one read more each time.
@@ -70,13 +70,13 @@ class IoUringSelector final : public Selector {
   IoUringSelector(Kernel& kernel, OwnedFd interrupt, std::unique_ptr<IoUringRing> ring);
   SysResult identify(int fd, Identity& identity);
   void interrupt_sleeper(bool is_sleeping);
-  SysResult own_ring();
-  SysResult submit_changes(bool may_sleep) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool collect(Events& events) ABSL_LOCKS_EXCLUDED(mutex_);
+  SysResult own_ring(std::shared_ptr<IoUringRing>& ring) ABSL_LOCKS_EXCLUDED(mutex_);
+  SysResult submit_changes(IoUringRing& ring, bool may_sleep) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool collect(IoUringRing& ring, Events& events) ABSL_LOCKS_EXCLUDED(mutex_);
   void set(int fd, Token token, Interest interest) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void retire(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void queue(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void change(int fd, Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void change(IoUringRing& ring, int fd, Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void take(int fd, Slot& slot, int result, bool is_last, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool has(int fd, const Identity& identity) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -85,13 +85,14 @@ class IoUringSelector final : public Selector {
   Kernel& kernel_;
   const OwnedFd interrupt_;  // an eventfd in the table: a change writes to it if wait() sleeps
 
-  // The thread in wait() only.
-  std::unique_ptr<IoUringRing> ring_;  // null after one failed
-  std::thread::id owner_;              // nobody's until the first wait()
-
   absl::Mutex mutex_;
-  std::vector<Slot> slots_ ABSL_GUARDED_BY(mutex_);  // by descriptor
-  int first_ ABSL_GUARDED_BY(mutex_) = kNone;        // the slots that the kernel does not know yet
+  // Only the owner calls the ring, in wait() and in remove(). Another thread that comes to wait()
+  // drops its pointer, and the owner's copy may outlive that.
+  std::shared_ptr<IoUringRing> ring_ ABSL_GUARDED_BY(mutex_);  // null after one failed
+  std::thread::id owner_ ABSL_GUARDED_BY(mutex_);              // nobody's before the first wait()
+  bool is_waiting_ ABSL_GUARDED_BY(mutex_) = false;            // a thread is in wait()
+  std::vector<Slot> slots_ ABSL_GUARDED_BY(mutex_);            // by descriptor
+  int first_ ABSL_GUARDED_BY(mutex_) = kNone;  // the slots that the kernel does not know yet
   int last_ ABSL_GUARDED_BY(mutex_) = kNone;
   std::uint32_t number_ ABSL_GUARDED_BY(mutex_) = 0;  // of the last poll
   bool is_sleeping_ ABSL_GUARDED_BY(mutex_) = false;  // wait() sleeps and nobody interrupts it yet

@@ -128,6 +128,7 @@ TEST_P(AcceptTest, ATurnTakesNoMoreThanItsBudget) {
   };
   clock_.before(KernelCall::kEpollWait, turn);
   clock_.before(KernelCall::kPoll, turn);
+  clock_.before(KernelCall::kIoUringEnter, turn);
   ListenOptions listen;
   listen.accept_budget = kBudget;
   Accepted accepted;
@@ -151,6 +152,7 @@ TEST_P(AcceptTest, ATurnTakesNoMoreThanItsBudget) {
   EXPECT_EQ(most, kBudget);
   clock_.before(KernelCall::kEpollWait, nullptr);
   clock_.before(KernelCall::kPoll, nullptr);
+  clock_.before(KernelCall::kIoUringEnter, nullptr);
 }
 
 // For each of the errors that say "no resources".

@@ -337,7 +337,9 @@ TEST_P(ConnectTest, SpuriousEventsDoNotConnect) {
   Runtime runtime(spurious);
   runtime.connect(silent.address(), outcome.callback());
   for (int i = 0; i < 20; ++i) fence(runtime);
-  EXPECT_GT(kernel.spurious(), 0u);
+  if (GetParam().selector != "io_uring") {  // it has no way into the memory of a ring
+    EXPECT_GT(kernel.spurious(), 0u);
+  }
   EXPECT_EQ(outcome.calls(), 0);
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_EQ(outcome.await().status().code(), absl::StatusCode::kCancelled);

@@ -280,7 +280,10 @@ TEST_P(ConnectionDataTest, SpuriousEventsDoNoHarm) {
       EXPECT_TRUE(observers[0].await_closed().ok());
       links.erase(links.begin());
     }
-    EXPECT_GT(kernel.spurious(), 0u);
+    // It has no way into the memory of a ring, which tells enough by itself.
+    if (GetParam().selector != "io_uring") {
+      EXPECT_GT(kernel.spurious(), 0u);
+    }
     for (Observer& observer : observers) EXPECT_LE(observer.closed(), 1);
   }
 }

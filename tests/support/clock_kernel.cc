@@ -3,6 +3,7 @@
 #include <linux/io_uring.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -145,12 +146,18 @@ SysResult ClockKernel::io_uring_enter(int ring, unsigned submit, unsigned min_co
   const auto look = [&](unsigned to_submit) {
     return FaultKernel::io_uring_enter(ring, to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, 0);
   };
-  if (const SysResult submitted = look(submit); !submitted.ok()) return submitted;
+  // The ring itself does not become readable when the kernel puts work off until the next enter.
+  int news = ::eventfd(0, EFD_CLOEXEC);
+  PCHECK(news >= 0);
+  PCHECK(::syscall(SYS_io_uring_register, ring, IORING_REGISTER_EVENTFD, &news, 1) == 0);
+  SysResult looked = look(submit);
   bool is_ready = false;
-  do {
-    is_ready = alarm.wait({pollfd{ring, POLLIN, 0}});
-  } while (!is_ready && FaultKernel::now() < deadline);
-  const SysResult looked = look(0);
+  while (looked.ok() && !is_ready && FaultKernel::now() < deadline) {
+    is_ready = alarm.wait({pollfd{news, POLLIN, 0}});
+  }
+  if (looked.ok()) looked = look(0);
+  PCHECK(::syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_EVENTFD, nullptr, 0) == 0);
+  ::close(news);
   return is_ready || !looked.ok() ? looked : SysResult::from_errno(ETIME);
 }
 

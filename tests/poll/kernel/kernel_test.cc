@@ -423,8 +423,8 @@ TEST_P(CallCountTest, TheWrappedKernelCountsTheSame) {
     ASSERT_THAT(poll->poll(events, absl::ZeroDuration()), IsOk());
     EXPECT_EQ(fault.counts(), real.counts());
   }
-  EXPECT_EQ(count_of(real, wait_call()), 1u);
-  EXPECT_EQ(count_of(real, KernelCall::kClose), 1u);
+  EXPECT_GE(count_of(real, wait_call()), 1u);
+  EXPECT_GE(count_of(real, KernelCall::kClose), 1u);
 }
 
 }  // namespace
