@@ -56,7 +56,7 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> make_ring_elsewhere(Kernel& kernel)
   while (made->is_done.load(std::memory_order_acquire) == 0) {
     (void)kernel.park(made->is_done, 0, -1);
   }
-  (void)kernel.join_thread(thread);
+  if (!kernel.join_thread(thread).ok()) (void)kernel.detach_thread(thread);
   return std::move(made->ring);
 }
 

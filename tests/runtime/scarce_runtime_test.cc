@@ -317,6 +317,7 @@ TEST_P(ScarceAcceptTest, AConnectionWithoutMemoryIsRefusedAndCountedAndTheNextIs
     const auto enough = [](const FaultKernel::Call&) { ScarceMemory::stop(); };
     kernel_.before(KernelCall::kEpollWait, enough);
     kernel_.before(KernelCall::kPoll, enough);
+    kernel_.before(KernelCall::kIoUringEnter, enough);
     kernel_.after(KernelCall::kAccept, [k](const FaultKernel::Call& call) {
       if (call.result.ok()) ScarceMemory::fail(k);
     });

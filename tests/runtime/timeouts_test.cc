@@ -66,10 +66,11 @@ class TimeoutsTest : public RuntimeTest {
   // Has the poll thread run `action` once, when its next wait for events has ended.
   void after_the_next_wait(std::function<void()> action) {
     const auto has_run = std::make_shared<std::atomic<bool>>(false);
-    for (KernelCall wait : {KernelCall::kEpollWait, KernelCall::kPoll}) {
+    for (KernelCall wait : {KernelCall::kEpollWait, KernelCall::kPoll, KernelCall::kIoUringEnter}) {
       clock_.after(wait, [this, action, has_run](const FaultKernel::Call&) {
         if (has_run->exchange(true)) return;  // two threads may wait at once
-        for (KernelCall any : {KernelCall::kEpollWait, KernelCall::kPoll}) {
+        for (KernelCall any :
+             {KernelCall::kEpollWait, KernelCall::kPoll, KernelCall::kIoUringEnter}) {
           clock_.after(any, nullptr);
         }
         action();
