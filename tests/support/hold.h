@@ -22,8 +22,10 @@ class Hold {
 
   Hold(FaultKernel& kernel, KernelCall kind, Where where) : state_(std::make_shared<State>()) {
     const auto hook = [state = state_](const FaultKernel::Call& call) {
-      // A wait that brought nothing is not what a test wants to see the end of.
-      if (state->where == after && call.result.value() <= 0) return;
+      // A wait that brought nothing is not what a test wants to see the end of. That of io_uring
+      // returns the number of operations that it submitted, which is mostly 0.
+      const std::int64_t least = call.kind == KernelCall::kIoUringEnter ? 0 : 1;
+      if (state->where == after && call.result.value() < least) return;
       if (state->is_used.exchange(true)) return;
       state->reached.Notify();
       state->released.WaitForNotification();
