@@ -52,7 +52,7 @@ class IoUringRing {
  private:
   // A part of the ring's memory.
   struct Memory {
-    explicit Memory(Kernel& kernel) : kernel(kernel) {}
+    explicit Memory(Kernel& seam) : kernel(seam) {}
     ~Memory();
     SysResult map(int ring, std::size_t bytes, std::int64_t offset);
     unsigned* word(unsigned offset) const;
