@@ -2,16 +2,14 @@
 
 #include <linux/io_uring.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <string_view>
+#include <utility>
 
 #include "absl/memory/memory.h"
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "epore/poll/kernel/errno_status.h"
 
@@ -21,13 +19,8 @@ namespace {
 // Newer than the kernel headers of some distributions.
 constexpr unsigned kSubmitAll = 1u << 7;      // IORING_SETUP_SUBMIT_ALL, Linux 5.18
 constexpr unsigned kCoopTaskrun = 1u << 8;    // IORING_SETUP_COOP_TASKRUN, 5.19
-constexpr unsigned kTaskrunFlag = 1u << 9;    // IORING_SETUP_TASKRUN_FLAG, 5.19
 constexpr unsigned kSingleIssuer = 1u << 12;  // IORING_SETUP_SINGLE_ISSUER, 6.0
 constexpr unsigned kDeferTaskrun = 1u << 13;  // IORING_SETUP_DEFER_TASKRUN, 6.1
-constexpr unsigned kWorkIsPending = 1u << 2;  // IORING_SQ_TASKRUN, 5.19
-
-// The ring starts disabled, so that another thread than the creator's can own it.
-constexpr unsigned kAlways = IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED | kSubmitAll;
 
 constexpr unsigned kOperations = 256;    // more go in several calls
 constexpr unsigned kCompletions = 4096;  // more wait in the kernel (IORING_FEAT_NODROP)
@@ -39,119 +32,82 @@ void store(unsigned* word, unsigned value) {
   std::atomic_ref(*word).store(value, std::memory_order_release);
 }
 
-absl::Status refused(SysResult result, std::string_view call) {
-  return errno_status(result.error(), call);
-}
-
 }  // namespace
 
-IoUringRing::Memory::~Memory() {
-  if (address != nullptr) (void)kernel.munmap(address, size);
-}
-
-SysResult IoUringRing::Memory::map(int ring, std::size_t bytes, std::int64_t offset) {
-  const SysResult mapped =
-      kernel.mmap(bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, offset);
-  if (!mapped.ok()) return mapped;
-  address = reinterpret_cast<std::byte*>(mapped.value());
-  size = bytes;
-  return mapped;
-}
-
-unsigned* IoUringRing::Memory::word(unsigned offset) const {
-  return reinterpret_cast<unsigned*>(address + offset);
-}
-
 absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringRing::create(Kernel& kernel) {
-  auto ring = absl::WrapUnique(new IoUringRing(kernel));
-  if (absl::Status bad = ring->set_up(); !bad.ok()) return bad;
-  return ring;
-}
-
-IoUringRing::~IoUringRing() = default;
-
-absl::Status IoUringRing::set_up() {
-  SysResult made = SysResult(0);
+  SysResult done = SysResult(0);
   io_uring_params params;
   // The best first. EINVAL is a kernel that does not know a flag, and the last answer before 5.19.
   for (const unsigned flags : {kSingleIssuer | kDeferTaskrun, kCoopTaskrun}) {
     std::memset(&params, 0, sizeof params);
-    params.flags = kAlways | kTaskrunFlag | flags;
+    params.flags = IORING_SETUP_CQSIZE | kSubmitAll | flags;
     params.cq_entries = kCompletions;
-    made = kernel_.io_uring_setup(kOperations, &params);
-    if (made.error() != EINVAL) break;
+    done = kernel.io_uring_setup(kOperations, &params);
+    if (done.error() != EINVAL) break;
   }
-  if (!made.ok()) return refused(made, "io_uring_setup");
-  fd_ = OwnedFd(made.fd(), kernel_);
-  constexpr unsigned kNeeded = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG;
-  if ((params.features & kNeeded) != kNeeded) {
-    return refused(SysResult::from_errno(ENOSYS), "io_uring_setup: features");
+  if (!done.ok()) return errno_status(done.error(), "io_uring_setup");
+  OwnedFd fd(done.fd(), kernel);  // closes it if there is no memory below
+  auto ring = absl::WrapUnique(new IoUringRing(kernel, std::move(fd)));
+
+  done = ring->map(params.cq_off.cqes + params.cq_entries * sizeof(io_uring_cqe),
+                   IORING_OFF_SQ_RING, ring->queues_);
+  if (done.ok()) {
+    done = ring->map(params.sq_entries * sizeof(io_uring_sqe), IORING_OFF_SQES, ring->operations_);
   }
+  if (!done.ok()) return errno_status(done.error(), "mmap of a ring");
+  const auto word = [&](unsigned at) { return reinterpret_cast<unsigned*>(&ring->queues_[at]); };
+  ring->submit_head_ = word(params.sq_off.head);
+  ring->submit_tail_ = word(params.sq_off.tail);
+  ring->done_head_ = word(params.cq_off.head);
+  ring->done_tail_ = word(params.cq_off.tail);
+  ring->submit_size_ = params.sq_entries;
+  ring->done_mask_ = params.cq_entries - 1;
+  ring->done_ = reinterpret_cast<io_uring_cqe*>(&ring->queues_[params.cq_off.cqes]);
+  for (unsigned i = 0; i < params.sq_entries; ++i) word(params.sq_off.array)[i] = i;
 
-  const std::size_t size = params.cq_off.cqes + params.cq_entries * sizeof(io_uring_cqe);
-  SysResult done = rings_.map(fd_.get(), size, IORING_OFF_SQ_RING);
-  if (!done.ok()) return refused(done, "mmap of a ring");
-  done = operations_.map(fd_.get(), params.sq_entries * sizeof(io_uring_sqe), IORING_OFF_SQES);
-  if (!done.ok()) return refused(done, "mmap of a ring");
-  submit_head_ = rings_.word(params.sq_off.head);
-  submit_tail_ = rings_.word(params.sq_off.tail);
-  flags_ = rings_.word(params.sq_off.flags);
-  done_head_ = rings_.word(params.cq_off.head);
-  done_tail_ = rings_.word(params.cq_off.tail);
-  submit_size_ = params.sq_entries;
-  done_mask_ = params.cq_entries - 1;
-  done_ = reinterpret_cast<io_uring_cqe*>(rings_.address + params.cq_off.cqes);
-  unsigned* const order = rings_.word(params.sq_off.array);
-  for (unsigned i = 0; i < submit_size_; ++i) order[i] = i;
-
-  // A disabled ring refuses to be entered with EBADFD. Any other errno comes from a filter.
-  done = kernel_.io_uring_enter(fd_.get(), 0, 0, 0, nullptr, 0);
-  if (done.error() != EBADFD) return refused(done, "io_uring_enter");
-  io_uring_probe probe;
-  std::memset(&probe, 0, sizeof probe);
-  done = kernel_.io_uring_register(fd_.get(), IORING_REGISTER_PROBE, &probe, 0);
-  if (!done.ok()) return refused(done, "io_uring_register");
-  return absl::OkStatus();
+  done = kernel.io_uring_enter(ring->fd_.get(), 0, 0, 0, nullptr, 0);
+  if (!done.ok()) return errno_status(done.error(), "io_uring_enter");
+  return ring;
 }
 
-SysResult IoUringRing::enable() {
-  return kernel_.io_uring_register(fd_.get(), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+IoUringRing::~IoUringRing() {
+  for (const std::span<std::byte> memory : {queues_, operations_}) {
+    if (!memory.empty()) (void)kernel_.munmap(memory.data(), memory.size());
+  }
+}
+
+SysResult IoUringRing::map(std::size_t size, std::int64_t offset, std::span<std::byte>& memory) {
+  const SysResult mapped =
+      kernel_.mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd_.get(), offset);
+  if (mapped.ok()) memory = {reinterpret_cast<std::byte*>(mapped.value()), size};
+  return mapped;
 }
 
 unsigned IoUringRing::room() const { return submit_size_ - (added_ - load(submit_head_)); }
 
 io_uring_sqe& IoUringRing::add() {
-  auto* const all = reinterpret_cast<io_uring_sqe*>(operations_.address);
+  auto* const all = reinterpret_cast<io_uring_sqe*>(operations_.data());
   io_uring_sqe& operation = all[added_++ & (submit_size_ - 1)];
   std::memset(&operation, 0, sizeof operation);
   return operation;
 }
 
-SysResult IoUringRing::enter(unsigned min_complete, std::int64_t timeout_ns) {
+SysResult IoUringRing::enter(std::int64_t timeout_ns) {
   store(submit_tail_, added_);
-  const unsigned submit = added_ - load(submit_head_);
-  if (min_complete == 0 || timeout_ns < 0) {
-    return kernel_.io_uring_enter(fd_.get(), submit, min_complete, IORING_ENTER_GETEVENTS, nullptr,
-                                  0);
-  }
-  const __kernel_timespec timeout = {.tv_sec = timeout_ns / 1'000'000'000,
-                                     .tv_nsec = timeout_ns % 1'000'000'000};
+  const __kernel_timespec timeout = {timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
   io_uring_getevents_arg argument = {};
-  argument.ts = reinterpret_cast<std::uintptr_t>(&timeout);
-  return kernel_.io_uring_enter(fd_.get(), submit, min_complete,
+  if (timeout_ns > 0) argument.ts = reinterpret_cast<std::uintptr_t>(&timeout);
+  return kernel_.io_uring_enter(fd_.get(), added_ - load(submit_head_), timeout_ns != 0,
                                 IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument,
                                 sizeof argument);
 }
 
-const io_uring_cqe* IoUringRing::front() const {
+bool IoUringRing::next(io_uring_cqe& completion) {
   const unsigned head = *done_head_;
-  return head == load(done_tail_) ? nullptr : &done_[head & done_mask_];
-}
-
-void IoUringRing::pop() { store(done_head_, *done_head_ + 1); }
-
-bool IoUringRing::has_more() const {
-  return (load(flags_) & (kWorkIsPending | IORING_SQ_CQ_OVERFLOW)) != 0;
+  if (head == load(done_tail_)) return false;
+  completion = done_[head & done_mask_];
+  store(done_head_, head + 1);
+  return true;
 }
 
 }  // namespace epore::internal

@@ -4,8 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <utility>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "epore/poll/kernel/kernel.h"
 #include "epore/poll/kernel/sys_result.h"
@@ -19,63 +20,43 @@ namespace epore::internal {
 // A ring of io_uring(7) for one thread: the memory that the kernel shares, and the system calls.
 // It knows nothing of what the operations mean.
 //
-// Threads: create() and the destructor on any thread. The thread that calls enable() owns the ring,
-// and calls everything else.
+// Threads: the thread that calls create() owns the ring and calls everything else. The destructor
+// runs on any thread.
 class IoUringRing {
  public:
   // Makes a ring with one of the sets of flags that Linux 5.19 and 6.1 know. Errors: what the
-  // system refuses it with. A seccomp filter may have any errno, also for the calls that come
-  // later. So each is made once here, where it does nothing.
+  // system refuses it with. A seccomp filter may have any errno, also for io_uring_enter(2), so
+  // this calls it once.
   static absl::StatusOr<std::unique_ptr<IoUringRing>> create(Kernel& kernel);
   ~IoUringRing();
-
-  // Makes this thread the owner.
-  SysResult enable();
 
   // How many operations may be added before the next enter().
   unsigned room() const;
   // An operation that is all zeros, for the caller to fill in. Requires room() > 0.
   io_uring_sqe& add();
 
-  // Submits what was added and waits for `min_complete` completions, at most for `timeout_ns`; a
-  // negative timeout waits for ever. Returns the number of operations that were submitted if it is
-  // not 0, whatever came after that. Errors: ETIME after a timeout; EBADR: completions were lost.
-  SysResult enter(unsigned min_complete, std::int64_t timeout_ns);
+  // Submits what was added and waits for a completion, at most for `timeout_ns`; zero does not
+  // wait, a negative timeout waits for ever. Returns the number of operations that were submitted
+  // if it is not 0, whatever came after that. Errors: ETIME after a timeout; EBADR: completions
+  // were lost.
+  SysResult enter(std::int64_t timeout_ns);
 
-  // The oldest completion, or null. pop() takes it away.
-  const io_uring_cqe* front() const;
-  void pop();
-
-  // Whether the kernel has completions that the next enter() shows.
-  bool has_more() const;
+  // Takes the oldest completion, if there is any.
+  bool next(io_uring_cqe& completion);
 
  private:
-  // A part of the ring's memory.
-  struct Memory {
-    explicit Memory(Kernel& seam) : kernel(seam) {}
-    ~Memory();
-    SysResult map(int ring, std::size_t bytes, std::int64_t offset);
-    unsigned* word(unsigned offset) const;
-
-    Kernel& kernel;
-    std::byte* address = nullptr;
-    std::size_t size = 0;
-  };
-
-  explicit IoUringRing(Kernel& kernel) : kernel_(kernel), rings_(kernel), operations_(kernel) {}
-  absl::Status set_up();
-  SysResult try_flags(unsigned flags);
+  IoUringRing(Kernel& kernel, OwnedFd fd) : kernel_(kernel), fd_(std::move(fd)) {}
+  SysResult map(std::size_t size, std::int64_t offset, std::span<std::byte>& memory);
 
   Kernel& kernel_;
-  OwnedFd fd_;
-  Memory rings_;       // both queues
-  Memory operations_;  // what the submission queue points to
+  const OwnedFd fd_;
+  std::span<std::byte> queues_;
+  std::span<std::byte> operations_;  // what the submission queue points to
 
-  // Words of rings_. The kernel's side of each queue stores with release and is loaded with
+  // Words of queues_. The kernel's side of each queue stores with release and is loaded with
   // acquire; so is ours.
   unsigned* submit_head_ = nullptr;  // the kernel's
   unsigned* submit_tail_ = nullptr;  // ours
-  unsigned* flags_ = nullptr;        // the kernel's
   unsigned* done_head_ = nullptr;    // ours
   unsigned* done_tail_ = nullptr;    // the kernel's
   unsigned submit_size_ = 0;

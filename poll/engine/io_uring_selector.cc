@@ -2,9 +2,8 @@
 
 #include <linux/io_uring.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 
-#include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/engine/poll_flags.h"
@@ -29,73 +29,32 @@ std::uint64_t key_of(int fd, std::uint32_t number) {
   return std::uint64_t{number} << 32 | static_cast<std::uint32_t>(fd);
 }
 
-// A multishot poll reports changes only. A level is reported again by a new poll, which looks at
-// the file first, so one shot is enough. But the kernel adds POLLRDHUP to every poll, asked for or
-// not. Who asks for writable alone must not get a new poll for each of these.
-bool is_multishot(Interest interest) {
-  return interest.trigger() == Trigger::edge || !interest.is_readable();
-}
-
-// When a ring has gone, the kernel interrupts each thread that has made or used it, once: a call
-// that blocks may then fail with EINTR (io_ring_exit_work of the kernel). The creator of a Poll may
-// be a thread that knows nothing of rings. So a thread that ends at once makes the first ring.
-absl::StatusOr<std::unique_ptr<IoUringRing>> make_ring_elsewhere(Kernel& kernel) {
-  struct Made {
-    absl::StatusOr<std::unique_ptr<IoUringRing>> ring;
-    std::atomic<std::uint32_t> is_done{0};  // 1, release: `ring` is there; the creator acquires
-  };
-  const auto made = std::make_shared<Made>();
-  const auto make = [&kernel, made] {
-    made->ring = IoUringRing::create(kernel);
-    made->is_done.store(1, std::memory_order_release);
-    (void)kernel.unpark(made->is_done, 1);
-  };
+// Makes a ring once, to see whether the system lets us. When a ring has gone, the kernel interrupts
+// each thread that has made or used it: a call that blocks may then fail with EINTR
+// (io_ring_exit_work of the kernel). The creator of a Poll may be a thread that knows nothing of
+// rings. So a thread that ends at once makes this one.
+absl::Status try_ring(Kernel& kernel) {
+  const auto status = std::make_shared<absl::Status>();
   std::uint64_t thread = 0;
-  const SysResult started = kernel.start_thread("epore-ring", make, &thread);
+  const SysResult started = kernel.start_thread(
+      "epore-ring", [&kernel, status] { *status = IoUringRing::create(kernel).status(); }, &thread);
   if (!started.ok()) return errno_status(started.error(), "starting a thread for io_uring_setup");
-  while (made->is_done.load(std::memory_order_acquire) == 0) {
-    (void)kernel.park(made->is_done, 0, -1);
-  }
-  if (!kernel.join_thread(thread).ok()) (void)kernel.detach_thread(thread);
-  return std::move(made->ring);
+  const SysResult joined = kernel.join_thread(thread);
+  return joined.ok() ? *status : errno_status(joined.error(), "joining that thread");
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Selector>> IoUringSelector::create(Kernel& kernel) {
-  absl::StatusOr<std::unique_ptr<IoUringRing>> ring = make_ring_elsewhere(kernel);
-  if (!ring.ok()) return ring.status();
+  if (absl::Status refused = try_ring(kernel); !refused.ok()) return refused;
   const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");
   OwnedFd owned(created.fd(), kernel);  // closes it if there is no memory below
   const int interrupt = owned.get();
-  auto made = absl::WrapUnique(new IoUringSelector(kernel, std::move(owned), *std::move(ring)));
+  auto made = absl::WrapUnique(new IoUringSelector(kernel, std::move(owned)));
   const SysResult added = made->add(interrupt, Token{0}, Interest::readable());
   if (!added.ok()) return errno_status(added.error(), "fstat");
   return made;
-}
-
-IoUringSelector::IoUringSelector(Kernel& kernel, OwnedFd interrupt,
-                                 std::unique_ptr<IoUringRing> ring)
-    : kernel_(kernel), interrupt_(std::move(interrupt)), ring_(std::move(ring)) {}
-
-SysResult IoUringSelector::add(int fd, Token token, Interest interest) {
-  Identity identity;
-  const SysResult identified = identify(fd, identity);
-  if (!identified.ok()) return identified;
-  bool is_sleeping = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    // A slot with another identity belongs to a file that was closed without remove().
-    if (has(fd, identity)) return SysResult::from_errno(EEXIST);
-    const auto index = static_cast<std::size_t>(fd);
-    if (index >= slots_.size()) slots_.resize(index + 1);
-    slots_[index].identity = identity;
-    set(fd, token, interest);
-    is_sleeping = std::exchange(is_sleeping_, false);
-  }
-  interrupt_sleeper(is_sleeping);
-  return SysResult(0);
 }
 
 SysResult IoUringSelector::add_waker(std::shared_ptr<const OwnedFd> fd, Token token) {
@@ -103,64 +62,63 @@ SysResult IoUringSelector::add_waker(std::shared_ptr<const OwnedFd> fd, Token to
   return add(fd->get(), token, Interest::readable());
 }
 
-SysResult IoUringSelector::modify(int fd, Token token, Interest interest) {
-  Identity identity;
-  const SysResult identified = identify(fd, identity);
-  if (!identified.ok()) return identified;
+SysResult IoUringSelector::apply(Change change, int fd, Token token, Interest interest) {
+  FileIdentity file;
+  if (const SysResult found = identify(kernel_, fd, file); !found.ok()) return found;
   bool is_sleeping = false;
+  std::unique_ptr<IoUringRing> ring;
   {
     absl::MutexLock lock(&mutex_);
-    if (!has(fd, identity)) return SysResult::from_errno(ENOENT);
-    set(fd, token, interest);
-    is_sleeping = std::exchange(is_sleeping_, false);
-  }
-  interrupt_sleeper(is_sleeping);
-  return SysResult(0);
-}
-
-SysResult IoUringSelector::remove(int fd) {
-  Identity identity;
-  const SysResult identified = identify(fd, identity);
-  if (!identified.ok()) return identified;
-  bool is_sleeping = false;
-  std::shared_ptr<IoUringRing> ring;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!has(fd, identity)) return SysResult::from_errno(ENOENT);
-    slots_[static_cast<std::size_t>(fd)].is_registered = false;
+    if (static_cast<std::size_t>(fd) >= slots_.size()) {
+      if (change != Change::add) return SysResult::from_errno(ENOENT);
+      const std::size_t size = static_cast<std::size_t>(fd) + 1;
+      changed_.reserve(std::bit_ceil(size));  // retire() needs no memory
+      slots_.resize(size);
+    }
+    Slot& found = slot(fd);
+    // A slot with another identity belongs to a file that was closed without remove().
+    const bool is_known = found.is_registered && found.file == file;
+    if (is_known == (change == Change::add)) {
+      return SysResult::from_errno(is_known ? EEXIST : ENOENT);
+    }
+    found.file = file;
+    found.token = token;
+    found.interest = interest;
+    found.is_registered = change != Change::remove;
+    found.is_silent = false;
     retire(fd);
     is_sleeping = std::exchange(is_sleeping_, false);
-    if (owner_ == std::this_thread::get_id() && !is_waiting_) ring = ring_;
+    if (change == Change::remove && owner_ == std::this_thread::get_id()) ring = std::move(ring_);
   }
-  interrupt_sleeper(is_sleeping);
+  const std::uint64_t one = 1;
+  if (is_sleeping) (void)kernel_.write(interrupt_.get(), &one, sizeof one);
+  if (ring == nullptr) return SysResult(0);
   // The owner lets go of the file at once, so that a port is free when its listener is closed. If
   // this fails, the next wait() does it.
-  if (ring != nullptr && submit_changes(*ring, false).ok()) (void)ring->enter(0, 0);
+  if (submit_changes(*ring, /*may_sleep=*/false).ok()) (void)ring->enter(0);
+  absl::MutexLock lock(&mutex_);
+  if (owner_ == std::this_thread::get_id()) std::swap(ring_, ring);
   return SysResult(0);
 }
 
 SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
-  std::shared_ptr<IoUringRing> ring;
-  if (const SysResult owned = own_ring(ring); !owned.ok()) return owned;
-  const bool may_sleep = timeout_ns != 0 && ring->front() == nullptr;
-  SysResult entered = submit_changes(*ring, may_sleep);
-  bool has_news = false;
-  do {
-    if (entered.ok()) entered = ring->enter(may_sleep ? 1 : 0, timeout_ns);
-    has_news = collect(*ring, events) || ring->has_more();
-    // Without a timeout, completions of polls that have been replaced must not hide others.
-  } while (entered.ok() && events.empty() && has_news && timeout_ns == 0);
+  absl::StatusOr<std::unique_ptr<IoUringRing>> taken = take_ring();
+  if (!taken.ok()) return SysResult::from_errno(errno_of(taken.status()));
+  IoUringRing& ring = **taken;
+  SysResult done = submit_changes(ring, /*may_sleep=*/timeout_ns != 0);
+  if (done.ok()) done = ring.enter(timeout_ns);
+  const bool has_news = collect(ring, events);
   // The kernel had no memory for completions, or the owner has ended and this thread has got its
   // id. A new ring reports everything that is ready again.
-  const bool is_lost = entered.error() == EBADR || entered.error() == EEXIST;
-  {
+  const bool is_lost = done.error() == EBADR || done.error() == EEXIST;
+  if (!is_lost) {
     absl::MutexLock lock(&mutex_);
-    is_waiting_ = false;
-    if (is_lost) ring_ = nullptr;
+    ring_ = *std::move(taken);
   }
   if (!events.empty()) return SysResult(static_cast<std::int64_t>(events.size()));
-  if (is_lost) return SysResult::from_errno(EINTR);
-  switch (entered.error()) {
+  // Completions of polls that have been replaced must not hide others.
+  if (is_lost || (done.ok() && has_news)) return SysResult::from_errno(EINTR);
+  switch (done.error()) {
     case ETIME:
       return SysResult(0);
     case 0:
@@ -169,171 +127,116 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
     case EINTR:
       return timeout_ns == 0 ? SysResult(0) : SysResult::from_errno(EINTR);
     default:
-      return entered;
+      return done;
   }
 }
 
-SysResult IoUringSelector::own_ring(std::shared_ptr<IoUringRing>& ring) {
-  const std::thread::id self = std::this_thread::get_id();
-  bool is_new = false;
-  std::shared_ptr<IoUringRing> old;  // closed behind the lock
+// The ring for this thread. wait() gives it back.
+absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringSelector::take_ring() {
+  std::unique_ptr<IoUringRing> ring;
   {
     absl::MutexLock lock(&mutex_);
-    is_new = ring_ != nullptr && owner_ == std::thread::id();
-    if (is_new || owner_ == self) ring = ring_;
-    old = std::exchange(ring_, nullptr);
-    owner_ = self;
+    ring = std::move(ring_);
+    if (owner_ == std::this_thread::get_id() && ring != nullptr) return ring;
+    owner_ = std::this_thread::get_id();
   }
-  old = nullptr;  // first, so that its descriptor is free for the new one
-  if (ring == nullptr) {
-    absl::StatusOr<std::unique_ptr<IoUringRing>> made = IoUringRing::create(kernel_);
-    if (!made.ok()) return SysResult::from_errno(errno_of(made.status()));
-    ring = *std::move(made);
-    is_new = true;
-    absl::MutexLock lock(&mutex_);
-    for (std::size_t fd = 0; fd < slots_.size(); ++fd) {
-      slots_[fd].armed = slots_[fd].retired = 0;
-      if (slots_[fd].is_registered) queue(static_cast<int>(fd));
-    }
-  }
-  if (is_new) {
-    if (const SysResult enabled = ring->enable(); !enabled.ok()) return enabled;
-  }
+  ring = nullptr;  // first, so that its descriptor is free for the new one
+  absl::StatusOr<std::unique_ptr<IoUringRing>> made = IoUringRing::create(kernel_);
   absl::MutexLock lock(&mutex_);
-  ring_ = ring;
-  is_waiting_ = true;
-  return SysResult(0);
+  for (std::size_t fd = 0; fd < slots_.size(); ++fd) {
+    slots_[fd].armed = slots_[fd].retired = 0;
+    retire(static_cast<int>(fd));
+  }
+  return made;
 }
 
 SysResult IoUringSelector::submit_changes(IoUringRing& ring, bool may_sleep) {
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
-      if (ring_.get() != &ring) return SysResult::from_errno(EINTR);  // another thread has come
-      while (first_ != kNone && ring.room() >= 2) {
-        const int fd = first_;
-        Slot& slot = slots_[static_cast<std::size_t>(fd)];
-        first_ = slot.next;
-        slot.is_queued = false;
-        change(ring, fd, slot);
+      // Another thread has come with a ring of its own.
+      if (owner_ != std::this_thread::get_id()) return SysResult::from_errno(EINTR);
+      for (; !changed_.empty() && ring.room() >= 2; changed_.pop_back()) {
+        submit_slot(ring, changed_.back());
       }
-      if (first_ == kNone) {
+      if (changed_.empty()) {
         is_sleeping_ = may_sleep;
         return SysResult(0);
       }
     }
-    const SysResult submitted = ring.enter(0, 0);
+    const SysResult submitted = ring.enter(0);
     if (!submitted.ok()) return submitted;
   }
 }
 
 // Brings the kernel's polls to what the slot says. Requires room for two operations.
-void IoUringSelector::change(IoUringRing& ring, int fd, Slot& slot) {
-  if (slot.retired != 0) {
+void IoUringSelector::submit_slot(IoUringRing& ring, int fd) {
+  Slot& changed = slot(fd);
+  changed.is_queued = false;
+  if (changed.retired != 0) {
     // IORING_OP_POLL_REMOVE fails with EALREADY while a wake of the poll is on its way, and leaves
     // it armed. This one marks the poll, and it ends with that wake.
     io_uring_sqe& cancel = ring.add();
     cancel.opcode = IORING_OP_ASYNC_CANCEL;
     cancel.flags = kSkipSuccess;
-    cancel.addr = key_of(fd, slot.retired);
+    cancel.addr = key_of(fd, changed.retired);
     cancel.user_data = key_of(fd, 0);
-    slot.retired = 0;
+    changed.retired = 0;
   }
-  if (!slot.is_registered || slot.is_silent) return;
-  if (++number_ == 0) ++number_;
-  slot.armed = number_;
+  if (!changed.is_registered || changed.is_silent) return;
+  changed.armed = number_ += 2;
   io_uring_sqe& poll = ring.add();
   poll.opcode = IORING_OP_POLL_ADD;
   poll.fd = fd;
-  poll.poll32_events = to_poll_flags(slot.interest);
-  poll.len = is_multishot(slot.interest) ? IORING_POLL_ADD_MULTI : 0;
-  poll.user_data = key_of(fd, number_);
+  poll.poll32_events = to_poll_flags(changed.interest);
+  poll.len = IORING_POLL_ADD_MULTI;
+  poll.user_data = key_of(fd, changed.armed);
 }
 
+// Returns whether there was any completion.
 bool IoUringSelector::collect(IoUringRing& ring, Events& events) {
   absl::MutexLock lock(&mutex_);
   is_sleeping_ = false;
   bool has_news = false;
-  while (events.size() < events.capacity()) {
-    const io_uring_cqe* const done = ring.front();
-    if (done == nullptr) break;
+  io_uring_cqe done;
+  while (events.size() < events.capacity() && ring.next(done)) {
     has_news = true;
-    const int fd = static_cast<int>(done->user_data & 0xffff'ffff);
-    const auto number = static_cast<std::uint32_t>(done->user_data >> 32);
-    Slot& slot = slots_[static_cast<std::size_t>(fd)];
-    if (number != 0 && slot.armed == number) {
-      take(fd, slot, done->res, (done->flags & IORING_CQE_F_MORE) == 0, events);
-    }
-    ring.pop();
+    take(done, events);
   }
   return has_news;
 }
 
-void IoUringSelector::take(int fd, Slot& slot, int result, bool is_last, Events& events) {
-  if (is_last) slot.armed = 0;
-  if (result == -EBADF) {  // closed without remove(): epoll forgets it as well
-    slot.is_registered = false;
-    return;
+void IoUringSelector::take(const io_uring_cqe& done, Events& events) {
+  const int fd = static_cast<int>(done.user_data & 0xffff'ffff);
+  const auto number = static_cast<std::uint32_t>(done.user_data >> 32);
+  Slot& ready = slot(fd);
+  if (number == 0 || ready.armed != number) return;
+  if ((done.flags & IORING_CQE_F_MORE) == 0) {
+    // The file is closed, the queue is full, or memory is short. The next wait() arms a new poll.
+    ready.armed = 0;
+    retire(fd);
   }
-  // The kernel ends a multishot poll when its queue is full or memory is short. Then, and for a
-  // level, the next wait() arms a new one.
-  const bool is_edge = slot.interest.trigger() == Trigger::edge;
-  std::uint32_t flags = to_poll_flags(slot.interest) | POLLERR | POLLHUP;
-  if (result >= 0) {
-    flags &= static_cast<std::uint32_t>(result);
-  } else {
-    flags = result == -ECANCELED ? 0 : POLLERR;
-  }
-  if (is_last) queue(fd);
-  if (flags == 0 || fd == interrupt_.get()) return;
-  if (slot.interest.trigger() == Trigger::one_shot) slot.is_silent = true;
-  if (!is_edge) retire(fd);
-  events.push_back(Event{slot.token, to_readiness(flags)});
-}
-
-bool IoUringSelector::has(int fd, const Identity& identity) const {
-  const auto index = static_cast<std::size_t>(fd);
-  return index < slots_.size() && slots_[index].is_registered && slots_[index].identity == identity;
-}
-
-void IoUringSelector::set(int fd, Token token, Interest interest) {
-  Slot& slot = slots_[static_cast<std::size_t>(fd)];
-  slot.token = token;
-  slot.interest = interest;
-  slot.is_registered = true;
-  slot.is_silent = false;
-  retire(fd);
+  if (done.res == -EBADF) ready.is_registered = false;  // without remove(): epoll forgets it, too
+  if (done.res == -EBADF || done.res == -ECANCELED || fd == interrupt_.get()) return;
+  const std::uint32_t told = done.res < 0 ? POLLERR : static_cast<std::uint32_t>(done.res);
+  const std::uint32_t flags = told & (to_poll_flags(ready.interest) | POLLERR | POLLHUP);
+  if (flags == 0) return;  // nobody asked: the kernel adds POLLRDHUP to every poll
+  if (ready.interest.trigger() == Trigger::one_shot) ready.is_silent = true;
+  // A poll reports changes only. A new one looks at the file first, and so repeats a level.
+  if (ready.interest.trigger() != Trigger::edge) retire(fd);
+  events.push_back(Event{ready.token, to_readiness(flags)});
 }
 
 // Lets the next wait() cancel the poll, and arm another one if the slot still asks for something.
 // Completions of the old one are dropped from here on.
 void IoUringSelector::retire(int fd) {
-  Slot& slot = slots_[static_cast<std::size_t>(fd)];
-  if (slot.armed != 0) slot.retired = std::exchange(slot.armed, 0);
-  queue(fd);
+  Slot& old = slot(fd);
+  if (old.armed != 0) old.retired = std::exchange(old.armed, 0);
+  if (!std::exchange(old.is_queued, true)) changed_.push_back(fd);
 }
 
-void IoUringSelector::queue(int fd) {
-  Slot& slot = slots_[static_cast<std::size_t>(fd)];
-  if (std::exchange(slot.is_queued, true)) return;
-  slot.next = kNone;
-  (first_ == kNone ? first_ : slots_[static_cast<std::size_t>(last_)].next) = fd;
-  last_ = fd;
-}
-
-SysResult IoUringSelector::identify(int fd, Identity& identity) {
-  struct stat status;
-  const SysResult found = kernel_.fstat(fd, &status);
-  if (!found.ok()) return found;
-  // Files and directories are always ready, and epoll_ctl(2) refuses them.
-  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return SysResult::from_errno(EPERM);
-  identity = Identity{status.st_dev, status.st_ino};
-  return SysResult(0);
-}
-
-void IoUringSelector::interrupt_sleeper(bool is_sleeping) {
-  const std::uint64_t one = 1;
-  if (is_sleeping) (void)kernel_.write(interrupt_.get(), &one, sizeof one);
+IoUringSelector::Slot& IoUringSelector::slot(int fd) {
+  return slots_[static_cast<std::size_t>(fd)];
 }
 
 }  // namespace epore::internal

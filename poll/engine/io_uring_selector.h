@@ -5,11 +5,13 @@
 #include <memory>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "epore/poll/engine/file_identity.h"
 #include "epore/poll/engine/io_uring_ring.h"
 #include "epore/poll/engine/selector.h"
 #include "epore/poll/kernel/kernel.h"
@@ -38,63 +40,55 @@ class IoUringSelector final : public Selector {
   // Errors: those of io_uring_setup(2), mmap(2) and eventfd(2), and whatever a filter says.
   static absl::StatusOr<std::unique_ptr<Selector>> create(Kernel& kernel);
 
-  SysResult add(int fd, Token token, Interest interest) override;
-  SysResult modify(int fd, Token token, Interest interest) override;
-  SysResult remove(int fd) override;
+  SysResult add(int fd, Token token, Interest interest) override {
+    return apply(Change::add, fd, token, interest);
+  }
+  SysResult modify(int fd, Token token, Interest interest) override {
+    return apply(Change::modify, fd, token, interest);
+  }
+  SysResult remove(int fd) override {
+    return apply(Change::remove, fd, Token{0}, Interest::readable());
+  }
   SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) override;
   SysResult wait(Events& events, std::int64_t timeout_ns) override;
   Traits traits() const override { return {kName, true}; }
 
  private:
-  // Distinguishes two files that had the same descriptor number one after the other.
-  struct Identity {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    friend bool operator==(const Identity&, const Identity&) = default;
-  };
-
   // What is known of one descriptor number.
   struct Slot {
     Token token{0};
-    Identity identity;
+    FileIdentity file;
     Interest interest = Interest::readable();
     bool is_registered = false;
     bool is_silent = false;     // after the event of a one-shot
-    bool is_queued = false;     // in the list from first_
+    bool is_queued = false;     // in changed_
     std::uint32_t armed = 0;    // the number of its poll in the kernel; 0: none
     std::uint32_t retired = 0;  // of one that is to be cancelled; 0: none
-    int next = kNone;
   };
-  static constexpr int kNone = -1;
+  enum class Change { add, modify, remove };
 
-  IoUringSelector(Kernel& kernel, OwnedFd interrupt, std::unique_ptr<IoUringRing> ring);
-  SysResult identify(int fd, Identity& identity);
-  void interrupt_sleeper(bool is_sleeping);
-  SysResult own_ring(std::shared_ptr<IoUringRing>& ring) ABSL_LOCKS_EXCLUDED(mutex_);
+  IoUringSelector(Kernel& kernel, OwnedFd interrupt)
+      : kernel_(kernel), interrupt_(std::move(interrupt)) {}
+  SysResult apply(Change change, int fd, Token token, Interest interest);
+  absl::StatusOr<std::unique_ptr<IoUringRing>> take_ring() ABSL_LOCKS_EXCLUDED(mutex_);
   SysResult submit_changes(IoUringRing& ring, bool may_sleep) ABSL_LOCKS_EXCLUDED(mutex_);
+  void submit_slot(IoUringRing& ring, int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool collect(IoUringRing& ring, Events& events) ABSL_LOCKS_EXCLUDED(mutex_);
-  void set(int fd, Token token, Interest interest) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void take(const io_uring_cqe& done, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void retire(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void queue(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void change(IoUringRing& ring, int fd, Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void take(int fd, Slot& slot, int result, bool is_last, Events& events)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool has(int fd, const Identity& identity) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  Slot& slot(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Constant after construction.
   Kernel& kernel_;
   const OwnedFd interrupt_;  // an eventfd in the table: a change writes to it if wait() sleeps
 
   absl::Mutex mutex_;
-  // Only the owner calls the ring, in wait() and in remove(). Another thread that comes to wait()
-  // drops its pointer, and the owner's copy may outlive that.
-  std::shared_ptr<IoUringRing> ring_ ABSL_GUARDED_BY(mutex_);  // null after one failed
-  std::thread::id owner_ ABSL_GUARDED_BY(mutex_);              // nobody's before the first wait()
-  bool is_waiting_ ABSL_GUARDED_BY(mutex_) = false;            // a thread is in wait()
-  std::vector<Slot> slots_ ABSL_GUARDED_BY(mutex_);            // by descriptor
-  int first_ ABSL_GUARDED_BY(mutex_) = kNone;  // the slots that the kernel does not know yet
-  int last_ ABSL_GUARDED_BY(mutex_) = kNone;
-  std::uint32_t number_ ABSL_GUARDED_BY(mutex_) = 0;  // of the last poll
+  // The thread that may use the ring. Null before its first wait(), and while it uses the ring.
+  std::thread::id owner_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<IoUringRing> ring_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Slot> slots_ ABSL_GUARDED_BY(mutex_);   // by descriptor
+  std::vector<int> changed_ ABSL_GUARDED_BY(mutex_);  // the slots that the kernel does not know yet
+  std::uint32_t number_ ABSL_GUARDED_BY(mutex_) = 1;  // of the last poll; odd, so never 0
   bool is_sleeping_ ABSL_GUARDED_BY(mutex_) = false;  // wait() sleeps and nobody interrupts it yet
 };
 

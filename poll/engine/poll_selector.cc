@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include <algorithm>
@@ -45,13 +44,13 @@ SysResult PollSelector::add_waker(std::shared_ptr<const OwnedFd> fd, Token token
 }
 
 SysResult PollSelector::insert(int fd, Entry entry) {
-  const SysResult identified = identify(fd, entry.identity);
+  const SysResult identified = identify(kernel_, fd, entry.file);
   if (!identified.ok()) return identified;
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(fd);
     // An entry with another identity belongs to a file that was closed without remove().
-    if (found != entries_.end() && found->second.identity == entry.identity) {
+    if (found != entries_.end() && found->second.file == entry.file) {
       return SysResult::from_errno(EEXIST);
     }
     entry.serial = ++serial_;
@@ -63,13 +62,13 @@ SysResult PollSelector::insert(int fd, Entry entry) {
 }
 
 SysResult PollSelector::modify(int fd, Token token, Interest interest) {
-  Identity identity;
-  const SysResult identified = identify(fd, identity);
+  FileIdentity file;
+  const SysResult identified = identify(kernel_, fd, file);
   if (!identified.ok()) return identified;
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(fd);
-    if (found == entries_.end() || found->second.identity != identity) {
+    if (found == entries_.end() || found->second.file != file) {
       return SysResult::from_errno(ENOENT);
     }
     Entry& entry = found->second;
@@ -83,14 +82,14 @@ SysResult PollSelector::modify(int fd, Token token, Interest interest) {
 }
 
 SysResult PollSelector::remove(int fd) {
-  Identity identity;
-  const SysResult identified = identify(fd, identity);
+  FileIdentity file;
+  const SysResult identified = identify(kernel_, fd, file);
   if (!identified.ok()) return identified;
   decltype(entries_)::node_type removed;  // destroyed after the lock, for the same reason
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(fd);
-    if (found == entries_.end() || found->second.identity != identity) {
+    if (found == entries_.end() || found->second.file != file) {
       return SysResult::from_errno(ENOENT);
     }
     removed = entries_.extract(found);
@@ -155,16 +154,6 @@ std::vector<std::shared_ptr<const OwnedFd>> PollSelector::collect(Events& events
         Event{entry.token, to_readiness(static_cast<unsigned short>(fds_[i].revents))});
   }
   return wakers;
-}
-
-SysResult PollSelector::identify(int fd, Identity& identity) {
-  struct stat status;
-  const SysResult found = kernel_.fstat(fd, &status);
-  if (!found.ok()) return found;
-  // Files and directories are always ready, and epoll_ctl(2) refuses them.
-  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return SysResult::from_errno(EPERM);
-  identity = Identity{status.st_dev, status.st_ino};
-  return SysResult(0);
 }
 
 void PollSelector::interrupt() {

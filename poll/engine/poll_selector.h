@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "epore/poll/engine/file_identity.h"
 #include "epore/poll/engine/selector.h"
 #include "epore/poll/kernel/kernel.h"
 #include "epore/poll/owned_fd.h"
@@ -43,19 +44,12 @@ class PollSelector final : public Selector {
   Traits traits() const override { return {kName, false}; }
 
  private:
-  // Distinguishes two files that had the same descriptor number one after the other.
-  struct Identity {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    friend bool operator==(const Identity&, const Identity&) = default;
-  };
-
   struct Entry {
     Entry(Token token, Interest interest) : token(token), interest(interest) {}
 
     Token token;
     Interest interest;
-    Identity identity;
+    FileIdentity file;
     bool is_armed = true;  // false after the event of a one-shot
 
     // The number of the last add or modify. If it has changed during a poll(2), wait() drops the
@@ -68,7 +62,6 @@ class PollSelector final : public Selector {
 
   PollSelector(Kernel& kernel, OwnedFd interrupt);
   SysResult insert(int fd, Entry entry);
-  SysResult identify(int fd, Identity& identity);
   void interrupt();
   void drain(int fd);
   void snapshot() ABSL_LOCKS_EXCLUDED(mutex_);

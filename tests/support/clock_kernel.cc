@@ -134,11 +134,11 @@ SysResult ClockKernel::ppoll(pollfd* fds, std::size_t count, const timespec* tim
 
 SysResult ClockKernel::io_uring_enter(int ring, unsigned submit, unsigned min_complete,
                                       unsigned flags, const void* argument, std::size_t size) {
-  if (min_complete == 0 || (flags & IORING_ENTER_EXT_ARG) == 0) {
+  const auto* const wait = static_cast<const io_uring_getevents_arg*>(argument);
+  if (wait == nullptr || wait->ts == 0) {
     return FaultKernel::io_uring_enter(ring, submit, min_complete, flags, argument, size);
   }
-  const std::int64_t timeout_ns = to_nanoseconds(
-      *reinterpret_cast<const timespec*>(static_cast<const io_uring_getevents_arg*>(argument)->ts));
+  const std::int64_t timeout_ns = to_nanoseconds(*reinterpret_cast<const timespec*>(wait->ts));
   Alarm alarm(*this);
   const std::int64_t deadline = FaultKernel::now() + timeout_ns;
   if (!alarm.set()) return SysResult::from_errno(ETIME);

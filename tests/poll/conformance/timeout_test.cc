@@ -64,9 +64,8 @@ class WaitingKernel : public FaultKernel {
     }
     const timespec zero = {};
     const timespec* timeout = min_complete == 0 ? &zero : nullptr;
-    if ((flags & IORING_ENTER_EXT_ARG) != 0) {
-      timeout = reinterpret_cast<const timespec*>(
-          static_cast<const io_uring_getevents_arg*>(argument)->ts);
+    if (const auto* wait = static_cast<const io_uring_getevents_arg*>(argument); wait->ts != 0) {
+      timeout = reinterpret_cast<const timespec*>(wait->ts);
     }
     const SysResult noted = note(ns(to_ns(timeout)), to_ns(timeout));
     return noted.value() == 0 ? SysResult::from_errno(ETIME) : noted;
