@@ -33,7 +33,8 @@ class CallerTest : public RuntimeTest {
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, CallerTest,
                          testing::Values(Mode{Dispatch::caller, "epoll"},
-                                         Mode{Dispatch::caller, "poll"}),
+                                         Mode{Dispatch::caller, "poll"},
+                                         Mode{Dispatch::caller, "io_uring"}),
                          mode_name);
 
 bool is_readable(int fd) {

@@ -29,6 +29,7 @@ std::vector<Mode> every_mode() {
   std::vector<Mode> modes = all_modes();
   modes.push_back({Dispatch::caller, "epoll"});
   modes.push_back({Dispatch::caller, "poll"});
+  modes.push_back({Dispatch::caller, "io_uring"});
   return modes;
 }
 
