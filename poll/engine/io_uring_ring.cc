@@ -102,11 +102,12 @@ SysResult IoUringRing::enter(std::int64_t timeout_ns) {
                                 sizeof argument);
 }
 
+bool IoUringRing::has_next() const { return *done_head_ != load(done_tail_); }
+
 bool IoUringRing::next(io_uring_cqe& completion) {
-  const unsigned head = *done_head_;
-  if (head == load(done_tail_)) return false;
-  completion = done_[head & done_mask_];
-  store(done_head_, head + 1);
+  if (!has_next()) return false;
+  completion = done_[*done_head_ & done_mask_];
+  store(done_head_, *done_head_ + 1);
   return true;
 }
 

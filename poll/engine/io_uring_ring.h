@@ -41,6 +41,8 @@ class IoUringRing {
   // were lost.
   SysResult enter(std::int64_t timeout_ns);
 
+  // Whether there is a completion to take.
+  bool has_next() const;
   // Takes the oldest completion, if there is any.
   bool next(io_uring_cqe& completion);
 

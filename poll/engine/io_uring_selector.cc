@@ -105,8 +105,9 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
   absl::StatusOr<std::unique_ptr<IoUringRing>> taken = take_ring();
   if (!taken.ok()) return SysResult::from_errno(errno_of(taken.status()));
   IoUringRing& ring = **taken;
-  SysResult done = submit_changes(ring, /*may_sleep=*/timeout_ns != 0);
-  if (done.ok()) done = ring.enter(timeout_ns);
+  const std::int64_t sleep_ns = ring.has_next() ? 0 : timeout_ns;
+  SysResult done = submit_changes(ring, /*may_sleep=*/sleep_ns != 0);
+  if (done.ok()) done = ring.enter(sleep_ns);
   const bool has_news = collect(ring, events);
   // The kernel had no memory for completions, or the owner has ended and this thread has got its
   // id. A new ring reports everything that is ready again.

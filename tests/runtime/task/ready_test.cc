@@ -155,8 +155,8 @@ TEST_P(ReadyTest, AShutdownEndsIt) {
 TEST_P(ReadyTest, TenThousandWaitsLeakNothing) {
   const OwnedFd fd = counter();
   add(fd, 1);
-  Runtime runtime(options());
   const ExpectNoFdLeak no_leak;
+  Runtime runtime(options());
   absl::Status status = runtime.run([&]() -> Task<> {
     for (int i = 0; i < 10'000; ++i) co_await readable(fd.get());
   });
