@@ -22,6 +22,9 @@ constexpr unsigned kCoopTaskrun = 1u << 8;    // IORING_SETUP_COOP_TASKRUN, 5.19
 constexpr unsigned kSingleIssuer = 1u << 12;  // IORING_SETUP_SINGLE_ISSUER, 6.0
 constexpr unsigned kDeferTaskrun = 1u << 13;  // IORING_SETUP_DEFER_TASKRUN, 6.1
 
+// The ring starts disabled, so that another thread than the creator's can own it.
+constexpr unsigned kAlways = IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED | kSubmitAll;
+
 constexpr unsigned kOperations = 256;    // more go in several calls
 constexpr unsigned kCompletions = 4096;  // more wait in the kernel (IORING_FEAT_NODROP)
 
@@ -40,7 +43,7 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringRing::create(Kernel& kernel)
   // The best first. EINVAL is a kernel that does not know a flag, and the last answer before 5.19.
   for (const unsigned flags : {kSingleIssuer | kDeferTaskrun, kCoopTaskrun}) {
     std::memset(&params, 0, sizeof params);
-    params.flags = IORING_SETUP_CQSIZE | kSubmitAll | flags;
+    params.flags = kAlways | flags;
     params.cq_entries = kCompletions;
     done = kernel.io_uring_setup(kOperations, &params);
     if (done.error() != EINVAL) break;
@@ -66,7 +69,12 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringRing::create(Kernel& kernel)
   for (unsigned i = 0; i < params.sq_entries; ++i) word(params.sq_off.array)[i] = i;
 
   done = kernel.io_uring_enter(ring->fd_.get(), 0, 0, 0, nullptr, 0);
-  if (!done.ok()) return errno_status(done.error(), "io_uring_enter");
+  // A disabled ring refuses to be entered with EBADFD. Any other errno comes from a filter.
+  if (done.error() != EBADFD) return errno_status(done.error(), "io_uring_enter");
+  io_uring_probe probe;
+  std::memset(&probe, 0, sizeof probe);
+  done = kernel.io_uring_register(ring->fd_.get(), IORING_REGISTER_PROBE, &probe, 0);
+  if (!done.ok()) return errno_status(done.error(), "io_uring_register");
   return ring;
 }
 
@@ -81,6 +89,10 @@ SysResult IoUringRing::map(std::size_t size, std::int64_t offset, std::span<std:
       kernel_.mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd_.get(), offset);
   if (mapped.ok()) memory = {reinterpret_cast<std::byte*>(mapped.value()), size};
   return mapped;
+}
+
+SysResult IoUringRing::enable() {
+  return kernel_.io_uring_register(fd_.get(), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
 }
 
 unsigned IoUringRing::room() const { return submit_size_ - (added_ - load(submit_head_)); }

@@ -20,15 +20,18 @@ namespace epore::internal {
 // A ring of io_uring(7) for one thread: the memory that the kernel shares, and the system calls.
 // It knows nothing of what the operations mean.
 //
-// Threads: the thread that calls create() owns the ring and calls everything else. The destructor
-// runs on any thread.
+// Threads: create() and the destructor on any thread. The thread that calls enable() owns the ring,
+// and calls everything else.
 class IoUringRing {
  public:
   // Makes a ring with one of the sets of flags that Linux 5.19 and 6.1 know. Errors: what the
-  // system refuses it with. A seccomp filter may have any errno, also for io_uring_enter(2), so
-  // this calls it once.
+  // system refuses it with. A seccomp filter may have any errno, also for the calls that come
+  // later. So each is made once here, where it does nothing.
   static absl::StatusOr<std::unique_ptr<IoUringRing>> create(Kernel& kernel);
   ~IoUringRing();
+
+  // Makes this thread the owner.
+  SysResult enable();
 
   // How many operations may be added before the next enter().
   unsigned room() const;

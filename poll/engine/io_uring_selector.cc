@@ -29,29 +29,30 @@ std::uint64_t key_of(int fd, std::uint32_t number) {
   return std::uint64_t{number} << 32 | static_cast<std::uint32_t>(fd);
 }
 
-// Makes a ring once, to see whether the system lets us. When a ring has gone, the kernel interrupts
-// each thread that has made or used it: a call that blocks may then fail with EINTR
-// (io_ring_exit_work of the kernel). The creator of a Poll may be a thread that knows nothing of
-// rings. So a thread that ends at once makes this one.
-absl::Status try_ring(Kernel& kernel) {
-  const auto status = std::make_shared<absl::Status>();
+// When a ring has gone, the kernel interrupts each thread that has made or used it, once: a call
+// that blocks may then fail with EINTR (io_ring_exit_work of the kernel). The creator of a Poll may
+// be a thread that knows nothing of rings. So a thread that ends at once makes the first ring.
+absl::StatusOr<std::unique_ptr<IoUringRing>> make_ring_elsewhere(Kernel& kernel) {
+  const auto made = std::make_shared<absl::StatusOr<std::unique_ptr<IoUringRing>>>();
   std::uint64_t thread = 0;
   const SysResult started = kernel.start_thread(
-      "epore-ring", [&kernel, status] { *status = IoUringRing::create(kernel).status(); }, &thread);
+      "epore-ring", [&kernel, made] { *made = IoUringRing::create(kernel); }, &thread);
   if (!started.ok()) return errno_status(started.error(), "starting a thread for io_uring_setup");
   const SysResult joined = kernel.join_thread(thread);
-  return joined.ok() ? *status : errno_status(joined.error(), "joining that thread");
+  if (!joined.ok()) return errno_status(joined.error(), "joining that thread");
+  return std::move(*made);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Selector>> IoUringSelector::create(Kernel& kernel) {
-  if (absl::Status refused = try_ring(kernel); !refused.ok()) return refused;
+  absl::StatusOr<std::unique_ptr<IoUringRing>> ring = make_ring_elsewhere(kernel);
+  if (!ring.ok()) return ring.status();
   const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");
   OwnedFd owned(created.fd(), kernel);  // closes it if there is no memory below
   const int interrupt = owned.get();
-  auto made = absl::WrapUnique(new IoUringSelector(kernel, std::move(owned)));
+  auto made = absl::WrapUnique(new IoUringSelector(kernel, std::move(owned), *std::move(ring)));
   const SysResult added = made->add(interrupt, Token{0}, Interest::readable());
   if (!added.ok()) return errno_status(added.error(), "fstat");
   return made;
@@ -135,20 +136,28 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
 // The ring for this thread. wait() gives it back.
 absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringSelector::take_ring() {
   std::unique_ptr<IoUringRing> ring;
+  bool is_unused = false;
   {
     absl::MutexLock lock(&mutex_);
     ring = std::move(ring_);
     if (owner_ == std::this_thread::get_id() && ring != nullptr) return ring;
+    is_unused = owner_ == std::thread::id();
     owner_ = std::this_thread::get_id();
   }
-  ring = nullptr;  // first, so that its descriptor is free for the new one
-  absl::StatusOr<std::unique_ptr<IoUringRing>> made = IoUringRing::create(kernel_);
-  absl::MutexLock lock(&mutex_);
-  for (std::size_t fd = 0; fd < slots_.size(); ++fd) {
-    slots_[fd].armed = slots_[fd].retired = 0;
-    retire(static_cast<int>(fd));
+  if (!is_unused) {
+    ring = nullptr;  // first, so that its descriptor is free for the new one
+    absl::StatusOr<std::unique_ptr<IoUringRing>> made = IoUringRing::create(kernel_);
+    if (!made.ok()) return made;
+    ring = *std::move(made);
+    absl::MutexLock lock(&mutex_);
+    for (std::size_t fd = 0; fd < slots_.size(); ++fd) {
+      slots_[fd].armed = slots_[fd].retired = 0;
+      retire(static_cast<int>(fd));
+    }
   }
-  return made;
+  const SysResult enabled = ring->enable();
+  if (!enabled.ok()) return errno_status(enabled.error(), "io_uring_register");
+  return ring;
 }
 
 SysResult IoUringSelector::submit_changes(IoUringRing& ring, bool may_sleep) {

@@ -67,8 +67,8 @@ class IoUringSelector final : public Selector {
   };
   enum class Change { add, modify, remove };
 
-  IoUringSelector(Kernel& kernel, OwnedFd interrupt)
-      : kernel_(kernel), interrupt_(std::move(interrupt)) {}
+  IoUringSelector(Kernel& kernel, OwnedFd interrupt, std::unique_ptr<IoUringRing> ring)
+      : kernel_(kernel), interrupt_(std::move(interrupt)), ring_(std::move(ring)) {}
   SysResult apply(Change change, int fd, Token token, Interest interest);
   absl::StatusOr<std::unique_ptr<IoUringRing>> take_ring() ABSL_LOCKS_EXCLUDED(mutex_);
   SysResult submit_changes(IoUringRing& ring, bool may_sleep) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -83,10 +83,9 @@ class IoUringSelector final : public Selector {
   const OwnedFd interrupt_;  // an eventfd in the table: a change writes to it if wait() sleeps
 
   absl::Mutex mutex_;
-  // The thread that may use the ring. Null before its first wait(), and while it uses the ring.
-  std::thread::id owner_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<IoUringRing> ring_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Slot> slots_ ABSL_GUARDED_BY(mutex_);   // by descriptor
+  std::thread::id owner_ ABSL_GUARDED_BY(mutex_);              // nobody's before the first wait()
+  std::unique_ptr<IoUringRing> ring_ ABSL_GUARDED_BY(mutex_);  // null while the owner uses it
+  std::vector<Slot> slots_ ABSL_GUARDED_BY(mutex_);            // by descriptor
   std::vector<int> changed_ ABSL_GUARDED_BY(mutex_);  // the slots that the kernel does not know yet
   std::uint32_t number_ ABSL_GUARDED_BY(mutex_) = 1;  // of the last poll; odd, so never 0
   bool is_sleeping_ ABSL_GUARDED_BY(mutex_) = false;  // wait() sleeps and nobody interrupts it yet

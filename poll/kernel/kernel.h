@@ -115,6 +115,8 @@ class Kernel {
   virtual SysResult io_uring_setup(unsigned entries, io_uring_params* params) = 0;
   virtual SysResult io_uring_enter(int ring, unsigned submit, unsigned min_complete, unsigned flags,
                                    const void* argument, std::size_t size) = 0;
+  virtual SysResult io_uring_register(int ring, unsigned operation, void* argument,
+                                      unsigned count) = 0;
 
   // Maps memory that is shared with what `fd` names. The value of the result is the address.
   virtual SysResult mmap(std::size_t size, int protection, int flags, int fd,

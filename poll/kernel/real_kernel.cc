@@ -321,6 +321,12 @@ SysResult RealKernel::io_uring_enter(int ring, unsigned submit, unsigned min_com
   return result(::syscall(SYS_io_uring_enter, ring, submit, min_complete, flags, argument, size));
 }
 
+SysResult RealKernel::io_uring_register(int ring, unsigned operation, void* argument,
+                                        unsigned count) {
+  this->count(KernelCall::kIoUringRegister);
+  return result(::syscall(SYS_io_uring_register, ring, operation, argument, count));
+}
+
 SysResult RealKernel::mmap(std::size_t size, int protection, int flags, int fd,
                            std::int64_t offset) {
   count(KernelCall::kMmap);

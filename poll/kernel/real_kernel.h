@@ -55,6 +55,8 @@ class RealKernel : public Kernel {
   SysResult io_uring_setup(unsigned entries, io_uring_params* params) override;
   SysResult io_uring_enter(int ring, unsigned submit, unsigned min_complete, unsigned flags,
                            const void* argument, std::size_t size) override;
+  SysResult io_uring_register(int ring, unsigned operation, void* argument,
+                              unsigned count) override;
   SysResult mmap(std::size_t size, int protection, int flags, int fd, std::int64_t offset) override;
   SysResult munmap(void* address, std::size_t size) override;
   std::int64_t now() override;

@@ -74,8 +74,8 @@ TEST_F(SelectorChoiceTest, WhereEpollIsRefusedTheNextEngineIsTheBest) {
 
 // It is never on silently: only who asks for it gets it, and where it is refused the error.
 TEST_F(SelectorChoiceTest, IoUringIsForWhoAsksForIt) {
-  for (const KernelCall call :
-       {KernelCall::kIoUringSetup, KernelCall::kIoUringEnter, KernelCall::kMmap}) {
+  for (const KernelCall call : {KernelCall::kIoUringSetup, KernelCall::kIoUringEnter,
+                                KernelCall::kIoUringRegister, KernelCall::kMmap}) {
     for (const int error : {ENOSYS, EPERM, EACCES, EINVAL, ENOMEM}) {
       FaultKernel kernel;
       kernel.fail(call, error, 1, FaultKernel::kAlways);

@@ -72,6 +72,7 @@ TEST(RefusedCallsTest, EachHasItsAnswer) {
        "ok",
        "io_uring"},
       {KernelCall::kIoUringEnter, {EPERM, EACCES, ENOSYS, ENOMEM}, "ok", "io_uring"},
+      {KernelCall::kIoUringRegister, {EPERM, EACCES, ENOSYS, EINVAL}, "ok", "io_uring"},
       {KernelCall::kMmap, {EPERM, ENOMEM}, "ok", "io_uring"},
       {KernelCall::kSetScheduler, {ENOSYS, EPERM, EINVAL}, "ok"},
       {KernelCall::kGetpeername, {ENOSYS, EPERM, ENOBUFS}, "ok"},
@@ -160,7 +161,7 @@ TEST(RefusedCallsTest, EpollPwait2HasAnotherWayWhateverTheErrno) {
 TEST(RefusedCallsTest, AWaitThatFailsIsTriedAgain) {
   for (const char* selector : {"epoll", "poll", "io_uring"}) {
     FaultKernel kernel;
-    kernel.fail(KernelCall::kIoUringEnter, ENOMEM, 3, 5);  // the first two are no wait
+    kernel.fail(KernelCall::kIoUringEnter, ENOMEM, 3, 5);  // the first is no wait
     kernel.fail(KernelCall::kEpollWait, ENOMEM, 1, 5);
     kernel.fail(KernelCall::kPoll, ENOMEM, 1, FaultKernel::kAlways);
     kernel.fail(KernelCall::kSelect, ENOMEM, 1, 5);

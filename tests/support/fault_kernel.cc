@@ -362,6 +362,12 @@ SysResult FaultKernel::io_uring_enter(int ring, unsigned submit, unsigned min_co
   });
 }
 
+SysResult FaultKernel::io_uring_register(int ring, unsigned operation, void* argument,
+                                         unsigned count) {
+  return pass(KernelCall::kIoUringRegister, ring,
+              [&] { return inner_.io_uring_register(ring, operation, argument, count); });
+}
+
 SysResult FaultKernel::mmap(std::size_t size, int protection, int flags, int fd,
                             std::int64_t offset) {
   return pass(KernelCall::kMmap, fd,
