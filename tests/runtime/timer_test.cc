@@ -7,13 +7,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/barrier.h"
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
@@ -468,6 +472,86 @@ TEST(TimerShutdownTest, ATimerThatIsDueWhenTheRuntimeEndsIsNotArmedAfterwards) {
   goes_on.Notify();
   ends.join();
   EXPECT_FALSE(second.is_armed());
+}
+
+// Each timer arms itself again for at once, so that no reactor ever has nothing to do.
+class TimerFloodTest : public testing::TestWithParam<Dispatch> {
+ protected:
+  static constexpr int kReactors = 2;
+  static constexpr int kTimers = 600;  // more than a queue hands over at a time, for each reactor
+
+  TimerFloodTest() {
+    RuntimeOptions options;
+    options.dispatch = GetParam();
+    options.reactors = kReactors;
+    options.kernel = &clock_;
+    runtime_.emplace(options);
+  }
+  ~TimerFloodTest() override {
+    if (runtime_) (void)runtime_->shutdown(absl::ZeroDuration());
+  }
+
+  // Returns when every timer has run.
+  void begin() {
+    absl::BlockingCounter all(kTimers);
+    timers_.resize(kTimers);
+    for (Timer& timer : timers_) {
+      timer = runtime_->timer([this, &timer, &all, is_first = true]() mutable {
+        ++runs_;
+        timer.arm(absl::ZeroDuration());
+        if (std::exchange(is_first, false)) all.DecrementCount();
+      });
+    }
+    for (Timer& timer : timers_) timer.arm(absl::ZeroDuration());
+    all.Wait();
+  }
+
+  // Returns when the flood has gone on.
+  void await_more() const {
+    const std::uint64_t end = runs_ + 4 * kTimers;
+    while (runs_ < end) std::this_thread::yield();
+  }
+
+  void expect_that_it_has_ended() {
+    const std::uint64_t runs = runs_;
+    for (const Timer& timer : timers_) EXPECT_FALSE(timer.is_armed());
+    EXPECT_EQ(runs_, runs);
+  }
+
+  ClockKernel clock_;
+  std::atomic<std::uint64_t> runs_{0};
+  std::vector<Timer> timers_;
+  std::optional<Runtime> runtime_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Dispatch, TimerFloodTest,
+                         testing::Values(Dispatch::adaptive, Dispatch::workers,
+                                         Dispatch::poll_thread),
+                         [](const testing::TestParamInfo<Dispatch>& info) {
+                           return std::string(dispatch_name(info.param));
+                         });
+
+TEST_P(TimerFloodTest, WithoutConnectionsAShutdownWaitsForNothing) {
+  begin();
+  EXPECT_TRUE(runtime_->shutdown(absl::InfiniteDuration()).ok());
+  expect_that_it_has_ended();
+}
+
+TEST_P(TimerFloodTest, ADrainGoesOnUntilItsDeadlineAndNoLonger) {
+  Observer observer;
+  Link link = open_link(*runtime_, observer);
+  absl::Notification drains;
+  link.connection.on_drain([&](Connection&) { drains.Notify(); });  // and never ends
+  fence(link.connection);
+  begin();
+  std::thread ends([&] { EXPECT_TRUE(runtime_->shutdown(absl::Seconds(5)).ok()); });
+  drains.WaitForNotification();
+  await_more();
+  EXPECT_EQ(observer.closed(), 0);
+  clock_.advance(absl::Seconds(5));
+  ends.join();
+  EXPECT_TRUE(absl::IsCancelled(observer.await_closed()));
+  expect_that_it_has_ended();
 }
 
 TEST_P(TimerTest, AfterTheShutdownTimersAreMadeThatDoNothing) {

@@ -1,6 +1,7 @@
 // What the watchdog does about threads that are stuck, and that it sleeps otherwise; on a clock
 // that the test moves.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -45,7 +46,9 @@ class WatchdogTestBase : public testing::Test {
                     .post([this] {
                       absl::MutexLock lock(&mutex_);
                       stuck_.insert(thread_name());
+                      ++stuck_now_;
                       mutex_.Await(absl::Condition(&is_released_));
+                      --stuck_now_;
                     })
                     .ok());
   }
@@ -73,9 +76,11 @@ class WatchdogTestBase : public testing::Test {
     kernel_.await_sleeps("epore-watchdog", sleeps + 1);
   }
 
-  // Nobody is stuck any more.
+  // After release(): returns when nobody is stuck any more.
   void reset() {
     absl::MutexLock lock(&mutex_);
+    const auto is_over = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stuck_now_ == 0; };
+    mutex_.Await(absl::Condition(&is_over));
     is_released_ = false;
     stuck_.clear();
   }
@@ -84,6 +89,7 @@ class WatchdogTestBase : public testing::Test {
   absl::Mutex mutex_;
   bool is_released_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<std::string> stuck_ ABSL_GUARDED_BY(mutex_);
+  int stuck_now_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 class WatchdogTest : public WatchdogTestBase<IdleKernel>,
@@ -314,6 +320,76 @@ TEST_F(WaitingTest, ALeaderThatWaitsForALockForTooLongIsRelieved) {
   for (; runtime.counters().reliefs == 0; ++ticks) tick();
   EXPECT_GE(ticks, 50);
   release();
+}
+
+// The poll thread is stuck some times, one after the other.
+class PatienceTest : public WaitingTest {
+ protected:
+  // Returns the tick of the watchdog, from when the poll thread was stuck, in which it asked for a
+  // relief. `waits`: the relief gets stuck, and waits for a lock while another thread runs.
+  int tick_of_relief(Runtime& runtime, bool waits) {
+    post_stuck(runtime);
+    EXPECT_EQ(await_stuck(1), std::set<std::string>{"epore-poll0"});
+    std::atomic<bool> is_asked{false};
+    kernel_.before(KernelCall::kUnpark, [&](const FaultKernel::Call&) {
+      if (thread_name() == "epore-watchdog") is_asked = true;  // for a worker
+    });
+    const std::uint64_t reliefs = runtime.counters().reliefs;
+    const int ticks = ticks_until([&] { return is_asked.load(); });
+    kernel_.before(KernelCall::kUnpark, nullptr);
+    while (runtime.counters().reliefs == reliefs) std::this_thread::yield();
+    if (waits) {
+      post_stuck(runtime);
+      std::set<std::string> stuck = await_stuck(2);
+      stuck.erase("epore-poll0");
+      const std::string relief = *stuck.begin();
+      kernel_.set_state("epore-poll0", ThreadState::runs);
+      kernel_.set_state(relief, ThreadState::parked);
+      for (int i = 0; i < 3; ++i) tick();
+      kernel_.set_state("epore-poll0", ThreadState::asleep);
+      kernel_.set_state(relief, ThreadState::asleep);
+    }
+    release();
+    reset();
+    await_home(runtime);
+    // The end of a stuck run makes the closures after it slow. A worker may note that late.
+    for (const char* worker : {"epore-worker0", "epore-worker1"}) {
+      while (!kernel_.is_parked_for_good(worker)) std::this_thread::yield();
+    }
+    await_home(runtime);
+    return ticks;
+  }
+
+ private:
+  // Returns when the poll thread leads again, and runs closures itself.
+  void await_home(Runtime& runtime) {
+    for (std::string leader; leader != "epore-poll0";) {
+      absl::Notification ran;
+      ASSERT_TRUE(runtime
+                      .post([&] {
+                        leader = thread_name();
+                        ran.Notify();
+                      })
+                      .ok());
+      ran.WaitForNotification();
+    }
+  }
+};
+
+TEST_F(PatienceTest, AfterAReliefThatHasWaitedForALockTheNextOneComesLater) {
+  Runtime runtime(options(Dispatch::adaptive));
+  await_start();
+  (void)tick_of_relief(runtime, false);  // from here on the watchdog ticks every millisecond
+  const int at_first = tick_of_relief(runtime, true);
+  const int later = tick_of_relief(runtime, true);
+  const int latest = tick_of_relief(runtime, false);
+  EXPECT_GT(later, at_first);
+  EXPECT_GT(latest, later);
+  // The last one has not waited.
+  (void)tick_of_relief(runtime, false);
+  const int earlier = tick_of_relief(runtime, false);
+  EXPECT_GT(earlier, at_first);
+  EXPECT_LT(earlier, latest);
 }
 
 TEST_F(WaitingTest, ALeaderThatSleepsIsRelievedWhoeverRuns) {
