@@ -45,9 +45,7 @@ class ThreadCounters {
   }
 
   void add(std::size_t counter, std::uint64_t n = 1) {
-    const std::size_t slot = this_thread_slot;
-    Shard* const shard =
-        slot < kThreadSlots ? shards_[slot].load(std::memory_order_acquire) : nullptr;
+    Shard* const shard = shards_[this_thread_slot].load(std::memory_order_acquire);
     if (shard != nullptr) [[likely]] {
       add_to((*shard)[counter], n);
     } else {
@@ -96,7 +94,8 @@ class ThreadCounters {
 
   // The shards by slot, null until the first addition. The slot's thread stores (release), sum()
   // loads (acquire), so that a reader sees a shard of zeros. The cells are relaxed: numbers only.
-  std::array<std::atomic<Shard*>, kThreadSlots> shards_ = {};
+  // Two slots belong to no thread, and stay null: kThreadSlots and kUnknownThreadSlot.
+  std::array<std::atomic<Shard*>, kUnknownThreadSlot + 1> shards_ = {};
 
   Cells overflow_ = {};  // the shared shard: fetch_add, relaxed
 };

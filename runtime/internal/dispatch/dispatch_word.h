@@ -77,7 +77,8 @@ class DispatchWord {
   // Asks for a run() on this thread. `run`: the caller must run it now, as after begin(). `queue`:
   // the caller must queue it, as after wake(). `none`: the thread that has it will run it again.
   Claim claim() {
-    if (claim_idle()) return Claim::run;
+    if (claim_idle()) [[likely]]
+      return Claim::run;
     return wake() ? Claim::queue : Claim::none;
   }
 

@@ -59,7 +59,11 @@ class Runnable : public RefCounted {
     if (kind_ != Kind::closure) word_.begin();
   }
   // Called after run(). False: a wake() came meanwhile, and the caller must queue it again.
-  [[nodiscard]] bool end() { return kind_ == Kind::closure || word_.end(); }
+  [[nodiscard]] bool end() {
+    if (kind_ == Kind::closure) [[unlikely]]
+      return true;
+    return word_.end();
+  }
 
  private:
   friend class RunQueue;

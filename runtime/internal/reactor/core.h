@@ -102,7 +102,8 @@ class Core final : public RefCounted {
     this_thread.current = before;
   }
   void end(Runnable& runnable) {
-    if (!runnable.end()) schedule(Ref<Runnable>::share(&runnable));
+    if (!runnable.end()) [[unlikely]]
+      schedule(Ref<Runnable>::share(&runnable));
   }
 
   // The estimate of how long its runs take.

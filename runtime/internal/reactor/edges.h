@@ -36,8 +36,8 @@ class Edges {
  public:
   // The poll thread only: counts the edges of an event.
   void add(Readiness readiness) {
-    if (readiness.is_readable()) bump(Direction::read);
-    if (readiness.is_writable()) bump(Direction::write);
+    add(Direction::read, readiness.is_readable() ? 1 : 0);
+    add(Direction::write, readiness.is_writable() ? 1 : 0);
   }
 
   // The runner only, as all of the following.
@@ -51,9 +51,10 @@ class Edges {
   static constexpr std::size_t index(Direction direction) {
     return static_cast<std::size_t>(direction);
   }
-  void bump(Direction direction) {  // one thread writes, so no locked instruction is needed
+  void add(Direction direction, std::uint32_t edges) {
     std::atomic<std::uint32_t>& count = counts_[index(direction)];
-    count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    // One thread writes, so no locked instruction is needed.
+    count.store(count.load(std::memory_order_relaxed) + edges, std::memory_order_release);
   }
 
   std::array<std::atomic<std::uint32_t>, 2> counts_ = {};

@@ -55,8 +55,8 @@ Reactor::Reactor(Core& core, int index, Poll poll, Waker waker)
       watched_(core.thread_name(absl::StrCat("poll", index)), warn_after(core.options())),
       poll_(std::move(poll)),
       events_(core.options().events_per_poll),
-      closure_run_(make_closure_run()),
-      sharing_(core.helpers()) {}
+      sharing_(core.helpers()),
+      closure_run_(make_closure_run()) {}
 
 Reactor::~Reactor() {
   DCHECK(posted_.empty());  // the loop closes it; nobody posts to a reactor that did not start
@@ -328,5 +328,13 @@ absl::Duration Reactor::time_to_sleep(bool is_home) {
 Registration::Registration(Reactor& home, Kind kind) : TimerNode(home, kind) {}
 
 void Registration::retire() { home().retire(*this); }
+
+void Registration::add_hints(Readiness readiness) {
+  std::uint32_t hints = 0;
+  if (readiness.is_read_closed() || readiness.is_priority()) hints |= kMayHaveMore;
+  if (readiness.is_error() || readiness.is_write_closed()) hints |= kHangUp;
+  if (readiness.is_error()) hints |= kError;
+  hints_.fetch_or(hints, std::memory_order_relaxed);
+}
 
 }  // namespace epore::internal

@@ -239,16 +239,16 @@ class Reactor {
   // The leader only.
   Poll poll_;
   Events events_;
-  std::size_t next_event_ = 0;  // the turn has handled the events before this one
-  std::size_t end_event_ = 0;   // and has shared the events from this one on
+  std::size_t next_event_ = 0;   // the turn has handled the events before this one
+  std::size_t end_event_ = 0;    // and has shared the events from this one on
+  Runnable* exposed_ = nullptr;  // what the leader runs while the lead is exposed
+  Sharing sharing_;
   std::uint32_t sweeps_ = 0;
   std::size_t swept_ = 0;  // the events since sweeps_ last went up
   RunQueue local_;         // submitted, or out of budget in an earlier run
   HandoffList<PostedClosure> closures_;
-  Ref<ClosureRun> closure_run_;  // of this leader; a stuck one stays with its thread
-  RunQueue batch_;               // for the workers
-  Runnable* exposed_ = nullptr;  // what the leader runs while the lead is exposed
-  Sharing sharing_;
+  Ref<ClosureRun> closure_run_;          // of this leader; a stuck one stays with its thread
+  RunQueue batch_;                       // for the workers
   bool has_shared_ = false;              // some shared work may still be there to take back
   std::int64_t turn_deadline_ = kNever;  // of turn()
 

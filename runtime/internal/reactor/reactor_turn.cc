@@ -61,6 +61,7 @@ bool Reactor::finish_turn() {
 }
 
 bool Reactor::run_ready() {
+  const bool hands_over = dispatch_ == Dispatch::workers;
   std::uint64_t count = 0;
   bool is_leading = true;
   sharing_.runs(Sharing::Source::ready);
@@ -69,12 +70,13 @@ bool Reactor::run_ready() {
     if (event.token.value >= kBellToken.value) continue;  // or kWakeToken
     ++count;
     Registration* registration = take_ready(event);
-    if (registration == nullptr) continue;
+    if (registration == nullptr) [[unlikely]]
+      continue;
     if (registration->is_member()) [[unlikely]] {
       is_leading = run_in_order(*registration);
-    } else if (dispatch_ == Dispatch::workers && !registration->is_pinned()) {
+    } else if (hands_over && !registration->is_pinned()) [[unlikely]] {
       if (registration->word().wake()) batch_.push(Ref<Runnable>::share(registration));
-    } else if (registration->slowness().is_slow()) {
+    } else if (registration->slowness().is_slow()) [[unlikely]] {
       core_.wake(*registration);
     } else {
       is_leading = run_now(*registration);
@@ -88,7 +90,7 @@ bool Reactor::run_ready() {
 // Returns the registration that an event is for. Returns null if nothing is to run.
 inline Registration* Reactor::take_ready(const Event& event) {
   Registration* registration = slots_.find(event.token);
-  if (registration == nullptr) {
+  if (registration == nullptr) [[unlikely]] {
     core_.counters().add(Counter::stale_events);
     return nullptr;
   }
@@ -144,7 +146,8 @@ bool Reactor::run_due() {
 // Exposes the lead and returns the ticket; this thread then does not lead until resume(). Returns
 // kNoTicket where the lead is never exposed.
 inline Lead::Ticket Reactor::expose(Runnable& runnable) {
-  if (dispatch_ != Dispatch::adaptive) return kNoTicket;
+  if (dispatch_ != Dispatch::adaptive) [[unlikely]]
+    return kNoTicket;
   exposed_ = &runnable;
   this_thread.leads = nullptr;
   return lead_.expose();
@@ -152,7 +155,8 @@ inline Lead::Ticket Reactor::expose(Runnable& runnable) {
 
 // Takes the lead again. Returns false if this thread was relieved.
 inline bool Reactor::resume(Lead::Ticket ticket) {
-  if (ticket == kNoTicket) return true;
+  if (ticket == kNoTicket) [[unlikely]]
+    return true;
   if (!lead_.take(ticket)) [[unlikely]]
     return false;
   this_thread.leads = this;
@@ -186,7 +190,7 @@ bool Reactor::may_run(RuntimeTimer& timer, std::size_t count) const {
 }
 
 inline bool Reactor::run_claimed(Runnable& runnable) {
-  if (runnable.is_pinned()) {
+  if (runnable.is_pinned()) [[unlikely]] {
     core_.execute_claimed(runnable);
     return true;
   }
@@ -217,7 +221,8 @@ void Reactor::await_kept(Lead::Ticket ticket) {
 }
 
 bool Reactor::after_run() {
-  if (!sharing_.has_run()) return true;
+  if (!sharing_.has_run()) [[likely]]
+    return true;
   estimate_cost();
   if (is_worth_sharing()) share_out();
   return true;

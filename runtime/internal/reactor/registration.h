@@ -44,12 +44,9 @@ class Registration : public TimerNode {
 
   // The poll thread: notes an event. True: the caller must wake this registration.
   bool ready(Readiness readiness) {
-    if (readiness.is_read_closed() || readiness.is_priority()) [[unlikely]] {
-      hints_.fetch_or(kMayHaveMore, std::memory_order_relaxed);
-    }
-    if (readiness.is_error() || readiness.is_write_closed()) [[unlikely]] {
-      hints_.fetch_or(readiness.is_error() ? kHangUp | kError : kHangUp, std::memory_order_relaxed);
-    }
+    constexpr Readiness kBoth = Readiness::readable() | Readiness::writable();
+    if ((readiness | kBoth) != kBoth) [[unlikely]]
+      add_hints(readiness);
     edges_.add(readiness);
     events_.store(events_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     if (readiness != Readiness::writable()) return true;
@@ -91,6 +88,8 @@ class Registration : public TimerNode {
  private:
   friend class SlotTable;
   friend class RetiredList;
+
+  void add_hints(Readiness readiness);  // what is neither readable nor writable
 
   Token token_;
   Registration* next_retired_ = nullptr;

@@ -126,7 +126,7 @@ class Stream final : public Registration, public BufferOwner {
   // The order of the task that has read: it takes what the read has got, or nobody takes it.
   void taken() { tasks_->has_untaken.store(false, std::memory_order_release); }
   void give_back(std::span<const std::byte> bytes, bool is_copied);
-  void flush_output() override { flush(); }
+  void flush_output() override;
   void keep_view() override;
 
   // -- The poll thread. --
@@ -150,6 +150,10 @@ class Stream final : public Registration, public BufferOwner {
   }
   template <typename Function, typename... Arguments>
   void call_always(Function& function, Arguments&&... arguments) {
+    call_inline(function, std::forward<Arguments>(arguments)...);
+  }
+  template <typename Function, typename... Arguments>
+  [[gnu::always_inline]] void call_inline(Function& function, Arguments&&... arguments) {
     // An earlier callback may have moved from the handle or assigned to it.
     if (self_.stream_.get() != this) [[unlikely]]
       self_ = Connection(Ref<Stream>::share(this));
@@ -244,21 +248,22 @@ class Stream final : public Registration, public BufferOwner {
   absl::Status ended_status() const;
   void refuse_on_data();
 
-  // stream_send.cc
-  Output& output();
-  SendResult send_here(std::span<const std::byte> bytes);
+  // stream_send.cc. Every message takes the path that is inline (stream_message.h).
+  [[gnu::always_inline]] Output& output();
+  [[gnu::always_inline]] SendResult send_here(std::span<const std::byte> bytes);
+  SendResult send_above_mark(std::span<const std::byte> bytes, std::size_t queued);
   SendResult send_from_elsewhere(std::span<const std::byte> bytes);
-  void put(std::span<const std::byte> bytes);
+  [[gnu::always_inline]] void put(std::span<const std::byte> bytes);
   void put_sent(std::span<const std::byte> bytes);
   void put_elsewhere(std::span<const std::byte> bytes);
   void write_out(std::span<const std::byte> more);
   std::size_t write_some(std::span<const std::byte> first, std::span<const std::byte> second);
-  std::size_t write_one(std::span<const std::byte> bytes, int flags = 0);
+  [[gnu::always_inline]] std::size_t write_one(std::span<const std::byte> bytes, int flags = 0);
   std::size_t written(SysResult result, std::uint32_t mark);
   void write_failed(int error, std::uint32_t mark);
   void write_ahead_of_file();
   SysResult send_gathered(std::span<const std::byte> first, std::span<const std::byte> second);
-  void flush();
+  [[gnu::always_inline]] void flush();
   void enqueue(std::span<const std::byte> bytes);
   std::size_t queued_here() const;
   void recount();
@@ -316,7 +321,7 @@ class Stream final : public Registration, public BufferOwner {
   bool leaves_bytes() const;
   void look_for_end();
   void take_hang_up();
-  bool wants_read() const;
+  [[gnu::always_inline]] bool wants_read() const;
   bool is_of_coroutines() const;
   void rearm();
   void drain();
@@ -329,17 +334,21 @@ class Stream final : public Registration, public BufferOwner {
   void reset(absl::Status why);  // as fail(), and sends a reset to the peer
   void no_memory();              // any thread: as reset(), because an allocation has failed
   void exception(absl::Status thrown);
-  void settle();
-  void go_on(bool is_timed);
+  [[gnu::always_inline]] void settle();
+  void settle_end();
+  [[gnu::always_inline]] void go_on(bool is_timed);
   bool waits_for_writer() const;
   bool shut_write();
   void finish();
   const StreamTimeouts& timeouts() const {
-    return own_timeouts_ ? *own_timeouts_ : limits_->timeouts;
+    if (own_timeouts_) [[unlikely]]
+      return *own_timeouts_;
+    return limits_->timeouts;
   }
   // Whether a timeout may be due one day. If not, no time needs to be noted.
   bool has_timeout() const {
-    return timeouts().idle != kNever || !queue_.empty() || phase_ == Phase::lingering;
+    if (timeouts().idle != kNever) return true;
+    return !queue_.empty() || phase_ == Phase::lingering;
   }
   void note_times();
   void check_timeouts();
@@ -360,7 +369,7 @@ class Stream final : public Registration, public BufferOwner {
   const CompactAddress local_;
   const CompactAddress peer_;
 
-  // What every message needs is from here to call_, in few cache lines.
+  // What every message needs is from here to on_data_, in few cache lines.
   const std::shared_ptr<const StreamLimits> limits_;
   const Ref<OrderState> order_;  // null: an order of its own
 
@@ -410,8 +419,7 @@ class Stream final : public Registration, public BufferOwner {
   static constexpr std::uint8_t kQueued = 4;  // into a queue that was empty
   std::uint8_t moved_ : 4 = kReceived;        // what moved in this run; the first run counts
   std::uint8_t armed_directions_ : 4 = 0;     // engines without edges: the last interest
-  std::uint32_t suspect_sweep_ = 0;           // the poll thread only: when the first expiry came
-  std::uint32_t lingered_bytes_ = 0;
+  Call* call_ = nullptr;                      // not null while a callback runs
   const Ref<Core> core_;
   Connection self_;  // the argument of callbacks; a reference to itself from start() to finish()
   OwnedFd fd_;
@@ -420,7 +428,10 @@ class Stream final : public Registration, public BufferOwner {
   std::unique_ptr<StreamTasks> tasks_;            // null: no coroutine has used it
   std::unique_ptr<StreamTimeouts> own_timeouts_;  // null while those of limits_ hold
   Connection::DataCallback on_data_;
-  Call* call_ = nullptr;            // not null while a callback runs
+
+  // What few messages need.
+  std::uint32_t suspect_sweep_ = 0;  // the poll thread only: when the first expiry came
+  std::uint32_t lingered_bytes_ = 0;
   std::int64_t last_activity_ = 0;  // the end of the last run in which bytes moved
   std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;

@@ -24,6 +24,7 @@
 #include "epore/runtime/internal/stream/splice_operations.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
+#include "epore/runtime/internal/stream/stream_message.h"
 #include "epore/runtime/internal/task/trampoline.h"
 
 namespace epore::internal {
@@ -445,7 +446,7 @@ bool Stream::push(WriteOperationBase& writer) {
     case WriteOperationBase::Kind::splice:
       return push_splice(static_cast<SpliceWriteOperation&>(writer));
     case WriteOperationBase::Kind::flush:
-      flush();
+      flush_output();
       return is_ending() || !has_output();
   }
   return true;
@@ -550,7 +551,7 @@ void Stream::resume_writers() {
       writer.end(absl::OkStatus());
     }
   }
-  flush();  // what the coroutines have written
+  flush_output();  // what the coroutines have written
   if (tasks_->first_writer != nullptr && !is_write_blocked_ && !is_ending()) (void)word().wake();
 }
 

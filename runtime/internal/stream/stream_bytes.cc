@@ -11,6 +11,7 @@
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
+#include "epore/runtime/internal/stream/stream_message.h"
 
 namespace epore::internal {
 namespace {

@@ -17,6 +17,7 @@
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
+#include "epore/runtime/internal/stream/stream_message.h"
 
 namespace epore::internal {
 
@@ -63,24 +64,8 @@ void Stream::exception(absl::Status thrown) {
   reset(std::move(thrown));
 }
 
-inline void Stream::go_on(bool is_timed) {
-  if (is_timed) arm_timeouts();
-  // Reading has used up its budget, or was resumed after this run had read.
-  if (edges_.is_ready(Direction::read) && wants_read()) (void)word().wake();
-}
-
-void Stream::settle() {
-  const bool is_timed = has_timeout();
-  if (is_timed && moved_ != 0) note_times();
-  moved_ = 0;
-  if (timeout_expired_.load(std::memory_order_relaxed) &&
-      timeout_expired_.exchange(false, std::memory_order_acquire)) [[unlikely]] {
-    check_timeouts();
-  }
-  if (phase_ == Phase::open && !write_shut_asked_ && !read_closed_) [[likely]] {
-    if (!home().has_edges()) rearm();  // may call fail()
-    if (!is_ending()) return go_on(is_timed);
-  }
+// The rest of settle() while the connection closes: the next step of that.
+void Stream::settle_end() {
   const bool wants_shut = phase_ == Phase::closing || write_shut_asked_;
   if (!is_ending() && wants_shut && !write_shut_ && !has_output() && !waits_for_writer()) {
     // The peer has ended its half, so there is nothing to wait for. close(2) ends our half as well.

@@ -24,6 +24,7 @@
 #include "epore/runtime/file.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
+#include "epore/runtime/internal/stream/stream_message.h"
 
 namespace epore::internal {
 namespace {

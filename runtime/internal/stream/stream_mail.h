@@ -33,12 +33,6 @@ inline bool Stream::is_in_order() const { return is_runner() || (order_ && order
 // may take effect at once, and overtakes nothing. (Mail is not delivered after the end.)
 inline bool Stream::has_turn() const { return is_in_order() && (mailbox_.empty() || has_ended()); }
 
-// The runner only: as queued_bytes().
-inline std::size_t Stream::queued_here() const {
-  const Output& output = this_thread.buffers->output;
-  return queued_.load(std::memory_order_acquire) + (output.owner == this ? output.size() : 0);
-}
-
 // Sets on_closed. If the connection has ended without an on_closed, it calls the callback instead.
 // The shutdown waits for that as for a connection. A callback that comes after the shutdown is not
 // called.

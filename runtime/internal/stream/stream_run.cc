@@ -15,6 +15,7 @@
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
+#include "epore/runtime/internal/stream/stream_message.h"
 
 namespace epore::internal {
 namespace {
@@ -64,8 +65,8 @@ inline void Stream::run_once() {
   }
   if (read_closed_) take_hang_up();
   flush();
-  if (high_mark_.is_set() && tell_low_mark()) {
-    flush();
+  if (high_mark_.is_set() && tell_low_mark()) [[unlikely]] {
+    flush_output();
     if (!is_write_blocked_) (void)word().wake();  // the next run looks at the low mark again
   }
   if (is_held_ && queued_bytes() <= limits_->write_low_mark) is_held_ = false;
@@ -74,6 +75,22 @@ inline void Stream::run_once() {
     keep_view();
   }
   settle();
+}
+
+inline void Stream::settle() {
+  const bool is_timed = has_timeout();
+  if (is_timed && moved_ != 0) note_times();
+  moved_ = 0;
+  if (timeout_expired_.load(std::memory_order_relaxed) &&
+      timeout_expired_.exchange(false, std::memory_order_acquire)) [[unlikely]] {
+    check_timeouts();
+  }
+  if (phase_ == Phase::open && !write_shut_asked_ && !read_closed_) [[likely]] {
+    if (!home().has_edges()) [[unlikely]]
+      rearm();  // may call fail()
+    if (!is_ending()) return go_on(is_timed);
+  }
+  settle_end();
 }
 
 void Stream::abort_now() {
@@ -113,17 +130,11 @@ void Stream::register_fd() {
   fail(std::move(registered));
 }
 
-bool Stream::wants_read() const {
-  if (read_closed_ || is_ending()) return false;
-  if (phase_ == Phase::open && tasks_ && tasks_->is_used) return tasks_->reader != nullptr;
-  return phase_ != Phase::open || (on_data_ && !is_paused_ && !is_held_);
-}
-
 // Called above the high mark. Returns whether reading must stop for that. Writes gathered output
 // first.
 bool Stream::hold_reading() {
   if (phase_ != Phase::open || !limits_->pause_reading_above_high_mark) return false;
-  flush();
+  flush_output();
   if (is_ending()) return true;
   if (queued_here() <= limits_->write_high_mark) return false;
   core_->counters().add(Counter::read_pauses);
@@ -149,18 +160,19 @@ inline void Stream::read() {
     if (queued_here() > limits_->write_high_mark && hold_reading()) break;
     const std::uint32_t mark = edges_.mark(Direction::read);
     const SysResult result = receive(buffer);
-    if (result.value() > 0) {
+    if (result.value() > 0) [[likely]] {
       const std::size_t count = static_cast<std::size_t>(result.value());
       // A short read means that the socket is drained, with few exceptions.
       const bool is_last = count < buffer.size() && !may_have_more();
-      if (is_last) {
+      if (is_last) [[likely]] {
         edges_.use_up(Direction::read, mark);
         looks_once_more = false;
       }
       moved_ |= kReceived;
       core_->counters().add(Counter::bytes_in, count);
       if (phase_ == Phase::open) [[likely]] {
-        call(on_data_, std::span<const std::byte>(buffer.first(count)));
+        if (!core_->is_cut_off()) [[likely]]
+          call_inline(on_data_, std::span<const std::byte>(buffer.first(count)));
       } else {
         discarded(count);
       }
@@ -174,7 +186,8 @@ inline void Stream::read() {
       fail_call("recv", result.error());
     }
   }
-  if (edges_.is_ready(Direction::read) && leaves_bytes()) look_for_end();
+  if (edges_.is_ready(Direction::read) && leaves_bytes()) [[unlikely]]
+    look_for_end();
 }
 
 // Whether bytes are left to the kernel, but the peer's end is passed on if no bytes are before it.

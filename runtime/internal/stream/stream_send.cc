@@ -18,6 +18,7 @@
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
+#include "epore/runtime/internal/stream/stream_message.h"
 
 namespace epore::internal {
 namespace {
@@ -50,29 +51,6 @@ class Stream::BytesMail final : public Mail {
   const std::string bytes_;
 };
 
-// Returns the output of this thread, for bytes of this connection.
-Output& Stream::output() {
-  Output& output = this_thread.buffers->output;
-  if (output.owner != this) {
-    if (!output.empty()) [[unlikely]]
-      output.owner->flush_output();
-    output.owner = this;
-  }
-  if (output.empty() && !is_runner()) [[unlikely]]
-    core_->wake(*this);  // a run writes it
-  return output;
-}
-
-void Stream::put(std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
-  const bool is_queued = is_write_blocked_ || !queue_.empty();
-  if (is_queued || bytes.size() >= kLarge) [[unlikely]]
-    return put_elsewhere(bytes);
-  Output& output = this->output();
-  output.append(bytes);
-  if (output.is_full()) flush();
-}
-
 // The bytes of send(). They wait where they would come amid a write() of a coroutine.
 inline void Stream::put_sent(std::span<const std::byte> bytes) {
   if (!tasks_ || !is_amid_write()) [[likely]]
@@ -89,11 +67,18 @@ void Stream::put_elsewhere(std::span<const std::byte> bytes) {
 }
 
 inline SendResult Stream::send_here(std::span<const std::byte> bytes) {
-  if (phase_ != Phase::open) return SendResult::closed;
+  if (phase_ != Phase::open) [[unlikely]]
+    return SendResult::closed;
   const std::size_t queued = queued_here() + bytes.size();
+  if (queued > limits_->write_high_mark) [[unlikely]]
+    return send_above_mark(bytes, queued);
+  put_sent(bytes);
+  return SendResult::queued;
+}
+
+SendResult Stream::send_above_mark(std::span<const std::byte> bytes, std::size_t queued) {
   if (queued > limits_->write_cap) return over_cap(queued);
   put_sent(bytes);
-  if (queued <= limits_->write_high_mark) return SendResult::queued;
   return mark(queued_here());
 }
 
@@ -189,18 +174,6 @@ void Stream::write_out(std::span<const std::byte> more) {
   recount();
 }
 
-// Takes the result of a call that began at `mark`. Returns how many bytes the system took.
-inline std::size_t Stream::written(SysResult result, std::uint32_t mark) {
-  if (!result.ok()) [[unlikely]] {
-    write_failed(result.error(), mark);
-    return 0;
-  }
-  const std::size_t count = static_cast<std::size_t>(result.value());
-  core_->counters().add(Counter::bytes_out, count);
-  moved_ |= kSent;
-  return count;
-}
-
 void Stream::write_failed(int error, std::uint32_t mark) {
   if (error == EAGAIN) {
     edges_.use_up(Direction::write, mark);
@@ -210,26 +183,7 @@ void Stream::write_failed(int error, std::uint32_t mark) {
   }
 }
 
-inline std::size_t Stream::write_one(std::span<const std::byte> bytes, int flags) {
-  const std::uint32_t mark = edges_.mark(Direction::write);
-  return written(core_->kernel().send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags),
-                 mark);
-}
-
-// Writes the output. The common case is first: a little output, and one call that takes it all.
-void Stream::flush() {
-  Output& output = this_thread.buffers->output;
-  if (output.owner != this) [[unlikely]] {
-    if (!queue_.empty()) write_out({});
-    return;
-  }
-  if (queue_.empty()) {
-    if (output.empty()) return;
-    if (!is_write_blocked_ && !is_ending()) output.drop(write_one(output.bytes()));
-    if (output.empty()) return;
-  }
-  write_out({});
-}
+void Stream::flush_output() { flush(); }
 
 // Writes the output as far as the system takes it, for a part of a file that comes next, and queues
 // the rest. The first packet of the file has these bytes as well.
