@@ -137,7 +137,7 @@ class Connection {
   // Writes `bytes`, which must live until then, and waits while the write queue is above its high
   // mark. So a coroutine that writes is held up by a slow peer, and needs no more memory. Small
   // pieces are gathered as by send(). Bytes that the system does not take are copied.
-  internal::WriteOperation write(ByteView bytes);
+  internal::WriteOperation write(const ByteView& bytes);
 
   // Writes shared bytes, as write() of a view. What the system does not take is held, not copied.
   internal::SharedWriteOperation write(Bytes bytes);

@@ -48,13 +48,16 @@ class StreamOperation : public Operation {
   friend class Stream;
   class Arrival;
 
+  // Of an operation that has come by mail; otherwise 0. It comes again after 2^32 of them only. A
+  // derived class has it where there is room, because it is in the frames of all connections.
+  virtual std::uint32_t& number() = 0;
+
   void cancel(const absl::Status& why) override;
 
   // The order of the stream: completes the coroutine, in whichever order it is.
   void end(absl::Status status);
 
   Ref<Stream> stream_;
-  std::uint64_t number_ = 0;  // of an operation that has come by mail; never used twice
 };
 
 // The bytes that a reader asks for, and then those that it has got. It is in the frame of every
@@ -63,9 +66,9 @@ struct Wanted {
   enum class Kind : std::uint8_t { some, peek, exactly, until, into, splice };
 
   Kind kind = Kind::some;
-  bool is_got = false;         // they are there, and nobody has taken them
-  std::uint32_t searched = 0;  // until: the delimiter does not begin before this
-  std::size_t count = 0;       // exactly and peek: at least; until: the limit
+  bool is_got = false;       // they are there, and nobody has taken them
+  std::uint32_t number = 0;  // see StreamOperation
+  std::size_t count = 0;     // exactly and peek: at least; until: the limit
 
   // Before the completion: of until the delimiter, of into the memory, which is not constant. After
   // it: what was got.
@@ -87,6 +90,7 @@ class ReadOperationBase : public StreamOperation {
   friend class Stream;
 
   bool begin_in_order(Stream& stream, absl::Status& status) override;
+  std::uint32_t& number() override { return wanted_.number; }
   const char* name() const override;
 
   Wanted wanted_;
@@ -130,9 +134,11 @@ class WriteOperationBase : public StreamOperation {
   friend class Stream;
 
   bool begin_in_order(Stream& stream, absl::Status& status) override;
+  std::uint32_t& number() override { return number_; }
   const char* name() const override;
 
   WriteOperationBase* next_ = nullptr;  // in the list of the stream
+  std::uint32_t number_ = 0;
   const Kind kind_;
   bool has_begun_ = false;  // a part of it was given to the stream
 };
@@ -213,9 +219,11 @@ class [[nodiscard]] ClosedOperation final : public StreamOperation,
 
   bool begin_in_order(Stream& stream, absl::Status& status) override;
   absl::Status begin_late() const override { return absl::OkStatus(); }
+  std::uint32_t& number() override { return number_; }
   const char* name() const override { return "Connection::closed"; }
 
   ClosedOperation* next_ = nullptr;  // in the list of the stream
+  std::uint32_t number_ = 0;
 };
 
 }  // namespace epore::internal

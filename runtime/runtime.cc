@@ -122,8 +122,11 @@ absl::StatusOr<Listener> Runtime::listen_with(std::string_view address, Handler 
   return or_no_memory("listen", [&]() -> absl::StatusOr<Listener> {
     AcceptCallback on_accept;
     if (handler) {
-      on_accept = [shared = std::make_shared<Handler>(std::move(handler))](Connection& peer) {
-        internal::HandlerRoot::start(shared, peer);
+      using internal::HandlerRoot;
+      auto shared =
+          internal::Ref<HandlerRoot::Handler>::adopt(new HandlerRoot::Handler(std::move(handler)));
+      on_accept = [shared = std::move(shared)](Connection& peer) {
+        HandlerRoot::start(shared, peer);
       };
     }
     if (absl::Status bad = check_callback(address, on_accept); !bad.ok()) return bad;

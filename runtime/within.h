@@ -18,7 +18,8 @@ namespace internal {
 // The scope of a within(), an at() or a shield().
 class LimitScope : public Deadline, private TaskScope {
  public:
-  explicit LimitScope(absl::Duration duration) : limit_(absl::ToInt64Nanoseconds(duration)) {}
+  explicit LimitScope(const absl::Duration& duration)
+      : limit_(absl::ToInt64Nanoseconds(duration)) {}
   explicit LimitScope(Instant at)
       : has_time_(true),
         limit_(
@@ -106,7 +107,7 @@ auto limit(LimitScope scope, A&& inside) {
 // Deadlines are inherited: of several that are around each other the earliest holds. An infinite
 // limit is none. It costs no allocation.
 template <typename A>
-[[nodiscard]] auto within(absl::Duration limit, A&& inside) {
+[[nodiscard]] auto within(const absl::Duration& limit, A&& inside) {
   return internal::limit(internal::LimitScope(limit), std::forward<A>(inside));
 }
 

@@ -10,16 +10,16 @@
 
 namespace epore::internal {
 
-void HandlerRoot::start(const std::shared_ptr<Handler>& handler, Connection& peer) {
+void HandlerRoot::start(const Ref<Handler>& handler, Connection& peer) {
   const Ref<Stream>& stream = Stream::of(peer);
   stream->use_tasks();
   Ref<HandlerRoot>::adopt(new HandlerRoot(stream, handler))->start_here();
 }
 
-HandlerRoot::HandlerRoot(Ref<Stream> stream, std::shared_ptr<Handler> handler)
+HandlerRoot::HandlerRoot(Ref<Stream> stream, Ref<Handler> handler)
     : TaskRoot(stream->order()), stream_(std::move(stream)), handler_(std::move(handler)) {}
 
-Task<> HandlerRoot::call() { return (*handler_)(Stream::handle(stream_)); }
+Task<> HandlerRoot::call() { return handler_->call(Stream::handle(stream_)); }
 
 std::string HandlerRoot::describe() const {
   return absl::StrCat("the handler of ", stream_->describe());

@@ -122,14 +122,12 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   // been reported, stores up to which time limits are judged, clears the mark (the wake publishes
   // both), and the next run ends them.
   std::atomic<bool> has_suspect_{false};
+  bool has_begun_ = false;   // the runner only; here there is room
+  std::uint32_t sweep_ = 0;  // the leader only: when it looked first
   std::atomic<std::int64_t> judged_{std::numeric_limits<std::int64_t>::min()};
-
-  // The leader only.
-  std::int64_t judging_ = kNever;  // the limits that are due at this time
-  std::uint32_t sweep_ = 0;        // when it looked first
+  std::int64_t judging_ = kNever;  // the leader only: the limits that are due at this time
 
   // The runner only.
-  bool has_begun_ = false;
   Chain chain_;  // its status is the result
   DeadlineHeap deadlines_;
   std::int64_t armed_ = kNever;

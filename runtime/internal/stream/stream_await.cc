@@ -31,7 +31,7 @@ namespace epore::internal {
 namespace {
 
 // The most reads of one run, as with callbacks. Then other connections get their turn.
-constexpr int kReceivesAtOnce = 16;
+constexpr std::int8_t kReceivesAtOnce = 16;
 
 // The first buffer of a read_until() whose bytes come in pieces.
 constexpr std::size_t kFirstRoom = 4096;
@@ -101,6 +101,7 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
     return true;
   }
   tasks.is_used = true;
+  tasks.searched = 0;
   tasks.inflow.drop_lent();
   if (satisfy(reader, status)) return true;
   while (phase_ == Phase::open && !read_closed_ && is_registered_ &&
@@ -316,7 +317,7 @@ void Stream::give(ReadOperationBase& reader, std::size_t lent) {
 bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
   const Wanted& wanted = reader.wanted_;
   const std::string_view text = ByteView(tasks_->inflow.bytes()).text();
-  const std::size_t found = text.find(wanted.delimiter(), wanted.searched);
+  const std::size_t found = text.find(wanted.delimiter(), tasks_->searched);
   const std::size_t end =
       found == std::string_view::npos ? text.size() : found + wanted.delimiter().size();
   if (found != std::string_view::npos && end <= wanted.count) {
@@ -329,7 +330,7 @@ bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
     return true;
   }
   const std::size_t searched = text.size() - std::min(text.size(), wanted.delimiter().size() - 1);
-  reader.wanted_.searched = static_cast<std::uint32_t>(
+  tasks_->searched = static_cast<std::uint32_t>(
       std::min<std::size_t>(searched, std::numeric_limits<std::uint32_t>::max()));
   return false;
 }

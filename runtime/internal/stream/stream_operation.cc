@@ -18,7 +18,12 @@
 namespace epore::internal {
 namespace {
 
-std::atomic<std::uint64_t> last_number{0};
+std::atomic<std::uint32_t> last_number{0};
+
+std::uint32_t next_number() {
+  const std::uint32_t number = last_number.fetch_add(1, std::memory_order_relaxed) + 1;
+  return number != 0 ? number : next_number();
+}
 
 }  // namespace
 
@@ -76,7 +81,7 @@ bool StreamOperation::begin_operation(TaskNode& node) {
       wait(node);
       return false;
     }
-    number_ = last_number.fetch_add(1, std::memory_order_relaxed) + 1;
+    number() = next_number();
     wait(node);
     Arrival arrival(*this);
     if (stream_->try_mail(std::move(arrival))) return false;
@@ -92,14 +97,14 @@ bool StreamOperation::begin_operation(TaskNode& node) {
 void StreamOperation::end(absl::Status status) { complete(std::move(status)); }
 
 void StreamOperation::cancel(const absl::Status& why) {
-  if (number_ == 0) {
+  if (number() == 0) {
     if (is_waiting()) stream_->cancel(*this, why);
     return;
   }
   // The operation may complete and be destroyed before the mail is delivered. Its number tells it
   // from a later operation at the same address.
-  stream_->mail([this, number = number_, why](Stream& stream) {
-    if (stream.is_waiting(*this) && number_ == number) stream.cancel(*this, why);
+  stream_->mail([this, number = number(), why](Stream& stream) {
+    if (stream.is_waiting(*this) && this->number() == number) stream.cancel(*this, why);
   });
 }
 

@@ -5,24 +5,24 @@
 #include <cstdint>
 
 #include "epore/runtime/connection_operations.h"
-#include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/stream/inflow.h"
 #include "epore/runtime/internal/stream/write_queue.h"
 
 namespace epore::internal {
 
 // What a Stream has for coroutines. A connection with callbacks has none of it. The order only.
-struct StreamTasks : InFrameCache {
+struct StreamTasks {
   Inflow inflow;
   ReadOperationBase* reader = nullptr;         // waits for bytes
   WriteOperationBase* first_writer = nullptr;  // those that wait for room, in sequence
   WriteOperationBase* last_writer = nullptr;
   ClosedOperation* first_closed = nullptr;  // those that wait for the end
-  WriteQueue sent;            // by send(), amid the first writer's bytes: goes behind them
-  int receives_left = 0;      // of this run
-  bool is_used = false;       // a coroutine has read, so on_data is refused
-  bool is_of_closed = false;  // made by closed(), which a connection of callbacks has too
-  bool is_draining = false;   // a read that has no byte and finds none ends
+  WriteQueue sent;                // by send(), amid the first writer's bytes: goes behind them
+  std::uint32_t searched = 0;     // for the delimiter of the reader: it does not begin before this
+  std::int8_t receives_left = 0;  // of this run
+  bool is_used : 1 = false;       // a coroutine has read, so on_data is refused
+  bool is_of_closed : 1 = false;  // made by closed(), which a connection of callbacks has too
+  bool is_draining : 1 = false;   // a read that has no byte and finds none ends
 
   // Whether a read has got bytes, and its coroutine has not taken them yet: it is in another order,
   // or in line behind others. Meanwhile it is the reader still. No other read begins, and the bytes
