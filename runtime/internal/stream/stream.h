@@ -274,6 +274,7 @@ class Stream final : public Registration, public BufferOwner {
   // stream_bytes.cc
   SendResult send_shared_here(std::span<const Bytes> pieces, std::size_t size);
   SendResult send_shared_from_elsewhere(std::span<const Bytes> pieces, std::size_t size);
+  void put_sent(std::span<const Bytes> pieces);
   void put_shared(std::span<const Bytes> pieces);
   void share(const Bytes& bytes);
 

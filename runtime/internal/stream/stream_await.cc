@@ -467,7 +467,7 @@ bool Stream::push_bytes(WriteOperation& writer) {
 }
 
 bool Stream::push_shared(SharedWriteOperation& writer) {
-  std::size_t queued = queued_bytes();
+  std::size_t queued = queued_ahead();
   while (!is_ending()) {
     if (writer.rest_.empty()) {
       if (writer.more_.empty()) return true;
@@ -477,10 +477,10 @@ bool Stream::push_shared(SharedWriteOperation& writer) {
     }
     if (queued >= limits_->write_high_mark) return false;
     const Bytes piece = writer.rest_.slice(0, limits_->write_high_mark - queued);
-    share(piece);
-    recount();
+    put_shared(std::span(&piece, 1));
     writer.rest_ = writer.rest_.slice(piece.size());
-    queued = queued_here();
+    writer.has_begun_ = true;
+    queued = queued_ahead();
   }
   return true;
 }

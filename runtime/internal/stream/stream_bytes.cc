@@ -39,7 +39,7 @@ class Stream::SharedMail final : public Mail {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
     stream.counted_ += size_;
-    stream.put_shared(pieces_);
+    stream.put_sent(pieces_);
   }
 
  private:
@@ -64,7 +64,7 @@ SendResult Stream::send_shared_here(std::span<const Bytes> pieces, std::size_t s
   if (phase_ != Phase::open) return SendResult::closed;
   const std::size_t queued = queued_here() + size;
   if (queued > limits_->write_cap) return over_cap(queued);
-  put_shared(pieces);
+  put_sent(pieces);
   if (queued <= limits_->write_high_mark) return SendResult::queued;
   return mark(queued_here());
 }
@@ -78,6 +78,19 @@ SendResult Stream::send_shared_from_elsewhere(std::span<const Bytes> pieces, std
   const SendResult result = mark(queued);  // before the mail, whose run looks at the mark
   leave(std::move(mail));
   return result;
+}
+
+// The pieces of send(). They wait where they would come amid a write() of a coroutine.
+void Stream::put_sent(std::span<const Bytes> pieces) {
+  if (!is_amid_write()) return put_shared(pieces);
+  for (const Bytes& piece : pieces) {
+    if (piece.size() < kWorthSharing) {
+      tasks_->sent.append(ByteView(piece));
+    } else {
+      tasks_->sent.append(piece);
+    }
+  }
+  recount();
 }
 
 // Into the queue, and to the system at the end of the run with what is sent until then; much of it

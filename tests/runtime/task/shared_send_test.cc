@@ -307,6 +307,29 @@ TEST_P(SharedSendTest, AWriteWaitsAboveTheHighMarkAndADeadlineLeavesAPart) {
   EXPECT_TRUE(got == text.substr(0, got.size()));
 }
 
+TEST_P(SharedSendTest, WhatIsSentDuringAWriteComesBehindIt) {
+  use_small_buffers();
+  Runtime runtime(options());
+  const std::array<Bytes, 3> pieces = {Bytes(pattern(1'000, 2)), Bytes("small"),
+                                       Bytes(pattern(20'000, 3))};
+  Peer peer = serve(
+      runtime,
+      [&](Connection c) -> Task<> {
+        const auto write = [](Connection& c) -> Task<> {
+          co_await c.write(Bytes(pattern(300'000, 1)));
+        };
+        const auto send = [&pieces](Connection& c) -> Task<> {
+          EXPECT_TRUE(c.send(pieces).ok());
+          EXPECT_TRUE(c.send(pieces[0]).ok());
+          co_return;
+        };
+        co_await all(write(c), send(c));
+      },
+      marks(10'000, 20'000));
+  EXPECT_TRUE(peer.receive_all() == absl::StrCat(pattern(300'000, 1), pattern(1'000, 2), "small",
+                                                 pattern(20'000, 3), pattern(1'000, 2)));
+}
+
 // Writes of several coroutines do not mix.
 TEST_P(SharedSendTest, WritesOfSeveralCoroutinesDoNotMix) {
   Runtime runtime(options());
