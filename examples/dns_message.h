@@ -61,10 +61,10 @@ struct DnsQuery {
 std::optional<DnsQuery> parse_dns_query(std::string_view message);
 
 struct DnsRecord {
-  std::string name;
+  std::string name = {};
   std::uint16_t type = 0;
   std::uint32_t ttl = 0;
-  std::string data;
+  std::string data = {};
 };
 
 // What a server has found.

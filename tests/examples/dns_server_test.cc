@@ -131,6 +131,7 @@ TEST_F(DnsServerTest, AnswersByUdpAndTcpOnOnePort) {
   EXPECT_EQ(ask_by_tcp(client, asked), answer);
   EXPECT_EQ(code(ask(query("missing.example.com", kDnsA))), 3u);
   EXPECT_EQ(code(ask(query("example.org", kDnsA))), 5u);
+  client.half_close();
   EXPECT_EQ(server().terminate(), 0);
 }
 
@@ -147,6 +148,7 @@ TEST_F(DnsServerTest, WhatIsTooLongForADatagramComesByTcp) {
   const std::string whole = ask_by_tcp(client, asked);
   EXPECT_FALSE(is_cut(whole));
   EXPECT_EQ(answers(whole), 200u);
+  client.half_close();
   EXPECT_EQ(server().terminate(), 0);
 }
 
