@@ -99,7 +99,9 @@ void Connection::consume(std::size_t count) {
   if (stream_) stream_->consume(count);
 }
 
-internal::WriteOperation Connection::write(const ByteView& bytes) { return {stream_, bytes, false}; }
+internal::WriteOperation Connection::write(const ByteView& bytes) {
+  return {stream_, bytes, false};
+}
 
 internal::SharedWriteOperation Connection::write(Bytes bytes) {
   return {stream_, std::move(bytes), {}};
