@@ -104,8 +104,10 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
   tasks.searched = 0;
   tasks.inflow.drop_lent();
   if (satisfy(reader, status)) return true;
+  bool looks_once_more = tasks.is_draining;  // as in pull()
   while (phase_ == Phase::open && !read_closed_ && is_registered_ &&
-         edges_.is_ready(Direction::read) && tasks.receives_left > 0) {
+         (edges_.is_ready(Direction::read) || looks_once_more) && tasks.receives_left > 0) {
+    looks_once_more = false;
     receive_for(reader);
     if (satisfy(reader, status)) return true;
   }
