@@ -79,6 +79,7 @@ TEST_P(WakerTest, AWakeEndsAPollThatIsBlocked) {
   EXPECT_EQ(events[0].token, kToken);
   EXPECT_TRUE(events[0].is_readable());
   waking.join();
+  kernel_.before(wait_call(), nullptr);  // the waker's end waits as well
 }
 
 // Wherever in a poll() the wake comes, this poll or the next one tells it.
