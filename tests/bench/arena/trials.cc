@@ -148,10 +148,8 @@ Trial ten_sends() {
 }
 
 Trial broadcast(const BroadcastOptions& options) {
-  const std::string size =
-      options.message_size == 64 ? "" : absl::StrCat("x", options.message_size);
   return {
-      .id = absl::StrCat("broadcast/", options.connections, size),
+      .id = absl::StrCat("broadcast/", options.connections, "x", options.message_size),
       .group = "broadcast",
       .title =
           absl::StrCat("to ", options.connections, " connections, ", options.message_size, " B"),
@@ -276,9 +274,7 @@ std::vector<Trial> make_trials(bool quick) {
   }
   trials.push_back(churn());
   trials.push_back(ten_sends());
-  for (const std::size_t size : {64, 1024}) {
-    trials.push_back(broadcast({.connections = quick ? 200 : 1000, .message_size = size}));
-  }
+  trials.push_back(broadcast({.connections = quick ? 200 : 1000, .message_size = 1024}));
   for (const int talkers : {1, 100}) trials.push_back(room(quick ? 200 : 1000, talkers));
   trials.push_back(cpu_heavy(Cores::one));
   trials.push_back(cpu_heavy(Cores::all));
