@@ -317,8 +317,8 @@ TEST_P(CallerTest, ACallThatWaitsTakesThePlaceOfTheThreadThatLeaves) {
 }
 
 TEST_P(CallerTest, RunOnceCarriesAShutdownOut) {
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   const Listener listener =
       listen_on_loopback(runtime, [&](Connection& connection) { observer.watch(connection); });
   Peer peer(listener.address());

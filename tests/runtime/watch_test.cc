@@ -513,8 +513,8 @@ TEST_P(WatchTest, AShutdownEndsWatchesAndClosesNothing) {
 TEST_P(WatchTest, WatchesGoOnWhileConnectionsDrain) {
   Counter counter;
   Calls calls;
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   absl::Notification draining;
   Link link = open_link(runtime, observer, ListenOptions(), [&](Connection& c) {
     c.on_drain([&](Connection&) { draining.Notify(); });

@@ -285,8 +285,8 @@ TEST_P(FileWriteTest, WhatIsNoPartIsRefused) {
 class FileSendTest : public FileWriteTest {};
 
 TEST_P(FileSendTest, OnWritableTellsWhenItIsGone) {
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   observer.when_writable = [](Connection& c) {
     EXPECT_EQ(c.queued_bytes(), 0u);
     c.send("tail");
@@ -308,8 +308,8 @@ TEST_P(FileSendTest, OnWritableTellsWhenItIsGone) {
 
 // A close() waits for it, as for bytes.
 TEST_P(FileSendTest, FromAnotherThreadItIsInSequence) {
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   Link link = open_link(runtime, observer, ConnectionOptions());
   const File file = made_.open();
   link.connection.send("head");
@@ -322,8 +322,8 @@ TEST_P(FileSendTest, FromAnotherThreadItIsInSequence) {
 
 // Files are beside the cap, which is for memory.
 TEST_P(FileSendTest, TheCapIsForMemory) {
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   ConnectionOptions small;
   small.write_low_mark = small.write_high_mark = small.write_cap = 10'000;
   const File file = made_.open();
@@ -336,8 +336,8 @@ TEST_P(FileSendTest, TheCapIsForMemory) {
 }
 
 TEST_P(FileSendTest, AnErrorIsToldByOnClosed) {
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   const TemporaryFile made("short");
   Link link = open_link(runtime, observer, ConnectionOptions(),
                         [&](Connection& c) { c.send(made.open(), 0, 6); });
@@ -351,8 +351,8 @@ TEST_P(FileSendTest, AnErrorIsToldByOnClosed) {
 }
 
 TEST_P(FileSendTest, WhatWaitsIsDroppedByAnAbort) {
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   const File file = made_.open();
   Link link = open_link(runtime, observer, ConnectionOptions(), [&](Connection& c) {
     for (int i = 0; i < 100; ++i) c.send(file, 0, kSize);

@@ -117,8 +117,8 @@ TEST_P(SharedSendTest, KeepsTheSequenceWithCopiesAndFiles) {
 }
 
 TEST_P(SharedSendTest, WhatACallbackSendsLeavesInOneCall) {
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   Link link = open_link(runtime, observer);
   const std::array<Bytes, 3> pieces = {Bytes(pattern(300, 1)), Bytes(pattern(20'000, 2)),
                                        Bytes(pattern(30'000, 3))};
@@ -152,8 +152,8 @@ TEST_P(SharedSendTest, WhatACallbackSendsLeavesInOneCall) {
 TEST_P(SharedSendTest, PiecesOfOneCallStayTogether) {
   constexpr int kThreads = 4;
   constexpr int kMessages = 200;
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   Link link = open_link(runtime, observer);
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; ++i) {
@@ -183,8 +183,8 @@ TEST_P(SharedSendTest, PiecesOfOneCallStayTogether) {
 
 TEST_P(SharedSendTest, CountsForTheMarksAndTheCap) {
   use_small_buffers();
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   Link link = open_link(runtime, observer, marks(10'000, 100'000, 1'000'000));
   const Bytes message(pattern(50'000));
   ASSERT_TRUE(link.connection
@@ -210,8 +210,8 @@ TEST_P(SharedSendTest, CountsForTheMarksAndTheCap) {
 
 TEST_P(SharedSendTest, OnWritableComesWhenThePeerHasRead) {
   use_small_buffers();
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   const Bytes message(pattern(200'000));
   observer.when_writable = [](Connection& c) {
     EXPECT_LE(c.queued_bytes(), 10'000u);
@@ -234,8 +234,8 @@ TEST_P(SharedSendTest, AHandleOfNoConnectionSaysSo) {
 }
 
 TEST_P(SharedSendTest, NothingIsNothing) {
-  Runtime runtime(options());
   Observer observer;
+  Runtime runtime(options());
   Link link = open_link(runtime, observer, ConnectionOptions(), [](Connection& c) {
     EXPECT_EQ(c.send(Bytes()), SendResult::queued);
     EXPECT_EQ(c.send(std::span<const Bytes>()), SendResult::queued);
