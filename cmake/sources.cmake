@@ -181,6 +181,7 @@ set(EPORE_HEADERS
   runtime/once.h
   runtime/options.h
   runtime/order.h
+  runtime/order_option.h
   runtime/peer_credentials.h
   runtime/ready.h
   runtime/report.h

@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_CONNECT_H_
 #define EPORE_RUNTIME_CONNECT_H_
 
+#include <concepts>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,11 +66,9 @@ class ConnectOperation final : public Operation, public WithResult<ConnectOperat
   return {address, std::move(all)};
 }
 
-// As above. ConnectOptions::order is not used. The options must be a variable: gcc 12 destroys the
-// order in a temporary of them twice, in any co_await expression.
-template <typename Options>
-requires std::is_same_v<std::remove_const_t<Options>, ConnectOptions>
-[[nodiscard]] internal::ConnectOperation connect(std::string_view address, Options& options) {
+// As above. ConnectOptions::order is not used. (A template, so that braces mean ConnectionOptions.)
+template <std::same_as<ConnectOptions> Options>
+[[nodiscard]] internal::ConnectOperation connect(std::string_view address, const Options& options) {
   return {address, options};
 }
 

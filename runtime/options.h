@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "epore/runtime/order.h"
+#include "epore/runtime/order_option.h"
 
 namespace epore {
 
@@ -157,7 +157,7 @@ struct ListenOptions {
 
   // The order of all callbacks of all its connections, from Runtime::order(). If it names none,
   // each connection has an order of its own. An order of another runtime is InvalidArgument.
-  Order order = {};
+  OrderOption order = {};
 
   // Checks the values, those of `connection` included; listen() does so as well. Errors:
   // InvalidArgument.
@@ -171,7 +171,7 @@ struct ConnectOptions {
   // the system tries.
   absl::Duration timeout = absl::Seconds(30);
   ConnectionOptions connection = {};
-  Order order = {};  // as in ListenOptions; the callback of connect() runs in it as well
+  OrderOption order = {};  // as in ListenOptions; the callback of connect() runs in it as well
 
   // Checks the values, those of `connection` included; connect() does so as well. Errors:
   // InvalidArgument.

@@ -86,8 +86,11 @@ class Order {
   }
 
  private:
+  friend class OrderOption;
   friend class internal::OrderState;
   explicit Order(internal::Ref<internal::OrderState> state);
+
+  void forget() { (void)state_.release(); }  // names none, and somebody else has its reference
 
   internal::Ref<internal::OrderState> state_;
   bool is_missing_ = false;  // there was no memory for it: see Runtime::order()

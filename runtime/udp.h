@@ -13,7 +13,7 @@
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/task/awaitable.h"
 #include "epore/runtime/internal/task/wait_list.h"
-#include "epore/runtime/order.h"
+#include "epore/runtime/order_option.h"
 
 namespace epore {
 
@@ -58,7 +58,7 @@ struct UdpOptions {
   int receive_buffer = 0;   // SO_RCVBUF in bytes; 0: the system's default
 
   // The callback runs in it. None: in an order of the socket's own.
-  Order order = {};
+  OrderOption order = {};
 
   // Errors: InvalidArgument, which names the option.
   absl::Status check() const;

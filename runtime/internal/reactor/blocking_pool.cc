@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -34,9 +35,9 @@ void BlockingPool::push(BlockingWork& work) {
   }
   if (is_full) {
     work.fail(or_no_memory("blocking", [&] {
-      return absl::ResourceExhaustedError(absl::StrCat("blocking: ", options_.queue,
-                                                       " calls wait for the threads of the lane ",
-                                                       options_.name, " already"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat("blocking: ", options_.queue, " calls wait for the threads of the lane ",
+                       std::string_view(options_.name), " already"));
     }));
   } else if (is_short) {
     start_thread();
@@ -168,7 +169,8 @@ void Lanes::stop() {
 namespace epore {
 
 absl::Status LaneOptions::check() const {
-  if (name.empty() || name.find('\0') != std::string::npos) {
+  const std::string_view text = name;
+  if (text.empty() || text.find('\0') != std::string_view::npos) {
     return absl::InvalidArgumentError("LaneOptions::name must be a name");
   }
   if (threads < 1 || threads > 1000) {
