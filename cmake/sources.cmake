@@ -90,6 +90,8 @@ set(EPORE_SOURCES
   runtime/internal/stream/splice.cc
   runtime/internal/stream/stream.cc
   runtime/internal/stream/stream_await.cc
+  runtime/internal/stream/stream_await_read.cc
+  runtime/internal/stream/stream_await_write.cc
   runtime/internal/stream/stream_bytes.cc
   runtime/internal/stream/stream_close.cc
   runtime/internal/stream/stream_file.cc

@@ -113,7 +113,7 @@ class Stream final : public Registration, public BufferOwner {
   void add_handle() { handles_.fetch_add(1, std::memory_order_relaxed); }
   void drop_handle();
 
-  // -- Coroutines (stream_await.cc). Only a run of the connection's order calls these. `status` is
+  // -- Coroutines (stream_await*.cc). Only a run of the connection's order calls these. `status` is
   // the result of an operation that completes inside the call. --
   bool is_in_order() const;
   bool has_turn() const;
@@ -223,30 +223,34 @@ class Stream final : public Registration, public BufferOwner {
   void replace(Member Stream::*member, Member with, Target target);
 
   // stream_await.cc
+  void end_operations();
+  void end_closed(const absl::Status& status);
+  absl::Status ended_status() const;
+
+  // stream_await_read.cc
   void pull();
   void receive_for(ReadOperationBase& reader);
+  bool receive_into_pipe(SpliceReadOperation& reader);
+  void note_received(std::size_t count);
+  void not_received(SysResult result, std::string_view call, std::uint32_t mark);
   bool satisfy(ReadOperationBase& reader, absl::Status& status);
   void give(ReadOperationBase& reader, std::size_t lent);
   bool satisfy_until(ReadOperationBase& reader, absl::Status& status);
   void satisfy_at_end(ReadOperationBase& reader, absl::Status& status);
   void drop_seen(std::size_t count);
+  void refuse_on_data();
+
+  // stream_await_write.cc
   void append(WriteOperationBase& writer);
   bool push(WriteOperationBase& writer);
   bool push_bytes(WriteOperation& writer);
   bool push_shared(SharedWriteOperation& writer);
   bool push_file(FileWriteOperation& writer);
   bool push_splice(SpliceWriteOperation& writer);
-  bool receive_into_pipe(SpliceReadOperation& reader);
-  void note_received(std::size_t count);
-  void not_received(SysResult result, std::string_view call, std::uint32_t mark);
   bool is_amid_write() const;
   std::size_t queued_ahead() const;
   void release_sent();
   void resume_writers();
-  void end_operations();
-  void end_closed(const absl::Status& status);
-  absl::Status ended_status() const;
-  void refuse_on_data();
 
   // stream_send.cc. Every message takes the path that is inline (stream_message.h).
   [[gnu::always_inline]] Output& output();

@@ -1,5 +1,5 @@
 // What Connection::read() and its like return: how they reach the order of the connection, and come
-// back. stream_await.cc has what they do there.
+// back. stream_await_read.cc and stream_await_write.cc have what they do there.
 
 #include <atomic>
 #include <cstdint>

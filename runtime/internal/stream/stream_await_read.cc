@@ -1,0 +1,374 @@
+// How a Stream serves the reads of coroutines: what begins in its order, and the part of a run that
+// goes on with it.
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "epore/runtime/connection_operations.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/splice_operations.h"
+#include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/internal/stream/stream_mail.h"
+#include "epore/runtime/internal/task/trampoline.h"
+
+namespace epore::internal {
+namespace {
+
+// The most reads of one run, as with callbacks. Then other connections get their turn.
+constexpr std::int8_t kReceivesAtOnce = 16;
+
+// The first buffer of a read_until() whose bytes come in pieces.
+constexpr std::size_t kFirstRoom = 4096;
+
+// The least buffer of a peek() that wants more than there is: it shows everything that has come.
+constexpr std::size_t kPeekRoom = 16 * 1024;
+
+// So much at once is much: a pipe costs less than a copy. A pipe costs two calls more.
+constexpr std::size_t kMuch = 16 * 1024;
+
+}  // namespace
+
+void Stream::refuse_on_data() {
+  LOG(ERROR) << "epore: " << describe()
+             << ": on_data is refused, because a coroutine reads from the connection";
+  on_data_ = nullptr;
+}
+
+bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
+  if (!tasks_) use_tasks();
+  StreamTasks& tasks = *tasks_;
+  const Wanted& wanted = reader.wanted_;
+  if (on_data_ && tasks.is_used) refuse_on_data();
+  if (on_data_) {
+    status = absl::FailedPreconditionError(
+        absl::StrCat(reader.name(), ": the connection has an on_data callback"));
+    return true;
+  }
+  if (tasks.reader != nullptr || tasks.has_untaken.load(std::memory_order_acquire)) {
+    if (phase_ != Phase::open) {  // which may have dropped the mail of give_back()
+      status = ended_status();
+    } else {
+      status = absl::FailedPreconditionError(
+          absl::StrCat(reader.name(), ": another coroutine reads from the connection"));
+    }
+    return true;
+  }
+  if (wanted.kind == Wanted::Kind::until && wanted.delimiter().empty()) {
+    status = absl::InvalidArgumentError("Connection::read_until: the delimiter is empty");
+    return true;
+  }
+  if (wanted.kind == Wanted::Kind::into && wanted.into().empty()) {
+    status = absl::InvalidArgumentError("Connection::read_some: the buffer is empty");
+    return true;
+  }
+  tasks.is_used = true;
+  tasks.searched = 0;
+  tasks.inflow.drop_lent();
+  if (satisfy(reader, status)) return true;
+  bool looks_once_more = tasks.is_draining;  // as in pull()
+  while (phase_ == Phase::open && !read_closed_ && is_registered_ &&
+         (edges_.is_ready(Direction::read) || looks_once_more) && tasks.receives_left > 0) {
+    looks_once_more = false;
+    receive_for(reader);
+    if (satisfy(reader, status)) return true;
+  }
+  if (phase_ != Phase::open) {
+    status = ended_status();
+    return true;
+  }
+  if (read_closed_) {
+    satisfy_at_end(reader, status);
+    return true;
+  }
+  if (tasks.is_draining && tasks.inflow.empty()) {
+    status = absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down"));
+    return true;
+  }
+  tasks.reader = &reader;
+  // A run goes on behind the budget, or rearms for an engine without edges.
+  if (!is_runner() && (edges_.is_ready(Direction::read) || !home().has_edges())) {
+    core_->wake(*this);
+  }
+  return false;
+}
+
+// The part of a run that serves a reader. The coroutine is resumed in this run.
+void Stream::pull() {
+  StreamTasks& tasks = *tasks_;
+  if (on_data_) [[unlikely]]
+    refuse_on_data();
+  tasks.receives_left = kReceivesAtOnce;
+  if (tasks.reader == nullptr) {
+    if (!read_closed_ && edges_.is_ready(Direction::read)) take_hang_up();
+    return;
+  }
+  const Trampoline::Run run(this_thread.now);
+  bool looks_once_more = tasks.is_draining;  // an event may not have been reported yet
+  while (tasks.reader != nullptr && tasks.receives_left > 0 &&
+         (edges_.is_ready(Direction::read) || looks_once_more)) {
+    looks_once_more = false;
+    ReadOperationBase& reader = *tasks.reader;
+    receive_for(reader);
+    if (tasks.reader == nullptr) return;  // it has failed
+    absl::Status status;
+    bool is_complete = satisfy(reader, status);
+    if (!is_complete && read_closed_) {
+      satisfy_at_end(reader, status);
+      is_complete = true;
+    }
+    if (!is_complete) continue;
+    tasks.reader = nullptr;
+    reader.end(std::move(status));
+    return;
+  }
+  if (tasks.reader != nullptr && tasks.is_draining && tasks.inflow.empty() &&
+      !edges_.is_ready(Direction::read)) {
+    ReadOperationBase& reader = *std::exchange(tasks.reader, nullptr);
+    reader.end(absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down")));
+  }
+}
+
+// Receives once into a pipe. False: the bytes must be copied, because there are few, or because
+// there is no pipe.
+bool Stream::receive_into_pipe(SpliceReadOperation& reader) {
+  Splice& splice = reader.splice_;
+  if (!splice.is_much || splice.is_refused || unix_) return false;
+  PipeCache& pipes = this_thread.buffers->pipes;
+  Ref<Pipe> pipe = pipes.take(core_->kernel());
+  if (!pipe) return false;
+  const std::uint32_t mark = edges_.mark(Direction::read);
+  const SysResult result = core_->kernel().splice(fd_.get(), pipe->in.get(), Pipe::kSize,
+                                                  SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  if (result.value() > 0) {
+    splice.pipe = std::move(pipe);
+    splice.count = static_cast<std::size_t>(result.value());
+    splice.is_much = splice.count >= kMuch;
+    note_received(splice.count);
+    return true;
+  }
+  pipes.give(std::move(pipe));
+  if (is_splice_refusal(result.error())) {
+    splice.is_refused = true;
+    return false;
+  }
+  not_received(result, "splice", mark);
+  return true;
+}
+
+void Stream::note_received(std::size_t count) {
+  moved_ |= kReceived;
+  if (!is_runner() && timeouts().idle != kNever) core_->wake(*this);  // notes the time
+  core_->counters().add(Counter::bytes_in, count);
+}
+
+// A call that began at `mark` has received nothing.
+void Stream::not_received(SysResult result, std::string_view call, std::uint32_t mark) {
+  if (result.ok()) {
+    read_closed_ = true;
+    if (!is_runner() && write_shut_) core_->wake(*this);  // which ends the connection
+  } else if (result.error() == EAGAIN) {
+    edges_.use_up(Direction::read, mark);
+  } else if (result.error() != EINTR) {
+    fail_call(call, result.error());
+  }
+}
+
+// Receives once, to where the reader needs the bytes.
+void Stream::receive_for(ReadOperationBase& reader) {
+  StreamTasks& tasks = *tasks_;
+  Inflow& inflow = tasks.inflow;
+  const Wanted& wanted = reader.wanted_;
+  ReadBuffer& buffer = this_thread.buffers->read;
+  if (wanted.kind == Wanted::Kind::splice && inflow.empty() &&
+      receive_into_pipe(static_cast<SpliceReadOperation&>(reader))) {
+    --tasks.receives_left;
+    return;
+  }
+  std::span<std::byte> target;
+  bool is_window = false;
+  if (wanted.kind == Wanted::Kind::into) {
+    target = wanted.into();
+  } else if (inflow.empty()) {
+    target = buffer.window();
+    is_window = true;
+  } else {
+    std::size_t capacity = wanted.count;
+    if (wanted.kind == Wanted::Kind::until) {
+      capacity = std::min(wanted.count, std::max(kFirstRoom, 2 * inflow.bytes().size()));
+    } else if (wanted.kind == Wanted::Kind::peek) {
+      capacity = std::max(wanted.count, kPeekRoom);
+    }
+    target = inflow.room(capacity);
+  }
+  --tasks.receives_left;
+  const std::uint32_t mark = edges_.mark(Direction::read);
+  const SysResult result = receive(target);
+  if (result.value() > 0) {
+    const std::size_t count = static_cast<std::size_t>(result.value());
+    // As in read(): a short read has drained the socket, unless more may follow without an edge.
+    if (count < target.size() && !may_have_more()) {
+      edges_.use_up(Direction::read, mark);
+    }
+    note_received(count);
+    if (is_window) {
+      inflow.set_window(target.first(count));
+      buffer.lent_to = this;
+    } else if (wanted.kind == Wanted::Kind::into) {
+      reader.wanted_.bytes = ByteView(target.data(), count);
+      give(reader, 0);
+    } else {
+      inflow.add(count);
+    }
+  } else {
+    not_received(result, "recv", mark);
+  }
+}
+
+// Completes the reader if there are the bytes that it wants.
+bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
+  Inflow& inflow = tasks_->inflow;
+  const Wanted& wanted = reader.wanted_;
+  const std::span<const std::byte> bytes = inflow.bytes();
+  switch (wanted.kind) {
+    case Wanted::Kind::some:
+      if (bytes.empty()) return false;
+      reader.wanted_.bytes = ByteView(bytes);
+      break;
+    case Wanted::Kind::splice: {
+      Splice& splice = static_cast<SpliceReadOperation&>(reader).splice_;
+      if (splice.count != 0) return true;  // nothing is lent
+      if (bytes.empty()) return false;
+      splice.is_much = bytes.size() >= kMuch;
+      reader.wanted_.bytes = ByteView(bytes);
+      break;
+    }
+    case Wanted::Kind::peek:
+      if (bytes.empty() || bytes.size() < wanted.count) return false;
+      reader.wanted_.bytes = ByteView(bytes);
+      give(reader, 0);
+      return true;
+    case Wanted::Kind::exactly:
+      if (bytes.size() < wanted.count) return false;
+      reader.wanted_.bytes = ByteView(bytes.first(wanted.count));
+      break;
+    case Wanted::Kind::until:
+      if (!satisfy_until(reader, status)) return false;
+      if (!status.ok()) return true;
+      break;
+    case Wanted::Kind::into:
+      if (!wanted.is_got) {
+        if (bytes.empty()) return false;
+        const std::size_t count = std::min(bytes.size(), wanted.into().size());
+        std::memcpy(wanted.into().data(), bytes.data(), count);
+        inflow.drop(count);
+        reader.wanted_.bytes = wanted.bytes.first(count);
+        give(reader, 0);
+      }
+      return true;
+  }
+  give(reader, wanted.bytes.size());
+  return true;
+}
+
+// The reader has got bytes. The first `lent` bytes of the inflow are gone once it has taken them.
+void Stream::give(ReadOperationBase& reader, std::size_t lent) {
+  reader.wanted_.is_got = true;
+  tasks_->inflow.lend(lent);
+  tasks_->has_untaken.store(true, std::memory_order_relaxed);
+}
+
+bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
+  const Wanted& wanted = reader.wanted_;
+  const std::string_view text = ByteView(tasks_->inflow.bytes()).text();
+  const std::size_t found = text.find(wanted.delimiter(), tasks_->searched);
+  const std::size_t end =
+      found == std::string_view::npos ? text.size() : found + wanted.delimiter().size();
+  if (found != std::string_view::npos && end <= wanted.count) {
+    reader.wanted_.bytes = ByteView(text.substr(0, end));
+    return true;
+  }
+  if (end >= wanted.count) {
+    status = absl::ResourceExhaustedError(absl::StrCat(
+        "Connection::read_until: there is no delimiter in the first ", wanted.count, " bytes"));
+    return true;
+  }
+  const std::size_t searched = text.size() - std::min(text.size(), wanted.delimiter().size() - 1);
+  tasks_->searched = static_cast<std::uint32_t>(
+      std::min<std::size_t>(searched, std::numeric_limits<std::uint32_t>::max()));
+  return false;
+}
+
+// Completes the reader when the peer has ended its half, and there are fewer bytes than it wants.
+void Stream::satisfy_at_end(ReadOperationBase& reader, absl::Status& status) {
+  const Wanted::Kind kind = reader.wanted_.kind;
+  if (kind == Wanted::Kind::exactly || kind == Wanted::Kind::until) {
+    status = absl::OutOfRangeError(absl::StrCat(reader.name(), ": the peer ended after ",
+                                                tasks_->inflow.bytes().size(), " bytes"));
+    return;
+  }
+  reader.wanted_.bytes = ByteView(tasks_->inflow.bytes());  // peek(); empty for the others
+  if (!reader.wanted_.bytes.empty()) give(reader, 0);
+}
+
+// At once in the order, also where another run of it resumed the coroutine: the next read must not
+// see the bytes again. By mail otherwise, which no later read overtakes.
+void Stream::consume(std::size_t count) {
+  if (!has_turn()) return mail([count](Stream& stream) { stream.drop_seen(count); });
+  drop_seen(count);
+}
+
+void Stream::drop_seen(std::size_t count) {
+  if (!tasks_) return;
+  if (tasks_->has_untaken.load(std::memory_order_acquire)) {
+    LOG(ERROR) << "epore: " << describe()
+               << ": consume() drops nothing, because another coroutine reads from the connection";
+    return;
+  }
+  tasks_->inflow.drop_lent();
+  tasks_->inflow.drop(count);
+}
+
+// A read has completed, and nobody has taken its bytes. They are in the inflow still, or they were
+// copied out of it.
+void Stream::give_back(std::span<const std::byte> bytes, bool is_copied) {
+  try {
+    if (!is_in_order()) {
+      std::string copy(is_copied ? ByteView(bytes).text() : std::string_view());
+      mail([copy = std::move(copy), is_copied](Stream& stream) {
+        stream.give_back(ByteView(std::string_view(copy)), is_copied);
+      });
+      return;
+    }
+    if (is_copied) {
+      tasks_->inflow.put_back(bytes);
+    } else {
+      tasks_->inflow.take_back();
+    }
+    tasks_->has_untaken.store(false, std::memory_order_relaxed);
+  } catch (const std::bad_alloc&) {
+    no_memory();
+  }
+}
+
+void Stream::keep_view() {
+  ReadBuffer& buffer = this_thread.buffers->read;
+  if (buffer.lent_to == this) buffer.lent_to = nullptr;
+  if (tasks_) tasks_->inflow.keep(buffer);
+}
+
+}  // namespace epore::internal

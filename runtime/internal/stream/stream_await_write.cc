@@ -1,0 +1,190 @@
+// How a Stream serves the writes of coroutines: what begins in its order, and the part of a run
+// that goes on with it. Those that wait are in one list, and the first one gives its bytes.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "epore/runtime/connection_operations.h"
+#include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/splice_operations.h"
+#include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/internal/stream/stream_message.h"
+#include "epore/runtime/internal/task/trampoline.h"
+
+namespace epore::internal {
+namespace {
+
+// The most of a file that is in the queue for a coroutine.
+constexpr std::uint64_t kFilePiece = 1024 * 1024;
+
+}  // namespace
+
+bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
+  const bool is_flush = writer.kind_ == WriteOperationBase::Kind::flush;
+  if (phase_ != Phase::open) {
+    if (is_flush && !is_ending() && !has_output()) return true;
+    if (!is_flush || is_ending()) {
+      status = ended_status();
+      return true;
+    }
+  } else if (write_shut_asked_ && !is_flush) {
+    status = absl::FailedPreconditionError("Connection::write: after shut_down_write()");
+    return true;
+  }
+  if (writer.kind_ == WriteOperationBase::Kind::file) {
+    const FileWriteOperation& of_file = static_cast<FileWriteOperation&>(writer);
+    status = check_part(of_file.file_, of_file.offset_, of_file.left_, "Connection::write");
+    if (!status.ok()) return true;
+  }
+  if ((!tasks_ || tasks_->first_writer == nullptr) && push(writer)) {
+    if (is_ending()) status = ended_status();
+    return true;
+  }
+  if (is_ending()) {
+    status = ended_status();
+    return true;
+  }
+  use_tasks();
+  append(writer);
+  return false;
+}
+
+void Stream::append(WriteOperationBase& writer) {
+  StreamTasks& tasks = *tasks_;
+  writer.next_ = nullptr;
+  if (tasks.first_writer != nullptr) {
+    tasks.last_writer->next_ = &writer;
+  } else {
+    tasks.first_writer = &writer;
+  }
+  tasks.last_writer = &writer;
+}
+
+// Gives the bytes of a writer to the system and to the queue, which stays within its high mark.
+// Returns whether all are gone, or the connection has failed.
+bool Stream::push(WriteOperationBase& writer) {
+  switch (writer.kind_) {
+    case WriteOperationBase::Kind::bytes:
+      return push_bytes(static_cast<WriteOperation&>(writer));
+    case WriteOperationBase::Kind::shared:
+      return push_shared(static_cast<SharedWriteOperation&>(writer));
+    case WriteOperationBase::Kind::file:
+      return push_file(static_cast<FileWriteOperation&>(writer));
+    case WriteOperationBase::Kind::splice:
+      return push_splice(static_cast<SpliceWriteOperation&>(writer));
+    case WriteOperationBase::Kind::flush:
+      flush_output();
+      return is_ending() || !has_output();
+  }
+  return true;
+}
+
+bool Stream::push_bytes(WriteOperation& writer) {
+  std::size_t queued = queued_ahead();
+  while (!writer.rest_.empty() && queued < limits_->write_high_mark && !is_ending()) {
+    const std::size_t room = limits_->write_high_mark - queued;
+    const ByteView piece = writer.rest_.first(std::min(writer.rest_.size(), room));
+    put(piece);
+    writer.rest_ = writer.rest_.subspan(piece.size());
+    writer.has_begun_ = true;
+    queued = queued_ahead();
+  }
+  return writer.rest_.empty() || is_ending();
+}
+
+bool Stream::push_shared(SharedWriteOperation& writer) {
+  std::size_t queued = queued_ahead();
+  while (!is_ending()) {
+    if (writer.rest_.empty()) {
+      if (writer.more_.empty()) return true;
+      writer.rest_ = writer.more_.front();
+      writer.more_ = writer.more_.subspan(1);
+      continue;
+    }
+    if (queued >= limits_->write_high_mark) return false;
+    const Bytes piece = writer.rest_.slice(0, limits_->write_high_mark - queued);
+    put_shared(std::span(&piece, 1));
+    writer.rest_ = writer.rest_.slice(piece.size());
+    writer.has_begun_ = true;
+    queued = queued_ahead();
+  }
+  return true;
+}
+
+// One piece of a file is in the queue at a time. A stop leaves the others unsent.
+bool Stream::push_file(FileWriteOperation& writer) {
+  if (is_ending() || writer.left_ == 0) return true;
+  if (queue_.has_files() || queued_ahead() >= limits_->write_high_mark) return false;
+  const std::uint64_t piece = std::min<std::uint64_t>(writer.left_, kFilePiece);
+  put_file({.file = writer.file_, .offset = writer.offset_, .left = piece});
+  writer.offset_ += piece;
+  writer.left_ -= piece;
+  writer.has_begun_ = true;
+  if (writer.left_ == 0 || is_ending()) return true;
+  if (!is_write_blocked_) core_->wake(*this);  // goes on when others have had their turn
+  return false;
+}
+
+bool Stream::push_splice(SpliceWriteOperation& writer) {
+  Splice& splice = writer.splice_;
+  if (splice.count != 0 && !is_ending()) {
+    if (queue_.has_files()) return false;
+    put_file({.pipe = splice.pipe, .left = std::exchange(splice.count, 0)});
+  }
+  if (is_ending()) return true;
+  if (queue_.has_files()) return false;
+  this_thread.buffers->pipes.give(std::exchange(splice.pipe, {}));
+  return true;
+}
+
+// Whether a writer waits that has given a part of its bytes. Nothing else may come before the rest.
+bool Stream::is_amid_write() const {
+  return tasks_ && tasks_->first_writer != nullptr && tasks_->first_writer->has_begun_;
+}
+
+// What a writer waits for: the queued bytes that go before its own.
+std::size_t Stream::queued_ahead() const {
+  return queued_bytes() - (tasks_ ? tasks_->sent.size() : 0);
+}
+
+// The first writer is gone. What was sent meanwhile is next, before anything that its coroutine
+// writes then.
+void Stream::release_sent() {
+  WriteQueue& sent = tasks_->sent;
+  if (sent.empty() || is_ending()) return;
+  try {
+    flush();  // what is gathered goes before it
+    if (is_ending()) return;
+    if (queue_.empty()) moved_ |= kQueued;
+    queue_.append_all(sent);
+    flush();
+  } catch (const std::bad_alloc&) {
+    no_memory();
+  }
+}
+
+// Lets writers go on when the queue is at its low mark, and flush() when it is empty.
+void Stream::resume_writers() {
+  {
+    const Trampoline::Run run(this_thread.now);
+    StreamTasks& tasks = *tasks_;
+    while (tasks.first_writer != nullptr) {
+      WriteOperationBase& writer = *tasks.first_writer;
+      const bool is_flush = writer.kind_ == WriteOperationBase::Kind::flush;
+      if (!is_flush && queued_ahead() > limits_->write_low_mark) break;
+      if (!push(writer) || tasks.first_writer != &writer) break;
+      tasks.first_writer = writer.next_;
+      release_sent();
+      writer.end(absl::OkStatus());
+    }
+  }
+  flush_output();  // what the coroutines have written
+  if (tasks_->first_writer != nullptr && !is_write_blocked_ && !is_ending()) (void)word().wake();
+}
+
+}  // namespace epore::internal
