@@ -26,6 +26,7 @@
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/temporary_directory.h"
 
 namespace epore {
 namespace {
@@ -33,17 +34,6 @@ namespace {
 using absl::StatusCode;
 
 // A directory with a short path: that of a test may be too long for a socket.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() { PCHECK(::mkdtemp(path_) != nullptr); }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  std::string path(std::string_view name) const { return absl::StrCat(path_, "/", name); }
-  bool is_empty() const { return std::filesystem::is_empty(path_); }
-
- private:
-  char path_[sizeof "/tmp/epore-XXXXXX"] = "/tmp/epore-XXXXXX";
-};
-
 bool exists(const std::string& path) {
   struct stat status;
   return ::lstat(path.c_str(), &status) == 0;

@@ -229,10 +229,11 @@ class Stream final : public Registration, public BufferOwner {
 
   // stream_await_read.cc
   void pull();
-  void receive_for(ReadOperationBase& reader);
+  bool must_end_read(bool looks_once_more) const;
+  bool receive_for(ReadOperationBase& reader);
   bool receive_into_pipe(SpliceReadOperation& reader);
   void note_received(std::size_t count);
-  void not_received(SysResult result, std::string_view call, std::uint32_t mark);
+  bool not_received(SysResult result, std::string_view call, std::uint32_t mark);
   bool satisfy(ReadOperationBase& reader, absl::Status& status);
   void give(ReadOperationBase& reader, std::size_t lent);
   bool satisfy_until(ReadOperationBase& reader, absl::Status& status);

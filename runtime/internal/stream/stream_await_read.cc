@@ -83,8 +83,7 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
   bool looks_once_more = tasks.is_draining;  // as in pull()
   while (phase_ == Phase::open && !read_closed_ && is_registered_ &&
          (edges_.is_ready(Direction::read) || looks_once_more) && tasks.receives_left > 0) {
-    looks_once_more = false;
-    receive_for(reader);
+    if (receive_for(reader)) looks_once_more = false;
     if (satisfy(reader, status)) return true;
   }
   if (phase_ != Phase::open) {
@@ -95,16 +94,24 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
     satisfy_at_end(reader, status);
     return true;
   }
-  if (tasks.is_draining && tasks.inflow.empty()) {
+  if (must_end_read(looks_once_more)) {
     status = absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down"));
     return true;
   }
   tasks.reader = &reader;
   // A run goes on behind the budget, or rearms for an engine without edges.
-  if (!is_runner() && (edges_.is_ready(Direction::read) || !home().has_edges())) {
+  if (looks_once_more ||
+      (!is_runner() && (edges_.is_ready(Direction::read) || !home().has_edges()))) {
     core_->wake(*this);
   }
   return false;
+}
+
+// Whether a read that has no byte ends, because of a drain. Not while bytes may be there that it
+// has not looked for: behind the budget, or behind an event that was not reported yet.
+bool Stream::must_end_read(bool looks_once_more) const {
+  return tasks_->is_draining && tasks_->inflow.empty() && !looks_once_more &&
+         !edges_.is_ready(Direction::read);
 }
 
 // The part of a run that serves a reader. The coroutine is resumed in this run.
@@ -121,9 +128,8 @@ void Stream::pull() {
   bool looks_once_more = tasks.is_draining;  // an event may not have been reported yet
   while (tasks.reader != nullptr && tasks.receives_left > 0 &&
          (edges_.is_ready(Direction::read) || looks_once_more)) {
-    looks_once_more = false;
     ReadOperationBase& reader = *tasks.reader;
-    receive_for(reader);
+    if (receive_for(reader)) looks_once_more = false;
     if (tasks.reader == nullptr) return;  // it has failed
     absl::Status status;
     bool is_complete = satisfy(reader, status);
@@ -136,15 +142,16 @@ void Stream::pull() {
     reader.end(std::move(status));
     return;
   }
-  if (tasks.reader != nullptr && tasks.is_draining && tasks.inflow.empty() &&
-      !edges_.is_ready(Direction::read)) {
+  if (tasks.reader == nullptr) return;
+  if (looks_once_more) (void)word().wake();
+  if (must_end_read(looks_once_more)) {
     ReadOperationBase& reader = *std::exchange(tasks.reader, nullptr);
     reader.end(absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down")));
   }
 }
 
-// Receives once into a pipe. False: the bytes must be copied, because there are few, or because
-// there is no pipe.
+// Receives once into a pipe. False: the bytes must be copied, because there are few, because there
+// is no pipe, or because a signal has interrupted it.
 bool Stream::receive_into_pipe(SpliceReadOperation& reader) {
   Splice& splice = reader.splice_;
   if (!splice.is_much || splice.is_refused || unix_) return false;
@@ -166,8 +173,7 @@ bool Stream::receive_into_pipe(SpliceReadOperation& reader) {
     splice.is_refused = true;
     return false;
   }
-  not_received(result, "splice", mark);
-  return true;
+  return not_received(result, "splice", mark);
 }
 
 void Stream::note_received(std::size_t count) {
@@ -176,20 +182,23 @@ void Stream::note_received(std::size_t count) {
   core_->counters().add(Counter::bytes_in, count);
 }
 
-// A call that began at `mark` has received nothing.
-void Stream::not_received(SysResult result, std::string_view call, std::uint32_t mark) {
+// A call that began at `mark` has received nothing. Returns false if a signal has interrupted it.
+bool Stream::not_received(SysResult result, std::string_view call, std::uint32_t mark) {
   if (result.ok()) {
     read_closed_ = true;
     if (!is_runner() && write_shut_) core_->wake(*this);  // which ends the connection
   } else if (result.error() == EAGAIN) {
     edges_.use_up(Direction::read, mark);
-  } else if (result.error() != EINTR) {
+  } else if (result.error() == EINTR) {
+    return false;
+  } else {
     fail_call(call, result.error());
   }
+  return true;
 }
 
-// Receives once, to where the reader needs the bytes.
-void Stream::receive_for(ReadOperationBase& reader) {
+// Receives once, to where the reader needs the bytes. Returns false if a signal has interrupted it.
+bool Stream::receive_for(ReadOperationBase& reader) {
   StreamTasks& tasks = *tasks_;
   Inflow& inflow = tasks.inflow;
   const Wanted& wanted = reader.wanted_;
@@ -197,7 +206,7 @@ void Stream::receive_for(ReadOperationBase& reader) {
   if (wanted.kind == Wanted::Kind::splice && inflow.empty() &&
       receive_into_pipe(static_cast<SpliceReadOperation&>(reader))) {
     --tasks.receives_left;
-    return;
+    return true;
   }
   std::span<std::byte> target;
   bool is_window = false;
@@ -234,9 +243,9 @@ void Stream::receive_for(ReadOperationBase& reader) {
     } else {
       inflow.add(count);
     }
-  } else {
-    not_received(result, "recv", mark);
+    return true;
   }
+  return not_received(result, "recv", mark);
 }
 
 // Completes the reader if there are the bytes that it wants.
