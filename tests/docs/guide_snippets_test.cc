@@ -22,6 +22,7 @@
 #include "absl/time/time.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
+#include "tests/support/clock_kernel.h"
 
 namespace {
 
@@ -83,15 +84,21 @@ epore::Task<> beat(int& beats) {
 }
 
 TEST(Timeouts, OfTasksConnectionsAndTimers) {
+  epore::ClockKernel kernel;  // its time moves by advance() alone
   absl::Notification done;
   int beats = 0;
-  epore::Runtime runtime;
+  epore::Runtime runtime({.dispatch = epore::Dispatch::caller, .kernel = &kernel});
   auto listener = runtime.listen("127.0.0.1:0", greet, patient());
   ASSERT_TRUE(listener.ok()) << listener.status();
   EXPECT_EQ(runtime.run(ask_in_time, listener->address().to_string()).value_or(""), "hello Ada\n");
   epore::Timer once = runtime.post_after(absl::Milliseconds(5), [&] { done.Notify(); });
-  done.WaitForNotification();
-  EXPECT_TRUE(runtime.run(beat, std::ref(beats)).ok());
+  kernel.advance(absl::Milliseconds(5));
+  EXPECT_TRUE(runtime.run_until([&] { return done.HasBeenNotified(); }).ok());
+  const epore::Job job = runtime.spawn(beat, std::ref(beats));
+  for (; !job.status().has_value(); kernel.advance(absl::Milliseconds(1))) {
+    ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
+  }
+  EXPECT_TRUE(job.status()->ok()) << *job.status();
   EXPECT_EQ(beats, 3);
 }
 

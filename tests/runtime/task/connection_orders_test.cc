@@ -45,6 +45,16 @@ class ConnectionOrdersTest : public HandlerTest {
     return {connection, Peer(OwnedFd(::accept4(port.fd.get(), nullptr, nullptr, SOCK_CLOEXEC)))};
   }
 
+  // The same, where the connection has got `text`. The peer has ended its half, so that a test of
+  // lost bytes ends.
+  static Pair make_pair_with(Runtime& runtime, const Order& near, std::string_view text) {
+    Pair pair = make_pair(runtime, near);
+    pair.peer.send(text);
+    pair.peer.half_close();
+    run_in(runtime, near, [&]() -> Task<> { co_await pair.connection.peek(text.size()); });
+    return pair;
+  }
+
   // Runs a task to its end in `order`.
   template <typename F>
   static void run_in(Runtime& runtime, const Order& order, F task) {
@@ -67,11 +77,8 @@ TEST_P(ConnectionOrdersTest, BytesThatNobodyTookAreReadBeforeThoseBehindThem) {
     std::array<std::byte, 3> buffer;
     Runtime runtime(options());
     const Order near = runtime.order();
-    Pair pair = make_pair(runtime, near);
+    Pair pair = make_pair_with(runtime, near, "abcdef");
     Connection& c = pair.connection;
-    pair.peer.send("abcdef");
-    pair.peer.half_close();  // so that a test of lost bytes ends
-    run_in(runtime, near, [&]() -> Task<> { co_await c.peek(6); });
     Job later;
     run_in(runtime, runtime.order(), [&]() -> Task<> {
       auto wins = [&]() -> Task<> {
@@ -105,11 +112,8 @@ TEST_P(ConnectionOrdersTest, AConsumeComesAfterBytesThatNobodyTook) {
   std::string got;
   Runtime runtime(options());
   const Order near = runtime.order();
-  Pair pair = make_pair(runtime, near);
+  Pair pair = make_pair_with(runtime, near, "abcdef");
   Connection& c = pair.connection;
-  pair.peer.send("abcdef");
-  pair.peer.half_close();
-  run_in(runtime, near, [&]() -> Task<> { co_await c.peek(6); });
   Job later;
   run_in(runtime, runtime.order(), [&]() -> Task<> {
     auto wins = [&]() -> Task<> {
@@ -140,11 +144,8 @@ TEST_P(ConnectionOrdersTest, BytesOfAReaderThatWasNotResumedYetAreNobodyElses) {
     std::string rest;
     Runtime runtime(options());
     const Order near = runtime.order();
-    Pair pair = make_pair(runtime, near);
+    Pair pair = make_pair_with(runtime, near, "abcdef");
     Connection& c = pair.connection;
-    pair.peer.send("abcdef");
-    pair.peer.half_close();  // so that a test of lost bytes ends
-    run_in(runtime, near, [&]() -> Task<> { co_await c.peek(6); });
     run_in(runtime, runtime.order(), [&]() -> Task<> {
       auto others = [&]() -> Task<> {
         await_mail(c);  // the read, which is complete now

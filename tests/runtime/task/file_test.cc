@@ -224,7 +224,7 @@ TEST_P(FileWriteTest, ADeadlineLeavesAPart) {
   Runtime runtime(options());
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
     const absl::Status status =
-        co_await within(absl::Milliseconds(1), c.write(made.open(), 0, bytes.size())).result();
+        co_await within(absl::Nanoseconds(1), c.write(made.open(), 0, bytes.size())).result();
     EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
     EXPECT_LE(c.queued_bytes(), 128u);
     co_await c.read();

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
@@ -27,6 +28,31 @@ Task<> pump(Connection from, Connection to) {
 
 class SpliceTest : public HandlerTest {
  protected:
+  // Listens with an echo server.
+  static std::string echo_address(Runtime& runtime) {
+    const absl::StatusOr<Listener> origin = runtime.listen("127.0.0.1:0", echo);
+    CHECK_OK(origin);
+    return origin->address().to_string();
+  }
+
+  // Connects a client to a proxy that is before an echo server of the same runtime.
+  Peer serve_proxy(Runtime& runtime) {
+    return serve(runtime, [address = echo_address(runtime)](Connection c) -> Task<> {
+      Connection there = co_await connect(address);
+      co_await all(pump(c, there), pump(there, c));
+    });
+  }
+
+  // Sends `bytes` and the end through the proxy, and expects them back.
+  static void expect_echo(Peer& client, std::string_view bytes) {
+    std::thread sender([&] {
+      client.send(bytes);
+      client.half_close();
+    });
+    EXPECT_EQ(client.receive_all(), bytes);
+    sender.join();
+  }
+
   absl::Notification has_ended_;
 };
 
@@ -35,9 +61,7 @@ TEST_P(SpliceTest, PassesEverythingOnBothWaysAndKeepsTheHalfClose) {
   constexpr std::size_t kSize = 20'000'000;
   const std::string bytes = pattern(kSize);
   Runtime runtime(options());
-  const absl::StatusOr<Listener> origin = runtime.listen("127.0.0.1:0", echo);
-  ASSERT_TRUE(origin.ok());
-  const std::string address = origin->address().to_string();
+  const std::string address = echo_address(runtime);
   std::atomic<std::uint64_t> moved = 0;
   Peer client = serve(runtime, [&](Connection c) -> Task<> {
     Connection there = co_await connect(address);
@@ -47,12 +71,7 @@ TEST_P(SpliceTest, PassesEverythingOnBothWaysAndKeepsTheHalfClose) {
     };
     co_await all(counted(c, there), counted(there, c));
   });
-  std::thread sender([&] {
-    client.send(bytes);
-    client.half_close();
-  });
-  EXPECT_EQ(client.receive_all(), bytes);
-  sender.join();
+  expect_echo(client, bytes);
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_EQ(moved.load(), 2 * kSize);
   EXPECT_GT(runtime.counters().bytes_spliced, kSize / 2) << runtime.counters().to_json();
@@ -65,20 +84,9 @@ TEST_P(SpliceTest, IsCopiedWhereTheSystemRefuses) {
     for (const int error : {EINVAL, ENOSYS, EMFILE}) {
       if (call == KernelCall::kSplice && error == EMFILE) continue;
       Runtime runtime(options());
-      const absl::StatusOr<Listener> origin = runtime.listen("127.0.0.1:0", echo);
-      ASSERT_TRUE(origin.ok());
-      const std::string address = origin->address().to_string();
       kernel_.fail(call, error, 1, FaultKernel::kAlways);
-      Peer client = serve(runtime, [&](Connection c) -> Task<> {
-        Connection there = co_await connect(address);
-        co_await all(pump(c, there), pump(there, c));
-      });
-      std::thread sender([&] {
-        client.send(bytes);
-        client.half_close();
-      });
-      EXPECT_EQ(client.receive_all(), bytes);
-      sender.join();
+      Peer client = serve_proxy(runtime);
+      expect_echo(client, bytes);
       EXPECT_EQ(runtime.counters().bytes_spliced, 0u);
       kernel_.fail(call, 0);
     }
@@ -89,22 +97,11 @@ TEST_P(SpliceTest, IsCopiedWhereTheSystemRefuses) {
 TEST_P(SpliceTest, NothingIsLostWhereOnlyTheSecondHalfIsRefused) {
   const std::string bytes = pattern(3'000'000);
   Runtime runtime(options());
-  const absl::StatusOr<Listener> origin = runtime.listen("127.0.0.1:0", echo);
-  ASSERT_TRUE(origin.ok());
-  const std::string address = origin->address().to_string();
   kernel_.fail_if(KernelCall::kSplice,
                   [&](const FaultKernel::Call& call) { return call.nth % 2 == 0 ? EINVAL : 0; });
   kernel_.shrink_sends(50'000);
-  Peer client = serve(runtime, [&](Connection c) -> Task<> {
-    Connection there = co_await connect(address);
-    co_await all(pump(c, there), pump(there, c));
-  });
-  std::thread sender([&] {
-    client.send(bytes);
-    client.half_close();
-  });
-  EXPECT_EQ(client.receive_all(), bytes);
-  sender.join();
+  Peer client = serve_proxy(runtime);
+  expect_echo(client, bytes);
 }
 
 // The client does not read, so the origin's writes are held up, and nothing piles up in between.
@@ -145,13 +142,7 @@ TEST_P(SpliceTest, APeerThatDoesNotReadHoldsTheOtherOneUp) {
 // A connection that waits has no pipe.
 TEST_P(SpliceTest, AnIdleOneHoldsNoDescriptors) {
   Runtime runtime(options());
-  const absl::StatusOr<Listener> origin = runtime.listen("127.0.0.1:0", echo);
-  ASSERT_TRUE(origin.ok());
-  const std::string address = origin->address().to_string();
-  Peer client = serve(runtime, [&](Connection c) -> Task<> {
-    Connection there = co_await connect(address);
-    co_await all(pump(c, there), pump(there, c));
-  });
+  Peer client = serve_proxy(runtime);
   for (int i = 0; i < 100; ++i) {
     client.send("ping");
     EXPECT_EQ(client.receive(4), "ping");
@@ -165,13 +156,11 @@ TEST_P(SpliceTest, AnIdleOneHoldsNoDescriptors) {
 
 TEST_P(SpliceTest, AStopAndAnErrorEndIt) {
   Runtime runtime(options());
-  const absl::StatusOr<Listener> origin = runtime.listen("127.0.0.1:0", echo);
-  ASSERT_TRUE(origin.ok());
-  const std::string address = origin->address().to_string();
+  const std::string address = echo_address(runtime);
   Peer client = serve(runtime, [&](Connection c) -> Task<> {
     Connection there = co_await connect(address);
     const absl::Status late =
-        (co_await within(absl::Milliseconds(1), splice(c, there)).result()).status();
+        (co_await within(absl::Nanoseconds(1), splice(c, there)).result()).status();
     EXPECT_TRUE(absl::IsDeadlineExceeded(late)) << late;
     const absl::Status both = co_await all(pump(c, there), pump(there, c)).result();
     EXPECT_EQ(errno_of(both), ECONNRESET) << both;
