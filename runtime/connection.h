@@ -110,17 +110,17 @@ class Connection {
   // included); bytes that the coroutine does not look at are gone then. An empty view is the end:
   // the peer has ended its half. It costs no copy. A coroutine that awaits something else with a
   // view in its hand keeps a part of a buffer of the thread for so long.
-  internal::ReadOperation read();
+  internal::ReadCall read();
 
   // Waits for exactly `count` bytes, and gives a view as read() does. OutOfRange: the peer ended
   // before; what it sent can still be read.
-  internal::ReadOperation read_exactly(std::size_t count);
+  internal::SizedReadOperation read_exactly(std::size_t count);
 
   // Waits for bytes that end with `delimiter`, at most `limit` of them, and gives a view as read()
   // does, with the delimiter at its end. ResourceExhausted: there is none in the first `limit`
   // bytes. OutOfRange: the peer ended before. Then nothing is consumed. InvalidArgument: the
   // delimiter is empty.
-  internal::ReadOperation read_until(std::string_view delimiter, std::size_t limit);
+  internal::SizedReadOperation read_until(std::string_view delimiter, std::size_t limit);
 
   // Waits for bytes and receives them into memory of the caller's, which must live until then.
   // Gives their number: at least one, or 0 at the end. InvalidArgument: the memory has no room.
@@ -129,7 +129,7 @@ class Connection {
   // Waits until there are at least `count` bytes, and gives a view of everything that is there. It
   // stays there: consume() drops bytes from the front, and only then they are gone. At the end of
   // the stream the view may be shorter.
-  internal::ReadOperation peek(std::size_t count = 1);
+  internal::SizedReadOperation peek(std::size_t count = 1);
 
   // Drops bytes that peek() has shown, in the task that has awaited it. More than there are: all.
   void consume(std::size_t count);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "epore/runtime/byte_view.h"
@@ -68,7 +69,6 @@ struct Wanted {
   Kind kind = Kind::some;
   bool is_got = false;       // they are there, and nobody has taken them
   std::uint32_t number = 0;  // see StreamOperation
-  std::size_t count = 0;     // exactly and peek: at least; until: the limit
 
   // Before the completion: of until the delimiter, of into the memory, which is not constant. After
   // it: what was got.
@@ -96,17 +96,59 @@ class ReadOperationBase : public StreamOperation {
   Wanted wanted_;
 };
 
+class ReadOperation;
+
+// What Connection::read() returns: the connection. The operation is made of it where that stays, so
+// the frame of a connection that waits in within(limit, peer.read()) has room for one only.
+class [[nodiscard]] ReadCall : public WithResult<ReadCall> {
+ public:
+  using Made = ReadOperation;
+
+  explicit ReadCall(Stream* stream) : stream_(stream) {}  // takes over a reference, or is null
+  ReadCall(ReadCall&& other) noexcept : stream_(other.take()) {}
+  ~ReadCall() {
+    if (stream_ != nullptr) [[unlikely]]
+      drop();
+  }
+
+  Stream* take() { return std::exchange(stream_, nullptr); }
+
+ private:
+  void drop();
+
+  Stream* stream_;  // as a Ref, whose destructor needs to know what a Stream is
+};
+
 class [[nodiscard]] ReadOperation final : public ReadOperationBase,
                                           public WithResult<ReadOperation> {
  public:
   using Value = ByteView;
 
-  ReadOperation(Ref<Stream> stream, Wanted wanted);
+  explicit ReadOperation(ReadCall&& call);
   ReadOperation(ReadOperation&&) noexcept = default;
 
   bool begin(TaskNode& node) { return begin_operation(node); }
   void finish(TaskNode&) {}
   ByteView take() { return take_view(); }
+};
+
+// What read_exactly(), read_until() and peek() return.
+class [[nodiscard]] SizedReadOperation final : public ReadOperationBase,
+                                               public WithResult<SizedReadOperation> {
+ public:
+  using Value = ByteView;
+
+  SizedReadOperation(Ref<Stream> stream, Wanted wanted, std::size_t count);
+  SizedReadOperation(SizedReadOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  ByteView take() { return take_view(); }
+
+ private:
+  friend class Stream;
+
+  std::size_t count_;  // exactly and peek: at least; until: the limit
 };
 
 class [[nodiscard]] ReadSomeOperation final : public ReadOperationBase,

@@ -20,7 +20,7 @@ bool fail_to_start(bool was_moved_from, TaskNode& node) {
 
 bool start_child(TaskNode& child, TaskNode& parent) {
   if (const absl::Status* const stop = find_stop(parent.scope); stop != nullptr) [[unlikely]] {
-    child.frame.destroy();
+    child.frame().destroy();
     parent.status = *stop;
     return true;
   }

@@ -50,6 +50,7 @@ template <typename T = void>
 class [[nodiscard]] Task : public internal::WithResult<Task<T>> {
  public:
   using ValueType = T;
+  using Made = internal::TaskCall<T>;
   using promise_type = internal::TaskPromise<T>;
 
   Task(Task&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
@@ -58,7 +59,7 @@ class [[nodiscard]] Task : public internal::WithResult<Task<T>> {
     return *this;
   }
   ~Task() {
-    if (has_frame()) promise_->frame.destroy();
+    if (has_frame()) promise_->frame().destroy();
   }
 
  private:
@@ -81,7 +82,7 @@ inline Task<void> TaskPromise<void>::get_return_object_on_allocation_failure() n
   return Task<void>();
 }
 inline Task<void> TaskPromise<void>::get_return_object() noexcept {
-  frame = std::coroutine_handle<TaskPromise>::from_promise(*this);
+  static_assert(alignof(TaskPromise) == alignof(TaskNode), "see TaskNode::frame()");
   return Task<void>(this);
 }
 
@@ -133,14 +134,14 @@ class TaskCall<void> : public WithResult<TaskCall<void>> {
   Task<void> task_;
 };
 
-// What an Awaitable is inside another one: a Task becomes a TaskCall, others stay as they are.
+// What an Awaitable is inside another one: what a Task or its like makes, others stay as they are.
 template <typename A>
 struct AwaitableOf {
   using Type = A;
 };
-template <typename T>
-struct AwaitableOf<Task<T>> {
-  using Type = TaskCall<T>;
+template <MakesAwaitable C>
+struct AwaitableOf<C> {
+  using Type = typename C::Made;
 };
 template <typename A>
 struct AwaitableOf<Result<A>> {

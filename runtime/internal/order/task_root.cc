@@ -15,7 +15,7 @@
 namespace epore::internal {
 
 TaskRoot::TaskRoot(Ref<OrderState> order)
-    : TimerNode(order->home(), Kind::member), order_(std::move(order)) {
+    : ListedTask(order->home(), Kind::member), order_(std::move(order)) {
   chain_.attach(*this, nullptr);
 }
 
@@ -174,9 +174,9 @@ void TaskRoot::expired() {
   if (has_suspect_.load(std::memory_order_acquire)) {
     if (judging_ == kNever) {
       judging_ = this_thread.now;
-      sweep_ = home().sweeps();
+      sweep_ = static_cast<std::uint16_t>(home().sweeps());
     }
-    if (home().sweeps() - sweep_ < 2) {
+    if (static_cast<std::uint16_t>(home().sweeps() - sweep_) < 2) {
       try {
         if (home().arm(*this, this_thread.now).is_armed) return;
       } catch (const std::bad_alloc&) {  // without a timer, judge it now

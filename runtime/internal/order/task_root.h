@@ -33,7 +33,7 @@ namespace epore::internal {
 //
 // It is in the TaskList of the runtime until the task has ended, which a shutdown waits for. So the
 // threads are there for its last run.
-class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
+class TaskRoot : public ListedTask, public TaskHome {
  public:
   // Any thread: starts the task in its order, soon. Errors, and then nothing is started:
   // FailedPrecondition if the runtime is shut down.
@@ -46,7 +46,6 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   // ListedTask.
   void request_stop() override { request(kStop); }
   void request_dump() override { request(kDump); }
-  Ref<Runnable> share() override { return Ref<Runnable>::share(this); }
 
   // Any thread: whether the task has ended. result() is valid then.
   bool has_ended() const { return has_ended_.load(std::memory_order_seq_cst); }
@@ -104,8 +103,7 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   void entered() override { add_ref(); }
   void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
 
-  const Ref<OrderState> order_;
-  Handoff<TaskNode> inbox_;
+  // The small members are first: they have the rest of a word of TaskHome.
 
   // Requests of other threads: added with release before a wake, taken by the run with acquire. A
   // request during a run causes another run (DispatchWord).
@@ -122,10 +120,13 @@ class TaskRoot : public TimerNode, public ListedTask, public TaskHome {
   // been reported, stores up to which time limits are judged, clears the mark (the wake publishes
   // both), and the next run ends them.
   std::atomic<bool> has_suspect_{false};
-  bool has_begun_ = false;   // the runner only; here there is room
-  std::uint32_t sweep_ = 0;  // the leader only: when it looked first
+  bool has_begun_ = false;   // the runner only
+  std::uint16_t sweep_ = 0;  // the leader only: when it looked first, modulo 2^16
   std::atomic<std::int64_t> judged_{std::numeric_limits<std::int64_t>::min()};
   std::int64_t judging_ = kNever;  // the leader only: the limits that are due at this time
+
+  const Ref<OrderState> order_;
+  Handoff<TaskNode> inbox_;
 
   // The runner only.
   Chain chain_;  // its status is the result

@@ -66,7 +66,7 @@ void TaskList::stop() {
       take_out(*task, first_);
       task->is_told_ = true;
       insert(*task, told_);
-      reference = task->share();  // the list's own reference keeps it alive until here
+      reference = Ref<Runnable>::share(task);  // the list's own reference keeps it alive until here
     }
     task->request_stop();
   }
@@ -94,7 +94,7 @@ std::vector<TaskAnswer> TaskList::ask() {
   answers.reserve(count_.load(std::memory_order_relaxed));
   for (ListedTask* first : {first_, told_}) {
     for (; first != nullptr; first = first->next_in_list_) {
-      answers.push_back({.task = first->share(), .listed = first, .text = {}});
+      answers.push_back({.task = Ref<Runnable>::share(first), .listed = first, .text = {}});
       first->answer_ = &answers.back();
     }
   }

@@ -13,6 +13,7 @@
 #include "epore/runtime/internal/base/gate.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/dispatch/runnable.h"
+#include "epore/runtime/internal/timers/timer_node.h"
 
 namespace epore::internal {
 
@@ -30,7 +31,7 @@ struct TaskAnswer {
 };
 
 // A root task in the list of its runtime. See TaskRoot.
-class ListedTask {
+class ListedTask : public TimerNode {
  public:
   // Any thread with a reference: stops the task, soon.
   virtual void request_stop() = 0;
@@ -38,10 +39,8 @@ class ListedTask {
   // Any thread with a reference: calls TaskList::answer() in the order of the task, soon.
   virtual void request_dump() = 0;
 
-  virtual Ref<Runnable> share() = 0;
-
  protected:
-  ~ListedTask() = default;
+  ListedTask(Reactor& home, Kind kind) : TimerNode(home, kind) {}
 
  private:
   friend class TaskList;

@@ -77,22 +77,24 @@ SendResult Connection::send(File file, std::uint64_t offset, std::uint64_t lengt
   return stream_ ? stream_->send(std::move(file), offset, length) : SendResult(SendResult::closed);
 }
 
-internal::ReadOperation Connection::read() { return {stream_, Wanted()}; }
-
-internal::ReadOperation Connection::read_exactly(std::size_t count) {
-  return {stream_, {.kind = Wanted::Kind::exactly, .count = count}};
+internal::ReadCall Connection::read() {
+  return internal::ReadCall(internal::Ref<internal::Stream>(stream_).release());
 }
 
-internal::ReadOperation Connection::read_until(std::string_view delimiter, std::size_t limit) {
-  return {stream_, {.kind = Wanted::Kind::until, .count = limit, .bytes = delimiter}};
+internal::SizedReadOperation Connection::read_exactly(std::size_t count) {
+  return {stream_, {.kind = Wanted::Kind::exactly}, count};
+}
+
+internal::SizedReadOperation Connection::read_until(std::string_view delimiter, std::size_t limit) {
+  return {stream_, {.kind = Wanted::Kind::until, .bytes = delimiter}, limit};
 }
 
 internal::ReadSomeOperation Connection::read_some(std::span<std::byte> buffer) {
   return {stream_, buffer};
 }
 
-internal::ReadOperation Connection::peek(std::size_t count) {
-  return {stream_, {.kind = Wanted::Kind::peek, .count = count}};
+internal::SizedReadOperation Connection::peek(std::size_t count) {
+  return {stream_, {.kind = Wanted::Kind::peek}, count};
 }
 
 void Connection::consume(std::size_t count) {

@@ -234,6 +234,7 @@ class Stream final : public Registration, public BufferOwner {
   bool receive_into_pipe(SpliceReadOperation& reader);
   void note_received(std::size_t count);
   bool not_received(SysResult result, std::string_view call, std::uint32_t mark);
+  static std::size_t count_of(const ReadOperationBase& reader);  // of a SizedReadOperation
   bool satisfy(ReadOperationBase& reader, absl::Status& status);
   void give(ReadOperationBase& reader, std::size_t lent);
   bool satisfy_until(ReadOperationBase& reader, absl::Status& status);

@@ -197,6 +197,10 @@ bool Stream::not_received(SysResult result, std::string_view call, std::uint32_t
   return true;
 }
 
+std::size_t Stream::count_of(const ReadOperationBase& reader) {
+  return static_cast<const SizedReadOperation&>(reader).count_;
+}
+
 // Receives once, to where the reader needs the bytes. Returns false if a signal has interrupted it.
 bool Stream::receive_for(ReadOperationBase& reader) {
   StreamTasks& tasks = *tasks_;
@@ -216,11 +220,11 @@ bool Stream::receive_for(ReadOperationBase& reader) {
     target = buffer.window();
     is_window = true;
   } else {
-    std::size_t capacity = wanted.count;
+    std::size_t capacity = count_of(reader);
     if (wanted.kind == Wanted::Kind::until) {
-      capacity = std::min(wanted.count, std::max(kFirstRoom, 2 * inflow.bytes().size()));
+      capacity = std::min(capacity, std::max(kFirstRoom, 2 * inflow.bytes().size()));
     } else if (wanted.kind == Wanted::Kind::peek) {
-      capacity = std::max(wanted.count, kPeekRoom);
+      capacity = std::max(capacity, kPeekRoom);
     }
     target = inflow.room(capacity);
   }
@@ -267,13 +271,13 @@ bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
       break;
     }
     case Wanted::Kind::peek:
-      if (bytes.empty() || bytes.size() < wanted.count) return false;
+      if (bytes.empty() || bytes.size() < count_of(reader)) return false;
       reader.wanted_.bytes = ByteView(bytes);
       give(reader, 0);
       return true;
     case Wanted::Kind::exactly:
-      if (bytes.size() < wanted.count) return false;
-      reader.wanted_.bytes = ByteView(bytes.first(wanted.count));
+      if (bytes.size() < count_of(reader)) return false;
+      reader.wanted_.bytes = ByteView(bytes.first(count_of(reader)));
       break;
     case Wanted::Kind::until:
       if (!satisfy_until(reader, status)) return false;
@@ -303,17 +307,18 @@ void Stream::give(ReadOperationBase& reader, std::size_t lent) {
 
 bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
   const Wanted& wanted = reader.wanted_;
+  const std::size_t limit = count_of(reader);
   const std::string_view text = ByteView(tasks_->inflow.bytes()).text();
   const std::size_t found = text.find(wanted.delimiter(), tasks_->searched);
   const std::size_t end =
       found == std::string_view::npos ? text.size() : found + wanted.delimiter().size();
-  if (found != std::string_view::npos && end <= wanted.count) {
+  if (found != std::string_view::npos && end <= limit) {
     reader.wanted_.bytes = ByteView(text.substr(0, end));
     return true;
   }
-  if (end >= wanted.count) {
+  if (end >= limit) {
     status = absl::ResourceExhaustedError(absl::StrCat(
-        "Connection::read_until: there is no delimiter in the first ", wanted.count, " bytes"));
+        "Connection::read_until: there is no delimiter in the first ", limit, " bytes"));
     return true;
   }
   const std::size_t searched = text.size() - std::min(text.size(), wanted.delimiter().size() - 1);

@@ -142,8 +142,13 @@ bool ReadOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
   return stream.begin_read(*this, status);
 }
 
-ReadOperation::ReadOperation(Ref<Stream> stream, Wanted wanted)
-    : ReadOperationBase(std::move(stream), wanted) {}
+void ReadCall::drop() { Ref<Stream>::adopt(take()); }
+
+ReadOperation::ReadOperation(ReadCall&& call)
+    : ReadOperationBase(Ref<Stream>::adopt(call.take()), {}) {}
+
+SizedReadOperation::SizedReadOperation(Ref<Stream> stream, Wanted wanted, std::size_t count)
+    : ReadOperationBase(std::move(stream), wanted), count_(count) {}
 
 ReadSomeOperation::ReadSomeOperation(Ref<Stream> stream, std::span<std::byte> into)
     : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::into, .bytes = into}) {}

@@ -38,6 +38,13 @@ concept Awaitable = requires(A a, TaskNode& node) {
   { a.take() } -> std::same_as<typename A::Value>;
 };
 
+// What makes an Awaitable of the type Made where that stays: in the awaiter, or inside another one.
+// A temporary lives in the frame to the end of the expression, so it had better be small.
+template <typename C>
+concept MakesAwaitable = requires {
+  typename C::Made;
+};
+
 // Asks for the status as well: `co_await x.result()`.
 template <typename A>
 struct Result {
@@ -85,7 +92,9 @@ class [[nodiscard]] Awaiter {
  public:
   using Value = typename std::remove_reference_t<A>::Value;
 
-  Awaiter(A&& awaitable, TaskNode& node) : awaitable_(std::forward<A>(awaitable)), node_(node) {}
+  // `from`: the Awaitable, or what makes it.
+  template <typename From>
+  Awaiter(From&& from, TaskNode& node) : awaitable_(std::forward<From>(from)), node_(node) {}
 
   bool await_ready() {
     node_.takes_errors = kTakesErrors;

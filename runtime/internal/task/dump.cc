@@ -23,7 +23,7 @@ class Dump {
 
   void add(const TaskChain& chain, std::size_t depth, std::size_t joins) {
     std::vector<const TaskNode*> nodes;  // the innermost coroutine first
-    for (const TaskNode* node = chain.innermost; node != nullptr && node->frame != nullptr;
+    for (const TaskNode* node = chain.innermost; node != nullptr && !node->is_chain;
          node = node->up) {
       nodes.push_back(node);
     }

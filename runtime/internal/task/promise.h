@@ -28,11 +28,6 @@ namespace internal {
 template <typename T>
 class TaskCall;
 
-template <typename T>
-inline constexpr bool kIsTask = false;
-template <typename T>
-inline constexpr bool kIsTask<Task<T>> = true;
-
 // Stands for a promise where there was no memory for the frame. Nobody looks into it.
 template <typename Promise>
 Promise* no_frame() {
@@ -42,7 +37,8 @@ Promise* no_frame() {
 template <typename A>
 concept OwnAwaitable = Awaitable<std::remove_reference_t<A>>;
 
-// What the promises of all tasks have in common.
+// What the promises of all tasks have in common. Each begins with its TaskNode, and needs no other
+// alignment: see TaskNode::frame().
 class TaskPromiseBase : public TaskNode {
  public:
   TaskPromiseBase() = default;
@@ -76,17 +72,17 @@ class TaskPromiseBase : public TaskNode {
   void unhandled_exception() noexcept { status = caught_exception(); }
 
   // `co_await x`. The location is where the program says it.
-  template <typename T>
-  Awaiter<TaskCall<T>, false> await_transform(
-      Task<T>&& task, std::source_location at = std::source_location::current()) {
+  template <MakesAwaitable C>
+  Awaiter<typename C::Made, false> await_transform(
+      C&& call, std::source_location at = std::source_location::current()) {
     where = at;
-    return {TaskCall<T>(std::move(task)), *this};
+    return {std::move(call), *this};
   }
-  template <typename T>
-  Awaiter<TaskCall<T>, true> await_transform(
-      Result<Task<T>>&& task, std::source_location at = std::source_location::current()) {
+  template <MakesAwaitable C>
+  Awaiter<typename C::Made, true> await_transform(
+      Result<C>&& call, std::source_location at = std::source_location::current()) {
     where = at;
-    return {TaskCall<T>(std::move(task.awaitable)), *this};
+    return {std::move(call.awaitable), *this};
   }
   // A temporary lives in the frame until the end of the expression, so it is not moved.
   template <OwnAwaitable A>
@@ -113,7 +109,7 @@ class TaskPromise final : public TaskPromiseBase {
  public:
   static Task<T> get_return_object_on_allocation_failure() noexcept { return Task<T>(); }
   Task<T> get_return_object() noexcept {
-    frame = std::coroutine_handle<TaskPromise>::from_promise(*this);
+    static_assert(alignof(TaskPromise) == alignof(TaskNode), "see TaskNode::frame()");
     return Task<T>(this);
   }
 

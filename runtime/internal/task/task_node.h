@@ -30,19 +30,23 @@ struct TaskNode : HandoffNode<TaskNode> {
 
   using HandoffNode<TaskNode>::next_in_list;  // for the list of the trampoline
 
-  std::coroutine_handle<> frame;  // null: this is a TaskChain
-  TaskNode* up = nullptr;         // what waits for the end of this coroutine
-  TaskScope* scope = nullptr;     // the deadline and the stop that apply to it
-  absl::Status status;            // of what it has waited for; later, of its own end
-  std::source_location where;     // of the last co_await
+  // The coroutine, unless this is a TaskChain. Its promise begins with this node and is aligned as
+  // it is (see promise.h), so the frame is where it is for a promise of this type.
+  std::coroutine_handle<> frame() { return std::coroutine_handle<TaskNode>::from_promise(*this); }
 
-  // One word, because each frame has it. 2^61 ns are 73 years.
+  TaskNode* up = nullptr;      // what waits for the end of this coroutine
+  TaskScope* scope = nullptr;  // the deadline and the stop that apply to it
+  absl::Status status;         // of what it has waited for; later, of its own end
+  std::source_location where;  // of the last co_await
+
+  // One word, because each frame has it. 2^60 ns are 36 years.
+  bool is_chain : 1 = false;      // this is a TaskChain
   bool takes_errors : 1 = false;  // it asked for result(): resume it also with an error
   bool has_failed : 1 = false;    // what it awaits has failed in begin(): its suspension ends it
-  std::int64_t waits_since : 62 = 0;  // the cached time of its last suspension, for the dump
+  std::int64_t waits_since : 61 = 0;  // the cached time of its last suspension, for the dump
 
   // The mask tells compilers that `now` fits.
-  void wait_since(std::int64_t now) { waits_since = now & ((std::int64_t{1} << 61) - 1); }
+  void wait_since(std::int64_t now) { waits_since = now & ((std::int64_t{1} << 60) - 1); }
 };
 
 // A TaskScope is a part of a task that is stopped as a whole: a chain, or the inside of within().
@@ -50,8 +54,9 @@ struct TaskNode : HandoffNode<TaskNode> {
 struct TaskScope {
   TaskScope* up = nullptr;  // the enclosing scope, also that of the chain that awaits a join
   TaskChain* chain = nullptr;
-  absl::Status stop;       // not ok once it was stopped: what its operations end with
-  bool is_shield = false;  // stops of enclosing scopes do not reach the inside
+  absl::Status stop;              // not ok once it was stopped: what its operations end with
+  bool is_shield = false;         // stops of enclosing scopes do not reach the inside
+  bool waits_for_cancel = false;  // of a chain: it is in the list of stop()
 };
 
 // Returns the status of the innermost stop that applies to `scope`, or null. It is quick as long as
@@ -63,8 +68,8 @@ const absl::Status* find_stop_slowly(const TaskScope* scope);
 // of a join. It is the node that waits for the end of its first coroutine, or for an operation.
 class TaskChain : public TaskNode {
  public:
-  TaskChain() = default;
-  TaskChain(TaskChain&&) noexcept {}  // before it begins
+  TaskChain() { is_chain = true; }
+  TaskChain(TaskChain&&) noexcept : TaskChain() {}  // before it begins
 
   // What the chain waits for has ended, with TaskNode::status. Frames are gone. Returns the node
   // that is completed by that, or null.
@@ -97,9 +102,7 @@ class TaskChain : public TaskNode {
   TaskHome* home_ = nullptr;
   TaskScope base_;
 
-  // In the list of stop().
-  TaskChain* next_to_cancel_ = nullptr;
-  bool waits_for_cancel_ = false;
+  TaskChain* next_to_cancel_ = nullptr;  // in the list of stop()
 };
 
 // Stops what is in `scope`: the operation that it waits for is cancelled with `why`, and so is
@@ -161,9 +164,10 @@ class TaskHome {
  private:
   friend void stop(TaskScope& scope, absl::Status why);
 
+  // The small members are last: those of a derived class begin right behind them.
+  TaskChain* to_cancel_ = nullptr;
   bool has_stopped_ = false;
   bool is_cancelling_ = false;
-  TaskChain* to_cancel_ = nullptr;
 };
 
 inline const absl::Status* find_stop(const TaskScope* scope) {

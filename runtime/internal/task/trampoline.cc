@@ -18,7 +18,7 @@ bool Trampoline::is_cut_off(TaskNode& node) { return node.scope->chain->home().i
 TaskNode* Trampoline::end(TaskNode& node) {
   TaskNode* const up = node.up;
   absl::Status status = std::move(node.status);
-  node.frame.destroy();  // with the node
+  node.frame().destroy();  // with the node
   up->status = std::move(status);
   return up;
 }
@@ -74,8 +74,8 @@ void stop(TaskScope& scope, absl::Status why) {
     if (inner->is_shield && !is_cut_off) return;
   }
   if (home.is_cancelling_) {  // the call comes from a join that is being cancelled
-    if (scope.chain->waits_for_cancel_) return;
-    scope.chain->waits_for_cancel_ = true;
+    bool& waits = scope.chain->base().waits_for_cancel;
+    if (std::exchange(waits, true)) return;
     scope.chain->next_to_cancel_ = std::exchange(home.to_cancel_, scope.chain);
     return;
   }
@@ -85,7 +85,7 @@ void stop(TaskScope& scope, absl::Status why) {
   // here, so the chains stay.
   while (home.to_cancel_ != nullptr) {
     TaskChain& chain = *std::exchange(home.to_cancel_, home.to_cancel_->next_to_cancel_);
-    chain.waits_for_cancel_ = false;
+    chain.base().waits_for_cancel = false;
     chain.leaf->cancel(chain.base().stop);
   }
   home.is_cancelling_ = false;

@@ -98,12 +98,12 @@ class Trampoline {
     TaskChain& chain = *node.scope->chain;
     chain.leaf = nullptr;
     chain.innermost = nullptr;
-    if (node.frame == nullptr) return chain.ended();
+    if (node.is_chain) return chain.ended();
     if (!node.status.ok()) [[unlikely]] {
       if (!node.takes_errors || is_cut_off(node)) return end(node);
     }
     next_ = nullptr;
-    node.frame.resume();
+    node.frame().resume();
     return std::exchange(next_, nullptr);
   }
 
