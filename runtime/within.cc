@@ -1,6 +1,9 @@
 #include "epore/runtime/within.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <new>
 #include <string>
 
@@ -10,18 +13,23 @@
 #include "epore/runtime/internal/base/deadline.h"
 
 namespace epore::internal {
+namespace {
+
+constexpr std::array<absl::Duration, 4> kUnits = {absl::Nanoseconds(1), absl::Microseconds(1),
+                                                  absl::Milliseconds(1), absl::Seconds(1)};
+
+}  // namespace
 
 void LimitScope::open(TaskNode& node) {
   up = node.scope;
   chain = node.scope->chain;
   node.scope = this;
-  at_ = kNever;
-  if (is_shield) return;
+  if (at_ == kNever) return;
   if (has_time_) {
-    at_ = limit_;
     if (at_ > chain->home().now()) return;
-  } else if (limit_ > 0) {
-    if (limit_ != kNever) at_ = saturating_add(chain->home().now(), limit_);
+  } else if (at_ > 0) {
+    note_limit(at_);
+    at_ = saturating_add(chain->home().now(), at_);
     return;
   }
   due();
@@ -43,9 +51,17 @@ void LimitScope::due() {
   internal::stop(*this, describe());
 }
 
-absl::Duration LimitScope::duration() const {
-  return limit_ == kNever ? absl::InfiniteDuration() : absl::Nanoseconds(limit_);
+void LimitScope::note_limit(std::int64_t limit) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  unit_ = 0;
+  while (limit > kMost && unit_ < kUnits.size() - 1) {
+    limit /= 1000;
+    ++unit_;
+  }
+  count_ = static_cast<std::uint32_t>(std::min(limit, kMost));
 }
+
+absl::Duration LimitScope::limit() const { return count_ * kUnits[unit_]; }
 
 absl::Status LimitScope::describe() const noexcept {
   constexpr absl::StatusCode kCode = absl::StatusCode::kDeadlineExceeded;
@@ -53,7 +69,7 @@ absl::Status LimitScope::describe() const noexcept {
   try {
     return absl::Status(
         kCode, absl::StrCat(has_time_ ? "at()" : "within(",
-                            has_time_ ? std::string() : absl::FormatDuration(duration()) + ")",
+                            has_time_ ? std::string() : absl::FormatDuration(limit()) + ")",
                             ": the time is over", leaf != nullptr ? ", in " : "",
                             leaf != nullptr ? leaf->name() : ""));
   } catch (const std::bad_alloc&) {

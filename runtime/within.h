@@ -18,15 +18,17 @@ namespace internal {
 // The scope of a within(), an at() or a shield().
 class LimitScope : public Deadline, private TaskScope {
  public:
-  explicit LimitScope(const absl::Duration& duration)
-      : limit_(absl::ToInt64Nanoseconds(duration)) {}
-  explicit LimitScope(Instant at)
-      : has_time_(true),
-        limit_(
-            std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count()) {}
-  LimitScope() { is_shield = true; }
-  LimitScope(LimitScope&& other) noexcept : has_time_(other.has_time_), limit_(other.limit_) {
+  explicit LimitScope(const absl::Duration& duration) { at_ = absl::ToInt64Nanoseconds(duration); }
+  explicit LimitScope(Instant at) : has_time_(true) {
+    at_ = std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+  }
+  LimitScope() {
+    is_shield = true;
+    at_ = kNever;
+  }
+  LimitScope(LimitScope&& other) noexcept : has_time_(other.has_time_) {  // before open()
     is_shield = other.is_shield;
+    at_ = other.at_;
   }
   ~LimitScope() {
     if (is_armed_) disarm();
@@ -42,15 +44,20 @@ class LimitScope : public Deadline, private TaskScope {
  private:
   void due() override;
   bool is_limit() const override { return true; }
-  absl::Duration duration() const;
+  void note_limit(std::int64_t limit);
+  absl::Duration limit() const;
   absl::Status describe() const noexcept;
   void disarm();
 
   // It is in the frame of every connection that waits, so it is small: these are in the word of
-  // is_shield, and Deadline has the time, from open() on.
-  bool has_time_ = false;  // of at()
-  bool is_armed_ = false;
-  std::int64_t limit_ = kNever;  // of at(): the time; of within(): how long
+  // is_shield. Deadline::at_ has the limit of within() before open(), and then the time.
+  bool has_time_ : 1 = false;  // of at()
+  bool is_armed_ : 1 = false;
+
+  // The limit of within() for the message: a number of nanoseconds, microseconds, milliseconds or
+  // seconds, in the finest unit in which it fits. So seven digits are right.
+  std::uint8_t unit_ : 2 = 0;
+  std::uint32_t count_ = 0;
 };
 
 template <typename A>

@@ -119,6 +119,26 @@ TEST(Within, TheInnerEndsOnlyItself) {
   EXPECT_EQ(time, 29);
 }
 
+Task<> wait_for_ever_within(absl::Duration limit) {
+  co_await within(limit, sleep_for(absl::InfiniteDuration()));
+}
+
+TEST(Within, ItsErrorSaysHowLongItWas) {
+  const std::pair<absl::Duration, std::string> limits[] = {
+      {absl::ZeroDuration(), "within(0)"},
+      {absl::Nanoseconds(1), "within(1ns)"},
+      {kMs * 5, "within(5ms)"},
+      {absl::Nanoseconds(4'294'967'295), "within(4.294967295s)"},
+      {absl::Milliseconds(61'500), "within(1m1.5s)"},
+      {absl::Hours(24 * 365), "within(8760h)"},
+  };
+  for (const auto& [limit, text] : limits) {
+    const absl::Status late = run(wait_for_ever_within(limit));
+    EXPECT_TRUE(absl::IsDeadlineExceeded(late)) << late;
+    EXPECT_TRUE(absl::StartsWith(late.message(), text + ": the time is over")) << late;
+  }
+}
+
 TEST(Within, ZeroAndLess) {
   for (const absl::Duration none :
        {absl::ZeroDuration(), absl::Seconds(-1), -absl::InfiniteDuration()}) {
