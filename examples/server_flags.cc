@@ -1,7 +1,5 @@
 #include "examples/server_flags.h"
 
-#include <signal.h>
-
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -18,6 +16,7 @@
 #include "epore/runtime/report.h"
 #include "epore/runtime/runtime.h"
 #include "examples/command_line.h"
+#include "examples/dump_signal.h"
 
 ABSL_FLAG(std::string, address, "",
           "HOST:PORT, unix:PATH or inherited:NAME to listen on; port 0: any that is free");
@@ -83,12 +82,7 @@ ServerFlags parse_server_flags(int argc, char** argv, std::string_view help) {
 
 int run_server(epore::Runtime& runtime, const epore::Listener& listener,
                absl::AnyInvocable<void()> on_listening) {
-  const absl::Status counts = runtime.on_signal(SIGUSR1, [&runtime] {
-    std::fprintf(stderr, "%s\n", runtime.counters().to_json().c_str());
-    const absl::StatusOr<std::string> tasks = runtime.dump_tasks();
-    std::fputs(tasks.ok() ? tasks->c_str() : tasks.status().ToString().c_str(), stderr);
-  });
-  if (!counts.ok()) return epore::report(counts);
+  if (absl::Status bad = dump_on_signal(runtime); !bad.ok()) return epore::report(bad);
 
   // Who reads the first line may signal at once.
   if (absl::Status caught = runtime.catch_signals(); !caught.ok()) return epore::report(caught);
