@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 
@@ -70,17 +71,20 @@ DnsCode read_body(std::string_view message, DnsQuery& query) {
   return of_class == kInternet || of_class == kAnyClass ? DnsCode::ok : DnsCode::refused;
 }
 
-void append_record(std::string& bytes, const DnsRecord& record, const DnsQuery& query) {
-  if (record.name == query.name) {
-    append_16(bytes, 0xC000 | kHeader);  // a pointer to the question
-  } else {
-    bytes += record.name;
+void append_records(std::string& bytes, const std::vector<DnsEntry>& records,
+                    const DnsQuery& query) {
+  for (const auto& [name, record] : records) {
+    if (name == query.name) {
+      append_16(bytes, 0xC000 | kHeader);  // a pointer to the question
+    } else {
+      bytes += name;
+    }
+    append_16(bytes, record->type);
+    append_16(bytes, kInternet);
+    append_32(bytes, record->ttl);
+    append_16(bytes, record->data.size());
+    bytes += record->data;
   }
-  append_16(bytes, record.type);
-  append_16(bytes, kInternet);
-  append_32(bytes, record.ttl);
-  append_16(bytes, record.data.size());
-  bytes += record.data;
 }
 
 }  // namespace
@@ -162,13 +166,11 @@ std::string make_dns_answer(const DnsQuery& query, const DnsAnswer& answer, std:
     append_16(options, 0);
   }
   std::string records;
-  for (const DnsRecord* record : answer.records) append_record(records, *record, query);
-  std::string authority;
-  if (answer.start_of_authority != nullptr) {
-    append_record(authority, *answer.start_of_authority, query);
-  }
-  const std::size_t size = kHeader + query.question.size() + records.size() + authority.size();
-  const bool is_cut = size + options.size() > limit;
+  append_records(records, answer.records, query);
+  append_records(records, answer.authority, query);
+  append_records(records, answer.additional, query);
+  const std::size_t size = kHeader + query.question.size() + records.size() + options.size();
+  const bool is_cut = size > limit;
   std::string bytes;
   append_16(bytes, query.id);
   append_16(bytes, std::size_t{0x8000} | static_cast<std::size_t>(query.opcode) << 11 |
@@ -176,10 +178,10 @@ std::string make_dns_answer(const DnsQuery& query, const DnsAnswer& answer, std:
                        (query.wants_recursion ? 0x0100 : 0) | (code & 0xF));
   append_16(bytes, query.question.empty() ? 0 : 1);
   append_16(bytes, is_cut ? 0 : answer.records.size());
-  append_16(bytes, is_cut || authority.empty() ? 0 : 1);
-  append_16(bytes, query.has_edns ? 1 : 0);
+  append_16(bytes, is_cut ? 0 : answer.authority.size());
+  append_16(bytes, (is_cut ? 0 : answer.additional.size()) + (query.has_edns ? 1 : 0));
   bytes += query.question;
-  if (!is_cut) bytes += records + authority;
+  if (!is_cut) bytes += records;
   return bytes + options;
 }
 

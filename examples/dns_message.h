@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // Messages of the domain name system (RFC 1035, and RFC 6891 for EDNS). A name is a string here as
 // it is in a message: each label behind its length, the empty one last, without compression.
@@ -67,16 +67,23 @@ struct DnsRecord {
   std::string data = {};
 };
 
+// A record in an answer. A wildcard's is for the name that was asked for.
+struct DnsEntry {
+  std::string_view name;
+  const DnsRecord* record;
+};
+
 // What a server has found.
 struct DnsAnswer {
   DnsCode code = DnsCode::ok;
   bool is_authoritative = false;
-  std::span<const DnsRecord* const> records = {};
-  const DnsRecord* start_of_authority = nullptr;  // beside no records
+  std::vector<DnsEntry> records = {};
+  std::vector<DnsEntry> authority = {};   // the SOA, if there are none; who else has them
+  std::vector<DnsEntry> additional = {};  // the addresses of these others
 };
 
-// The answer in at most `limit` bytes, at least 512. If the records do not fit there are none, and
-// the truncation bit tells the client to ask by TCP.
+// The answer in at most `limit` bytes, at least 512. If not all records fit there are none, and the
+// truncation bit tells the client to ask by TCP.
 std::string make_dns_answer(const DnsQuery& query, const DnsAnswer& answer, std::size_t limit);
 
 // Numbers in the order of the network.

@@ -62,13 +62,7 @@ class Names {
       return examples::make_dns_answer(*query, {.code = query->code}, limit);
     }
     const std::shared_ptr<const examples::DnsZone> zone = current();
-    const examples::DnsZone::Found found = zone->find(query->name, query->type);
-    return examples::make_dns_answer(*query,
-                                     {.code = found.code,
-                                      .is_authoritative = found.code != examples::DnsCode::refused,
-                                      .records = found.records,
-                                      .start_of_authority = found.start_of_authority},
-                                     limit);
+    return examples::make_dns_answer(*query, zone->find(query->name, query->type), limit);
   }
 
  private:

@@ -26,6 +26,8 @@ namespace {
 // A loop of aliases ends here.
 constexpr int kMostAliases = 8;
 
+constexpr std::string_view kWildcard = "\1*";  // the first label
+
 absl::Status bad(std::string_view what, std::string_view word) {
   return absl::InvalidArgumentError(absl::StrCat(what, ": \"", word, "\""));
 }
@@ -169,6 +171,9 @@ absl::Status DnsZone::add(std::string_view line) {
   if ((record.type == kDnsSoa) != (size_ == 0)) return bad("the SOA is the first record", line);
   if (size_ == 0) origin_ = *name;
   if (!is_inside(*name)) return bad("outside of the zone", (*words)[0]);
+  if (record.type == kDnsNs && absl::StartsWith(*name, kWildcard)) {
+    return bad("a wildcard cannot be delegated", (*words)[0]);
+  }
   Records& records = names_[*name];
   for (const DnsRecord& other : records) {
     if (other.type == kDnsCname || record.type == kDnsCname) {
@@ -189,39 +194,91 @@ bool DnsZone::is_inside(std::string_view name) const {
   return name == origin_;
 }
 
-DnsZone::Found DnsZone::find(const std::string& name, std::uint16_t type) const {
-  Found found;
-  if (!is_inside(name)) {
-    found.code = DnsCode::refused;
-    return found;
+// The records of the name that is delegated with `name`: itself or one above it, the highest one.
+const DnsZone::Records* DnsZone::find_delegation(std::string_view name) const {
+  const Records* delegation = nullptr;
+  for (; name != origin_; name = parent(name)) {
+    const auto at = names_.find(name);
+    if (at == names_.end()) continue;
+    for (const DnsRecord& record : at->second) {
+      if (record.type == kDnsNs) delegation = &at->second;
+    }
   }
-  std::string wanted = name;
+  return delegation;
+}
+
+// The records of a name, or of the wildcard that stands for it: the one below the lowest name above
+// it that is there. Null: there is no such name.
+const DnsZone::Records* DnsZone::find_records(std::string_view name) const {
+  auto at = names_.find(name);
+  if (at != names_.end()) return &at->second;
+  while (at == names_.end()) at = names_.find(name = parent(name));  // up to the origin
+  at = names_.find(absl::StrCat(kWildcard, name));
+  return at != names_.end() ? &at->second : nullptr;
+}
+
+// The SOA, beside no records: for how long that holds (RFC 2308).
+void DnsZone::add_start(DnsAnswer& answer) const {
+  const DnsRecord& start = names_.find(origin_)->second[0];
+  answer.authority.push_back({start.name, &start});
+}
+
+// Who has what is delegated, and their addresses.
+void DnsZone::refer(const Records& delegation, DnsAnswer& answer) const {
+  for (const DnsRecord& server : delegation) {
+    if (server.type != kDnsNs) continue;
+    answer.authority.push_back({server.name, &server});
+    const auto at = names_.find(server.data);
+    if (at == names_.end()) continue;
+    for (const DnsRecord& glue : at->second) {
+      if (glue.type == kDnsA || glue.type == kDnsAaaa)
+        answer.additional.push_back({glue.name, &glue});
+    }
+  }
+}
+
+DnsAnswer DnsZone::find(std::string_view name, std::uint16_t type) const {
+  DnsAnswer answer;
+  if (!is_inside(name)) {
+    answer.code = DnsCode::refused;
+    return answer;
+  }
   for (int aliases = 0; aliases <= kMostAliases; ++aliases) {
-    const auto at = names_.find(wanted);
-    if (at == names_.end()) {
-      found.code = DnsCode::no_such_name;
-      break;
+    // An alias that was found is the zone's own, and so is the answer then (RFC 1035, 4.1.1).
+    answer.is_authoritative = true;
+    if (const Records* const delegation = find_delegation(name); delegation != nullptr) {
+      answer.is_authoritative = aliases != 0;
+      refer(*delegation, answer);
+      return answer;
+    }
+    const Records* const records = find_records(name);
+    if (records == nullptr) {
+      answer.code = DnsCode::no_such_name;
+      add_start(answer);
+      return answer;
     }
     // To ANY one type is an answer (RFC 8482): all would be much for a forged address.
     const DnsRecord* alias = nullptr;
-    const std::size_t before = found.records.size();
-    for (const DnsRecord& record : at->second) {
-      const bool is_first = found.records.size() == before;
+    const std::size_t before = answer.records.size();
+    for (const DnsRecord& record : *records) {
+      const bool is_first = answer.records.size() == before;
       const bool is_any =
-          type == kDnsAny && (is_first || record.type == found.records.back()->type);
+          type == kDnsAny && (is_first || record.type == answer.records.back().record->type);
       if (record.type == type || is_any) {
-        found.records.push_back(&record);
+        answer.records.push_back({name, &record});
       } else if (record.type == kDnsCname) {
         alias = &record;
       }
     }
-    if (alias == nullptr) break;
-    found.records.push_back(alias);
-    if (!is_inside(alias->data)) break;
-    wanted = alias->data;
+    if (alias == nullptr) {
+      if (answer.records.size() == before) add_start(answer);
+      return answer;
+    }
+    answer.records.push_back({name, alias});
+    if (!is_inside(alias->data)) return answer;
+    name = alias->data;
   }
-  if (found.records.empty()) found.start_of_authority = &names_.find(origin_)->second[0];
-  return found;
+  return answer;
 }
 
 }  // namespace examples

@@ -17,6 +17,7 @@
 namespace examples {
 namespace {
 
+using std::string_literals::operator""s;
 using std::string_view_literals::operator""sv;
 
 // A header with these counts, of a query that wants recursion.
@@ -201,11 +202,26 @@ TEST(DnsMessageTest, AnAnswerRepeatsTheQuestionAndPointsToIt) {
   const DnsQuery query = *parse_dns_query(header(1) + question(kName));
   const DnsRecord record = {
       .name = std::string(kLower), .type = kDnsA, .ttl = 300, .data = "\1\2\3\4"};
-  const DnsRecord* const records[] = {&record};
   const std::string answer =
-      make_dns_answer(query, {.is_authoritative = true, .records = records}, 512);
+      make_dns_answer(query, {.is_authoritative = true, .records = {{record.name, &record}}}, 512);
   EXPECT_EQ(answer, absl::StrCat("\x12\x34\x85\0\0\1\0\1\0\0\0\0"sv, question(kName),
                                  "\xC0\x0C\0\1\0\1\0\0\1\x2C\0\4\1\2\3\4"sv));
+}
+
+TEST(DnsMessageTest, AnAnswerHasThreeSections) {
+  const DnsQuery query = *parse_dns_query(header(1, 1) + question(kName) + options(1232));
+  const DnsRecord wild = {.name = "\1*\3com\0"s, .type = kDnsA, .ttl = 1, .data = "abcd"};
+  const DnsRecord server = {.name = "\3com\0"s, .type = kDnsNs, .ttl = 2, .data = "\1n\0"s};
+  const DnsRecord glue = {.name = "\1n\0"s, .type = kDnsA, .ttl = 3, .data = "efgh"};
+  const std::string answer = make_dns_answer(query,
+                                             {.records = {{query.name, &wild}},
+                                              .authority = {{server.name, &server}},
+                                              .additional = {{glue.name, &glue}}},
+                                             512);
+  EXPECT_EQ(answer,
+            absl::StrCat("\x12\x34\x81\0\0\1\0\1\0\1\0\2"sv, question(kName),
+                         "\xC0\x0C\0\1\0\1\0\0\0\1\0\4abcd"sv, "\3com\0\0\2\0\1\0\0\0\2\0\3\1n\0"sv,
+                         "\1n\0\0\1\0\1\0\0\0\3\0\4efgh"sv, options(1232)));
 }
 
 TEST(DnsMessageTest, AnErrorHasItsCode) {
@@ -223,8 +239,8 @@ TEST(DnsMessageTest, WhatDoesNotFitIsLeftAwayAndTheTruncationBitSaysSo) {
       40, {.name = std::string(kLower), .type = kDnsA, .ttl = 300, .data = "abcd"});
   const std::size_t empty = make_dns_answer(query, {}, 512).size();
   for (std::size_t count = 0; count <= all.size(); ++count) {
-    std::vector<const DnsRecord*> records;
-    for (std::size_t i = 0; i < count; ++i) records.push_back(&all[i]);
+    std::vector<DnsEntry> records;
+    for (std::size_t i = 0; i < count; ++i) records.push_back({all[i].name, &all[i]});
     const std::size_t whole = empty + count * 16;
     const std::string answer = make_dns_answer(query, {.records = records}, 512);
     const bool is_cut = (answer[2] & 2) != 0;

@@ -1,4 +1,4 @@
-// examples/dns_server, by clients of both kinds, and by dig where the machine has it.
+// examples/dns_server, by clients of both kinds, and by dig and dnsperf where the machine has them.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -17,6 +17,8 @@
 #include "absl/log/check.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "epore/poll/owned_fd.h"
 #include "examples/dns_message.h"
@@ -214,14 +216,25 @@ TEST_F(DnsServerTest, ABadZoneIsToldAtTheStart) {
   EXPECT_EQ(process.wait().value_or(-1), 1);
 }
 
+// The words of a text, with one blank between them.
+std::string words(std::string_view text) {
+  return absl::StrJoin(absl::StrSplit(text, absl::ByAnyChar(" \t\n"), absl::SkipEmpty()), " ");
+}
+
 TEST_F(DnsServerTest, TalksWithDig) {
   const Tool dig("dig");
   if (dig.is_missing()) GTEST_SKIP() << dig.why_missing();
   std::string zone(kZone);
   for (int i = 0; i < 200; ++i) absl::StrAppend(&zone, "many.example.com. 300 A 192.0.2.", i, "\n");
-  absl::StrAppend(&zone, "example.com. 300 MX 10 mail.example.com.\n",
-                  "alias.example.com. 300 CNAME www.example.com.\n",
-                  "www.example.com. 300 TXT \"two words\" one\n");
+  absl::StrAppend(
+      &zone, "example.com. 300 MX 10 mail.example.com.\n",
+      "alias.example.com. 300 CNAME www.example.com.\n",
+      "www.example.com. 300 TXT \"two words\" one\n",
+      "*.pages.example.com. 300 CNAME www.example.com.\n",
+      "*.example.com. 300 MX 20 spare.example.com.\n",
+      "lab.example.com. 300 NS ns.lab.example.com.\n", "lab.example.com. 300 NS ns.example.org.\n",
+      "ns.lab.example.com. 300 A 192.0.2.53\n", "ns.lab.example.com. 300 AAAA 2001:db8::53\n",
+      "web.example.com. 300 CNAME www.lab.example.com.\n");
   write(zone);
   const auto ask = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"@127.0.0.1", "-p", server().port(), "+tries=1"});
@@ -238,12 +251,52 @@ TEST_F(DnsServerTest, TalksWithDig) {
   const std::string many = ask({"many.example.com"});
   EXPECT_TRUE(absl::StrContains(many, "Truncated, retrying in TCP mode")) << many;
   EXPECT_TRUE(absl::StrContains(many, "ANSWER: 200")) << many;
-  const std::string missing = ask({"missing.example.com"});
+  EXPECT_EQ(ask({"+short", "any.example.com", "MX"}), "20 spare.example.com.\n");
+  EXPECT_EQ(ask({"+short", "a.b.Pages.example.com"}), "www.example.com.\n192.0.2.1\n");
+  const std::string wild = ask({"+noall", "+answer", "any.example.com", "MX"});
+  EXPECT_TRUE(absl::StartsWith(wild, "any.example.com.")) << wild;
+  const std::string no_type = ask({"any.example.com"});
+  EXPECT_TRUE(absl::StrContains(no_type, "status: NOERROR")) << no_type;
+  EXPECT_TRUE(absl::StrContains(no_type, "ANSWER: 0, AUTHORITY: 1")) << no_type;
+  const std::string lab = ask({"x.lab.example.com"});
+  EXPECT_TRUE(absl::StrContains(lab, "status: NOERROR")) << lab;
+  EXPECT_TRUE(absl::StrContains(lab, "flags: qr rd;")) << lab;
+  EXPECT_TRUE(absl::StrContains(lab, "ANSWER: 0, AUTHORITY: 2, ADDITIONAL: 3")) << lab;
+  EXPECT_EQ(words(ask({"+noall", "+authority", "+additional", "x.lab.example.com"})),
+            "lab.example.com. 300 IN NS ns.lab.example.com. "
+            "lab.example.com. 300 IN NS ns.example.org. "
+            "ns.lab.example.com. 300 IN A 192.0.2.53 "
+            "ns.lab.example.com. 300 IN AAAA 2001:db8::53");
+  const std::string web = ask({"web.example.com"});
+  EXPECT_TRUE(absl::StrContains(web, "flags: qr aa rd;")) << web;
+  EXPECT_TRUE(absl::StrContains(web, "ANSWER: 1, AUTHORITY: 2, ADDITIONAL: 3")) << web;
+  const std::string missing = ask({"missing.www.example.com"});
   EXPECT_TRUE(absl::StrContains(missing, "status: NXDOMAIN")) << missing;
   EXPECT_TRUE(absl::StrContains(missing, "flags: qr aa rd;")) << missing;
   EXPECT_TRUE(absl::StrContains(ask({"example.org"}), "status: REFUSED"));
   EXPECT_TRUE(absl::StrContains(ask({"+edns=1", "+noednsneg", "example.com"}), "status: BADVERS"));
   EXPECT_TRUE(absl::StrContains(ask({"+opcode=UPDATE", "example.com"}), "status: NOTIMP"));
+  EXPECT_EQ(server().terminate(), 0);
+}
+
+TEST_F(DnsServerTest, AnswersAllThatDnsperfAsks) {
+  const Tool dnsperf("dnsperf");
+  if (dnsperf.is_missing()) GTEST_SKIP() << dnsperf.why_missing();
+  write(absl::StrCat(kZone, "*.example.com. 300 A 192.0.2.2\n",
+                     "lab.example.com. 300 NS ns.lab.example.com.\n"));
+  const std::string questions = testing::TempDir() + "/questions";
+  std::ofstream(questions) << "www.example.com A\nany.example.com A\nany.example.com MX\n"
+                              "x.lab.example.com A\nx.www.example.com A\n";
+  for (const char* mode : {"udp", "tcp"}) {
+    const Tool::Result result =
+        dnsperf.run({"-s", "127.0.0.1", "-p", server().port(), "-d", questions, "-m", mode, "-e",
+                     "-c", "10", "-n", "2000", "-t", "20"});
+    EXPECT_EQ(result.exit_code, 0);
+    const std::string counts = words(result.output);
+    EXPECT_TRUE(absl::StrContains(counts, "Queries completed: 10000 (100.00%)")) << result.output;
+    EXPECT_TRUE(absl::StrContains(counts, "NOERROR 8000 (80.00%), NXDOMAIN 2000 (20.00%)"))
+        << result.output;
+  }
   EXPECT_EQ(server().terminate(), 0);
 }
 
