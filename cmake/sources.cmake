@@ -47,13 +47,16 @@ set(EPORE_SOURCES
   runtime/internal/endpoints/acceptor.cc
   runtime/internal/endpoints/connect_attempt.cc
   runtime/internal/endpoints/connect_operation.cc
+  runtime/internal/endpoints/connecting_socket.cc
   runtime/internal/endpoints/connector.cc
   runtime/internal/endpoints/handler_root.cc
   runtime/internal/endpoints/listener.cc
   runtime/internal/endpoints/listener_state.cc
   runtime/internal/file/file.cc
   runtime/internal/file/whole_file.cc
+  runtime/internal/net/address_order.cc
   runtime/internal/net/compact_address.cc
+  runtime/internal/net/hosts.cc
   runtime/internal/net/inherited_sockets.cc
   runtime/internal/net/resolver.cc
   runtime/internal/net/socket_file.cc

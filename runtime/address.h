@@ -92,8 +92,8 @@ class SocketAddress {
 // | [::]:1    | every address; IPv4 clients as [::ffff:1.2.3.4] | this machine, by IPv6       |
 // | :1        | every address, by a socket for each family      | the loopback, IPv4 first    |
 // | *:1       | the same                                        | InvalidArgument             |
-// | NAME:1    | each address of the name, by a socket for each  | each in turn, until one     |
-// |           |                                                 | connects                    |
+// | NAME:1    | each address of the name, by a socket for each  | the first address of the    |
+// |           |                                                 | name that connects          |
 struct HostPort {
   std::string host;
   std::uint16_t port = 0;

@@ -1,12 +1,18 @@
 #include "epore/runtime/options.h"
 
+#include <map>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/poll/engine/selector_factory.h"
+#include "epore/runtime/address.h"
+#include "epore/runtime/internal/base/printable.h"
 
 namespace epore {
 namespace {
@@ -38,6 +44,33 @@ absl::Status check_reactors(int reactors, Dispatch dispatch) {
   if (dispatch != Dispatch::caller || reactors == 1) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("RuntimeOptions::reactors is ", reactors, ", must be 1 with Dispatch::caller"));
+}
+
+// RFC 8305, 8: a shorter delay MUST NOT be used, as it would flood the network.
+absl::Status check_attempt_delay(absl::Duration value) {
+  if (value >= absl::Milliseconds(10)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("ConnectOptions::connection_attempt_delay is ",
+                                                 absl::FormatDuration(value),
+                                                 ", must be at least 10ms"));
+}
+
+absl::Status check_hosts(const std::map<std::string, std::vector<std::string>>& hosts) {
+  const auto bad = [](std::string_view name, std::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("RuntimeOptions::hosts: \"", internal::printable(name), "\": ", why));
+  };
+  for (const auto& [name, addresses] : hosts) {
+    const absl::StatusOr<HostPort> parsed = HostPort::parse(absl::StrCat(name, ":0"));
+    if (!parsed.ok()) return bad(name, parsed.status().message());
+    const bool is_number = SocketAddress::parse(absl::StrCat(name, ":0")).ok();
+    if (is_number || name.empty() || name == "*") return bad(name, "not a name");
+    for (const std::string& text : addresses) {
+      const absl::StatusOr<SocketAddress> address = SocketAddress::parse(text);
+      if (!address.ok()) return bad(name, address.status().message());
+      if (address->is_unix()) return bad(name, "a name has no Unix socket");
+    }
+  }
+  return absl::OkStatus();
 }
 
 template <typename... Statuses>
@@ -81,7 +114,7 @@ absl::Status RuntimeOptions::check() const {
                   1 << 20),
       check_timeout("RuntimeOptions::drain_timeout", drain_timeout),
       check_timeout("RuntimeOptions::blocked_callback_warning", blocked_callback_warning),
-      internal::check_selector(selector, "RuntimeOptions::selector"));
+      check_hosts(hosts), internal::check_selector(selector, "RuntimeOptions::selector"));
 }
 
 absl::Status ConnectionOptions::check() const {
@@ -105,7 +138,11 @@ absl::Status ListenOptions::check() const {
 }
 
 absl::Status ConnectOptions::check() const {
-  return first_error(check_positive("ConnectOptions::timeout", timeout), connection.check());
+  return first_error(check_positive("ConnectOptions::timeout", timeout),
+                     check_attempt_delay(connection_attempt_delay),
+                     check_range("ConnectOptions::max_addresses",
+                                 static_cast<std::int64_t>(max_addresses), 1, 1000),
+                     connection.check());
 }
 
 }  // namespace epore

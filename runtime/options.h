@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -89,6 +91,14 @@ struct RuntimeOptions {
   // ResourceExhausted.
   std::size_t max_connections = 0;
 
+  // Names and their addresses, for tests of a service without a network: connect() and listen()
+  // find these names here, and ask the system for all others. A port of 0 is the one that is asked
+  // for. A name without addresses is not known (NotFound). Upper and lower case are the same.
+  //
+  //   epore::Runtime runtime({.hosts = {{"db.example", {"[::1]:5433", "127.0.0.1:5433"}},
+  //                                     {"gone.example", {}}}});
+  std::map<std::string, std::vector<std::string>> hosts = {};
+
   // The most events of one poll, 1 to 1,048,576. It bounds a turn.
   std::size_t events_per_poll = 1024;
 
@@ -166,10 +176,18 @@ struct ListenOptions {
 
 // The options of Runtime::connect() and of the connection that it makes.
 struct ConnectOptions {
-  // The time for everything: resolving the name, and trying its addresses one after the other. Each
-  // address gets an even share of the time that is left. More than zero. Infinite waits as long as
-  // the system tries.
+  // The time for everything: resolving the name, and trying its addresses. More than zero. Infinite
+  // waits as long as the system tries.
   absl::Duration timeout = absl::Seconds(30);
+
+  // After this time without an answer the next address is tried as well, and the first one that
+  // connects wins (RFC 8305, 5; its name for it and its default). After a failure the next one is
+  // tried at once. At least 10 ms. Infinite tries one address after the other.
+  absl::Duration connection_attempt_delay = absl::Milliseconds(250);
+
+  // The most addresses of a name that are tried, 1 to 1000. Each may have a socket of its own.
+  std::size_t max_addresses = 16;
+
   ConnectionOptions connection = {};
   OrderOption order = {};  // as in ListenOptions; the callback of connect() runs in it as well
 

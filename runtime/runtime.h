@@ -145,14 +145,15 @@ class Runtime {
   // Listens as above, for tasks that accept the connections: see Listener::accept().
   absl::StatusOr<Listener> listen(std::string_view address, const ListenOptions& options = {});
 
-  // Connects to "HOST:PORT", one address of the host after the other, or to a Unix socket. Names
-  // are resolved on a thread of their own. The returned handle can cancel the attempt, and may be
-  // ignored.
+  // Connects to "HOST:PORT" or to a Unix socket. Names are resolved on a thread of their own. The
+  // addresses of a name race, so that a silent one holds nobody up (ConnectOptions). The returned
+  // handle can cancel the attempt, and may be ignored.
   //
   // `on_connected` is called exactly once. It gets the connection, as the first callback in the
   // connection's order, or an error: InvalidArgument, NotFound and Unavailable for the address;
   // DeadlineExceeded; ResourceExhausted at max_connections; Cancelled by a shutdown or by
-  // ConnectAttempt::cancel(); or the error of the last address.
+  // ConnectAttempt::cancel(); or the error of the address, of the last one if there are several.
+  // Its text then names each address and its error.
   //
   // It is not called inside this call, with one exception. If no thread is left for it, because the
   // runtime could not start (status()) or is shut down (Cancelled), or no memory

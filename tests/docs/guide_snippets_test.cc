@@ -325,4 +325,30 @@ TEST(Greeting, StepByStep) {
   EXPECT_TRUE(is_first);
 }
 
+// -- names.md --
+
+epore::Task<std::string> read_from(std::string address) {
+  epore::ConnectOptions options;
+  options.timeout = absl::Seconds(5);                          // for the name and all addresses
+  options.connection_attempt_delay = absl::Milliseconds(100);  // then the next address joins
+  epore::Connection server = co_await epore::connect(address, options);
+  epore::ByteView bytes = co_await server.read();
+  co_return std::string(bytes.text());
+}
+
+TEST(Names, AreThoseOfTheTest) {
+  auto greet = [](epore::Connection peer) -> epore::Task<> { co_await peer.write("hello"); };
+  epore::Runtime servers;
+  auto listener = servers.listen("127.0.0.1:0", greet);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  epore::Runtime runtime({.hosts = {
+                              {"db.example", {"127.0.0.1:1", listener->address().to_string()}},
+                              {"gone.example", {}},
+                          }});
+  std::string name = "db.example:5432";  // port 1 refuses, and the next address answers
+  EXPECT_EQ(runtime.run(read_from, name).value_or(""), "hello");
+  std::string gone = "gone.example:80";
+  EXPECT_TRUE(absl::IsNotFound(runtime.run(read_from, gone).status()));
+}
+
 }  // namespace

@@ -1,7 +1,6 @@
 // Attempts to connect: their ways to succeed, to fail and to be ended.
 
 #include <netdb.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -17,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "tests/runtime/names_kernel.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/runtime/silent_port.h"
 #include "tests/support/clock_kernel.h"
 #include "tests/support/sockets.h"
 #include "tests/support/spurious_kernel.h"
@@ -97,23 +97,6 @@ class Outcome {
   mutable absl::Mutex mutex_;
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::StatusOr<Connection> result_ ABSL_GUARDED_BY(mutex_);
-};
-
-// A port that answers nothing: its backlog is full, so that the system drops who comes.
-class SilentPort {
- public:
-  SilentPort() : listener_(tcp_listener(0)), first_(start_connect(listener_.port)) {
-    pollfd connected = {.fd = first_.get(), .events = POLLOUT, .revents = 0};
-    PCHECK(::poll(&connected, 1, -1) == 1);
-    // Whether the first one or the second fills it depends on the system.
-    second_ = start_connect(listener_.port);
-  }
-  std::string address() const { return absl::StrCat("127.0.0.1:", listener_.port); }
-
- private:
-  TcpPort listener_;
-  OwnedFd first_;
-  OwnedFd second_;
 };
 
 class ConnectTest : public RuntimeTest {
@@ -285,7 +268,7 @@ TEST_P(ConnectTest, TheSocketErrorDecides) {
   EXPECT_TRUE(outcome.await().ok());
 }
 
-TEST_P(ConnectTest, AddressesAreTriedInOrder) {
+TEST_P(ConnectTest, AddressesOfOneFamilyAreTriedInOrder) {
   Runtime runtime(options());
   const Listener listener = listen_on_loopback(runtime, [](Connection&) {});
   const int port = listener.address().port();
@@ -384,32 +367,6 @@ TEST_P(ConnectTest, AConnectionThatIsThereInTimeIsNotTimedOut) {
   runtime.connect(absl::StrCat("127.0.0.1:", listener.port), outcome.callback(), ten);
   const absl::StatusOr<Connection> connection = outcome.await();
   EXPECT_TRUE(connection.ok()) << connection.status();
-}
-
-// The first address does not use up the time of the second.
-TEST_P(ConnectTest, EachAddressHasItsShareOfTheTime) {
-  const SilentPort silent;
-  const std::string port = silent.address().substr(silent.address().rfind(':'));
-  system_.add("several.example", {"127.0.0.1:0", "127.0.0.2:0"});
-  ClockKernel clock(system_);
-  Observer server;
-  Outcome outcome;
-  RuntimeOptions manual = options();
-  manual.kernel = &clock;
-  Runtime runtime(manual);
-  const absl::StatusOr<Listener> listener =
-      runtime.listen("127.0.0.2" + port, [&](Connection& c) { server.watch(c); });
-  ASSERT_TRUE(listener.ok()) << listener.status();
-  ConnectOptions ten;
-  ten.timeout = absl::Seconds(10);
-  runtime.connect("several.example" + port, outcome.callback(), ten);
-  while (outcome.calls() == 0) {
-    fence(runtime);
-    clock.advance(absl::Milliseconds(100));
-  }
-  const absl::StatusOr<Connection> connection = outcome.await();
-  ASSERT_TRUE(connection.ok()) << connection.status();
-  EXPECT_EQ(connection->peer_address(), listener->address());
 }
 
 TEST_P(ConnectTest, TheTimeoutHoldsForTheNameToo) {

@@ -82,6 +82,15 @@ TEST(OptionsTest, ListenAndConnectCheckTheConnectionToo) {
   expect_bad(with<L>([](L& o) { o.connection.write_cap = 0; }).check(), "write_cap");
   expect_bad(with<C>([](C& o) { o.timeout = absl::ZeroDuration(); }).check(), "timeout");
   expect_bad(with<C>([](C& o) { o.connection.write_cap = 0; }).check(), "write_cap");
+  const absl::Duration shortest = absl::Milliseconds(10);  // RFC 8305, 8
+  expect_bad(
+      with<C>([&](C& o) { o.connection_attempt_delay = shortest - absl::Nanoseconds(1); }).check(),
+      "connection_attempt_delay");
+  for (const absl::Duration delay : {shortest, absl::InfiniteDuration()}) {
+    EXPECT_TRUE(with<C>([&](C& o) { o.connection_attempt_delay = delay; }).check().ok());
+  }
+  expect_bad(with<C>([](C& o) { o.max_addresses = 0; }).check(), "max_addresses");
+  expect_bad(with<C>([](C& o) { o.max_addresses = 1001; }).check(), "max_addresses");
 }
 
 TEST(SendResultTest, StatusSaysWhatBecameOfTheBytes) {

@@ -1,22 +1,23 @@
 #include "epore/runtime/internal/endpoints/connector.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <new>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/poll/errno_of.h"
-#include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/net/address_order.h"
+#include "epore/runtime/internal/net/hosts.h"
 #include "epore/runtime/internal/net/resolver.h"
-#include "epore/runtime/internal/net/socket_options.h"
 #include "epore/runtime/internal/stream/stream.h"
 
 namespace epore::internal {
@@ -25,6 +26,9 @@ namespace {
 // Between attempts to connect to a Unix socket whose backlog is full.
 constexpr std::int64_t kFirstBackoff = 1'000'000;
 constexpr std::int64_t kLongestBackoff = 100'000'000;
+
+// An error names so many addresses of each kind, so that its text stays bounded.
+constexpr std::size_t kMostTold = 16;
 
 }  // namespace
 
@@ -124,6 +128,7 @@ Connector::Connector(Ref<Core> core, Reactor& home, Callback&& done, const Conne
       deadline_(
           saturating_add(core_->kernel().now(),
                          std::max<std::int64_t>(absl::ToInt64Nanoseconds(options.timeout), 0))),
+      attempt_delay_(absl::ToInt64Nanoseconds(options.connection_attempt_delay)),
       is_of_task_(is_of_task),
       done_(std::move(done)) {}
 
@@ -141,11 +146,7 @@ bool Connector::cancel() {
 void Connector::begin(std::string_view address) {
   target_ = printable(address);
   if (!home().slots().acquire(*this)) {
-    last_error_ = absl::ResourceExhaustedError("connect: no slot is left");
-    is_cancelled_.store(true, std::memory_order_release);
-    has_addresses_ = true;
-    core_->wake(*this);
-    return;
+    return resolved(absl::ResourceExhaustedError("connect: no slot is left"));
   }
   absl::Status bad = options_.check();
   if (bad.ok())
@@ -156,6 +157,8 @@ void Connector::begin(std::string_view address) {
     resolved(bad);
   } else if (!target->addresses.empty()) {
     resolved(std::move(target->addresses));
+  } else if (auto known = find_host(core_->options().hosts, target->host_port)) {
+    resolved(*std::move(known));
   } else {
     home().arm(*this, deadline_);
     absl::Status started = core_->resolver().start(
@@ -196,27 +199,18 @@ void Connector::run() {
 void Connector::run_once() {
   if (!is_finished_ && !has_addresses_) take_addresses();
   if (is_finished_ || is_cancelled()) return;
-  if (!is_registered_) {
-    if (!is_too_late() && has_addresses_) try_next();
-    return;
-  }
-  // Looks at the socket before it judges a timeout. The handshake may have ended in time while this
+  // Looks at the sockets before it judges a time. A handshake may have ended in time while this
   // runtime did not run, and the event of that may not have been reported yet.
   const std::int64_t now = core_->kernel().now();
-  const bool is_over = now >= attempt_deadline_;
-  absl::Status error;
-  if ((edges_.is_ready(Direction::write) || is_over) && is_connected(error)) {
-    succeed();
+  const bool is_due = now >= std::min(deadline_, next_start_);
+  if (!sockets_.empty() && (is_due || edges_.is_ready(Direction::write)) && has_connected(now)) {
     return;
   }
-  if (error.ok() && !is_over) return;  // still connecting
-  if (error.ok() && now < deadline_) {
-    error =
-        errno_status(ETIMEDOUT, absl::StrCat("connect(", addresses_[next_ - 1].to_string(), ")"));
+  if (now >= deadline_) {
+    finish(timeout_error());
+  } else if (has_addresses_) {
+    start_due(now);
   }
-  if (!error.ok()) last_error_ = std::move(error);
-  drop_socket();
-  if (!is_too_late()) try_next();
 }
 
 // Returns true if the attempt is over.
@@ -226,16 +220,7 @@ bool Connector::is_cancelled() {
     return true;
   }
   if (!is_cancelled_.load(std::memory_order_acquire)) return false;
-  finish(last_error_.ok() ? shutdown_error() : last_error_);
-  return true;
-}
-
-// Returns true if the attempt is over.
-bool Connector::is_too_late() {
-  if (core_->kernel().now() < deadline_) return false;
-  finish(absl::DeadlineExceededError(absl::StrCat(
-      "connect(", target_, "): not connected within ", absl::FormatDuration(options_.timeout),
-      last_error_.ok() ? "" : absl::StrCat("; the last error was ", last_error_.message()))));
+  finish(shutdown_error());
   return true;
 }
 
@@ -245,117 +230,114 @@ void Connector::take_addresses() {
     absl::MutexLock lock(&mutex_);
     if (!is_resolved_) return;
     if (resolved_.ok()) {
-      addresses_ = *std::move(resolved_);
+      addresses_ = interleave_families(*resolved_);
     } else {
       error = resolved_.status();
     }
   }
   has_addresses_ = true;
-  if (!error.ok()) finish(std::move(error));
+  if (!error.ok()) return finish(std::move(error));
+  if (addresses_.size() <= options_.max_addresses) return;
+  untried_ = addresses_.size() - options_.max_addresses;
+  addresses_.resize(options_.max_addresses);
 }
 
-void Connector::try_next() {
-  while (next_ < addresses_.size()) {
-    absl::Status tried = try_address(addresses_[next_++]);
-    if (tried.ok()) return;
-    drop_socket();
-    // That this machine has no IPv6 tells the caller less than the error of another address.
-    const int error = errno_of(tried);
-    const bool is_unusable = error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
-    if (last_error_.ok() || !is_unusable) last_error_ = std::move(tried);
-  }
-  finish(last_error_);
-}
-
-absl::Status Connector::try_address(const SocketAddress& address) {
-  if (!has_permit_) {
-    if (!core_->permits().try_take()) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("connect(", target_, "): the limit of connections is reached"));
+// Looks at all sockets, because they share a token. Returns true if one is connected.
+bool Connector::has_connected(std::int64_t now) {
+  const bool had_event = edges_.is_ready(Direction::write);
+  edges_.use_up(Direction::write, edges_.mark(Direction::write));
+  for (std::size_t i = 0; i < sockets_.size();) {
+    absl::Status error;
+    if (sockets_[i].is_connected(core_->kernel(), error)) {
+      succeed(i);
+      return true;
     }
-    has_permit_ = true;
+    if (error.ok() && had_event) error = watch(sockets_[i], /*is_registered=*/true);
+    if (error.ok()) {
+      ++i;
+      continue;
+    }
+    drop(i);
+    note_failure(error);
+    next_start_ = now;  // the next address waits no longer
   }
-  absl::StatusOr<OwnedFd> fd = open_stream_socket(core_->kernel(), address);
-  if (!fd.ok()) return fd.status();
-  fd_ = *std::move(fd);
-  absl::Status set =
-      set_connection_options(core_->kernel(), fd_.get(), address, options_.connection);
-  if (!set.ok()) return set;
-  const SysResult result = core_->kernel().connect(fd_.get(), address.data(), address.size());
-  if (result.error() == EAGAIN && address.is_unix()) {
-    // The backlog is full, and no event tells when it is not (connect(2)). So this looks again.
-    last_error_ = errno_status(EAGAIN, absl::StrCat("connect(", address.to_string(), ")"));
-    drop_socket();
-    --next_;
-    backoff_ = std::clamp(2 * backoff_, kFirstBackoff, kLongestBackoff);
-    home().arm(*this, std::min(deadline_, saturating_add(core_->kernel().now(), backoff_)));
-    return absl::OkStatus();
-  }
-  // After EINTR the attempt goes on in the background, as after EINPROGRESS (connect(2)).
-  if (!result.ok() && result.error() != EINPROGRESS && result.error() != EINTR) {
-    return errno_status(result.error(), absl::StrCat("connect(", address.to_string(), ")"));
-  }
-  // Each address gets an even share of the time that is left.
-  const std::int64_t now = core_->kernel().now();
-  const auto left = static_cast<std::int64_t>(addresses_.size() - next_ + 1);
-  attempt_deadline_ = deadline_ == kNever ? kNever : now + (deadline_ - now) / left;
-  edges_.use_up(Direction::write, edges_.mark(Direction::write));
-  (void)wait_for_write();
-  absl::Status registered =
-      home().registry()->register_fd(fd_.get(), token(), Interest::writable().one_shot());
-  if (!registered.ok()) return registered;
-  is_registered_ = true;
-  home().arm(*this, attempt_deadline_);
-  return absl::OkStatus();
-}
-
-bool Connector::is_connected(absl::Status& error) {
-  edges_.use_up(Direction::write, edges_.mark(Direction::write));
-  const std::string call = absl::StrCat("connect(", addresses_[next_ - 1].to_string(), ")");
-  int code = 0;
-  unsigned size = sizeof code;
-  const SysResult result =
-      core_->kernel().getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &code, &size);
-  if (!result.ok()) code = result.error();
-  if (code != 0) {
-    error = errno_status(code, call);
-    return false;
-  }
-  // The event may have been spurious, so "no error" is no success yet.
-  sockaddr_storage storage;
-  size = sizeof storage;
-  auto* name = reinterpret_cast<sockaddr*>(&storage);
-  const SysResult named = core_->kernel().getpeername(fd_.get(), name, &size);
-  if (named.error() != ENOTCONN) {
-    peer_ = named.ok() ? SocketAddress::from_sockaddr(name, size) : addresses_[next_ - 1];
-    local_ = local_address_of(core_->kernel(), fd_.get());
-    if (local_ != peer_) return true;
-    // Nobody listens on the port, and the system has chosen the same port for this end. TCP then
-    // connects the socket to itself (RFC 9293, 3.5, "simultaneous open").
-    error = errno_status(ECONNREFUSED, absl::StrCat(call, ": connected to itself"));
-    return false;
-  }
-  error = home().registry()->reregister_fd(fd_.get(), token(), Interest::writable().one_shot());
   return false;
 }
 
-void Connector::drop_socket() {
-  if (std::exchange(is_registered_, false)) (void)home().registry()->deregister_fd(fd_.get());
-  fd_.reset();
+// Starts an attempt at the next address if it is due, and others while they fail at once.
+void Connector::start_due(std::int64_t now) {
+  if (!has_permit_) has_permit_ = core_->permits().try_take();
+  if (!has_permit_) {
+    return finish(absl::ResourceExhaustedError(
+        absl::StrCat("connect(", target_, "): the limit of connections is reached")));
+  }
+  while (next_ < addresses_.size() && now >= next_start_) {
+    const absl::Status started = try_address(addresses_[next_]);
+    if (started.ok()) {
+      ++next_;
+      next_start_ = saturating_add(core_->kernel().now(), attempt_delay_);
+    } else if (errno_of(started) == EAGAIN && addresses_[next_].is_unix()) {
+      // The backlog is full, and no event tells when it is not (connect(2)). So this looks again.
+      failures_ = std::string(started.message());
+      backoff_ = std::clamp(2 * backoff_, kFirstBackoff, kLongestBackoff);
+      next_start_ = saturating_add(core_->kernel().now(), backoff_);
+    } else if (absl::IsResourceExhausted(started) && !sockets_.empty()) {
+      // An attempt is under way. Its end frees a descriptor, and costs this address nothing.
+      next_start_ = saturating_add(core_->kernel().now(), attempt_delay_);
+    } else {
+      ++next_;
+      note_failure(started);
+    }
+  }
+  const bool is_last = next_ == addresses_.size();
+  if (is_last && sockets_.empty()) return finish(failure_error());
+  home().arm(*this, std::min(deadline_, is_last ? kNever : next_start_));
 }
 
-void Connector::succeed() {
+absl::Status Connector::try_address(const SocketAddress& address) {
+  sockets_.reserve(sockets_.size() + 1);  // without memory nothing is registered
+  absl::StatusOr<ConnectingSocket> socket =
+      ConnectingSocket::start(core_->kernel(), address, options_.connection);
+  if (!socket.ok()) return socket.status();
+  (void)wait_for_write();
+  absl::Status watched = watch(*socket, /*is_registered=*/false);
+  if (watched.ok()) sockets_.push_back(*std::move(socket));
+  return watched;
+}
+
+// Lets the next event of the socket wake this.
+absl::Status Connector::watch(ConnectingSocket& socket, bool is_registered) {
+  Registry& registry = *home().registry();
+  const Interest once = Interest::writable().one_shot();
+  return is_registered ? registry.reregister_fd(socket.fd().get(), token(), once)
+                       : registry.register_fd(socket.fd().get(), token(), once);
+}
+
+void Connector::drop(std::size_t index) {
+  const auto socket = sockets_.begin() + static_cast<std::ptrdiff_t>(index);
+  if (socket->fd().is_valid()) (void)home().registry()->deregister_fd(socket->fd().get());
+  sockets_.erase(socket);  // which closes it
+}
+
+void Connector::drop_all() {
+  while (!sockets_.empty()) drop(sockets_.size() - 1);
+}
+
+void Connector::succeed(std::size_t winner) {
+  std::swap(sockets_[0], sockets_[winner]);
+  while (sockets_.size() > 1) drop(sockets_.size() - 1);
+  ConnectingSocket& socket = sockets_.front();
   auto limits = std::make_shared<const StreamLimits>(options_.connection);
   // Without memory for the Stream, the descriptor stays here.
-  const auto stream = Ref<Stream>::adopt(
-      new Stream(core_, home(), std::move(fd_), std::move(limits), local_, peer_, order_));
+  const auto stream =
+      Ref<Stream>::adopt(new Stream(core_, home(), std::move(socket.fd()), std::move(limits),
+                                    socket.local(), socket.peer(), order_));
   if (is_of_task_) {
     stream->use_tasks();
     stream->count_handles(/*is_of_task=*/true);
   }
   const bool started = stream->start(Told(*this), /*is_registered=*/true);
   if (!started) {  // the stream closes the descriptor, which also ends its registration
-    is_registered_ = false;
     finish(end_error());
     return;
   }
@@ -364,6 +346,60 @@ void Connector::succeed() {
   core_->counters().add(Counter::connects);
   retire();  // the stream registers the descriptor again, under its own token
   core_->end_activity();
+}
+
+// Notes why an address is out of the race. The text stays bounded: max_addresses may be large.
+void Connector::note_failure(const absl::Status& error) {
+  // That this machine has no IPv6 tells the caller less than the error of another address.
+  const int code = errno_of(error);
+  const bool is_unusable = code == EAFNOSUPPORT || code == EADDRNOTAVAIL;
+  if (last_error_.ok() || !is_unusable) last_error_ = error;
+  ++failed_;
+  if (failed_ <= kMostTold) {
+    absl::StrAppend(&failures_, failures_.empty() ? "" : "; ", error.message());
+  } else {
+    last_failure_ = std::string(error.message());
+  }
+}
+
+// Returns the failures of single addresses as the end of a text.
+std::string Connector::failures() const {
+  std::string text;
+  if (!failures_.empty()) text = absl::StrCat("; ", failures_);
+  if (failed_ > kMostTold) {
+    if (failed_ > kMostTold + 1) absl::StrAppend(&text, "; ", failed_ - kMostTold - 1, " more");
+    absl::StrAppend(&text, "; ", last_failure_);
+  }
+  if (untried_ > 0) {
+    absl::StrAppend(&text, "; not tried (ConnectOptions::max_addresses): ", untried_);
+  }
+  return text;
+}
+
+// Returns the error when every address has failed: the code and the errno of the last one, and a
+// text that names each of them.
+absl::Status Connector::failure_error() const {
+  if (failed_ + untried_ == 1) return last_error_;
+  absl::Status error(last_error_.code(),
+                     absl::StrCat("connect(", target_, "): no address connects", failures()));
+  last_error_.ForEachPayload(
+      [&](std::string_view type, const absl::Cord& payload) { error.SetPayload(type, payload); });
+  return error;
+}
+
+absl::Status Connector::timeout_error() const {
+  std::string silent;
+  for (std::size_t i = 0; i < std::min(sockets_.size(), kMostTold); ++i) {
+    const std::string address = sockets_[i].address().to_string();
+    if (address == target_) break;  // the only one
+    absl::StrAppend(&silent, silent.empty() ? "; no answer from " : ", ", address);
+  }
+  if (sockets_.size() > kMostTold) {
+    absl::StrAppend(&silent, " and ", sockets_.size() - kMostTold, " more");
+  }
+  return absl::DeadlineExceededError(absl::StrCat("connect(", target_, "): not connected within ",
+                                                  absl::FormatDuration(options_.timeout), silent,
+                                                  failures()));
 }
 
 absl::Status Connector::shutdown_error() const { return cancelled("the runtime shuts down"); }
@@ -389,7 +425,7 @@ void Connector::finish(absl::Status error) {
   home().timers().cancel(*this);
   core_->counters().add(Counter::connect_errors);
   if (token() != Token{}) retire();
-  drop_socket();
+  drop_all();
   if (std::exchange(has_permit_, false)) core_->permits().give_back();
   if (done_) {  // unless Told has called it
     if (answer_.exchange(Answer::told, std::memory_order_acq_rel) == Answer::cancelled) {

@@ -14,10 +14,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
+#include "epore/runtime/internal/endpoints/connecting_socket.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
@@ -25,19 +25,20 @@
 
 namespace epore::internal {
 
-// A Connector is an attempt to connect. It resolves the name, tries each address in turn, and gives
-// the connected socket to a Stream.
+// A Connector is an attempt to connect. It resolves the name, lets the addresses race (RFC 8305,
+// "Happy Eyeballs"), and gives the first connected socket to a Stream.
 //
-//   resolving --addresses--> trying address i --SO_ERROR 0--> done (a Stream begins)
-//                               |    ^
-//                               +----+ error or its share of the time: address i+1
-//   from any: deadline, shutdown, no address left --> done (the callback gets the error)
+//   resolving --addresses--> racing --a socket is connected--> done (a Stream begins)
+//                            |    ^
+//                            +----+ a socket has failed, or connection_attempt_delay has passed:
+//                                   the next address joins
+//   from any: deadline, shutdown, every address failed --> done (the callback gets the error)
+//
+// All its sockets are registered under its one token. So an event means "look at all of them",
+// which is cheap: they are few, and a late event of a socket that has been closed does no harm.
 //
 // A Unix socket is connected at once or refused at once, or its listener's backlog is full. Then
 // the Connector tries again, by its timer, until the deadline.
-//
-// A connecting socket becomes writable once, when the attempt has succeeded or failed. SO_ERROR
-// says which. It says so once, because reading SO_ERROR clears it (connect(2), EINPROGRESS).
 class Connector final : public Registration {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
@@ -74,14 +75,19 @@ class Connector final : public Registration {
   void run_once();
   void resolved(absl::StatusOr<std::vector<SocketAddress>> addresses);
   bool is_cancelled();
-  bool is_too_late();
   void take_addresses();
-  void try_next();
+  bool has_connected(std::int64_t now);
+  void start_due(std::int64_t now);
   absl::Status try_address(const SocketAddress& address);
-  bool is_connected(absl::Status& error);
-  void drop_socket();
-  void succeed();
+  absl::Status watch(ConnectingSocket& socket, bool is_registered);
+  void drop(std::size_t index);
+  void drop_all();
+  void succeed(std::size_t winner);
   void finish(absl::Status error);
+  void note_failure(const absl::Status& error);
+  std::string failures() const;
+  absl::Status failure_error() const;
+  absl::Status timeout_error() const;
   absl::Status cancelled_error() const;
   absl::Status shutdown_error() const;
   absl::Status end_error() const;
@@ -93,6 +99,7 @@ class Connector final : public Registration {
   const ConnectOptions options_;
   const Ref<OrderState> order_;  // null: none
   const std::int64_t deadline_;
+  const std::int64_t attempt_delay_;
 
   // Stored by the shutdown or cancel() (release), before a wake; loaded by the run (acquire). A
   // request during a run causes another run (DispatchWord).
@@ -110,17 +117,18 @@ class Connector final : public Registration {
   Callback done_;
   std::string target_;
   std::vector<SocketAddress> addresses_;
-  std::size_t next_ = 0;
+  std::vector<ConnectingSocket> sockets_;  // in the race, registered
+  std::size_t next_ = 0;                   // of addresses_: the next one to join
+  std::int64_t next_start_ = 0;            // when it joins, if none fails before
+  std::int64_t backoff_ = 0;
   bool has_addresses_ = false;
   bool is_finished_ = false;
-  bool has_permit_ = false;
-  bool is_registered_ = false;
-  OwnedFd fd_;
-  SocketAddress local_;  // local_ and peer_ are set once the socket is connected
-  SocketAddress peer_;
-  std::int64_t attempt_deadline_ = kNever;
-  std::int64_t backoff_ = 0;
-  absl::Status last_error_;
+  bool has_permit_ = false;   // one for all sockets, as one becomes a connection
+  std::size_t untried_ = 0;   // addresses beyond max_addresses
+  std::size_t failed_ = 0;    // addresses
+  absl::Status last_error_;   // the one that says most
+  std::string failures_;      // the texts of the first ones
+  std::string last_failure_;  // of the last one, if it is not among them
 
   absl::Mutex mutex_;
   bool is_resolved_ ABSL_GUARDED_BY(mutex_) = false;

@@ -19,6 +19,7 @@
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/net/hosts.h"
 #include "epore/runtime/internal/net/inherited_sockets.h"
 #include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/net/socket_file.h"
@@ -205,15 +206,15 @@ absl::StatusOr<std::vector<Bound>> open_sockets(Core& core, std::string_view add
   absl::StatusOr<Target> target = parse_target(address, /*to_listen=*/true);
   if (!target.ok()) return target.status();
   if (target->addresses.empty()) {
-    if (core.is_own_thread()) {
+    auto found = find_host(core.options().hosts, target->host_port);
+    if (!found && core.is_own_thread()) {
       return absl::FailedPreconditionError(
           absl::StrCat("listen(\"", printable(address),
                        "\"): a callback may not resolve names, as it would block; give numbers"));
     }
-    absl::StatusOr<std::vector<SocketAddress>> found =
-        resolve(core.kernel(), target->host_port, /*to_listen=*/true);
-    if (!found.ok()) return found.status();
-    target->addresses = *std::move(found);
+    if (!found) found = resolve(core.kernel(), target->host_port, /*to_listen=*/true);
+    if (!found->ok()) return found->status();
+    target->addresses = **std::move(found);
   }
   const std::vector<SocketAddress>& addresses = target->addresses;
   // With port 0, the port of the first address may be in use at another address. Then try again.

@@ -16,10 +16,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/counted.h"
 #include "tests/runtime/task/handler_test_base.h"
+#include "tests/support/sockets.h"
 
 namespace epore {
 namespace {
@@ -240,6 +242,29 @@ TEST_P(ConnectionStopTest, Connects) {
         auto first = co_await any(yield(), connect(address));
         co_await std::get<0>(other).write("y");
       }
+    });
+    EXPECT_TRUE(status.ok() || absl::IsCancelled(status)) << status;
+    while (runtime.counters().connections > 0) std::this_thread::yield();
+  });
+}
+
+// The first address refuses, and the second one is tried.
+TEST_P(ConnectionStopTest, ConnectsToAName) {
+  const TcpPort refusing = refusing_port();
+  RuntimeOptions with_hosts = options();
+  std::vector<std::string>& addresses = with_hosts.hosts["service.example"];
+  addresses = {absl::StrCat("127.0.0.1:", refusing.port), "127.0.0.1:0"};
+  Runtime runtime(with_hosts);
+  absl::StatusOr<Listener> listener = runtime.listen("127.0.0.1:0", echo);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const std::string address = absl::StrCat("service.example:", listener->address().port());
+  const Order order = runtime.order();
+  sweep([&](Stopper& stopper) {
+    const absl::Status status = stopper.run(runtime, order, [&]() -> Task<> {
+      Counted local;
+      Connection c = co_await connect(address);
+      co_await c.write("x");
+      EXPECT_EQ((co_await c.read_exactly(1)).text(), "x");
     });
     EXPECT_TRUE(status.ok() || absl::IsCancelled(status)) << status;
     while (runtime.counters().connections > 0) std::this_thread::yield();
