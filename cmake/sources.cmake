@@ -37,8 +37,10 @@ set(EPORE_SOURCES
   runtime/internal/children/child_state.cc
   runtime/internal/children/process.cc
   runtime/internal/children/start_process.cc
+  runtime/internal/datagram/error_queue.cc
   runtime/internal/datagram/inbound_batch.cc
   runtime/internal/datagram/open_udp.cc
+  runtime/internal/datagram/open_unix.cc
   runtime/internal/datagram/outbound_batch.cc
   runtime/internal/datagram/udp_socket.cc
   runtime/internal/datagram/udp_state.cc

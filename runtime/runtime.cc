@@ -43,6 +43,7 @@ namespace {
 
 using internal::no_memory;
 using internal::or_no_memory;
+using internal::UdpState;
 
 // Makes both. Without memory for one of them, both are null.
 std::shared_ptr<internal::SignalWaiter> make_signals() {
@@ -64,6 +65,11 @@ Ref<Core> make_core(RuntimeOptions options, bool has_signals) {
 
 std::int64_t nanoseconds_or_never(absl::Duration limit) {
   return limit == absl::InfiniteDuration() ? internal::kNever : absl::ToInt64Nanoseconds(limit);
+}
+
+absl::Status no_on_receive(std::string_view call, std::string_view address) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(call, "(\"", internal::printable(address), "\"): on_receive is null"));
 }
 
 // Calls a callback of connect() where no runtime is left to call it.
@@ -222,19 +228,36 @@ absl::StatusOr<Watch> Runtime::watch(int fd, Interest interest, Watch::Callback 
 
 absl::StatusOr<UdpSocket> Runtime::udp(std::string_view address, const UdpOptions& options) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
-  return or_no_memory("udp",
-                      [&] { return internal::UdpState::open(core_, address, nullptr, options); });
+  return or_no_memory("udp", [&] {
+    return UdpState::open(core_, UdpState::Family::ip, address, nullptr, options);
+  });
 }
 
 absl::StatusOr<UdpSocket> Runtime::udp(std::string_view address, UdpSocket::Callback on_receive,
                                        const UdpOptions& options) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
   return or_no_memory("udp", [&]() -> absl::StatusOr<UdpSocket> {
-    if (!on_receive) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("udp(\"", internal::printable(address), "\"): on_receive is null"));
-    }
-    return internal::UdpState::open(core_, address, std::move(on_receive), options);
+    if (!on_receive) return no_on_receive("udp", address);
+    return UdpState::open(core_, UdpState::Family::ip, address, std::move(on_receive), options);
+  });
+}
+
+absl::StatusOr<UnixDatagramSocket> Runtime::unix_datagram(std::string_view address,
+                                                          const UdpOptions& options) {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("unix_datagram", [&] {
+    return UdpState::open(core_, UdpState::Family::unix_socket, address, nullptr, options);
+  });
+}
+
+absl::StatusOr<UnixDatagramSocket> Runtime::unix_datagram(std::string_view address,
+                                                          UnixDatagramSocket::Callback on_receive,
+                                                          const UdpOptions& options) {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  return or_no_memory("unix_datagram", [&]() -> absl::StatusOr<UnixDatagramSocket> {
+    if (!on_receive) return no_on_receive("unix_datagram", address);
+    return UdpState::open(core_, UdpState::Family::unix_socket, address, std::move(on_receive),
+                          options);
   });
 }
 

@@ -203,6 +203,18 @@ class Runtime {
   absl::StatusOr<UdpSocket> udp(std::string_view address, UdpSocket::Callback on_receive,
                                 const UdpOptions& options = {});
 
+  // Opens a Unix datagram socket at "unix:/run/x.sock" or "unix:@name", as udp() opens one of UDP.
+  // "" is a free abstract name, for who only asks. A file that a process has left behind is taken
+  // over, and the file is removed with the socket, as by listen().
+  //
+  // Errors: those of udp(); InvalidArgument for the options that are of IP; AlreadyExists if
+  // somebody has the file, or it is no socket.
+  absl::StatusOr<UnixDatagramSocket> unix_datagram(std::string_view address,
+                                                   const UdpOptions& options = {});
+  absl::StatusOr<UnixDatagramSocket> unix_datagram(std::string_view address,
+                                                   UnixDatagramSocket::Callback on_receive,
+                                                   const UdpOptions& options = {});
+
   // Starts a program as a child process; child.h has an example. A name without a
   // slash is looked for in PATH. The call waits until the program runs, so its errors are known.
   // The callback, which may be null, is called once when the child has ended. It and the pipes are

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "absl/functional/any_invocable.h"
@@ -26,7 +27,7 @@ class UdpState;
 // One datagram that was received.
 struct Datagram {
   ByteView bytes;
-  SocketAddress peer;
+  SocketAddress peer;         // a Unix socket's may be without a name: then nobody can answer it
   SocketAddress local;        // where it was sent to, without a port: UdpOptions::local_address
   bool is_truncated = false;  // it was longer than UdpOptions::max_datagram; the rest is lost
 };
@@ -44,7 +45,7 @@ struct UdpOptions {
   std::size_t send_queue = std::size_t{1} << 20;
 
   // If it is not empty, the socket is connected to it: it hears of no other peer, send() needs no
-  // address, and errors that ICMP reports (a port where nobody listens) are told.
+  // address, and it is told when nobody listens on the port (ECONNREFUSED).
   SocketAddress peer = {};
 
   // Datagram::local is set, for machines with several addresses: answer with it as `from`.
@@ -54,8 +55,16 @@ struct UdpOptions {
   // are taken apart again. It needs 64 KiB of memory for each datagram of a batch.
   bool receive_offload = false;
 
+  // Errors that ICMP reports are told of any peer: nobody listens there, no way leads there.
+  // Without it only a connected socket is told, and only of the first kind. peer_of() is the peer.
+  // It is off, as anybody whom a server answers could cause such errors: ask with result().
+  bool icmp_errors = false;
+
   bool reuse_port = false;  // SO_REUSEPORT: several sockets share the port
   int receive_buffer = 0;   // SO_RCVBUF in bytes; 0: the system's default
+
+  // The permissions of a Unix socket's file, as in ListenOptions::unix_mode.
+  std::optional<unsigned> unix_mode = std::nullopt;
 
   // The callback runs in it. None: in an order of the socket's own.
   OrderOption order = {};
@@ -72,9 +81,18 @@ struct UdpCounters {
   std::uint64_t sent = 0;
   std::uint64_t refused = 0;      // by send(), as the queue was full
   std::uint64_t send_errors = 0;  // dropped, as the system refused them
+  std::uint64_t icmp_errors = 0;  // that were told: UdpOptions::icmp_errors
 };
 
-// A UdpSocket sends and receives datagrams. Runtime::udp() opens one. See examples/udp_echo.cc.
+// Returns the peer that an error of a UdpSocket is about: where the datagram was sent to that ICMP
+// has come back for. Empty if the error is about no peer. errno_of() is what was wrong:
+//
+//   auto received = co_await socket.receive().result();
+//   if (epore::errno_of(received.status()) == ECONNREFUSED) forget(epore::peer_of(...));
+SocketAddress peer_of(const absl::Status& status);
+
+// A UdpSocket sends and receives datagrams. Runtime::udp() opens one. See examples/udp_echo.cc. It
+// is also the face of a Unix datagram socket: UnixDatagramSocket, below.
 //
 //   epore::Task<> echo(epore::UdpSocket socket) {
 //     while (true) {
@@ -99,13 +117,14 @@ struct UdpCounters {
 // 4. While a shutdown drains, sockets go on. They end with the posts and timers; a task that waits
 //    is stopped before.
 //
-// Not here: IP_RECVERR. Without it an unconnected socket hears nothing of ICMP.
+// 5. An error of a peer (UdpOptions::icmp_errors) ends neither the socket nor a datagram to another
+//    peer. The system keeps errors, too, while nobody waits, in the memory of the receive buffer.
 //
 // See udp(7), ip(7), ipv6(7), recvmmsg(2).
 class UdpSocket {
  public:
-  // What was received, valid during the call, or an error of a connected socket, such as
-  // Unavailable (ECONNREFUSED), after which it goes on.
+  // What was received, valid during the call, or an error of a peer (see UdpOptions::peer and
+  // icmp_errors), such as Unavailable (ECONNREFUSED), after which it goes on.
   using Callback = absl::AnyInvocable<void(UdpSocket&, absl::StatusOr<std::span<const Datagram>>)>;
 
   UdpSocket();  // names no socket
@@ -116,9 +135,9 @@ class UdpSocket {
   ~UdpSocket();
 
   // Waits in a task, and returns at least one datagram. They are valid until the next receive().
-  // What a lost any() or a within() did not take comes next time. Errors: those of a connected
-  // socket, after which it goes on; FailedPrecondition if the socket is closed, has a callback, or
-  // another coroutine receives; Cancelled when it is closed, or the task is stopped.
+  // What a lost any() or a within() did not take comes next time. Errors: those of a peer, after
+  // which it goes on; FailedPrecondition if the socket is closed, has a callback, or another
+  // coroutine receives; Cancelled when it is closed, or the task is stopped.
   internal::DatagramOperation receive() const;
 
   // Copies a datagram into the queue. It leaves soon, from the address `from` if that is not empty
@@ -150,6 +169,17 @@ class UdpSocket {
 
   internal::Ref<internal::UdpHandle> handle_;
 };
+
+// A datagram socket between processes of one machine. Runtime::unix_datagram() opens one. It has
+// the methods of a UdpSocket, so that what serves one serves the other. What differs:
+//
+// 1. Datagrams keep their order, and none is lost on the way. One that its receiver has no room for
+//    waits: on a connected socket until there is room, otherwise for 50 ms, after which it is
+//    dropped and counted (UdpCounters::send_errors), as those behind it may be for others.
+// 2. Its addresses are "unix:/run/x.sock" and "unix:@name". Its file goes with it.
+//
+// See unix(7).
+using UnixDatagramSocket = UdpSocket;
 
 namespace internal {
 

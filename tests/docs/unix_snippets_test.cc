@@ -52,4 +52,31 @@ TEST(UnixSnippets, Credentials) {
   EXPECT_EQ(*runtime.run(ask, address), "welcome");
 }
 
+epore::Task<> answer_all(epore::UnixDatagramSocket socket) {
+  while (true) {
+    for (const epore::Datagram& datagram : co_await socket.receive()) {
+      (void)socket.send(datagram.bytes, datagram.peer);
+    }
+  }
+}
+
+epore::Task<std::string> ask_by_datagram(epore::Runtime& runtime, epore::SocketAddress server) {
+  epore::UnixDatagramSocket socket = co_await runtime.unix_datagram("", {.peer = server});
+  co_await socket.send("time?");
+  auto answer = co_await socket.receive();
+  co_return std::string(answer[0].bytes.text());
+}
+
+TEST(UnixSnippets, Datagrams) {
+  const std::string path = absl::StrCat("@epore-unix-datagrams-", ::getpid());
+  epore::Runtime runtime;
+  auto server = runtime.unix_datagram("unix:" + path);  // its file is as that of a listener
+  ASSERT_TRUE(server.ok()) << server.status();
+  epore::Job job = runtime.spawn(answer_all, *server);
+  absl::StatusOr<std::string> answer = runtime.run(
+      [&]() -> epore::Task<std::string> { return ask_by_datagram(runtime, server->address()); });
+  EXPECT_EQ(answer.value_or("?"), "time?");
+  job.stop();
+}
+
 }  // namespace

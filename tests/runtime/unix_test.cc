@@ -33,7 +33,6 @@ namespace {
 
 using absl::StatusCode;
 
-// A directory with a short path: that of a test may be too long for a socket.
 bool exists(const std::string& path) {
   struct stat status;
   return ::lstat(path.c_str(), &status) == 0;

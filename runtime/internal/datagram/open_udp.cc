@@ -8,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/datagram/error_queue.h"
 #include "epore/runtime/internal/net/socket_options.h"
 
 namespace epore::internal {
@@ -41,6 +43,12 @@ absl::Status set_options(Kernel& kernel, int fd, const SocketAddress& address,
     set = is_ipv6 ? set_option(kernel, fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO")
                   : set_option(kernel, fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO");
   }
+  if (set.ok() && options.icmp_errors) {
+    const SysResult kept = keep_errors(kernel, fd, is_ipv6, /*has_ipv4=*/address.is_any());
+    if (!kept.ok()) {
+      set = errno_status(kept.error(), absl::StrCat("setsockopt(fd ", fd, ", IP_RECVERR)"));
+    }
+  }
   return set;
 }
 
@@ -60,9 +68,14 @@ absl::StatusOr<OpenUdp> open_udp(Kernel& kernel, std::string_view text, const Ud
   if (absl::Status bad = options.check(); !bad.ok()) return bad;
   absl::StatusOr<SocketAddress> address = address_of(text, options);
   if (!address.ok()) return address.status();
-  if (address->is_unix()) {
+  if (address->is_unix() || options.peer.is_unix()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("udp(\"", address->to_string(), "\"): a Unix socket is no UDP socket"));
+        absl::StrCat("udp(\"", printable(text),
+                     "\"): a Unix socket is no UDP socket; Runtime::unix_datagram() opens it"));
+  }
+  if (options.unix_mode) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("udp(\"", printable(text), "\"): UdpOptions::unix_mode is for a Unix socket"));
   }
   const std::string call = absl::StrCat("udp(", address->to_string(), ")");
   const SysResult opened = kernel.socket(address->is_ipv6() ? AF_INET6 : AF_INET,

@@ -1,11 +1,13 @@
 #ifndef EPORE_RUNTIME_INTERNAL_DATAGRAM_OPEN_UDP_H_
 #define EPORE_RUNTIME_INTERNAL_DATAGRAM_OPEN_UDP_H_
 
+#include <memory>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "epore/poll/kernel/kernel.h"
 #include "epore/poll/owned_fd.h"
+#include "epore/runtime/internal/net/socket_file.h"
 #include "epore/runtime/udp.h"
 
 namespace epore::internal {
@@ -14,8 +16,12 @@ namespace epore::internal {
 inline constexpr int kUdpSegment = 103;
 inline constexpr int kUdpGro = 104;
 
+// The payload that peer_of() reads: the text of an address.
+inline constexpr std::string_view kPeerPayload = "epore.peer";
+
 struct OpenUdp {
   OwnedFd fd;
+  std::unique_ptr<SocketFile> file;  // of a Unix socket with a path; goes before `fd`
   SocketAddress address;
   bool has_gso = false;
   bool has_gro = false;

@@ -1,6 +1,9 @@
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/datagram/udp_state.h"
@@ -22,8 +25,14 @@ absl::Status UdpOptions::check() const {
   if (max_datagram < 1 || max_datagram > 65535) return bad("max_datagram is from 1 to 65535");
   if (batch < 1 || batch > 1024) return bad("batch is from 1 to 1024");
   if (receive_buffer < 0) return bad("receive_buffer is not negative");
-  if (peer.is_unix()) return bad("peer is a Unix socket");
+  if (unix_mode && *unix_mode > 0777) return bad("unix_mode is from 0 to 0777");
   return absl::OkStatus();
+}
+
+SocketAddress peer_of(const absl::Status& status) {
+  const std::optional<absl::Cord> text = status.GetPayload(internal::kPeerPayload);
+  if (!text) return SocketAddress();
+  return SocketAddress::parse(std::string(*text)).value_or(SocketAddress());
 }
 
 UdpSocket::UdpSocket() = default;

@@ -7,13 +7,18 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <optional>
+#include <string>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/registry.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/datagram/error_queue.h"
+#include "epore/runtime/internal/datagram/open_unix.h"
 #include "epore/runtime/internal/net/socket_options.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 
@@ -26,7 +31,14 @@ constexpr int kRounds = 16;
 constexpr std::size_t kLongest = 65507;  // the payload of a datagram of IPv4
 constexpr std::size_t kSegments = 64;    // of UDP_SEGMENT
 
-// What ICMP has reported of a connected socket. It is not about the datagram that the call sends.
+// So often a datagram is tried that is refused because of an error of another one.
+constexpr int kTries = 4;
+
+// How long a datagram waits for room at its receiver, and how long between two looks.
+constexpr std::int64_t kLongestStall = 50'000'000;
+constexpr std::int64_t kBetweenLooks = 1'000'000;
+
+// What ICMP may have reported. It is not about the datagram that the call sends.
 bool is_of_peer(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
          error == EHOSTDOWN || error == ECONNRESET;
@@ -36,12 +48,15 @@ absl::Status closed() { return absl::FailedPreconditionError("UdpSocket: the soc
 
 }  // namespace
 
-absl::StatusOr<UdpSocket> UdpState::open(Ref<Core> core, std::string_view address,
+absl::StatusOr<UdpSocket> UdpState::open(Ref<Core> core, Family family, std::string_view address,
                                          UdpSocket::Callback callback, const UdpOptions& options) {
-  absl::Status bad =
-      OrderState::check(options.order, *core, absl::StrCat("udp(\"", printable(address), "\")"));
+  const bool is_unix = family == Family::unix_socket;
+  absl::Status bad = OrderState::check(
+      options.order, *core,
+      absl::StrCat(is_unix ? "unix_datagram" : "udp", "(\"", printable(address), "\")"));
   if (!bad.ok()) return bad;
-  absl::StatusOr<OpenUdp> socket = open_udp(core->kernel(), address, options);
+  absl::StatusOr<OpenUdp> socket = is_unix ? open_unix(core->kernel(), address, options)
+                                           : open_udp(core->kernel(), address, options);
   if (!socket.ok()) return socket.status();
   Ref<OrderState> order = OrderState::share(options.order, *core);
   auto state = Ref<UdpState>::adopt(new UdpState(std::move(core), std::move(order),
@@ -57,14 +72,16 @@ UdpState::UdpState(Ref<Core> core, Ref<OrderState> order, OpenUdp socket,
       core_(std::move(core)),
       order_(std::move(order)),
       address_(socket.address),
-      is_connected_(!options.peer.is_empty()),
+      peer_(options.peer),
+      has_error_queue_(options.icmp_errors),
       has_callback_(callback != nullptr),
       send_queue_(options.send_queue),
       calls_(core_->kernel(), socket.fd.get()),
       has_gso_(socket.has_gso),
       inbound_(options.batch, socket.has_gro ? 65535 : options.max_datagram),
       callback_(std::move(callback)),
-      fd_(std::move(socket.fd)) {}
+      fd_(std::move(socket.fd)),
+      file_(std::move(socket.file)) {}
 
 absl::Status UdpState::start(const UdpSocket& handle) {
   const auto text = [this] { return absl::StrCat("udp(", address_.to_string(), ")"); };
@@ -105,7 +122,7 @@ absl::Status UdpState::start(const UdpSocket& handle) {
 
 absl::Status UdpState::send(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
                             std::size_t segment) {
-  if (to.is_empty() && !is_connected_) {
+  if (to.is_empty() && peer_.is_empty()) {
     return absl::InvalidArgumentError("UdpSocket::send: no address, and the socket has no peer");
   }
   if (bytes.size() > kLongest) {
@@ -184,7 +201,8 @@ UdpCounters UdpState::counters() const {
 }
 
 std::string UdpState::describe() const {
-  return absl::StrCat("the UDP socket ", address_.to_string());
+  return absl::StrCat(address_.is_unix() ? "the datagram socket " : "the UDP socket ",
+                      address_.to_string());
 }
 
 // -- The run. --
@@ -214,17 +232,45 @@ void UdpState::flush() {
     const SysResult sent = leaving_.send(core_->kernel(), fd_.get(), has_sendmmsg_);
     if (sent.ok()) {
       leaving_.drop(static_cast<std::size_t>(sent.value()));
-      was_refused_ = false;
+      refusals_ = 0;
+      stalled_since_ = kNever;
       stop_waiting_for_write();
       const absl::MutexLock lock(&mutex_);
       counters_.sent += static_cast<std::uint64_t>(sent.value());
     } else if (sent.error() == EAGAIN) {
       edges_.use_up(Direction::write, mark);
-      if (wait_for_write()) return;
+      if (address_.is_unix() && peer_.is_empty()) {
+        if (!is_dropped_at_receiver()) return;
+      } else if (wait_for_write()) {
+        return;
+      }
     } else if (sent.error() != EINTR) {
       has_failed_to_send(sent.error());
     }
   }
+}
+
+// An unconnected Unix socket: its own buffer is full, or that of the receiver. No event tells when
+// the receiver has room again, so this looks again, and gives the datagram up after a while,
+// because others wait behind it. Returns whether it was given up.
+bool UdpState::is_dropped_at_receiver() {
+  const std::int64_t now = core_->kernel().now();
+  if (stalled_since_ == kNever) stalled_since_ = now;
+  if (now - stalled_since_ >= kLongestStall) {
+    stalled_since_ = kNever;
+    drop_first();
+    return true;
+  }
+  (void)wait_for_write();  // for its own buffer
+  home().arm(*this, now + kBetweenLooks);
+  return false;
+}
+
+// Gives up the first datagram of leaving_.
+void UdpState::drop_first() {
+  leaving_.drop(1);
+  const absl::MutexLock lock(&mutex_);
+  ++counters_.send_errors;
 }
 
 // Returns whether there is something to send.
@@ -238,17 +284,29 @@ bool UdpState::take_queued() {
 }
 
 void UdpState::has_failed_to_send(int error) {
-  if (is_connected_ && is_of_peer(error) && !std::exchange(was_refused_, true)) {
-    return tell(errno_status(error, absl::StrCat("UdpSocket ", address_.to_string(), ": send")));
+  if (has_error_queue_ && is_of_peer(error) && ++refusals_ < kTries) {
+    may_have_errors_ = true;  // which peer it is about is told by the next receive()
+    return;
   }
-  was_refused_ = false;
+  if (!has_error_queue_ && !peer_.is_empty() && is_of_peer(error) && ++refusals_ < 2) {
+    return tell(error_of(error, "send"));
+  }
+  refusals_ = 0;
   if (leaving_.is_segmented()) {  // whatever the reason: it goes in parts as well
     has_gso_.store(false, std::memory_order_relaxed);
     return leaving_.split();
   }
-  leaving_.drop(1);
-  const absl::MutexLock lock(&mutex_);
-  ++counters_.send_errors;
+  drop_first();
+}
+
+// Returns the status of a failed call, which is about the peer if there is one.
+absl::Status UdpState::error_of(int error, std::string_view call) const {
+  absl::Status status =
+      errno_status(error, absl::StrCat("UdpSocket ", address_.to_string(), ": ", call));
+  if (!peer_.is_empty() && is_of_peer(error)) {
+    status.SetPayload(kPeerPayload, absl::Cord(peer_.to_string()));
+  }
+  return status;
 }
 
 bool UdpState::is_wanted() {
@@ -258,16 +316,22 @@ bool UdpState::is_wanted() {
 }
 
 void UdpState::receive() {
-  for (int round = 0; edges_.is_ready(Direction::read) && is_wanted(); ++round) {
+  for (int round = 0; (may_have_errors_ || edges_.is_ready(Direction::read)) && is_wanted();
+       ++round) {
     if (round == kRounds) return core_->wake(*this);
+    if (is_closing_.load(std::memory_order_acquire)) return;  // by the callback for an error
     const std::uint32_t mark = edges_.mark(Direction::read);
+    if (has_error_queue_ && take_error_hint()) {
+      may_have_errors_ = tell_peer_error();  // if there was one, another may be behind it
+      if (may_have_errors_) continue;
+    }
     const SysResult received = inbound_.receive(core_->kernel(), fd_.get());
     if (!received.ok()) {
       if (received.error() == EAGAIN) {
         edges_.use_up(Direction::read, mark);
       } else if (received.error() != EINTR) {
-        tell(errno_status(received.error(),
-                          absl::StrCat("UdpSocket ", address_.to_string(), ": receive")));
+        may_have_errors_ = has_error_queue_ && tell_peer_error();
+        if (!may_have_errors_) tell(error_of(received.error(), "receive"));
       }
       continue;
     }
@@ -278,6 +342,28 @@ void UdpState::receive() {
     if (is_closing_.load(std::memory_order_acquire)) return;
     if (has_callback_) flush();
   }
+}
+
+// Returns whether the error queue may have something.
+bool UdpState::take_error_hint() {
+  if ((hints_.load(std::memory_order_relaxed) & kError) == 0) return may_have_errors_;
+  return (hints_.fetch_and(~kError, std::memory_order_relaxed) & kError) != 0 || may_have_errors_;
+}
+
+// Takes an error out of the queue and tells it. Returns whether there was one.
+bool UdpState::tell_peer_error() {
+  const std::optional<PeerError> taken = take_error(core_->kernel(), fd_.get());
+  if (!taken) return false;
+  const std::string peer = taken->peer.to_string();
+  absl::Status error = errno_status(
+      taken->error, absl::StrCat("UdpSocket ", address_.to_string(), ": the peer ", peer));
+  error.SetPayload(kPeerPayload, absl::Cord(peer));
+  {
+    const absl::MutexLock lock(&mutex_);
+    ++counters_.icmp_errors;
+  }
+  tell(error);
+  return true;
 }
 
 void UdpState::deliver() {
@@ -322,7 +408,8 @@ void UdpState::call(absl::StatusOr<std::span<const Datagram>> received) {
 void UdpState::rearm() {
   Interest wanted = Interest::readable() - Interest::readable();
   if (is_wanted()) wanted = wanted | Interest::readable();
-  if (!leaving_.empty()) wanted = wanted | Interest::writable();
+  const bool is_stalled = stalled_since_ != kNever;  // the timer looks again
+  if (!leaving_.empty() && !is_stalled) wanted = wanted | Interest::writable();
   if (wanted.is_empty()) return;
   Registry& registry = *home().registry();
   const absl::Status armed = is_registered_
@@ -338,8 +425,10 @@ void UdpState::rearm() {
 void UdpState::end() {
   is_over_ = true;
   (void)calls_.give_back();
+  home().timers().cancel(*this);
   retire();
   if (is_registered_) (void)home().registry()->deregister_fd(fd_.get());
+  file_.reset();
   fd_.reset();
   calls_.done();
   {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/owned_fd.h"
+#include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/datagram/inbound_batch.h"
 #include "epore/runtime/internal/datagram/open_udp.h"
@@ -37,10 +39,15 @@ namespace epore::internal {
 //
 // It is registered once, edge-triggered, for both directions. A batch that is not full means that
 // the socket is drained. Engines without edges are rearmed at the end of a run.
+//
+// With UdpOptions::icmp_errors the system has a second queue, of errors. It comes first: an error
+// in it also makes the next send and the next receive fail, whatever they are about.
 class UdpState final : public Registration {
  public:
-  // See Runtime::udp(). A null `callback`: coroutines receive. Throws std::bad_alloc.
-  static absl::StatusOr<UdpSocket> open(Ref<Core> core, std::string_view address,
+  // See Runtime::udp() and Runtime::unix_datagram(). A null `callback`: coroutines receive. Throws
+  // std::bad_alloc.
+  enum class Family : std::uint8_t { ip, unix_socket };
+  static absl::StatusOr<UdpSocket> open(Ref<Core> core, Family family, std::string_view address,
                                         UdpSocket::Callback callback, const UdpOptions& options);
 
   // Any thread. See UdpSocket.
@@ -73,20 +80,26 @@ class UdpState final : public Registration {
   void flush();
   bool take_queued();
   void has_failed_to_send(int error);
+  absl::Status error_of(int error, std::string_view call) const;
   void receive();
+  bool take_error_hint();
+  bool tell_peer_error();
   bool is_wanted();
   void deliver();
   void tell(const absl::Status& error);
   void call(absl::StatusOr<std::span<const Datagram>> received);
   void rearm();
   void end();
-  void expired() override {}  // TimerNode: it is never armed
+  bool is_dropped_at_receiver();
+  void drop_first();
+  void expired() override { core_->wake(*this); }  // TimerNode: see is_dropped_at_receiver()
 
   // Constant after construction.
   const Ref<Core> core_;
   const Ref<OrderState> order_;  // null: an order of its own
   const SocketAddress address_;
-  const bool is_connected_;
+  const SocketAddress peer_;  // empty: it is not connected
+  const bool has_error_queue_;
   const bool has_callback_;
   const std::size_t send_queue_;
 
@@ -116,9 +129,12 @@ class UdpState final : public Registration {
   UdpSocket::Callback callback_;
   UdpSocket self_;  // a handle for the callback, which keeps the socket open
   OwnedFd fd_;
+  std::unique_ptr<SocketFile> file_;  // null: it has none
   OutboundBatch leaving_;
   bool has_sendmmsg_ = true;
-  bool was_refused_ = false;  // the first of leaving_ is tried for the second time
+  int refusals_ = 0;                     // of the first of leaving_
+  std::int64_t stalled_since_ = kNever;  // the first of leaving_ finds no room at its receiver
+  bool may_have_errors_ = false;         // in the error queue
   bool is_registered_ = false;
   bool is_over_ = true;  // it has ended, or not begun
 };

@@ -60,14 +60,14 @@ absl::Status in_use(const SocketAddress& address, std::string_view why) {
 }
 
 // Removes a file at which nobody listens.
-absl::Status remove_stale(Kernel& kernel, const SocketAddress& address) {
+absl::Status remove_stale(Kernel& kernel, const SocketAddress& address, int type) {
   const std::string path(address.unix_path());
   struct stat status = {};
   const SysResult looked = kernel.lstat(path.c_str(), &status);
   if (looked.error() == ENOENT) return absl::OkStatus();
   if (!looked.ok()) return errno_status(looked.error(), absl::StrCat("lstat(", path, ")"));
   if (!S_ISSOCK(status.st_mode)) return in_use(address, "a file is that is no socket");
-  const SysResult opened = kernel.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const SysResult opened = kernel.socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (!opened.ok()) return errno_status(opened.error(), "socket(AF_UNIX)");
   const OwnedFd probe(opened.fd(), kernel);
   const int error = kernel.connect(probe.get(), address.data(), address.size()).error();
@@ -86,13 +86,23 @@ absl::Status remove_stale(Kernel& kernel, const SocketAddress& address) {
 
 absl::StatusOr<std::unique_ptr<SocketFile>> SocketFile::bind_and_listen(
     Kernel& kernel, int fd, const SocketAddress& address, int backlog) {
-  const std::string path(address.unix_path());
-  const auto bind = [&] { return kernel.bind(fd, address.data(), address.size()); };
-  const auto listen = [&] {
+  return bind(kernel, fd, address, SOCK_STREAM, [&] {
     const SysResult result = kernel.listen(fd, backlog);
     if (result.ok()) return absl::OkStatus();
     return errno_status(result.error(), absl::StrCat("listen(", address.to_string(), ")"));
-  };
+  });
+}
+
+absl::StatusOr<std::unique_ptr<SocketFile>> SocketFile::bind_datagram(
+    Kernel& kernel, int fd, const SocketAddress& address) {
+  return bind(kernel, fd, address, SOCK_DGRAM, [] { return absl::OkStatus(); });
+}
+
+absl::StatusOr<std::unique_ptr<SocketFile>> SocketFile::bind(
+    Kernel& kernel, int fd, const SocketAddress& address, int type,
+    absl::FunctionRef<absl::Status()> listen) {
+  const std::string path(address.unix_path());
+  const auto bind = [&] { return kernel.bind(fd, address.data(), address.size()); };
   const auto bind_error = [&](SysResult result) {
     return errno_status(result.error(), absl::StrCat("bind(", address.to_string(), ")"));
   };
@@ -109,7 +119,7 @@ absl::StatusOr<std::unique_ptr<SocketFile>> SocketFile::bind_and_listen(
                                           "whether somebody listens: ",
                                           errno_text(lock.error())));
     }
-    if (absl::Status bad = remove_stale(kernel, address); !bad.ok()) return bad;
+    if (absl::Status bad = remove_stale(kernel, address, type); !bad.ok()) return bad;
     bound = bind();
   }
   if (!bound.ok()) return bind_error(bound);

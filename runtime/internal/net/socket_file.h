@@ -5,14 +5,16 @@
 
 #include <memory>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "epore/poll/kernel/kernel.h"
 #include "epore/runtime/address.h"
 
 namespace epore::internal {
 
-// A SocketFile is the file by which clients find a listening Unix socket. Its destructor removes
-// the file, unless another one has its path by now. It must run while the socket still listens.
+// A SocketFile is the file by which clients find a Unix socket. Its destructor removes the file,
+// unless another one has its path by now. It must run while the socket is still open.
 //
 // A process that has crashed leaves its file behind, and bind(2) refuses the path. Nobody listens
 // there, so connect(2) is refused as well, and the next process may take the path over. Between
@@ -40,12 +42,20 @@ class SocketFile {
                                                                      const SocketAddress& address,
                                                                      int backlog);
 
+  // As bind_and_listen(), for a datagram socket, which has nothing to listen to.
+  static absl::StatusOr<std::unique_ptr<SocketFile>> bind_datagram(Kernel& kernel, int fd,
+                                                                   const SocketAddress& address);
+
   ~SocketFile();
   SocketFile(const SocketFile&) = delete;
   SocketFile& operator=(const SocketFile&) = delete;
 
  private:
   SocketFile(Kernel& kernel, const SocketAddress& address, dev_t device, ino_t inode);
+
+  static absl::StatusOr<std::unique_ptr<SocketFile>> bind(Kernel& kernel, int fd,
+                                                          const SocketAddress& address, int type,
+                                                          absl::FunctionRef<absl::Status()> listen);
 
   Kernel& kernel_;
   const SocketAddress address_;
