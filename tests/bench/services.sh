@@ -1,11 +1,20 @@
 #!/bin/bash
-# Compares examples/kv_server with redis-server, and examples/http_server with nginx: CPU for each request, in turns on
-# one core, with the load on another. It needs python3, and redis-server and redis-tools, or nginx and wrk.
+# Compares examples with what is used in their place: CPU for each request, in turns on one core, with the load on
+# another. It needs python3, and what the stage names.
 #
-#   ./bazelw build -c opt //examples:kv_server //examples:http_server && tests/bench/services.sh [kv | http]...
+#   ./bazelw build -c opt //examples/... //tests/bench:udp_asio //tests/bench:udp_load
+#   tests/bench/services.sh [STAGE]...
+#
+#   kv      kv_server, and redis-server under redis-benchmark (redis-server, redis-tools); the default
+#   http    http_server, and nginx with one worker under wrk (nginx, wrk)
+#   proxy   tcp_proxy, and haproxy that splices, between wrk and an nginx with files of 1 MB (haproxy, nginx, wrk)
+#   udp     udp_echo, and the same on Boost.Asio (Boost)
 #
 #   ROUNDS=9 REQUESTS=1000000 SECONDS_EACH=2   of each; a tenth of the requests without a pipeline
 #
+# Two columns of ratios. The first is of the CPU time of the server's threads. The second is of the CPU time of all cores,
+# with the load and the kernel's network: where much data passes, one server's sends are received in its own time and
+# another's in that of the load, so only the second one says who is cheaper. It wants a machine that does nothing else.
 # Ratios are taken round by round: their median, the second least and the second largest (of 9 rounds that is an
 # interval of 96%; fewer than 6 rounds do not reach 95%).
 set -euo pipefail
@@ -21,6 +30,11 @@ need() { for program; do command -v "$program" >/dev/null || { echo "$program is
 # The user and system time of all threads of a process, ns.
 cpu() { awk '{ sum += $1 } END { printf "%.0f", sum }' /proc/"$1"/task/*/schedstat; }
 
+# The busy time of all cores, ns.
+machine_cpu() {
+  awk -v hz="$(getconf CLK_TCK)" '/^cpu /{ printf "%.0f", ($2 + $3 + $4 + $7 + $8) * 1e9 / hz }' /proc/stat
+}
+
 start() { # COMMAND... on the servers' core; its process is `pid`
   taskset -c $server_core "$@" >"$dir/out" 2>"$dir/err" &
   pid=$!
@@ -30,8 +44,13 @@ start() { # COMMAND... on the servers' core; its process is `pid`
 # Starts one of the examples on a free port, which is `port`.
 start_example() { # NAME FLAGS...
   start "bazel-bin/examples/$1" --address=127.0.0.1:0 "${@:2}"
+  await_listening
+}
+
+# Waits for the line of the program that was started, and takes its `port` from it.
+await_listening() {
   until port=$(sed -n 's/^LISTEN .*://p' "$dir/out") && [[ $port ]]; do
-    kill -0 $pid || { cat "$dir/err"; exit 1; }
+    kill -0 $pid || { cat "$dir/out" "$dir/err"; exit 1; }
     sleep 0.1
   done
 }
@@ -42,27 +61,32 @@ await_port() { until (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; do sleep 0.1; don
 
 # A load prints how many requests were answered. Its lines: CPU of us and of the other one for each, ns.
 compare() { # NAME "OUR_PID OUR_PORT" "THEIR_PID THEIR_PORT" LOAD...
-  local name=$1 sides=("$2" "$3") round side pid port before answered results
+  local name=$1 sides=("$2" "$3") round side pid port before machine answered results
   for ((round = 0; round < rounds; round++)); do
     results=()
     for side in "${sides[@]}"; do
       read -r pid port <<<"$side"
-      before=$(cpu "$pid")
+      before=$(cpu "$pid") machine=$(machine_cpu)
       answered=$("${@:4}" "$port")
-      results+=($((($(cpu "$pid") - before) / answered)))
+      results+=($((($(cpu "$pid") - before) / answered)) $((($(machine_cpu) - machine) / answered)))
     done
     echo "${results[*]}"
   done | python3 -c '
 import statistics, sys
 rounds = [tuple(map(int, line.split())) for line in sys.stdin]
-us, them = (statistics.median(side) for side in zip(*rounds))
-ratios = sorted(b / a for a, b in rounds)
-skip = 1 if len(ratios) > 5 else 0
-print("%-24s %7d %7d   %.2f [%.2f %.2f]" % (
-    sys.argv[1], us, them, statistics.median(ratios), ratios[skip], ratios[-1 - skip]), flush=True)' "$name"
+us, our_machine, them, their_machine = (statistics.median(column) for column in zip(*rounds))
+def ratio(ours, theirs):
+    ratios = sorted(round[theirs] / round[ours] for round in rounds)
+    skip = 1 if len(ratios) > 5 else 0
+    return "%.2f [%.2f %.2f]" % (statistics.median(ratios), ratios[skip], ratios[-1 - skip])
+print("%-24s %7d %7d   %s  %7d %7d   %s" % (
+    sys.argv[1], us, them, ratio(0, 2), our_machine, their_machine, ratio(1, 3)), flush=True)' "$name"
 }
 
-head_line() { printf '%-24s %7s %7s   %s\n' "ns of CPU for a request" epore "$1" "requests per CPU second x $1"; }
+head_line() {
+  echo "ns of CPU for a request; requests per CPU second x $1"
+  printf '%-24s %7s %7s   %-16s  %7s %7s   %s\n' '' epore "$1" 'of the server' epore "$1" 'of the machine'
+}
 
 redis_load() { # TEST PIPELINE PORT
   local count=$requests output
@@ -95,14 +119,15 @@ wrk_load() { # PATH PORT
   sed -nE 's/^ *([0-9]+) requests in .*/\1/p' "$dir/wrk"
 }
 
-http() {
-  need nginx wrk python3 || return 0
-  local ours theirs size
-  mkdir "$dir/files"
+make_files() { # SIZE...
+  mkdir -p "$dir/files"
   chmod 755 "$dir" "$dir/files"
-  for size in 100 10000 1000000; do head -c $size /dev/zero | tr '\0' x >"$dir/files/$size.txt"; done
-  start_example http_server "$dir/files" --dispatch=poll_thread
-  ours="$pid $port"
+  local size
+  for size; do head -c "$size" /dev/zero | tr '\0' x >"$dir/files/$size.txt"; done
+}
+
+# Starts nginx with one worker, which becomes `pid`, on a free port, which is `port`.
+start_nginx() {
   port=$(free_port)
   cat >"$dir/nginx.conf" <<CONF
 daemon off; worker_processes 1; pid $dir/nginx.pid; error_log $dir/nginx.log;
@@ -115,9 +140,67 @@ http {
 CONF
   start nginx -p "$dir" -c "$dir/nginx.conf"
   await_port "$port"
-  theirs="$(cat /proc/$pid/task/$pid/children | cut -d' ' -f1) $port"
+  pid=$(cut -d' ' -f1 "/proc/$pid/task/$pid/children")
+}
+
+http() {
+  need nginx wrk python3 || return 0
+  local ours theirs size
+  make_files 100 10000 1000000
+  start_example http_server "$dir/files" --dispatch=poll_thread
+  ours="$pid $port"
+  start_nginx
+  theirs="$pid $port"
   head_line nginx
   for size in 100 10000 1000000; do compare "$size bytes" "$ours" "$theirs" wrk_load $size.txt; done
+}
+
+proxy() {
+  need haproxy nginx wrk python3 || return 0
+  local ours theirs origin size
+  make_files 100 1000000
+  server_core=$load_core start_nginx # the origin is part of the load
+  origin=127.0.0.1:$port
+  start_example tcp_proxy $origin
+  ours="$pid $port"
+  port=$(free_port)
+  cat >"$dir/haproxy.conf" <<CONF
+global
+  nbthread 1
+  maxconn 1000
+defaults
+  mode tcp
+  option splice-auto
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+listen proxy
+  bind 127.0.0.1:$port
+  server origin $origin
+CONF
+  start haproxy -db -f "$dir/haproxy.conf"
+  theirs="$pid $port"
+  await_port "$port"
+  head_line haproxy
+  for size in 100 1000000; do compare "$size bytes" "$ours" "$theirs" wrk_load $size.txt; done
+}
+
+udp_load() { # SOCKETS IN_FLIGHT PORT
+  taskset -c $load_core bazel-bin/tests/bench/udp_load --address="127.0.0.1:$3" --seconds="$seconds" --sockets="$1" \
+    --in_flight="$2"
+}
+
+udp() {
+  need python3 || return 0
+  local ours theirs shape
+  start bazel-bin/examples/udp_echo 127.0.0.1:0
+  await_listening
+  ours="$pid $port"
+  start bazel-bin/tests/bench/udp_asio
+  await_listening
+  theirs="$pid $port"
+  head_line Asio
+  for shape in '1 1' '50 1' '8 16'; do compare "${shape/ / sockets, } in flight" "$ours" "$theirs" udp_load $shape; done
 }
 
 for what in "${@:-kv}"; do "$what"; done
