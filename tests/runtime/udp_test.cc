@@ -341,6 +341,70 @@ TEST_P(UdpTest, SegmentsArriveOneByOne) {
   }
 }
 
+// Sends 70 datagrams in one callback. The system may get them in a few pieces; the peer gets 70.
+TEST_P(UdpTest, DatagramsOfOneSizeToOnePeerLeaveTogether) {
+  for (const int error : {0, EINVAL}) {
+    Plain peer;
+    Plain other;
+    std::atomic<int> calls{0};
+    kernel_.before(KernelCall::kSendmmsg, [&](const FaultKernel::Call&) { ++calls; });
+    if (error != 0) kernel_.fail(KernelCall::kSendmmsg, error);
+    Runtime runtime(options());
+    auto socket = runtime.udp("127.0.0.1:0", [&](UdpSocket& self, Received received) {
+      ASSERT_TRUE(received.ok());
+      for (int i = 10; i < 80; ++i) (void)self.send(std::to_string(i), peer.address());
+      (void)self.send("shorter", other.address());
+      (void)self.send("", peer.address());
+      (void)self.send("long", peer.address());
+      (void)self.send("end", peer.address());
+      (void)self.send("longer", peer.address());
+    });
+    ASSERT_TRUE(socket.ok());
+    other.send("x", socket->address());
+    for (int i = 10; i < 80; ++i) EXPECT_EQ(peer.receive(), std::to_string(i));
+    for (const char* last : {"", "long", "end", "longer"}) EXPECT_EQ(peer.receive(), last);
+    EXPECT_EQ(other.receive(), "shorter");
+    EXPECT_TRUE(runtime.shutdown().ok());
+    EXPECT_EQ(socket->counters().sent, 75u);
+    EXPECT_EQ(socket->counters().send_errors, 0u);
+    if (error == 0) EXPECT_EQ(calls, 1);
+    kernel_.fail(KernelCall::kSendmmsg, 0);
+    kernel_.before(KernelCall::kSendmmsg, {});
+  }
+}
+
+// Registering for "writable" wakes the poll thread for each datagram that leaves the socket.
+TEST_P(UdpTest, RoomIsAskedForWhileItIsMissing) {
+  if (GetParam().selector != "epoll") GTEST_SKIP() << "counts calls of epoll";
+  Plain peer;
+  Runtime runtime(options());
+  UdpSocket socket = open(runtime);
+  const std::uint64_t registrations = kernel_.calls(KernelCall::kEpollCtl);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(socket.send("x", peer.address()).ok());
+    EXPECT_EQ(peer.receive(), "x");
+  }
+  EXPECT_EQ(kernel_.calls(KernelCall::kEpollCtl), registrations);
+  kernel_.fail(KernelCall::kSendmmsg, EAGAIN);
+  ASSERT_TRUE(socket.send("waits", peer.address()).ok());
+  EXPECT_EQ(peer.receive(), "waits") << "there is room, and registering for it says so";
+  ASSERT_TRUE(socket.send("y", peer.address()).ok());
+  EXPECT_EQ(peer.receive(), "y");
+  fence(runtime);
+  EXPECT_EQ(kernel_.calls(KernelCall::kEpollCtl), registrations + 2) << "and then no more";
+}
+
+TEST_P(UdpTest, RoomThatCannotBeAskedForIsLookedFor) {
+  if (GetParam().selector != "epoll") GTEST_SKIP() << "a call of epoll fails";
+  Plain peer;
+  Runtime runtime(options());
+  UdpSocket socket = open(runtime);
+  kernel_.fail(KernelCall::kSendmmsg, EAGAIN);
+  kernel_.fail(KernelCall::kEpollCtl, ENOMEM);
+  ASSERT_TRUE(socket.send("waits", peer.address()).ok());
+  EXPECT_EQ(peer.receive(), "waits");
+}
+
 TEST_P(UdpTest, WhatTheSystemPutsTogetherIsTakenApart) {
   Runtime runtime(options());
   UdpOptions offload;

@@ -44,22 +44,25 @@ InboundBatch::InboundBatch(std::size_t count, std::size_t size)
       controls_(count),
       messages_(count) {
   datagrams_.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) prepare(i);
+}
+
+void InboundBatch::prepare(std::size_t index) {
+  pieces_[index] = {bytes_.get() + index * size_, size_};
+  msghdr& message = messages_[index].msg_hdr;
+  message = {};
+  message.msg_name = &peers_[index];
+  message.msg_namelen = sizeof peers_[index];
+  message.msg_iov = &pieces_[index];
+  message.msg_iovlen = 1;
+  message.msg_control = controls_[index].bytes.data();
+  message.msg_controllen = controls_[index].bytes.size();
 }
 
 SysResult InboundBatch::receive(Kernel& kernel, int fd) {
   datagrams_.clear();
   truncated_ = 0;
-  for (std::size_t i = 0; i < messages_.size(); ++i) {
-    pieces_[i] = {bytes_.get() + i * size_, size_};
-    msghdr& message = messages_[i].msg_hdr;
-    message = {};
-    message.msg_name = &peers_[i];
-    message.msg_namelen = sizeof peers_[i];
-    message.msg_iov = &pieces_[i];
-    message.msg_iovlen = 1;
-    message.msg_control = controls_[i].bytes.data();
-    message.msg_controllen = controls_[i].bytes.size();
-  }
+  for (; filled_ != 0; --filled_) prepare(filled_ - 1);
   SysResult received = SysResult::from_errno(ENOSYS);
   if (has_recvmmsg_) {
     received = kernel.recvmmsg(fd, messages_.data(), static_cast<unsigned>(messages_.size()),
@@ -70,7 +73,8 @@ SysResult InboundBatch::receive(Kernel& kernel, int fd) {
     has_recvmmsg_ = false;
     received = receive_each(kernel, fd);
   }
-  for (std::int64_t i = 0; i < received.value(); ++i) take_apart(static_cast<std::size_t>(i));
+  if (received.ok()) filled_ = static_cast<std::size_t>(received.value());
+  for (std::size_t i = 0; i < filled_; ++i) take_apart(i);
   return received;
 }
 

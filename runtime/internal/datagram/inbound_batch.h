@@ -42,6 +42,7 @@ class InboundBatch {
     std::array<std::byte, 128> bytes;
   };
 
+  void prepare(std::size_t index);  // the message, which the system has changed
   SysResult receive_each(Kernel& kernel, int fd);
   void take_apart(std::size_t index);
 
@@ -53,6 +54,7 @@ class InboundBatch {
   std::vector<Control> controls_;
   std::vector<mmsghdr> messages_;
   std::vector<Datagram> datagrams_;
+  std::size_t filled_ = 0;  // messages
   std::uint64_t truncated_ = 0;
   std::uint32_t dropped_ = 0;
 };

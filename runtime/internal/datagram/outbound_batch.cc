@@ -16,6 +16,13 @@ namespace {
 
 constexpr std::size_t kAtOnce = 64;
 
+// Of datagrams that are joined. A segment must fit the path, or the system refuses the whole. Each
+// path of IPv6 has room for 1,280 bytes with the headers (RFC 8200, section 5), and a path of IPv4
+// that has not is rare.
+constexpr std::size_t kLongestJoined = 1232;
+constexpr std::size_t kMostJoined = 64;        // UDP_MAX_SEGMENTS of systems before Linux 6.9
+constexpr std::size_t kLongestPiece = 65'000;  // a datagram of IP has 65,535 with the headers
+
 // Room for an address and a size.
 struct alignas(cmsghdr) Control {
   std::array<std::byte, CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(std::uint16_t))> bytes;
@@ -62,11 +69,34 @@ void add_source(ControlWriter& writer, const SocketAddress& from) {
 }  // namespace
 
 void OutboundBatch::push(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
-                         std::size_t segment) {
+                         std::size_t segment, bool joins) {
   items_.reserve(items_.size() == items_.capacity() ? items_.size() * 2 + 8 : items_.capacity());
   const std::size_t offset = bytes_.size();
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  ++pushed_;
+  if (joins && segment == 0 && join(bytes.size(), to, from)) return;
   items_.push_back({offset, bytes.size(), segment, to, from});
+}
+
+bool OutboundBatch::join(std::size_t size, const SocketAddress& to, const SocketAddress& from) {
+  if (empty() || size == 0) return false;
+  Item& last = items_.back();
+  const std::size_t segment = last.segment == 0 ? last.size : last.segment;
+  // Only the last segment of a piece may be shorter.
+  if (segment == 0 || segment > kLongestJoined || size > segment || last.size % segment != 0 ||
+      last.datagrams() >= kMostJoined || last.size + size > kLongestPiece || last.to != to ||
+      last.from != from) {
+    return false;
+  }
+  last.size += size;
+  last.segment = segment;
+  return true;
+}
+
+std::size_t OutboundBatch::drop(std::size_t count) {
+  std::size_t datagrams = 0;
+  for (; count != 0; --count) datagrams += items_[next_++].datagrams();
+  return datagrams;
 }
 
 SysResult OutboundBatch::send(Kernel& kernel, int fd, bool& has_sendmmsg) const {
@@ -121,6 +151,7 @@ void OutboundBatch::clear() {
   bytes_.clear();
   items_.clear();
   next_ = 0;
+  pushed_ = 0;
 }
 
 }  // namespace epore::internal

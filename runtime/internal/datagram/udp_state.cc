@@ -109,8 +109,7 @@ absl::Status UdpState::start(const UdpSocket& handle) {
         rearm();
         return absl::OkStatus();
       }
-      const Interest both = Interest::readable() | Interest::writable();
-      return home().registry()->register_fd(fd_.get(), token(), both);
+      return home().registry()->register_fd(fd_.get(), token(), Interest::readable());
     });
     if (!begun.ok()) return end();
     if (home().has_edges()) is_registered_ = true;
@@ -159,12 +158,13 @@ absl::Status UdpState::queue(ByteView bytes, const SocketAddress& to, const Sock
     return absl::ResourceExhaustedError("UdpSocket::send: the queue is full");
   }
   if (is_whole) {
-    filling_.push(bytes, to, from, is_split ? segment : 0);
+    const bool joins = !is_split && has_gso_.load(std::memory_order_relaxed);
+    filling_.push(bytes, to, from, is_split ? segment : 0, joins);
     return absl::OkStatus();
   }
   for (std::size_t at = 0; at < bytes.size(); at += segment) {
     const ByteView part(bytes.data() + at, std::min(segment, bytes.size() - at));
-    filling_.push(part, to, from, 0);
+    filling_.push(part, to, from, 0, false);
   }
   return absl::OkStatus();
 }
@@ -231,17 +231,17 @@ void UdpState::flush() {
     const std::uint32_t mark = edges_.mark(Direction::write);
     const SysResult sent = leaving_.send(core_->kernel(), fd_.get(), has_sendmmsg_);
     if (sent.ok()) {
-      leaving_.drop(static_cast<std::size_t>(sent.value()));
+      const std::size_t datagrams = leaving_.drop(static_cast<std::size_t>(sent.value()));
       refusals_ = 0;
       stalled_since_ = kNever;
       stop_waiting_for_write();
       const absl::MutexLock lock(&mutex_);
-      counters_.sent += static_cast<std::uint64_t>(sent.value());
+      counters_.sent += datagrams;
     } else if (sent.error() == EAGAIN) {
       edges_.use_up(Direction::write, mark);
       if (address_.is_unix() && peer_.is_empty()) {
         if (!is_dropped_at_receiver()) return;
-      } else if (wait_for_write()) {
+      } else if (wait_for_room()) {
         return;
       }
     } else if (sent.error() != EINTR) {
@@ -261,22 +261,44 @@ bool UdpState::is_dropped_at_receiver() {
     drop_first();
     return true;
   }
-  (void)wait_for_write();  // for its own buffer
+  (void)wait_for_room();  // of its own buffer
   home().arm(*this, now + kBetweenLooks);
   return false;
 }
 
-// Gives up the first datagram of leaving_.
+// As wait_for_write(). The system says "writable" whenever a datagram has left a socket's buffer,
+// which would wake the poll thread for each one, so the descriptor is registered for it only while
+// the runner waits. Registering tells of room that has come before it.
+bool UdpState::wait_for_room() {
+  if (!wait_for_write()) return false;
+  if (home().has_edges()) hear_of_room(true);
+  return true;
+}
+
+void UdpState::hear_of_room(bool hears) {
+  if (hears_of_room_ == hears) return;
+  const Interest interest =
+      hears ? Interest::readable() | Interest::writable() : Interest::readable();
+  const absl::Status changed = home().registry()->reregister_fd(fd_.get(), token(), interest);
+  if (changed.ok()) {
+    hears_of_room_ = hears;
+  } else if (hears) {
+    home().arm(*this, core_->kernel().now() + kBetweenLooks);  // no memory: looks again by itself
+  }
+}
+
+// Gives up the first piece of leaving_.
 void UdpState::drop_first() {
-  leaving_.drop(1);
+  const std::size_t datagrams = leaving_.drop(1);
   const absl::MutexLock lock(&mutex_);
-  ++counters_.send_errors;
+  counters_.send_errors += datagrams;
 }
 
 // Returns whether there is something to send.
 bool UdpState::take_queued() {
   if (!leaving_.empty()) return true;
   leaving_.clear();
+  hear_of_room(false);
   const absl::MutexLock lock(&mutex_);
   std::swap(leaving_, filling_);
   leaving_cost_ = leaving_.cost();

@@ -91,8 +91,10 @@ class UdpState final : public Registration {
   void rearm();
   void end();
   bool is_dropped_at_receiver();
+  bool wait_for_room();
+  void hear_of_room(bool hears);
   void drop_first();
-  void expired() override { core_->wake(*this); }  // TimerNode: see is_dropped_at_receiver()
+  void expired() override { core_->wake(*this); }  // TimerNode: time to look for room again
 
   // Constant after construction.
   const Ref<Core> core_;
@@ -136,7 +138,8 @@ class UdpState final : public Registration {
   std::int64_t stalled_since_ = kNever;  // the first of leaving_ finds no room at its receiver
   bool may_have_errors_ = false;         // in the error queue
   bool is_registered_ = false;
-  bool is_over_ = true;  // it has ended, or not begun
+  bool hears_of_room_ = false;  // registered for "writable" as well
+  bool is_over_ = true;         // it has ended, or not begun
 };
 
 // The copies of a UdpSocket share one. The last one closes the socket.
