@@ -388,9 +388,10 @@ TEST_P(UdpTest, RoomIsAskedForWhileItIsMissing) {
   kernel_.fail(KernelCall::kSendmmsg, EAGAIN);
   ASSERT_TRUE(socket.send("waits", peer.address()).ok());
   EXPECT_EQ(peer.receive(), "waits") << "there is room, and registering for it says so";
-  ASSERT_TRUE(socket.send("y", peer.address()).ok());
-  EXPECT_EQ(peer.receive(), "y");
-  fence(runtime);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(socket.send("y", peer.address()).ok());
+    EXPECT_EQ(peer.receive(), "y");
+  }
   EXPECT_EQ(kernel_.calls(KernelCall::kEpollCtl), registrations + 2) << "and then no more";
 }
 
