@@ -22,6 +22,7 @@ constexpr std::size_t kAtOnce = 64;
 constexpr std::size_t kLongestJoined = 1232;
 constexpr std::size_t kMostJoined = 64;        // UDP_MAX_SEGMENTS of systems before Linux 6.9
 constexpr std::size_t kLongestPiece = 65'000;  // a datagram of IP has 65,535 with the headers
+constexpr std::size_t kHeaders = 48;           // of IPv6 and UDP
 
 // Room for an address and a size.
 struct alignas(cmsghdr) Control {
@@ -82,10 +83,11 @@ bool OutboundBatch::join(std::size_t size, const SocketAddress& to, const Socket
   if (empty() || size == 0) return false;
   Item& last = items_.back();
   const std::size_t segment = last.segment == 0 ? last.size : last.segment;
-  // Only the last segment of a piece may be shorter.
+  // Only the last segment of a piece may be shorter. Systems before Linux 5.16 count the headers as
+  // if they were segments' bytes.
   if (segment == 0 || segment > kLongestJoined || size > segment || last.size % segment != 0 ||
-      last.datagrams() >= kMostJoined || last.size + size > kLongestPiece || last.to != to ||
-      last.from != from) {
+      last.datagrams() >= kMostJoined || last.size + size > kLongestPiece ||
+      last.size + size + kHeaders > kMostJoined * segment || last.to != to || last.from != from) {
     return false;
   }
   last.size += size;

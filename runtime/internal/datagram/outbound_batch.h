@@ -38,6 +38,9 @@ class OutboundBatch {
   // Whether the first piece is to be taken apart by the system.
   bool is_segmented() const { return items_[next_].segment != 0; }
 
+  // Where the first piece goes; empty on a connected socket.
+  const SocketAddress& destination() const { return items_[next_].to; }
+
   // Takes the first piece apart. Throws std::bad_alloc, and then nothing has changed.
   void split();
 

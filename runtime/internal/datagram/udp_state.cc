@@ -37,11 +37,17 @@ constexpr int kTries = 4;
 // How long a datagram waits for room at its receiver, and how long between two looks.
 constexpr std::int64_t kLongestStall = 50'000'000;
 constexpr std::int64_t kBetweenLooks = 1'000'000;
+constexpr int kLeastLooks = 5;  // a callback that blocks the thread leaves the receiver no time
 
 // What ICMP may have reported. It is not about the datagram that the call sends.
 bool is_of_peer(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
          error == EHOSTDOWN || error == ECONNRESET;
+}
+
+// What says that the system, or the device, has no UDP_SEGMENT. Another error is about the piece.
+bool is_without_gso(int error) {
+  return error == EIO || error == EOPNOTSUPP || error == ENOPROTOOPT;
 }
 
 absl::Status closed() { return absl::FailedPreconditionError("UdpSocket: the socket is closed"); }
@@ -207,12 +213,22 @@ std::string UdpState::describe() const {
 
 // -- The run. --
 
-// Without memory a run ends early, and the next one goes on. What it was about to receive stays.
+// Without memory a run ends early, and another one goes on a little later. What it was about to
+// receive stays.
 void UdpState::run() {
   if (is_over_) return;
   try {
     run_once();
   } catch (const std::bad_alloc&) {
+    if (!is_over_) look_again_soon();
+  }
+}
+
+void UdpState::look_again_soon() {
+  try {
+    home().arm(*this, core_->kernel().now() + kBetweenLooks);
+  } catch (const std::bad_alloc&) {
+    core_->wake(*this);
   }
 }
 
@@ -231,6 +247,7 @@ void UdpState::flush() {
     const std::uint32_t mark = edges_.mark(Direction::write);
     const SysResult sent = leaving_.send(core_->kernel(), fd_.get(), has_sendmmsg_);
     if (sent.ok()) {
+      if (leaving_.destination() == given_up_) given_up_ = SocketAddress();
       const std::size_t datagrams = leaving_.drop(static_cast<std::size_t>(sent.value()));
       refusals_ = 0;
       stalled_since_ = kNever;
@@ -239,7 +256,7 @@ void UdpState::flush() {
       counters_.sent += datagrams;
     } else if (sent.error() == EAGAIN) {
       edges_.use_up(Direction::write, mark);
-      if (address_.is_unix() && peer_.is_empty()) {
+      if (address_.is_unix() && !leaving_.destination().is_empty()) {
         if (!is_dropped_at_receiver()) return;
       } else if (wait_for_room()) {
         return;
@@ -250,14 +267,19 @@ void UdpState::flush() {
   }
 }
 
-// An unconnected Unix socket: its own buffer is full, or that of the receiver. No event tells when
-// the receiver has room again, so this looks again, and gives the datagram up after a while,
-// because others wait behind it. Returns whether it was given up.
+// A Unix socket: its own buffer is full, or that of a receiver that is not its peer. No event tells
+// when such a receiver has room again, so this looks again, and gives the datagram up after a
+// while, because others wait behind it. Those behind it for the same receiver do not wait once
+// more. Returns whether it was given up.
 bool UdpState::is_dropped_at_receiver() {
   const std::int64_t now = core_->kernel().now();
-  if (stalled_since_ == kNever) stalled_since_ = now;
-  if (now - stalled_since_ >= kLongestStall) {
-    stalled_since_ = kNever;
+  if (stalled_since_ == kNever) {
+    stalled_since_ = now;
+    looks_ = 0;
+  }
+  const bool has_waited = now - stalled_since_ >= kLongestStall && ++looks_ >= kLeastLooks;
+  if (has_waited || leaving_.destination() == given_up_) {
+    given_up_ = leaving_.destination();
     drop_first();
     return true;
   }
@@ -283,12 +305,13 @@ void UdpState::hear_of_room(bool hears) {
   if (changed.ok()) {
     hears_of_room_ = hears;
   } else if (hears) {
-    home().arm(*this, core_->kernel().now() + kBetweenLooks);  // no memory: looks again by itself
+    look_again_soon();  // there is no memory
   }
 }
 
 // Gives up the first piece of leaving_.
 void UdpState::drop_first() {
+  stalled_since_ = kNever;
   const std::size_t datagrams = leaving_.drop(1);
   const absl::MutexLock lock(&mutex_);
   counters_.send_errors += datagrams;
@@ -306,16 +329,27 @@ bool UdpState::take_queued() {
 }
 
 void UdpState::has_failed_to_send(int error) {
-  if (has_error_queue_ && is_of_peer(error) && ++refusals_ < kTries) {
-    may_have_errors_ = true;  // which peer it is about is told by the next receive()
+  // An error that waits in the socket may be of another datagram, whatever it is. Which peer it is
+  // about is told by the next receive().
+  if (has_error_queue_ && ++refusals_ < kTries) {
+    may_have_errors_ = true;
     return;
+  }
+  if (address_.is_unix() && !peer_.is_empty() && leaving_.destination().is_empty()) {
+    // The system has disconnected the socket if the peer has gone. It may be back at its address.
+    if (++refusals_ < 2 && core_->kernel().connect(fd_.get(), peer_.data(), peer_.size()).ok()) {
+      return;
+    }
+    refusals_ = 0;
+    drop_first();
+    return tell(error_of(error, "send"));
   }
   if (!has_error_queue_ && !peer_.is_empty() && is_of_peer(error) && ++refusals_ < 2) {
     return tell(error_of(error, "send"));
   }
   refusals_ = 0;
   if (leaving_.is_segmented()) {  // whatever the reason: it goes in parts as well
-    has_gso_.store(false, std::memory_order_relaxed);
+    if (is_without_gso(error)) has_gso_.store(false, std::memory_order_relaxed);
     return leaving_.split();
   }
   drop_first();
@@ -325,7 +359,7 @@ void UdpState::has_failed_to_send(int error) {
 absl::Status UdpState::error_of(int error, std::string_view call) const {
   absl::Status status =
       errno_status(error, absl::StrCat("UdpSocket ", address_.to_string(), ": ", call));
-  if (!peer_.is_empty() && is_of_peer(error)) {
+  if (!peer_.is_empty() && (is_of_peer(error) || address_.is_unix())) {
     status.SetPayload(kPeerPayload, absl::Cord(peer_.to_string()));
   }
   return status;
@@ -344,6 +378,7 @@ void UdpState::receive() {
     if (is_closing_.load(std::memory_order_acquire)) return;  // by the callback for an error
     const std::uint32_t mark = edges_.mark(Direction::read);
     if (has_error_queue_ && take_error_hint()) {
+      may_have_errors_ = true;               // also if there is no memory to tell it
       may_have_errors_ = tell_peer_error();  // if there was one, another may be behind it
       if (may_have_errors_) continue;
     }
@@ -440,6 +475,7 @@ void UdpState::rearm() {
   if (armed.ok()) {
     is_registered_ = true;
   } else {
+    look_again_soon();
     tell(armed);
   }
 }

@@ -91,6 +91,7 @@ class UdpState final : public Registration {
   void rearm();
   void end();
   bool is_dropped_at_receiver();
+  void look_again_soon();
   bool wait_for_room();
   void hear_of_room(bool hears);
   void drop_first();
@@ -136,6 +137,8 @@ class UdpState final : public Registration {
   bool has_sendmmsg_ = true;
   int refusals_ = 0;                     // of the first of leaving_
   std::int64_t stalled_since_ = kNever;  // the first of leaving_ finds no room at its receiver
+  int looks_ = 0;                        // since then
+  SocketAddress given_up_;               // the receiver of the last one that was given up
   bool may_have_errors_ = false;         // in the error queue
   bool is_registered_ = false;
   bool hears_of_room_ = false;  // registered for "writable" as well

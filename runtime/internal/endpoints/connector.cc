@@ -244,8 +244,9 @@ void Connector::take_addresses() {
 
 // Looks at all sockets, because they share a token. Returns true if one is connected.
 bool Connector::has_connected(std::int64_t now) {
+  const std::uint32_t mark = edges_.mark(Direction::write);
   const bool had_event = edges_.is_ready(Direction::write);
-  edges_.use_up(Direction::write, edges_.mark(Direction::write));
+  edges_.use_up(Direction::write, mark);  // an event behind the mark is seen by the next run
   for (std::size_t i = 0; i < sockets_.size();) {
     absl::Status error;
     if (sockets_[i].is_connected(core_->kernel(), error)) {
