@@ -166,8 +166,8 @@ TEST(FetchTest, AThousandAtOnceFromNginx) {
                    "/nginx.pid;\n", "events { worker_connections 2048; }\n",
                    "http { access_log off; ", paths, "\n", "server { listen ", port.address(),
                    " reuseport backlog=2048; root ", folder.path(), "; } }\n"));
-  absl::StatusOr<ChildProcess> process = ChildProcess::start(
-      {nginx.path, "-p", folder.path(), "-c", folder.path() + "/nginx.conf"});
+  absl::StatusOr<ChildProcess> process =
+      ChildProcess::start({nginx.path, "-p", folder.path(), "-c", folder.path() + "/nginx.conf"});
   CHECK_OK(process);
   const std::string url = absl::StrCat("http://", port.address(), "/");
   // Its tries wait until nginx listens.
