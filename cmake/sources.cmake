@@ -101,6 +101,7 @@ set(EPORE_SOURCES
   runtime/internal/stream/stream_close.cc
   runtime/internal/stream/stream_file.cc
   runtime/internal/stream/stream_operation.cc
+  runtime/internal/stream/stream_pieces.cc
   runtime/internal/stream/stream_run.cc
   runtime/internal/stream/stream_send.cc
   runtime/internal/stream/unix_peer.cc

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -139,6 +140,16 @@ class Connection {
   // pieces are gathered as by send(). Bytes that the system does not take are copied.
   internal::WriteOperation write(const ByteView& bytes);
 
+  // Writes several pieces of bytes or text, at most eight in braces, as write() of one: in one
+  // system call as far as possible, and no other bytes come between them.
+  //
+  //   co_await peer.write({head, body, "\r\n"});
+  //
+  // All must live until then. So a string that a function has returned does not compile here, and
+  // must be in a variable; nor does a plain pointer to characters.
+  internal::GatherWriteOperation write(const internal::LastingPieces& pieces);
+  internal::PiecesWriteOperation write(std::span<const ByteView> pieces);
+
   // Writes shared bytes, as write() of a view. What the system does not take is held, not copied.
   internal::SharedWriteOperation write(Bytes bytes);
 
@@ -184,6 +195,16 @@ class Connection {
   // that the system does not take are queued.
   SendResult send(std::span<const std::byte> bytes);
   SendResult send(std::string_view text);
+
+  // Sends copies of several pieces of bytes or text as one: all or none, in one system call as far
+  // as possible, and nothing of other threads comes between them.
+  //
+  //   peer.send({head, body, "\r\n"});
+  //
+  // 16 KiB or more in all leave at once, from where they lie, and what the system does not take is
+  // copied. Fewer bytes are gathered, as those of one piece are.
+  SendResult send(std::initializer_list<internal::Piece> pieces);
+  SendResult send(std::span<const ByteView> pieces);
 
   // Sends shared bytes without a copy: the connection holds them until the system has them. They
   // are gathered, queued, and count for the marks and the cap as other bytes do, whoever else holds

@@ -1,10 +1,13 @@
 #ifndef EPORE_RUNTIME_CONNECTION_OPERATIONS_H_
 #define EPORE_RUNTIME_CONNECTION_OPERATIONS_H_
 
+#include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -27,6 +30,54 @@ struct ConnectionEnd {
 namespace epore::internal {
 
 class Stream;
+
+// What a ByteView takes, but for a plain pointer: that does not say how long its text is, and
+// {begin, end} would be two texts.
+template <typename T>
+concept Viewable = std::convertible_to<T, ByteView> && !std::is_pointer_v<std::remove_cvref_t<T>> &&
+                   !std::is_null_pointer_v<std::remove_cvref_t<T>>;
+
+// Whether its bytes live on without it: it is a variable, or a temporary that owns nothing.
+template <typename T>
+concept Lasting = std::is_lvalue_reference_v<T> || std::derived_from<T, ByteView> ||
+    std::ranges::enable_borrowed_range<std::remove_cv_t<T>>;
+
+// What stands in the braces of Connection::send({head, body}).
+struct Piece {
+  template <Viewable T>
+  Piece(T&& bytes) : view(bytes) {}
+
+  template <typename T>
+  requires(std::convertible_to<T, ByteView> && !Viewable<T>) Piece(T&& pointer)
+  = delete;
+
+  ByteView view;
+};
+
+// The braces of Connection::write({head, body}), whose bytes must live until they are written. So a
+// temporary string does not compile: keep it in a variable. (It is no array, nor an
+// initializer_list, as gcc 12 has no place for one in the frame of a coroutine.)
+class LastingPieces {
+ public:
+  static constexpr std::size_t kMost = 8;
+
+  template <typename... Ts>
+  requires(sizeof...(Ts) > 1 && sizeof...(Ts) <= kMost && (Viewable<Ts> && ...) &&
+           (Lasting<Ts> && ...)) LastingPieces(Ts&&... pieces)
+      : views_{ByteView(pieces)...}, size_(sizeof...(Ts)) {}
+
+  template <typename... Ts>
+  requires(sizeof...(Ts) > 1 && (std::convertible_to<Ts, ByteView> && ...) &&
+           !((Viewable<Ts> && ...) && (Lasting<Ts> && ...)))
+      LastingPieces(Ts&&... with_a_pointer_or_a_temporary)
+  = delete;
+
+  std::span<const ByteView> views() const { return std::span(views_).first(size_); }
+
+ private:
+  std::array<ByteView, kMost> views_;
+  std::size_t size_;
+};
 
 // An operation of a coroutine on a connection. It runs in the connection's order. For a task of
 // another order it goes there by mail, and comes back by TaskHome::post().
@@ -166,7 +217,7 @@ class [[nodiscard]] ReadSomeOperation final : public ReadOperationBase,
 
 class WriteOperationBase : public StreamOperation {
  protected:
-  enum class Kind : std::uint8_t { bytes, shared, file, splice, flush };
+  enum class Kind : std::uint8_t { bytes, pieces, shared, file, splice, flush };
 
   WriteOperationBase(Ref<Stream> stream, Kind kind);
   WriteOperationBase(WriteOperationBase&&) noexcept = default;
@@ -202,6 +253,60 @@ class [[nodiscard]] WriteOperation final : public WriteOperationBase,
   friend class Stream;
 
   ByteView rest_;
+};
+
+class PiecesWriteBase : public WriteOperationBase {
+ protected:
+  PiecesWriteBase(const Ref<Stream>& stream, std::span<const ByteView> pieces);
+  PiecesWriteBase(PiecesWriteBase&&) noexcept = default;
+
+  std::span<const ByteView> pieces_;  // those that were not given to the stream yet
+
+ private:
+  friend class Stream;
+
+  std::size_t left() const;  // bytes that were not given
+
+  // Takes a piece, or the first `most` bytes of it.
+  ByteView next(std::size_t most);
+
+  ByteView begun_;  // the rest of a piece that was given in part; it goes before pieces_
+};
+
+class [[nodiscard]] PiecesWriteOperation final : public PiecesWriteBase,
+                                                 public WithResult<PiecesWriteOperation> {
+ public:
+  using Value = void;
+
+  // Writes `pieces`, which must live until then.
+  PiecesWriteOperation(const Ref<Stream>& stream, std::span<const ByteView> pieces)
+      : PiecesWriteBase(stream, pieces) {}
+  PiecesWriteOperation(PiecesWriteOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  void take() {}
+};
+
+// As above, with the views in itself: the braces do not outlive the call.
+class [[nodiscard]] GatherWriteOperation final : public PiecesWriteBase,
+                                                 public WithResult<GatherWriteOperation> {
+ public:
+  using Value = void;
+
+  GatherWriteOperation(const Ref<Stream>& stream, const LastingPieces& pieces)
+      : PiecesWriteBase(stream, {}), braces_(pieces) {}
+  GatherWriteOperation(GatherWriteOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) {
+    pieces_ = braces_.views();  // it does not move any more
+    return begin_operation(node);
+  }
+  void finish(TaskNode&) {}
+  void take() {}
+
+ private:
+  LastingPieces braces_;
 };
 
 class [[nodiscard]] SharedWriteOperation final : public WriteOperationBase,

@@ -206,6 +206,11 @@ epore::Task<> answer(epore::Connection peer, epore::Bytes page) {
   co_await peer.write(pieces);
 }
 
+epore::Task<> respond(epore::Connection peer, std::string_view body) {
+  const std::string head = absl::StrCat("content-length: ", body.size(), "\r\n\r\n");
+  co_await peer.write({head, body, "\n"});
+}
+
 epore::Task<std::string> read_all(std::string address) {
   std::string text;
   epore::Connection server = co_await epore::connect(address);
@@ -230,6 +235,11 @@ TEST(GuideSnippets, Broadcast) {
   ASSERT_TRUE(pages.ok()) << pages.status();
   EXPECT_EQ(runtime.run(read_all, pages->address().to_string()).value_or(""),
             "content-length: 500\r\n\r\n" + std::string(500, 'p'));
+  auto texts =
+      runtime.listen("127.0.0.1:0", [](epore::Connection peer) { return respond(peer, "text"); });
+  ASSERT_TRUE(texts.ok()) << texts.status();
+  EXPECT_EQ(runtime.run(read_all, texts->address().to_string()).value_or(""),
+            "content-length: 4\r\n\r\ntext\n");
 }
 
 // -- shutdown.md --

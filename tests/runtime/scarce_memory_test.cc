@@ -29,6 +29,7 @@ struct NamedCall {
 std::vector<NamedCall> calls() {
   static const std::string much(1'000'000, 'x');
   static const std::string some(100, 'x');
+  static const std::vector<ByteView> views(20, ByteView(some));
   static const Bytes shared(much);
   static const std::vector<Bytes> pieces = {shared.slice(0, 100), shared.slice(0, 1'000), shared};
   return {
@@ -39,6 +40,11 @@ std::vector<NamedCall> calls() {
          (void)c.send(some);
          (void)c.send(much);
        }},
+      {"send views",
+       [](Connection& c) {
+         (void)c.send({some, much, some});
+       }},
+      {"send many views", [](Connection& c) { (void)c.send(views); }},
       {"send shared", [](Connection& c) { (void)c.send(shared); }},
       {"send pieces", [](Connection& c) { (void)c.send(pieces); }},
       {"send all kinds",

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -163,6 +164,42 @@ TEST_P(ScarceRuntimeTest, AHandlerWithoutMemoryEndsItsConnectionAlone) {
     EXPECT_TRUE(runtime.shutdown().ok());
     EXPECT_EQ(runtime.counters().connections, 0u);
     EXPECT_EQ(runtime.counters().queued_bytes, 0u);
+  }
+}
+
+// Some of its bytes may have left, so nothing may come behind them.
+TEST_P(ScarceRuntimeTest, AWriteWithoutMemoryEndsItsConnection) {
+  const std::string much = pattern(2'000'000);
+  const std::string all_bytes = "head" + much + "tail";
+  for (const bool in_pieces : {false, true}) {
+    bool was_reached = true;
+    for (int k = 1; was_reached; ++k) {
+      SCOPED_TRACE(k);
+      RuntimeOptions options = this->options();
+      options.dispatch = Dispatch::poll_thread;  // the handler stays on the thread without memory
+      absl::Notification ended;
+      Runtime runtime(options);
+      const auto listener = runtime.listen("127.0.0.1:0", [&](Connection c) -> Task<> {
+        co_await c.write("head");
+        ScarceMemory::fail(k);
+        absl::Status written;
+        if (in_pieces) {
+          const std::string_view text = much;
+          written = co_await c.write({text.substr(0, 1'000), text.substr(1'000)}).result();
+        } else {
+          written = co_await c.write(much).result();
+        }
+        was_reached = ScarceMemory::stop();
+        EXPECT_TRUE(written.ok() || is_exhausted(written)) << written;
+        (void)co_await c.write("tail").result();
+        ended.Notify();
+      });
+      ASSERT_TRUE(listener.ok()) << listener.status();
+      const std::string got = Peer(listener->address()).receive_all();
+      ended.WaitForNotification();
+      EXPECT_TRUE(got == all_bytes.substr(0, got.size())) << "after a gap";
+      EXPECT_TRUE(was_reached || got == all_bytes);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #include "epore/runtime/connection.h"
 
+#include <initializer_list>
 #include <new>
 #include <span>
 #include <string_view>
@@ -67,6 +68,14 @@ SendResult Connection::send(std::span<const std::byte> bytes) {
 
 SendResult Connection::send(std::string_view text) { return send(std::as_bytes(std::span(text))); }
 
+SendResult Connection::send(std::initializer_list<internal::Piece> pieces) {
+  return stream_ ? stream_->send(pieces) : SendResult(SendResult::closed);
+}
+
+SendResult Connection::send(std::span<const ByteView> pieces) {
+  return stream_ ? stream_->send(pieces) : SendResult(SendResult::closed);
+}
+
 SendResult Connection::send(const Bytes& bytes) { return send(std::span(&bytes, 1)); }
 
 SendResult Connection::send(std::span<const Bytes> pieces) {
@@ -103,6 +112,14 @@ void Connection::consume(std::size_t count) {
 
 internal::WriteOperation Connection::write(const ByteView& bytes) {
   return {stream_, bytes, false};
+}
+
+internal::GatherWriteOperation Connection::write(const internal::LastingPieces& pieces) {
+  return {stream_, pieces};
+}
+
+internal::PiecesWriteOperation Connection::write(std::span<const ByteView> pieces) {
+  return {stream_, pieces};
 }
 
 internal::SharedWriteOperation Connection::write(Bytes bytes) {

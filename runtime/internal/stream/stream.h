@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -82,6 +83,8 @@ class Stream final : public Registration, public BufferOwner {
   void on_closed(Connection::ClosedCallback callback);
   void on_drain(Connection::Callback callback);
   SendResult send(std::span<const std::byte> bytes);
+  SendResult send(std::initializer_list<Piece> pieces);
+  SendResult send(std::span<const ByteView> pieces);
   SendResult send(std::span<const Bytes> pieces);
   SendResult send(File file, std::uint64_t offset, std::uint64_t length);
   std::size_t queued_bytes() const;
@@ -246,6 +249,7 @@ class Stream final : public Registration, public BufferOwner {
   void append(WriteOperationBase& writer);
   bool push(WriteOperationBase& writer);
   bool push_bytes(WriteOperation& writer);
+  bool push_pieces(PiecesWriteBase& writer);
   bool push_shared(SharedWriteOperation& writer);
   bool push_file(FileWriteOperation& writer);
   bool push_splice(SpliceWriteOperation& writer);
@@ -259,6 +263,8 @@ class Stream final : public Registration, public BufferOwner {
   [[gnu::always_inline]] SendResult send_here(std::span<const std::byte> bytes);
   SendResult send_above_mark(std::span<const std::byte> bytes, std::size_t queued);
   SendResult send_from_elsewhere(std::span<const std::byte> bytes);
+  SendResult send_from_elsewhere(std::span<const ByteView> pieces, std::size_t size);
+  SendResult leave_sent(std::unique_ptr<Mail> mail, std::size_t size);
   [[gnu::always_inline]] void put(std::span<const std::byte> bytes);
   void put_sent(std::span<const std::byte> bytes);
   void put_elsewhere(std::span<const std::byte> bytes);
@@ -276,6 +282,14 @@ class Stream final : public Registration, public BufferOwner {
   void uncount(std::size_t count);
   bool has_output() const { return queued_bytes() != 0; }  // bytes in mail included
   SendResult over_cap(std::size_t queued);
+
+  // stream_pieces.cc
+  SendResult send_pieces_here(std::span<const ByteView> pieces, std::size_t size);
+  void put_sent(std::span<const ByteView> pieces, std::size_t size);
+  void put_pieces(std::span<const ByteView> pieces, std::size_t size);
+  void write_pieces(std::span<const ByteView> pieces);
+  SysResult send_gathered(std::span<const std::byte> first, std::span<const ByteView> pieces,
+                          std::size_t begun);
 
   // stream_bytes.cc
   SendResult send_shared_here(std::span<const Bytes> pieces, std::size_t size);

@@ -2,6 +2,7 @@
 // that goes on with it. Those that wait are in one list, and the first one gives its bytes.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -41,15 +42,19 @@ bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
     status = check_part(of_file.file_, of_file.offset_, of_file.left_, "Connection::write");
     if (!status.ok()) return true;
   }
-  if ((!tasks_ || tasks_->first_writer == nullptr) && push(writer)) {
-    if (is_ending()) status = ended_status();
+  try {
+    const bool is_first = !tasks_ || tasks_->first_writer == nullptr;
+    if ((is_first && push(writer)) || is_ending()) {
+      if (is_ending()) status = ended_status();
+      return true;
+    }
+    use_tasks();
+  } catch (const std::bad_alloc&) {
+    // Some of the bytes may have left, so the connection cannot go on as if nothing had happened.
+    status = limits_->no_memory;
+    in_order([](Stream& stream) { stream.reset(stream.limits_->no_memory); });
     return true;
   }
-  if (is_ending()) {
-    status = ended_status();
-    return true;
-  }
-  use_tasks();
   append(writer);
   return false;
 }
@@ -71,6 +76,8 @@ bool Stream::push(WriteOperationBase& writer) {
   switch (writer.kind_) {
     case WriteOperationBase::Kind::bytes:
       return push_bytes(static_cast<WriteOperation&>(writer));
+    case WriteOperationBase::Kind::pieces:
+      return push_pieces(static_cast<PiecesWriteBase&>(writer));
     case WriteOperationBase::Kind::shared:
       return push_shared(static_cast<SharedWriteOperation&>(writer));
     case WriteOperationBase::Kind::file:
@@ -95,6 +102,31 @@ bool Stream::push_bytes(WriteOperation& writer) {
     queued = queued_ahead();
   }
   return writer.rest_.empty() || is_ending();
+}
+
+bool Stream::push_pieces(PiecesWriteBase& writer) {
+  while (!is_ending()) {
+    const std::size_t high = limits_->write_high_mark;
+    const std::size_t left = writer.left();
+    std::size_t room = high - std::min(high, queued_ahead());
+    if (left <= room && writer.begun_.empty()) {
+      writer.has_begun_ = true;
+      put_pieces(std::exchange(writer.pieces_, {}), left);
+      break;
+    }
+    if (room == 0) return false;
+    room = std::min(room, left);
+    std::array<ByteView, 64> pieces;  // those that there is room for, the last one in part
+    std::size_t count = 0;
+    std::size_t size = 0;
+    while (size < room && count < pieces.size()) {
+      pieces[count] = writer.next(room - size);
+      size += pieces[count++].size();
+    }
+    writer.has_begun_ = true;
+    put_pieces(std::span(pieces).first(count), size);
+  }
+  return true;
 }
 
 bool Stream::push_shared(SharedWriteOperation& writer) {

@@ -71,13 +71,7 @@ SendResult Stream::send_shared_here(std::span<const Bytes> pieces, std::size_t s
 
 SendResult Stream::send_shared_from_elsewhere(std::span<const Bytes> pieces, std::size_t size) {
   static_assert(sizeof(SharedMail) <= FrameCache::kCacheLine, "a send would take two lines");
-  auto mail = std::make_unique<SharedMail>(*this, pieces, size);
-  const std::size_t queued = queued_.fetch_add(size, std::memory_order_acq_rel) + size;
-  core_->counters().add(Counter::bytes_queued, size);
-  if (queued > limits_->write_cap) return over_cap(queued);  // the mail's destructor uncounts
-  const SendResult result = mark(queued);  // before the mail, whose run looks at the mark
-  leave(std::move(mail));
-  return result;
+  return leave_sent(std::make_unique<SharedMail>(*this, pieces, size), size);
 }
 
 // The pieces of send(). They wait where they would come amid a write() of a coroutine.

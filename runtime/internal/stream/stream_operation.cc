@@ -1,7 +1,9 @@
 // What Connection::read() and its like return: how they reach the order of the connection, and come
 // back. stream_await_read.cc and stream_await_write.cc have what they do there.
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <new>
 #include <span>
@@ -175,6 +177,25 @@ bool WriteOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
 
 WriteOperation::WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush)
     : WriteOperationBase(std::move(stream), is_flush ? Kind::flush : Kind::bytes), rest_(bytes) {}
+
+PiecesWriteBase::PiecesWriteBase(const Ref<Stream>& stream, std::span<const ByteView> pieces)
+    : WriteOperationBase(stream, Kind::pieces), pieces_(pieces) {}
+
+std::size_t PiecesWriteBase::left() const {
+  std::size_t size = begun_.size();
+  for (const ByteView& piece : pieces_) size += piece.size();
+  return size;
+}
+
+ByteView PiecesWriteBase::next(std::size_t most) {
+  if (begun_.empty()) {
+    begun_ = pieces_.front();
+    pieces_ = pieces_.subspan(1);
+  }
+  const ByteView piece = begun_.first(std::min(begun_.size(), most));
+  begun_ = begun_.subspan(piece.size());
+  return piece;
+}
 
 SharedWriteOperation::SharedWriteOperation(Ref<Stream> stream, Bytes first,
                                            std::span<const Bytes> more)

@@ -35,6 +35,7 @@ class Stream::BytesMail final : public Mail {
  public:
   BytesMail(Stream& stream, std::span<const std::byte> bytes)
       : stream_(&stream), bytes_(reinterpret_cast<const char*>(bytes.data()), bytes.size()) {}
+  BytesMail(Stream& stream, std::string bytes) : stream_(&stream), bytes_(std::move(bytes)) {}
   ~BytesMail() override {
     if (stream_ != nullptr) stream_->uncount(bytes_.size());
   }
@@ -99,10 +100,20 @@ SendResult Stream::send(std::span<const std::byte> bytes) {
 
 SendResult Stream::send_from_elsewhere(std::span<const std::byte> bytes) {
   static_assert(sizeof(BytesMail) <= FrameCache::kCacheLine, "a send would take two lines");
-  auto mail = std::make_unique<BytesMail>(*this, bytes);
-  const std::size_t queued =
-      queued_.fetch_add(bytes.size(), std::memory_order_acq_rel) + bytes.size();
-  core_->counters().add(Counter::bytes_queued, bytes.size());
+  return leave_sent(std::make_unique<BytesMail>(*this, bytes), bytes.size());
+}
+
+SendResult Stream::send_from_elsewhere(std::span<const ByteView> pieces, std::size_t size) {
+  std::string bytes;
+  bytes.reserve(size);
+  for (const ByteView& piece : pieces) bytes += piece.text();
+  return leave_sent(std::make_unique<BytesMail>(*this, std::move(bytes)), size);
+}
+
+// Leaves mail with bytes that are sent, of which there are `size`.
+SendResult Stream::leave_sent(std::unique_ptr<Mail> mail, std::size_t size) {
+  const std::size_t queued = queued_.fetch_add(size, std::memory_order_acq_rel) + size;
+  core_->counters().add(Counter::bytes_queued, size);
   if (queued > limits_->write_cap) return over_cap(queued);  // the mail's destructor uncounts
   const SendResult result = mark(queued);  // before the mail, whose run looks at the mark
   leave(std::move(mail));
