@@ -26,7 +26,7 @@
 namespace epore {
 namespace {
 
-static_assert(sizeof(internal::Stream) <= 416, "each idle connection pays for it");
+static_assert(sizeof(internal::Stream) <= 400, "each idle connection pays for it");
 
 // Of this process.
 std::size_t resident_bytes() {

@@ -18,7 +18,7 @@ namespace {
 
 // Makes this end of a stream a connection.
 absl::StatusOr<Connection> connect_pipe(const Ref<Core>& core, OwnedFd fd,
-                                        const std::shared_ptr<const StreamLimits>& limits,
+                                        const Ref<const StreamLimits>& limits,
                                         const Ref<OrderState>& order, bool is_of_task) {
   if (!core->permits().try_take()) {
     return absl::ResourceExhaustedError("start_child: the limit of connections is reached");
@@ -64,7 +64,7 @@ absl::StatusOr<Child> ChildState::start(Ref<Core> core, const Command& command,
   // All that may be missing is there before the program runs, as far as that is possible.
   Ref<OrderState> in = OrderState::share(order, *core);
   if (!in) in = Ref<OrderState>::adopt(new OrderState(core, core->any_reactor()));
-  const auto limits = std::make_shared<const StreamLimits>(options.connection);
+  const auto limits = Ref<const StreamLimits>::adopt(new StreamLimits(options.connection));
   absl::StatusOr<StartedProcess> started = start_process(core->kernel(), command, options);
   if (!started.ok()) return started.status();
 

@@ -18,17 +18,17 @@
 #include "epore/runtime/internal/reactor/connection_permits.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
+#include "epore/runtime/internal/stream/stream_limits.h"
 #include "epore/runtime/options.h"
 
 namespace epore::internal {
 
 class SocketFile;
-struct StreamLimits;
 
 // What the acceptors of one listener share. Several threads may call the callback at once.
 struct AcceptSettings {
   AcceptSettings(absl::AnyInvocable<void(Connection&)> callback, Ref<AcceptQueue> accept_queue,
-                 std::shared_ptr<const StreamLimits> stream_limits, Ref<OrderState> shared_order,
+                 Ref<const StreamLimits> stream_limits, Ref<OrderState> shared_order,
                  bool order_each, const ListenOptions& options)
       : on_accept(std::move(callback)),
         queue(std::move(accept_queue)),
@@ -40,7 +40,7 @@ struct AcceptSettings {
 
   absl::AnyInvocable<void(Connection&)> on_accept;
   const Ref<AcceptQueue> queue;  // not null: tasks accept, and on_accept is null
-  const std::shared_ptr<const StreamLimits> limits;
+  const Ref<const StreamLimits> limits;
   const Ref<OrderState> order;  // of all connections; null: each has its own
   const bool has_order_each;    // it is an OrderState, for a coroutine
   const std::size_t accept_budget;

@@ -328,7 +328,7 @@ void Connector::succeed(std::size_t winner) {
   std::swap(sockets_[0], sockets_[winner]);
   while (sockets_.size() > 1) drop(sockets_.size() - 1);
   ConnectingSocket& socket = sockets_.front();
-  auto limits = std::make_shared<const StreamLimits>(options_.connection);
+  auto limits = Ref<const StreamLimits>::adopt(new StreamLimits(options_.connection));
   // Without memory for the Stream, the descriptor stays here.
   const auto stream =
       Ref<Stream>::adopt(new Stream(core_, home(), std::move(socket.fd()), std::move(limits),

@@ -244,7 +244,8 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   state->sockets_ = std::make_shared<OpenSockets>(core->kernel(), bound->size());
   if (!on_accept) state->queue_ = Ref<AcceptQueue>::adopt(new AcceptQueue());
   const auto shared = std::make_shared<AcceptSettings>(
-      std::move(on_accept), state->queue_, std::make_shared<const StreamLimits>(options.connection),
+      std::move(on_accept), state->queue_,
+      Ref<const StreamLimits>::adopt(new StreamLimits(options.connection)),
       OrderState::share(options.order, *core), has_tasks, options);
   const std::size_t reactors = core->reactors().size();
   for (std::size_t i = 0; i < bound->size(); ++i) {

@@ -32,9 +32,8 @@ StreamLimits::StreamLimits(const ConnectionOptions& options)
       pause_reading_above_high_mark(options.pause_reading_above_high_mark),
       no_memory(absl::ResourceExhaustedError("no memory")) {}
 
-Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd,
-               std::shared_ptr<const StreamLimits> limits, const SocketAddress& local,
-               const SocketAddress& peer, Ref<OrderState> order)
+Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd, Ref<const StreamLimits> limits,
+               const SocketAddress& local, const SocketAddress& peer, Ref<OrderState> order)
     : Registration(home, order ? Kind::member : Kind::lasting),
       id_(last_id.fetch_add(1, std::memory_order_relaxed) + 1),
       local_(local),

@@ -26,6 +26,7 @@
 #include "epore/runtime/internal/stream/connection_timer.h"
 #include "epore/runtime/internal/stream/high_mark.h"
 #include "epore/runtime/internal/stream/mail.h"
+#include "epore/runtime/internal/stream/stream_limits.h"
 #include "epore/runtime/internal/stream/stream_tasks.h"
 #include "epore/runtime/internal/stream/unix_peer.h"
 #include "epore/runtime/internal/stream/write_queue.h"
@@ -35,25 +36,6 @@ namespace epore::internal {
 
 class SpliceReadOperation;
 class SpliceWriteOperation;
-
-// Timeouts in nanoseconds; kNever means none.
-struct StreamTimeouts {
-  std::int64_t idle;
-  std::int64_t write_stall;
-  std::int64_t linger;
-};
-
-// The ConnectionOptions in the form that a Stream uses. All connections of a listener share one.
-struct StreamLimits {
-  explicit StreamLimits(const ConnectionOptions& options);
-
-  StreamTimeouts timeouts;
-  std::size_t write_high_mark;
-  std::size_t write_low_mark;
-  std::size_t write_cap;
-  bool pause_reading_above_high_mark;
-  const absl::Status no_memory;  // made in advance, while there is memory
-};
 
 // A Stream is what a Connection names: a socket with its callbacks and its write queue.
 //
@@ -67,7 +49,7 @@ struct StreamLimits {
 class Stream final : public Registration, public BufferOwner {
  public:
   // Takes over a permit of ConnectionPermits::try_take(). A null `order` is one of its own.
-  Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd, std::shared_ptr<const StreamLimits> limits,
+  Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd, Ref<const StreamLimits> limits,
          const SocketAddress& local, const SocketAddress& peer, Ref<OrderState> order);
   ~Stream() override;
 
@@ -391,7 +373,7 @@ class Stream final : public Registration, public BufferOwner {
   const CompactAddress peer_;
 
   // What every message needs is from here to on_data_, in few cache lines.
-  const std::shared_ptr<const StreamLimits> limits_;
+  const Ref<const StreamLimits> limits_;
   const Ref<OrderState> order_;  // null: an order of its own
 
   // Hints for any thread, which only go one way. Callers of close() and the runner store (release),
@@ -448,12 +430,12 @@ class Stream final : public Registration, public BufferOwner {
   const std::unique_ptr<UnixPeer> unix_;          // null: TCP
   std::unique_ptr<StreamTasks> tasks_;            // null: no coroutine has used it
   std::unique_ptr<StreamTimeouts> own_timeouts_;  // null while those of limits_ hold
+  std::int64_t last_activity_ = 0;                // the end of the last run in which bytes moved
   Connection::DataCallback on_data_;
 
   // What few messages need.
   std::uint32_t suspect_sweep_ = 0;  // the poll thread only: when the first expiry came
   std::uint32_t lingered_bytes_ = 0;
-  std::int64_t last_activity_ = 0;  // the end of the last run in which bytes moved
   std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;
   std::size_t counted_ = 0;  // the size of queue_ and tasks_->sent that queued_ includes

@@ -1,0 +1,34 @@
+#ifndef EPORE_RUNTIME_INTERNAL_STREAM_STREAM_LIMITS_H_
+#define EPORE_RUNTIME_INTERNAL_STREAM_STREAM_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/options.h"
+
+namespace epore::internal {
+
+// Timeouts in nanoseconds; kNever means none.
+struct StreamTimeouts {
+  std::int64_t idle;
+  std::int64_t write_stall;
+  std::int64_t linger;
+};
+
+// The ConnectionOptions in the form that a Stream uses. All connections of a listener share one.
+struct StreamLimits final : RefCounted {
+  explicit StreamLimits(const ConnectionOptions& options);
+
+  StreamTimeouts timeouts;
+  std::size_t write_high_mark;
+  std::size_t write_low_mark;
+  std::size_t write_cap;
+  bool pause_reading_above_high_mark;
+  const absl::Status no_memory;  // made in advance, while there is memory
+};
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_STREAM_STREAM_LIMITS_H_
