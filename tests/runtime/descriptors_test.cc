@@ -112,10 +112,11 @@ TEST_F(DescriptorsTest, Connections) {
   expect_no_task_leaves_any(runtime, [&](int i) { return connect_and_end(address, i); });
 }
 
+// Nobody listens at the first address of the name.
 TEST_F(DescriptorsTest, ConnectionsByName) {
-  Runtime runtime;
+  Runtime runtime({.hosts = {{"service.example", {"127.0.0.2:0", "127.0.0.1:0"}}}});
   std::string address = listen(runtime, "127.0.0.1:0", read_all);
-  address = absl::StrCat("localhost", address.substr(address.rfind(':')));
+  address = absl::StrCat("service.example", address.substr(address.rfind(':')));
   expect_no_task_leaves_any(runtime, [&](int i) { return connect_and_end(address, i); });
 }
 
