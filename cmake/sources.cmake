@@ -208,6 +208,17 @@ set(EPORE_HEADERS
   runtime/whole_file.h
   runtime/within.h)
 
+set(EPORE_TESTING_SOURCES
+  runtime/internal/testing/faulty_kernel.cc
+  runtime/internal/testing/manual_kernel.cc
+  runtime/internal/testing/passing_kernel.cc
+  runtime/testing/faulty_network.cc
+  runtime/testing/manual_clock.cc)
+
+set(EPORE_TESTING_HEADERS
+  runtime/testing/faulty_network.h
+  runtime/testing/manual_clock.h)
+
 set(EPORE_ABSEIL
   absl::any_invocable
   absl::base

@@ -6,12 +6,14 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 export LC_ALL=C
 
-rooms() { find poll runtime -name BUILD -printf '%h\n' | sort; }
+# runtime/testing and what it is made of are a library of their own.
+rooms() { find poll runtime -name BUILD -printf '%h\n' | grep -v '/testing$' | sort; }
+testing_rooms() { find poll runtime -name BUILD -printf '%h\n' | grep '/testing$' | sort; }
 
-# The strings in the lists called $1 of all BUILD files, as "ROOM STRING".
+# The strings in the lists called $1 of the BUILD files of ${2:-rooms}, as "ROOM STRING".
 strings() {
   local room
-  for room in $(rooms); do
+  for room in $(${2:-rooms}); do
     awk -v list="$1" -v room="$room" '
       $0 ~ "^ *" list " = " { inside = 1; if (/select\(|glob\(|[^=] \+ /) { print FILENAME ": only plain lists" > "/dev/stderr"; exit 1 } }
       inside { for (rest = $0; match(rest, /"[^"]+"/); rest = substr(rest, RSTART + RLENGTH)) print room, substr(rest, RSTART + 1, RLENGTH - 2) }
@@ -19,7 +21,8 @@ strings() {
   done
 }
 
-sources() { strings srcs | sed 's| |/|' | sort -u; }
+sources() { strings srcs "$@" | sed 's| |/|' | sort -u; }
+testing_headers() { strings hdrs testing_rooms | sed 's| |/|' | grep '^runtime/testing/'; }
 
 # The public headers, and what these include.
 headers() {
@@ -42,6 +45,8 @@ lists() {
   echo "# Written by cmake/update_sources.sh from the BUILD files; do not edit."
   printf '\nset(EPORE_SOURCES\n%s)\n' "$(sources | sed 's|^|  |')"
   printf '\n# The public headers, and what these include.\nset(EPORE_HEADERS\n%s)\n' "$(headers | sed 's|^|  |')"
+  printf '\nset(EPORE_TESTING_SOURCES\n%s)\n' "$(sources testing_rooms | sed 's|^|  |')"
+  printf '\nset(EPORE_TESTING_HEADERS\n%s)\n' "$(testing_headers | sed 's|^|  |')"
   printf '\nset(EPORE_ABSEIL\n%s)\n' "$(abseil | sed 's|^|  absl::|')"
 }
 
@@ -74,7 +79,8 @@ exports() {
   echo "# Written by cmake/update_sources.sh from the public headers; do not edit."
   printf '{\n  global:\n    extern "C++" {\n'
   # The linker takes neither < nor ( here. Functions; members; virtual tables, type information and what else the compiler makes for a class.
-  declarations | tr "<>" "?" | while read -r kind name; do
+  # runtime/testing makes Kernels of its own.
+  { declarations && echo "class epore::Kernel"; } | tr "<>" "?" | while read -r kind name; do
     case $kind in
       function) printf '      %s[^_a-z]*;\n' "$name" ;;
       class) printf '      %s::*;\n      *?for?%s;\n      *?for?%s::*;\n      *thunk?to?%s::*;\n' "$name" "$name" "$name" "$name" ;;

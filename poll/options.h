@@ -18,7 +18,7 @@ struct PollOptions {
   std::string selector = {};
 
   // The way to the operating system; null means the real one. Borrowed: it must outlive the Poll
-  // and its registries. Only epore's own tests can make another one.
+  // and its registries. Tests have others, in epore/runtime/testing.
   Kernel* kernel = nullptr;
 };
 

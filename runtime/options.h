@@ -107,8 +107,8 @@ struct RuntimeOptions {
   absl::Duration drain_timeout = absl::Seconds(10);
 
   // The way to the operating system. Null means the real one, with counts for this runtime alone.
-  // Only epore's own tests can make another one. It must outlive the runtime, all its handles, and
-  // the threads that shutdown() leaves behind.
+  // For tests: ManualClock::kernel() and FaultyNetwork::kernel(), in epore/runtime/testing. It must
+  // outlive the runtime, all its handles, and the threads that shutdown() leaves behind.
   Kernel* kernel = nullptr;
 
   // Checks the values; the constructor of Runtime does so as well (Runtime::status()). Errors:

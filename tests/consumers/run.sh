@@ -70,7 +70,7 @@ install() { install_kind shared ON && install_kind static OFF; }
 warnings() {
   begin warnings || return
   local header compiler
-  for header in "$tree"/{poll,runtime}/*.h; do echo "#include \"epore${header#"$tree"}\""; done >headers.cc
+  for header in "$tree"/{poll,runtime,runtime/testing}/*.h; do echo "#include \"epore${header#"$tree"}\""; done >headers.cc
   for compiler in "g++ -std=c++20" "g++ -std=c++23 -fno-rtti" "clang++-19 -std=c++20 -fno-rtti" "clang++-19 -std=c++23"; do
     for file in headers.cc service.cc; do
       $compiler "${strict[@]}" -I "$work/shared/include" -isystem "$prefix/include" -fsyntax-only $file || return
@@ -92,11 +92,15 @@ exports() {
   ((count > 300)) || { echo "only $count symbols are exported"; return 1; }
 }
 
-find_package() { begin find_package && cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/shared;$prefix" && cmake --build build && runs build/service; }
+find_package() {
+  begin find_package && cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/shared;$prefix" && cmake --build build &&
+    runs build/service && build/kit
+}
 
 find_static() {
-  begin find_static && cp "$tree/tests/consumers/find_package/CMakeLists.txt" . &&
-    cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/static;$prefix" && cmake --build build && runs build/service
+  begin find_static && cp "$tree"/tests/consumers/find_package/* . &&
+    cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/static;$prefix" && cmake --build build && runs build/service &&
+    build/kit
 }
 
 pkg_config() {

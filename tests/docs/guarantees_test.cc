@@ -46,7 +46,8 @@ bool is_test_name(std::string_view word) {
 
 // The text of a test file, which the page names without the folder of its section.
 std::string source(const std::string& file) {
-  for (const char* folder : {"", "tests/runtime/", "tests/runtime/task/"}) {
+  for (const char* folder :
+       {"", "tests/runtime/", "tests/runtime/task/", "tests/runtime/testing/"}) {
     if (std::string text = read(folder + file + ".cc"); !text.empty()) return text;
   }
   return "";

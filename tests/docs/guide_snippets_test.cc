@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -20,9 +21,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "epore/poll/errno_of.h"
 #include "epore/runtime/runtime.h"
+#include "epore/runtime/testing/faulty_network.h"
+#include "epore/runtime/testing/manual_clock.h"
 #include "gtest/gtest.h"
-#include "tests/support/clock_kernel.h"
 
 namespace {
 
@@ -84,18 +87,18 @@ epore::Task<> beat(int& beats) {
 }
 
 TEST(Timeouts, OfTasksConnectionsAndTimers) {
-  epore::ClockKernel kernel;  // its time moves by advance() alone
+  epore::ManualClock clock;
   absl::Notification done;
   int beats = 0;
-  epore::Runtime runtime({.dispatch = epore::Dispatch::caller, .kernel = &kernel});
+  epore::Runtime runtime({.dispatch = epore::Dispatch::caller, .kernel = clock.kernel()});
   auto listener = runtime.listen("127.0.0.1:0", greet, patient());
   ASSERT_TRUE(listener.ok()) << listener.status();
   EXPECT_EQ(runtime.run(ask_in_time, listener->address().to_string()).value_or(""), "hello Ada\n");
   epore::Timer once = runtime.post_after(absl::Milliseconds(5), [&] { done.Notify(); });
-  kernel.advance(absl::Milliseconds(5));
+  clock.advance(absl::Milliseconds(5));
   EXPECT_TRUE(runtime.run_until([&] { return done.HasBeenNotified(); }).ok());
   const epore::Job job = runtime.spawn(beat, std::ref(beats));
-  for (; !job.status().has_value(); kernel.advance(absl::Milliseconds(1))) {
+  for (; !job.status().has_value(); clock.advance(absl::Milliseconds(1))) {
     ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
   }
   EXPECT_TRUE(job.status()->ok()) << *job.status();
@@ -333,6 +336,43 @@ TEST(Greeting, StepByStep) {
   EXPECT_FALSE(is_first);  // nothing runs outside of run_once()
   ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
   EXPECT_TRUE(is_first);
+}
+
+epore::Task<> fall_silent(std::string address, absl::Notification& answered) {
+  epore::Connection server = co_await epore::connect(address);
+  co_await server.write("Ada\n");
+  co_await server.read_until("\n", 1024);
+  answered.Notify();
+  co_await server.read();  // the end of the stream
+}
+
+TEST(Greeting, ASilentClientIsClosed) {
+  absl::Notification answered;
+  epore::ManualClock clock;
+  epore::Runtime runtime({.kernel = clock.kernel()});
+  auto listener =
+      runtime.listen("127.0.0.1:0", greet, {.connection = {.idle_timeout = absl::Seconds(30)}});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  epore::Job client =
+      runtime.spawn(fall_silent, listener->address().to_string(), std::ref(answered));
+  answered.WaitForNotification();
+  clock.advance(absl::Seconds(29));
+  EXPECT_FALSE(client.status().has_value());
+  clock.advance(absl::Seconds(1));
+  EXPECT_TRUE(client.wait().ok());
+}
+
+TEST(Greeting, ByteByByte) {
+  epore::FaultyNetwork network;
+  network.shrink_reads(1);
+  network.shrink_writes(1);
+  epore::Runtime runtime({.kernel = network.kernel()});
+  auto listener = runtime.listen("127.0.0.1:0", greet);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  std::string address = listener->address().to_string();
+  EXPECT_EQ(runtime.run(ask, address, "Ada").value_or(""), "hello Ada\n");
+  network.refuse_next_connect(ECONNREFUSED);
+  EXPECT_EQ(epore::errno_of(runtime.run(ask, address, "Ada").status()), ECONNREFUSED);
 }
 
 // -- names.md --

@@ -34,7 +34,7 @@ done
 git grep -nE '#include "(poll|runtime)/' -- '*.h' '*.cc' && breach "includes without epore/ (above)"
 
 # Public headers: none of the operating system, none of the rooms of internal/ but base and task.
-for header in poll/*.h runtime/*.h; do
+for header in poll/*.h runtime/*.h runtime/testing/*.h; do
   bad=$(grep -nE '#include (<(sys/|netinet/|arpa/|linux/|poll\.h|unistd\.h|fcntl\.h|signal\.h)|"epore/runtime/internal/[^bt])' "$header") &&
     breach "$header: $bad"
 done
