@@ -93,6 +93,9 @@ class StreamOperation : public Operation {
   // What it completes with if it comes by mail, and the stream has ended.
   virtual absl::Status begin_late() const;
 
+  // What was asked for is gone after the first time.
+  absl::Status awaited_again() const;
+
   bool begin_operation(TaskNode& node);
   Stream& stream() const { return *stream_; }
 
@@ -119,6 +122,7 @@ struct Wanted {
 
   Kind kind = Kind::some;
   bool is_got = false;       // they are there, and nobody has taken them
+  bool has_begun = false;    // so that it is awaited once
   std::uint32_t number = 0;  // see StreamOperation
 
   // Before the completion: of until the delimiter, of into the memory, which is not constant. After
@@ -234,6 +238,7 @@ class WriteOperationBase : public StreamOperation {
   std::uint32_t number_ = 0;
   const Kind kind_;
   bool has_begun_ = false;  // a part of it was given to the stream
+  bool was_awaited_ = false;
 };
 
 class [[nodiscard]] WriteOperation final : public WriteOperationBase,

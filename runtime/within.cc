@@ -25,9 +25,13 @@ void LimitScope::open(TaskNode& node) {
   chain = node.scope->chain;
   node.scope = this;
   if (at_ == kNever) return;
+  if (!stop.ok()) [[unlikely]]
+    stop = absl::OkStatus();  // of an earlier co_await, for one that has a name
   if (has_time_) {
     if (at_ > chain->home().now()) return;
   } else if (at_ > 0) {
+    if (count_ != 0) [[unlikely]]
+      at_ = absl::ToInt64Nanoseconds(limit());  // likewise
     note_limit(at_);
     at_ = saturating_add(chain->home().now(), at_);
     return;

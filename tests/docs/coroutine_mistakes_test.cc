@@ -104,6 +104,14 @@ TEST(CoroutineMistakes, TwoReadersAtOnce) {
   })));
 }
 
+TEST(CoroutineMistakes, AReadThatHasANameTwice) {
+  EXPECT_TRUE(is_quoted(with_peer("a\nb\n", [](Connection peer) -> Task<> {
+    auto line = peer.read_until("\n", 9);
+    co_await line;
+    co_await line;
+  })));
+}
+
 TEST(CoroutineMistakes, ShortMessage) {
   EXPECT_TRUE(is_quoted(
       with_peer("abc", [](Connection peer) -> Task<> { co_await peer.read_exactly(4); })));

@@ -96,6 +96,11 @@ bool StreamOperation::begin_operation(TaskNode& node) {
   return true;
 }
 
+absl::Status StreamOperation::awaited_again() const {
+  return absl::FailedPreconditionError(
+      absl::StrCat(name(), ": it was awaited before; call the method again for another one"));
+}
+
 void StreamOperation::end(absl::Status status) { complete(std::move(status)); }
 
 void StreamOperation::cancel(const absl::Status& why) {
@@ -141,6 +146,10 @@ const char* ReadOperationBase::name() const {
 }
 
 bool ReadOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
+  if (std::exchange(wanted_.has_begun, true)) [[unlikely]] {
+    status = awaited_again();
+    return true;
+  }
   return stream.begin_read(*this, status);
 }
 
@@ -172,6 +181,10 @@ const char* WriteOperationBase::name() const {
 }
 
 bool WriteOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
+  if (std::exchange(was_awaited_, true)) [[unlikely]] {
+    status = awaited_again();
+    return true;
+  }
   return stream.begin_write(*this, status);
 }
 

@@ -223,6 +223,28 @@ TEST_P(ReadTest, ASecondReaderIsRefused) {
       });
 }
 
+// What was asked for is overwritten by what was got. So an operation that has a name is not awaited
+// again.
+TEST_P(ReadTest, AnOperationIsAwaitedOnce) {
+  run(
+      [](Connection& c) -> Task<> {
+        auto line = c.read_until("\n", 9);
+        EXPECT_EQ((co_await line).text(), "one\n");
+        const auto again = co_await line.result();
+        EXPECT_TRUE(absl::IsFailedPrecondition(again.status())) << again.status();
+        EXPECT_EQ((co_await c.read_until("\n", 9)).text(), "two\n");
+        auto write = c.write("three\n");
+        co_await write;
+        const absl::Status twice = co_await write.result();
+        EXPECT_TRUE(absl::IsFailedPrecondition(twice)) << twice;
+      },
+      [](Peer& peer) {
+        peer.send("one\ntwo\n");
+        peer.half_close();
+        EXPECT_EQ(peer.receive_all(), "three\n");
+      });
+}
+
 TEST_P(ReadTest, CallbacksAndCoroutinesDoNotMix) {
   run(
       [](Connection& c) -> Task<> {

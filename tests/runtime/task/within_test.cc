@@ -271,6 +271,23 @@ TEST(Within, MayOutliveItsWait) {
   EXPECT_EQ(time, 11);
 }
 
+// A within() that has a name and is awaited again counts from then on.
+TEST(Within, CountsAnew) {
+  std::int64_t time = 0;
+  EXPECT_TRUE(run(
+                  []() -> Task<> {
+                    auto limited = within(kMs * 5, sleep_for(absl::InfiniteDuration()));
+                    for (int i = 0; i < 3; ++i) {
+                      const absl::Status got = co_await limited.result();
+                      EXPECT_TRUE(absl::IsDeadlineExceeded(got)) << got;
+                      co_await sleep_for(kMs);
+                    }
+                  }(),
+                  &time)
+                  .ok());
+  EXPECT_EQ(time, 18);
+}
+
 TEST(Within, OnARuntimesClock) {
   IdleKernel kernel;
   Runtime runtime({.dispatch = Dispatch::poll_thread, .kernel = &kernel});
