@@ -288,6 +288,13 @@ class Connection {
   // and for a handle that names no connection; those of getsockopt(2).
   absl::StatusOr<PeerCredentials> peer_credentials() const;
 
+  // The descriptor of the socket, for getsockopt(2) and setsockopt(2): the round-trip time of
+  // TCP_INFO, say. It belongs to the connection. Who closes, reads, writes or shuts it down takes
+  // from the connection what it relies on. In the connection's order only; elsewhere, after the end
+  // and for a handle that names none it is -1. Options that must be there before the connection is
+  // opened are in ConnectionOptions.
+  int fd() const;
+
   // Whether both handles name the same connection, or none.
   friend bool operator==(const Connection& a, const Connection& b) {
     return a.stream_.get() == b.stream_.get();

@@ -42,6 +42,7 @@ std::string Counters::to_json() const {
       {"bytes_of_files", bytes_of_files},
       {"bytes_spliced", bytes_spliced},
       {"read_pauses", read_pauses},
+      {"connections_cut_off", connections_cut_off},
       {"high_marks", high_marks},
   };
   std::string json = "{";

@@ -1,9 +1,12 @@
 #include "epore/runtime/options.h"
 
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -73,6 +76,34 @@ absl::Status check_hosts(const std::map<std::string, std::vector<std::string>>& 
   return absl::OkStatus();
 }
 
+// The system's own limits, see tcp(7) and MAX_TCP_KEEPIDLE of Linux.
+absl::Status check_keep_alive(const ConnectionOptions& options) {
+  constexpr absl::Duration kMost = absl::Seconds(32767);
+  for (const auto& [name, value] :
+       {std::pair("keep_alive_idle", options.keep_alive_idle),
+        std::pair("keep_alive_interval", options.keep_alive_interval)}) {
+    if (value < absl::ZeroDuration() || value > kMost) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("ConnectionOptions::", name, " is ", absl::FormatDuration(value),
+                       ", must be from 0 to ", absl::FormatDuration(kMost)));
+    }
+  }
+  if (options.keep_alive != false || !options.has_keep_alive_times()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "ConnectionOptions::keep_alive is false, so keep_alive_idle, keep_alive_interval and "
+      "keep_alive_probes would do nothing");
+}
+
+absl::Status check_user_timeout(absl::Duration value) {
+  constexpr absl::Duration kMost = absl::Milliseconds(std::numeric_limits<std::int32_t>::max());
+  if (value > absl::ZeroDuration() && (value <= kMost || value == absl::InfiniteDuration())) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "ConnectionOptions::user_timeout is ", absl::FormatDuration(value),
+      ", must be more than zero, and at most ", absl::FormatDuration(kMost), " or infinite"));
+}
+
 template <typename... Statuses>
 absl::Status first_error(Statuses... statuses) {
   absl::Status first;
@@ -117,12 +148,26 @@ absl::Status RuntimeOptions::check() const {
       check_hosts(hosts), internal::check_selector(selector, "RuntimeOptions::selector"));
 }
 
+bool ConnectionOptions::has_keep_alive_times() const {
+  return keep_alive_idle != absl::ZeroDuration() || keep_alive_interval != absl::ZeroDuration() ||
+         keep_alive_probes != 0;
+}
+
 absl::Status ConnectionOptions::check() const {
   absl::Status times =
       first_error(check_positive("ConnectionOptions::idle_timeout", idle_timeout),
                   check_positive("ConnectionOptions::write_stall_timeout", write_stall_timeout),
                   check_timeout("ConnectionOptions::linger_timeout", linger_timeout));
   if (!times.ok()) return times;
+  constexpr int kMostBytes = std::numeric_limits<int>::max();
+  absl::Status socket = first_error(
+      check_keep_alive(*this),
+      check_range("ConnectionOptions::keep_alive_probes", keep_alive_probes, 0, 127),
+      check_user_timeout(user_timeout),
+      check_range("ConnectionOptions::send_buffer", send_buffer, 0, kMostBytes),
+      check_range("ConnectionOptions::receive_buffer", receive_buffer, 0, kMostBytes),
+      check_range("ConnectionOptions::traffic_class", traffic_class.value_or(0), 0, 255));
+  if (!socket.ok()) return socket;
   if (write_low_mark <= write_high_mark && write_high_mark <= write_cap) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("ConnectionOptions: write_low_mark (", write_low_mark, ") <= write_high_mark (",
@@ -142,6 +187,10 @@ absl::Status ConnectOptions::check() const {
                      check_attempt_delay(connection_attempt_delay),
                      check_range("ConnectOptions::max_addresses",
                                  static_cast<std::int64_t>(max_addresses), 1, 1000),
+                     local.is_unix() ? absl::InvalidArgumentError(absl::StrCat(
+                                           "ConnectOptions::local is ", local.to_string(),
+                                           ", must be an address of IPv4 or IPv6"))
+                                     : absl::OkStatus(),
                      connection.check());
 }
 

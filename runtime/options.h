@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "epore/runtime/address.h"
 #include "epore/runtime/order_option.h"
 
 namespace epore {
@@ -122,8 +123,38 @@ struct RuntimeOptions {
 // counts from the end of the callbacks that were running. Everything that has come in time is read
 // first, however late this side looks.
 struct ConnectionOptions {
-  bool no_delay = true;     // TCP_NODELAY, tcp(7); a Unix socket has neither
-  bool keep_alive = false;  // SO_KEEPALIVE, socket(7)
+  bool no_delay = true;  // TCP_NODELAY, tcp(7); a Unix socket has neither it nor keep_alive
+
+  // SO_KEEPALIVE, socket(7): finds peers that are gone without a word. Without a value accepted
+  // connections have it, as they take it from their listener at no cost, and others do not.
+  std::optional<bool> keep_alive = std::nullopt;
+
+  // These turn keep_alive on: the idle time before the first probe, the time between probes, and
+  // the number of probes without an answer that end the connection with ETIMEDOUT. Zero means what
+  // the system is set to, which is hours. Up to 32,767 s, in whole seconds, and 127 probes. See
+  // TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT, tcp(7).
+  absl::Duration keep_alive_idle = absl::ZeroDuration();
+  absl::Duration keep_alive_interval = absl::ZeroDuration();
+  int keep_alive_probes = 0;
+
+  // The time that sent bytes may be without an acknowledgement of the peer's system, before the
+  // connection ends with ETIMEDOUT. Up to 24 days, in milliseconds. Infinite means what the system
+  // is set to. See TCP_USER_TIMEOUT, tcp(7), RFC 5482.
+  absl::Duration user_timeout = absl::InfiniteDuration();
+
+  // The sizes of the buffers of the socket, in bytes: SO_SNDBUF and SO_RCVBUF, socket(7). Zero
+  // leaves them to the system, which adapts those of TCP to the connection.
+  int send_buffer = 0;
+  int receive_buffer = 0;
+
+  // The class of what is sent, 0 to 255: IP_TOS, ip(7), and IPV6_TCLASS, ipv6(7).
+  std::optional<int> traffic_class = std::nullopt;
+
+  // Is called with each socket before it is bound or connected, for options that have no name here,
+  // such as SO_MARK or SO_BINDTODEVICE. An accepted socket has those of its listener. An error ends
+  // the listen(), or the attempt to connect. It may not keep or close the descriptor. A function or
+  // a lambda without captures.
+  absl::Status (*on_socket)(int fd) = nullptr;
 
   // Closes the connection with DeadlineExceeded after this time without a byte in or out. While
   // reading is paused, bytes of the peer that wait in the system count: the peer is held up and not
@@ -150,6 +181,8 @@ struct ConnectionOptions {
   // pause_reading() pauses.
   bool pause_reading_above_high_mark = true;
 
+  bool has_keep_alive_times() const;
+
   // Checks the values; listen() and connect() do so as well. Errors: InvalidArgument.
   absl::Status check() const;
 };
@@ -159,6 +192,12 @@ struct ListenOptions {
   int backlog = 4096;              // at least 1; the system has a limit, listen(2)
   bool reuse_port = false;         // SO_REUSEPORT: other processes may share the port
   std::size_t accept_budget = 64;  // the most connections that one turn accepts
+
+  // The most connections of this listener at a time, so that its clients leave room for other
+  // listeners and for connect(). At the limit it pauses, as for RuntimeOptions::max_connections. 0
+  // means no limit.
+  std::size_t max_connections = 0;
+
   ConnectionOptions connection = {};
 
   // The permissions of the file of a Unix socket, such as 0660, less those of the process's umask.
@@ -187,6 +226,11 @@ struct ConnectOptions {
 
   // The most addresses of a name that are tried, 1 to 1000. Each may have a socket of its own.
   std::size_t max_addresses = 16;
+
+  // The address of this end: of one of this machine's interfaces, with a port or with 0 for a free
+  // one. Addresses of the other family are then not tried. Without it the system chooses. An
+  // address of a Unix socket is InvalidArgument.
+  SocketAddress local = {};
 
   ConnectionOptions connection = {};
   OrderOption order = {};  // as in ListenOptions; the callback of connect() runs in it as well

@@ -421,6 +421,63 @@ TEST_P(AcceptTest, AtTheLimitOfConnectionsClientsWaitInTheBacklog) {
   expect_served(peers[3]);
 }
 
+// Its clients wait, and leave room for another listener and for connect().
+TEST_P(AcceptTest, AListenerMayHaveALimitOfItsOwn) {
+  Accepted accepted;
+  Accepted others;
+  Runtime runtime(options());
+  const auto listener = runtime.listen("127.0.0.1:0", accepted.callback(), {.max_connections = 2});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const Listener other = listen_on_loopback(runtime, others.callback());
+  std::vector<Peer> peers;
+  while (peers.size() < 5) peers.emplace_back(listener->address());
+  accepted.await(2);
+  absl::Notification connected;
+  runtime.connect(other.address().to_string(), [&](absl::StatusOr<Connection> connection) {
+    EXPECT_TRUE(connection.ok()) << connection.status();
+    connected.Notify();
+  });
+  connected.WaitForNotification();
+  others.await(1);
+  EXPECT_EQ(accepted.count(), 2u);
+  peers[1].close();
+  accepted.await(3);
+  expect_served(peers[2]);
+  peers[0].reset();
+  accepted.await(4);
+  expect_served(peers[3]);
+  peers[2].close();
+  peers[3].close();
+  accepted.await(5);
+  expect_served(peers[4]);
+}
+
+// Both limits are reached, and each is waited for.
+TEST_P(AcceptTest, AListenersLimitIsBesideThatOfTheRuntime) {
+  RuntimeOptions two = options();
+  two.max_connections = 2;
+  Accepted accepted;
+  Accepted others;
+  Runtime runtime(two);
+  const auto listener = runtime.listen("127.0.0.1:0", accepted.callback(), {.max_connections = 1});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const Listener other = listen_on_loopback(runtime, others.callback());
+  Peer first(listener->address());
+  accepted.await(1);
+  Peer second(other.address());
+  others.await(1);
+  Peer third(listener->address());
+  while (runtime.counters().accept_pauses == 0) std::this_thread::yield();
+  second.close();  // a permit of the runtime, and none of the listener
+  Peer fourth(other.address());
+  others.await(2);
+  expect_served(fourth);
+  EXPECT_EQ(accepted.count(), 1u);
+  first.close();
+  accepted.await(2);
+  expect_served(third);
+}
+
 // It has found no permit for another connection, and is not yet among those that are told of one.
 TEST(PermitTest, APermitThatIsFreedAsTheListenerPausesIsNotMissed) {
   absl::Notification pauses, may_pause, closed;

@@ -8,9 +8,14 @@
 #include <thread>
 #include <unordered_set>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/hash/hash.h"
+#include "absl/log/log_entry.h"
+#include "absl/log/log_sink.h"
+#include "absl/log/log_sink_registry.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
@@ -208,6 +213,35 @@ TEST_P(ConnectionCallbacksTest, AnExceptionEndsItsConnectionAlone) {
   expect_end("timer", nothing, [&](Link& link) {
     link.connection.timer([&](Connection&) { boom(); }).arm(absl::ZeroDuration());
   });
+}
+
+// The log says so, once a second at most, also where nobody has set on_closed.
+TEST_P(ConnectionCallbacksTest, AnExceptionIsLogged) {
+  class Lines : public absl::LogSink {
+   public:
+    Lines() { absl::AddLogSink(this); }
+    ~Lines() override { absl::RemoveLogSink(this); }
+    void Send(const absl::LogEntry& entry) override {
+      if (!absl::StrContains(entry.text_message(), "has thrown")) return;
+      const absl::MutexLock lock(&mutex_);
+      text_ = std::string(entry.text_message());
+    }
+    std::string text() {
+      const absl::MutexLock lock(&mutex_);
+      return text_;
+    }
+
+   private:
+    absl::Mutex mutex_;
+    std::string text_ ABSL_GUARDED_BY(mutex_);
+  } lines;
+  Runtime runtime(options());
+  const Listener listener =
+      listen_on_loopback(runtime, [](Connection&) { throw std::runtime_error("no such table"); });
+  while (lines.text().empty()) EXPECT_EQ(Peer(listener.address()).end(), ECONNRESET);
+  EXPECT_TRUE(absl::StrContains(lines.text(), "connection ")) << lines.text();
+  EXPECT_TRUE(absl::StrContains(lines.text(), "peer 127.0.0.1:")) << lines.text();
+  EXPECT_TRUE(absl::StrContains(lines.text(), "no such table")) << lines.text();
 }
 
 TEST_P(ConnectionCallbacksTest, AnExceptionInTheFirstCallback) {

@@ -70,6 +70,26 @@ TEST(OptionsTest, ConnectionValuesOutOfRangeAreRefusedByName) {
   expect_bad(with<C>([](C& o) { o.write_low_mark = o.write_high_mark + 1; }).check(),
              "write_low_mark");
   expect_bad(with<C>([](C& o) { o.write_cap = o.write_high_mark - 1; }).check(), "write_cap");
+  for (const absl::Duration bad : {-absl::Seconds(1), absl::Seconds(32768)}) {
+    expect_bad(with<C>([&](C& o) { o.keep_alive_idle = bad; }).check(), "keep_alive_idle");
+    expect_bad(with<C>([&](C& o) { o.keep_alive_interval = bad; }).check(), "keep_alive_interval");
+  }
+  expect_bad(with<C>([](C& o) {
+               o.keep_alive = false;
+               o.keep_alive_probes = 3;
+             }).check(),
+             "keep_alive is false");
+  for (const int bad : {-1, 128}) {
+    expect_bad(with<C>([&](C& o) { o.keep_alive_probes = bad; }).check(), "keep_alive_probes");
+  }
+  for (const absl::Duration bad : {absl::ZeroDuration(), -absl::Seconds(1), absl::Hours(24 * 25)}) {
+    expect_bad(with<C>([&](C& o) { o.user_timeout = bad; }).check(), "user_timeout");
+  }
+  expect_bad(with<C>([](C& o) { o.send_buffer = -1; }).check(), "send_buffer");
+  expect_bad(with<C>([](C& o) { o.receive_buffer = -1; }).check(), "receive_buffer");
+  for (const int bad : {-1, 256}) {
+    expect_bad(with<C>([&](C& o) { o.traffic_class = bad; }).check(), "traffic_class");
+  }
   EXPECT_TRUE(
       with<C>([](C& o) { o.write_low_mark = o.write_high_mark = o.write_cap = 0; }).check().ok());
 }
@@ -91,6 +111,8 @@ TEST(OptionsTest, ListenAndConnectCheckTheConnectionToo) {
   }
   expect_bad(with<C>([](C& o) { o.max_addresses = 0; }).check(), "max_addresses");
   expect_bad(with<C>([](C& o) { o.max_addresses = 1001; }).check(), "max_addresses");
+  expect_bad(with<C>([](C& o) { o.local = SocketAddress::parse("unix:@a").value(); }).check(),
+             "ConnectOptions::local is unix:@a");
 }
 
 TEST(SendResultTest, StatusSaysWhatBecameOfTheBytes) {

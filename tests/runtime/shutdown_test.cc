@@ -147,6 +147,21 @@ TEST_P(ShutdownTest, F41FromACallbackItIsRefusedAsItWouldWaitForItself) {
   EXPECT_TRUE(runtime.shutdown().ok());
 }
 
+TEST_P(ShutdownTest, ConnectionsThatAreCutOffAreCounted) {
+  Observer observer;
+  DrivenRuntime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.connection.on_drain([](Connection&) {});
+  Observer another;
+  Link ends = open_link(runtime, another);
+  ends.connection.close();
+  ends.peer.close();
+  (void)another.await_closed();
+  EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+  EXPECT_EQ(runtime.counters().connections_cut_off, 1u);
+  EXPECT_TRUE(absl::IsCancelled(observer.await_closed()));
+}
+
 TEST_P(ShutdownTest, WhileConnectionsDrainNewOnesAreRefusedAndTheRestWorks) {
   Observer observer;
   absl::Notification draining;

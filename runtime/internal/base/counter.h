@@ -35,6 +35,7 @@ enum class Counter : std::uint8_t {
   bytes_of_files,
   bytes_spliced,
   read_pauses,
+  connections_cut_off,
   high_marks,
 };
 

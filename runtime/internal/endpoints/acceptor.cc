@@ -192,7 +192,7 @@ void Acceptor::accept_ready(std::size_t budget) {
       if (left == budget) return leave_queue();
       break;  // it stays in the event queue: the task may be back soon
     }
-    if (!core_->permits().has_one()) return pause_at_limit();
+    if (!has_permit()) return pause_at_limit();
     sockaddr_storage storage;
     unsigned size = sizeof storage;
     auto* peer = reinterpret_cast<sockaddr*>(&storage);
@@ -229,7 +229,7 @@ void Acceptor::leave_queue() {
   if (state_ == State::listening) (void)home().registry()->deregister_fd(fd_.get());
   if (state_ == State::paused) {
     home().timers().cancel(*this);
-    core_->permits().remove_waiter(*this);
+    stop_waiting();
   }
   state_ = State::idle;
 }
@@ -254,7 +254,7 @@ bool Acceptor::may_go_on_after(int error) {
 
 // Starts a Stream for in_hand_. Returns false at the limit; in_hand_ then waits for a permit.
 bool Acceptor::begin_stream() {
-  if (!core_->permits().try_take()) return false;
+  if (!take_permit()) return false;
   OwnedFd fd = std::move(in_hand_.fd);
   bool started = false;
   try {
@@ -282,15 +282,38 @@ bool Acceptor::begin_stream() {
   }
   if (!started) {  // no memory, no slot, or a shutdown
     core_->counters().add(Counter::accept_errors);
+    if (ConnectionPermits* const own = own_permits(); own != nullptr) own->give_back();
     core_->permits().give_back();
   }
   return true;
 }
 
+bool Acceptor::has_permit() const {
+  ConnectionPermits* const own = own_permits();
+  return core_->permits().has_one() && (own == nullptr || own->has_one());
+}
+
+// Takes a permit of the listener and one of the runtime. The listener's goes back only if the other
+// one was taken in this moment. Otherwise this listener, which waits for both, would wake itself
+// again and again.
+bool Acceptor::take_permit() {
+  if (!has_permit()) return false;
+  ConnectionPermits* const own = own_permits();
+  if (own != nullptr && !own->try_take()) return false;
+  if (core_->permits().try_take()) return true;
+  if (own != nullptr) own->give_back();
+  return false;
+}
+
+void Acceptor::stop_waiting() {
+  core_->permits().remove_waiter(*this);
+  if (ConnectionPermits* const own = own_permits(); own != nullptr) own->remove_waiter(*this);
+}
+
 void Acceptor::pause_at_limit() {
   if (state_ != State::paused) ++pauses_;  // not for each retry: the limit may hold for days
   pause(absl::ResourceExhaustedError("the limit of connections is reached"));
-  if (core_->permits().has_one()) resume();
+  if (has_permit()) resume();
 }
 
 void Acceptor::pause(const absl::Status& why) {
@@ -299,6 +322,7 @@ void Acceptor::pause(const absl::Status& why) {
     if (state_ == State::listening) (void)home().registry()->deregister_fd(fd_.get());
     state_ = State::paused;
     core_->permits().add_waiter(*this);
+    if (ConnectionPermits* const own = own_permits(); own != nullptr) own->add_waiter(*this);
     core_->counters().add(Counter::accept_pauses);
   }
   backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff);
@@ -314,7 +338,7 @@ void Acceptor::pause(const absl::Status& why) {
 void Acceptor::go_on() {
   state_ = State::listening;
   home().timers().cancel(*this);
-  core_->permits().remove_waiter(*this);
+  stop_waiting();
   absl::Status registered =
       home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
   if (registered.ok()) return;
@@ -332,7 +356,7 @@ absl::Status Acceptor::why_ended() const {
 
 void Acceptor::end() {
   const bool is_registered = state_ == State::listening;
-  if (state_ == State::paused) core_->permits().remove_waiter(*this);
+  if (state_ == State::paused) stop_waiting();
   state_ = State::closed;
   home().timers().cancel(*this);
   retire();

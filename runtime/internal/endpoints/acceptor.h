@@ -100,6 +100,10 @@ class Acceptor final : public PermitWaiter {
   void accept_rest();
   bool has_taker(bool may_idle);
   bool begin_stream();
+  ConnectionPermits* own_permits() const { return settings_->limits->permits.get(); }
+  bool has_permit() const;
+  bool take_permit();
+  void stop_waiting();
   void pause_at_limit();
   bool may_go_on_after(int error);
   void pause(const absl::Status& why);

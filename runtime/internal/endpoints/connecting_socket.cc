@@ -24,10 +24,14 @@ ConnectingSocket::ConnectingSocket(OwnedFd fd, const SocketAddress& address)
 
 absl::StatusOr<ConnectingSocket> ConnectingSocket::start(Kernel& kernel,
                                                          const SocketAddress& address,
-                                                         const ConnectionOptions& options) {
+                                                         const ConnectOptions& options) {
   absl::StatusOr<OwnedFd> fd = open_stream_socket(kernel, address);
   if (!fd.ok()) return fd.status();
-  absl::Status set = set_connection_options(kernel, fd->get(), address, options);
+  absl::Status set =
+      set_connection_options(kernel, fd->get(), address, options.connection, SocketUse::connects);
+  if (set.ok() && !options.local.is_empty()) {
+    set = bind_local(kernel, fd->get(), options.local, address);
+  }
   if (!set.ok()) return set;
   const SysResult result = kernel.connect(fd->get(), address.data(), address.size());
   // After EINTR the attempt goes on in the background, as after EINPROGRESS (connect(2)).

@@ -18,7 +18,7 @@ class ConnectingSocket {
  public:
   // Opens a socket and begins to connect it. Errors name the call, the address and the errno.
   static absl::StatusOr<ConnectingSocket> start(Kernel& kernel, const SocketAddress& address,
-                                                const ConnectionOptions& options);
+                                                const ConnectOptions& options);
 
   // Returns whether it is connected. If it is not, `error` says why; ok: it is still on its way.
   bool is_connected(Kernel& kernel, absl::Status& error);

@@ -298,7 +298,7 @@ void Connector::start_due(std::int64_t now) {
 absl::Status Connector::try_address(const SocketAddress& address) {
   sockets_.reserve(sockets_.size() + 1);  // without memory nothing is registered
   absl::StatusOr<ConnectingSocket> socket =
-      ConnectingSocket::start(core_->kernel(), address, options_.connection);
+      ConnectingSocket::start(core_->kernel(), address, options_);
   if (!socket.ok()) return socket.status();
   (void)wait_for_write();
   absl::Status watched = watch(*socket, /*is_registered=*/false);

@@ -59,7 +59,9 @@ absl::StatusOr<Bound> bind_one(Core& core, const SocketAddress& address, bool v6
   if (set.ok() && address.is_ipv6()) {
     set = set_option(kernel, fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, v6_only ? 1 : 0, "IPV6_V6ONLY");
   }
-  if (set.ok()) set = set_connection_options(kernel, fd->get(), address, options.connection);
+  if (set.ok())
+    set =
+        set_connection_options(kernel, fd->get(), address, options.connection, SocketUse::listens);
   if (!set.ok()) return set;
   SysResult result = kernel.bind(fd->get(), address.data(), address.size());
   error = result.error();
@@ -140,7 +142,9 @@ absl::StatusOr<SocketAddress> adopt(Kernel& kernel, int fd, const ListenOptions&
   result = kernel.fcntl(fd, F_GETFL, 0);
   if (result.ok()) result = kernel.fcntl(fd, F_SETFL, result.fd() | O_NONBLOCK);
   if (!result.ok()) return failed(result, "fcntl(F_SETFL)");
-  if (absl::Status set = set_connection_options(kernel, fd, address, options.connection); !set.ok())
+  if (absl::Status set =
+          set_connection_options(kernel, fd, address, options.connection, SocketUse::listens);
+      !set.ok())
     return set;
   return address;
 }
@@ -245,7 +249,7 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
   if (!on_accept) state->queue_ = Ref<AcceptQueue>::adopt(new AcceptQueue());
   const auto shared = std::make_shared<AcceptSettings>(
       std::move(on_accept), state->queue_,
-      Ref<const StreamLimits>::adopt(new StreamLimits(options.connection)),
+      Ref<const StreamLimits>::adopt(new StreamLimits(options.connection, options.max_connections)),
       OrderState::share(options.order, *core), has_tasks, options);
   const std::size_t reactors = core->reactors().size();
   for (std::size_t i = 0; i < bound->size(); ++i) {

@@ -4,8 +4,13 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <cstdint>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/base/caught_exception.h"
 
 namespace epore::internal {
 
@@ -28,17 +33,98 @@ absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value
   return errno_status(set.error(), absl::StrCat("setsockopt(fd ", fd, ", ", name, ")"));
 }
 
+namespace {
+
+// Sets one option after the other until the first error.
+class Setter {
+ public:
+  Setter(Kernel& kernel, int fd) : kernel_(kernel), fd_(fd) {}
+
+  void set(bool is_wanted, int level, int option, std::int64_t value, const char* name) {
+    if (!is_wanted || !status_.ok()) return;
+    status_ = set_option(kernel_, fd_, level, option, static_cast<int>(value), name);
+  }
+  absl::Status take() { return std::move(status_); }
+
+ private:
+  Kernel& kernel_;
+  const int fd_;
+  absl::Status status_;
+};
+
+std::int64_t whole_seconds(absl::Duration duration) {
+  return absl::ToInt64Seconds(absl::Ceil(duration, absl::Seconds(1)));
+}
+std::int64_t whole_milliseconds(absl::Duration duration) {
+  return absl::ToInt64Milliseconds(absl::Ceil(duration, absl::Milliseconds(1)));
+}
+
+void set_tcp_options(Setter& setter, const ConnectionOptions& options, SocketUse use) {
+  constexpr absl::Duration kNone = absl::ZeroDuration();
+  setter.set(options.no_delay, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
+  const bool by_default = use == SocketUse::listens || options.has_keep_alive_times();
+  setter.set(options.keep_alive.value_or(by_default), SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE");
+  setter.set(options.keep_alive_idle != kNone, IPPROTO_TCP, TCP_KEEPIDLE,
+             whole_seconds(options.keep_alive_idle), "TCP_KEEPIDLE");
+  setter.set(options.keep_alive_interval != kNone, IPPROTO_TCP, TCP_KEEPINTVL,
+             whole_seconds(options.keep_alive_interval), "TCP_KEEPINTVL");
+  setter.set(options.keep_alive_probes != 0, IPPROTO_TCP, TCP_KEEPCNT, options.keep_alive_probes,
+             "TCP_KEEPCNT");
+  setter.set(options.user_timeout != absl::InfiniteDuration(), IPPROTO_TCP, TCP_USER_TIMEOUT,
+             whole_milliseconds(options.user_timeout), "TCP_USER_TIMEOUT");
+}
+
+// The class of an IPv6 socket is that of its IPv4 peers as well only by IP_TOS.
+void set_traffic_class(Setter& setter, const SocketAddress& address, int value) {
+  setter.set(address.is_ipv6(), IPPROTO_IPV6, IPV6_TCLASS, value, "IPV6_TCLASS");
+  setter.set(true, IPPROTO_IP, IP_TOS, value, "IP_TOS");
+}
+
+absl::Status call_on_socket(absl::Status (*on_socket)(int fd), int fd) {
+  try {
+    return on_socket(fd);
+  } catch (...) {
+    return caught_exception();
+  }
+}
+
+}  // namespace
+
 absl::Status set_connection_options(Kernel& kernel, int fd, const SocketAddress& address,
-                                    const ConnectionOptions& options) {
-  if (address.is_unix()) return absl::OkStatus();
-  if (options.no_delay) {
-    absl::Status set = set_option(kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
+                                    const ConnectionOptions& options, SocketUse use) {
+  Setter setter(kernel, fd);
+  setter.set(options.send_buffer != 0, SOL_SOCKET, SO_SNDBUF, options.send_buffer, "SO_SNDBUF");
+  setter.set(options.receive_buffer != 0, SOL_SOCKET, SO_RCVBUF, options.receive_buffer,
+             "SO_RCVBUF");
+  if (!address.is_unix()) {
+    set_tcp_options(setter, options, use);
+    if (options.traffic_class) set_traffic_class(setter, address, *options.traffic_class);
+  }
+  absl::Status set = setter.take();
+  if (!set.ok() || options.on_socket == nullptr) return set;
+  return call_on_socket(options.on_socket, fd);
+}
+
+absl::Status bind_local(Kernel& kernel, int fd, const SocketAddress& local,
+                        const SocketAddress& peer) {
+  if (local.is_ipv4() != peer.is_ipv4() || peer.is_unix()) {
+    return absl::InvalidArgumentError(absl::StrCat("ConnectOptions::local is ", local.to_string(),
+                                                   ", which cannot connect to ", peer.to_string()));
+  }
+  if (local.port() != 0) {
+    // A port that is asked for may have been used a minute ago.
+    absl::Status set = set_option(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
     if (!set.ok()) return set;
+  } else {
+    // The port is then chosen by connect(2), so that one may serve connections to several peers
+    // (ip(7)). Without it there are fewer ports, and all else is as well.
+    const int yes = 1;
+    (void)kernel.setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
   }
-  if (options.keep_alive) {
-    return set_option(kernel, fd, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE");
-  }
-  return absl::OkStatus();
+  const SysResult bound = kernel.bind(fd, local.data(), local.size());
+  if (bound.ok()) return absl::OkStatus();
+  return errno_status(bound.error(), absl::StrCat("bind(", local.to_string(), "), to connect to ",
+                                                  peer.to_string()));
 }
 
 SocketAddress local_address_of(Kernel& kernel, int fd) {

@@ -18,10 +18,16 @@ absl::StatusOr<OwnedFd> open_stream_socket(Kernel& kernel, const SocketAddress& 
 // Sets an int option with setsockopt(2). `name` is the option's name in the error.
 absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value, const char* name);
 
-// Sets the socket options that `options` ask for; a Unix socket has none of them. An accepted
-// socket inherits those of its listener.
+// Sets the socket options that `options` ask for, before the socket is bound or connected. A Unix
+// socket has none of TCP and IP. An accepted socket inherits those of its listener.
+enum class SocketUse : bool { connects, listens };
 absl::Status set_connection_options(Kernel& kernel, int fd, const SocketAddress& address,
-                                    const ConnectionOptions& options);
+                                    const ConnectionOptions& options, SocketUse use);
+
+// Binds a socket that will connect to `peer`: ConnectOptions::local. Errors: InvalidArgument if
+// they are of different families; those of bind(2).
+absl::Status bind_local(Kernel& kernel, int fd, const SocketAddress& local,
+                        const SocketAddress& peer);
 
 // Returns the address of getsockname(2), or an empty one if the call fails.
 SocketAddress local_address_of(Kernel& kernel, int fd);

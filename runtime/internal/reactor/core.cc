@@ -216,6 +216,7 @@ Counters Core::snapshot() {
   counters.bytes_of_files = counters_.sum(Counter::bytes_of_files);
   counters.bytes_spliced = counters_.sum(Counter::bytes_spliced);
   counters.read_pauses = counters_.sum(Counter::read_pauses);
+  counters.connections_cut_off = counters_.sum(Counter::connections_cut_off);
   counters.high_marks = counters_.sum(Counter::high_marks);
   if (!reactors_.empty()) counters.selector = reactors_.front()->registry()->selector_name();
   counters.selector_reason = selector_reason_;

@@ -220,6 +220,8 @@ SocketAddress Connection::local_address() const {
   return stream_ ? stream_->local_address() : SocketAddress();
 }
 
+int Connection::fd() const { return stream_ ? stream_->fd() : -1; }
+
 absl::StatusOr<PeerCredentials> Connection::peer_credentials() const {
   if (stream_) return stream_->peer_credentials();
   return absl::FailedPreconditionError(

@@ -22,7 +22,7 @@ std::atomic<std::uint64_t> last_id{0};
 
 }  // namespace
 
-StreamLimits::StreamLimits(const ConnectionOptions& options)
+StreamLimits::StreamLimits(const ConnectionOptions& options, std::size_t most)
     : timeouts{.idle = nanoseconds(options.idle_timeout),
                .write_stall = nanoseconds(options.write_stall_timeout),
                .linger = nanoseconds(options.linger_timeout)},
@@ -30,7 +30,8 @@ StreamLimits::StreamLimits(const ConnectionOptions& options)
       write_low_mark(options.write_low_mark),
       write_cap(options.write_cap),
       pause_reading_above_high_mark(options.pause_reading_above_high_mark),
-      no_memory(absl::ResourceExhaustedError("no memory")) {}
+      no_memory(absl::ResourceExhaustedError("no memory")),
+      permits(most == 0 ? nullptr : std::make_unique<ConnectionPermits>(most)) {}
 
 Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd, Ref<const StreamLimits> limits,
                const SocketAddress& local, const SocketAddress& peer, Ref<OrderState> order)
@@ -175,6 +176,9 @@ Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
     return Ref<TimerEntry>();
   }
 }
+
+// On another thread the connection may end in the call, and its number may be another socket's.
+int Stream::fd() const { return is_in_order() && fd_.is_valid() ? fd_.get() : -1; }
 
 absl::StatusOr<PeerCredentials> Stream::peer_credentials() const {
   if (unix_) return unix_->credentials();

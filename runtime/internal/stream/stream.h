@@ -87,6 +87,7 @@ class Stream final : public Registration, public BufferOwner {
   SocketAddress local_address() const { return local_.get(); }
   SocketAddress peer_address() const { return peer_.get(); }
   absl::StatusOr<PeerCredentials> peer_credentials() const;
+  int fd() const;
 
   static const Ref<Stream>& of(const Connection& connection) { return connection.stream_; }
   static Connection handle(Ref<Stream> stream) { return Connection(std::move(stream)); }
@@ -237,6 +238,7 @@ class Stream final : public Registration, public BufferOwner {
   bool push_splice(SpliceWriteOperation& writer);
   bool is_amid_write() const;
   std::size_t queued_ahead() const;
+  std::size_t room_behind(std::size_t queued) const;
   void release_sent();
   void resume_writers();
 
@@ -288,6 +290,7 @@ class Stream final : public Registration, public BufferOwner {
   void put_sent(FilePart part);
   bool has_files() const;
   std::size_t write_file(const FilePart& part, std::size_t most);
+  void cork(bool is_corked);
   std::size_t copy_file(const FilePart& part, std::size_t most);
   std::size_t write_pipe(const FilePart& part, std::size_t most);
   std::size_t copy_pipe(const FilePart& part, std::size_t most);
@@ -417,6 +420,7 @@ class Stream final : public Registration, public BufferOwner {
   bool wants_reset_ : 1 = false;
   bool was_told_closed_ : 1 = false;
   bool is_write_blocked_ : 1 = false;  // waits for an edge for writing
+  bool is_corked_ : 1 = false;         // TCP_CORK is set
   static constexpr std::uint8_t kReceived = 1;
   static constexpr std::uint8_t kSent = 2;
   static constexpr std::uint8_t kQueued = 4;  // into a queue that was empty

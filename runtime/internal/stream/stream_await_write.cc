@@ -91,24 +91,30 @@ bool Stream::push(WriteOperationBase& writer) {
   return true;
 }
 
+// The bytes that a writer may give now, behind `queued` others. A high mark of a few bytes, or of
+// none, would make as small calls. So the first piece may be larger.
+std::size_t Stream::room_behind(std::size_t queued) const {
+  constexpr std::size_t kFirstPiece = 4096;
+  const std::size_t high = limits_->write_high_mark;
+  return queued == 0 ? std::max(high, kFirstPiece) : high - std::min(high, queued);
+}
+
 bool Stream::push_bytes(WriteOperation& writer) {
-  std::size_t queued = queued_ahead();
-  while (!writer.rest_.empty() && queued < limits_->write_high_mark && !is_ending()) {
-    const std::size_t room = limits_->write_high_mark - queued;
+  while (!writer.rest_.empty() && !is_ending()) {
+    const std::size_t room = room_behind(queued_ahead());
+    if (room == 0) return false;
     const ByteView piece = writer.rest_.first(std::min(writer.rest_.size(), room));
     put(piece);
     writer.rest_ = writer.rest_.subspan(piece.size());
     writer.has_begun_ = true;
-    queued = queued_ahead();
   }
-  return writer.rest_.empty() || is_ending();
+  return true;
 }
 
 bool Stream::push_pieces(PiecesWriteBase& writer) {
   while (!is_ending()) {
-    const std::size_t high = limits_->write_high_mark;
     const std::size_t left = writer.left();
-    std::size_t room = high - std::min(high, queued_ahead());
+    std::size_t room = room_behind(queued_ahead());
     if (left <= room && writer.begun_.empty()) {
       writer.has_begun_ = true;
       put_pieces(std::exchange(writer.pieces_, {}), left);
@@ -130,7 +136,6 @@ bool Stream::push_pieces(PiecesWriteBase& writer) {
 }
 
 bool Stream::push_shared(SharedWriteOperation& writer) {
-  std::size_t queued = queued_ahead();
   while (!is_ending()) {
     if (writer.rest_.empty()) {
       if (writer.more_.empty()) return true;
@@ -138,12 +143,12 @@ bool Stream::push_shared(SharedWriteOperation& writer) {
       writer.more_ = writer.more_.subspan(1);
       continue;
     }
-    if (queued >= limits_->write_high_mark) return false;
-    const Bytes piece = writer.rest_.slice(0, limits_->write_high_mark - queued);
+    const std::size_t room = room_behind(queued_ahead());
+    if (room == 0) return false;
+    const Bytes piece = writer.rest_.slice(0, room);
     put_shared(std::span(&piece, 1));
     writer.rest_ = writer.rest_.slice(piece.size());
     writer.has_begun_ = true;
-    queued = queued_ahead();
   }
   return true;
 }
@@ -151,7 +156,7 @@ bool Stream::push_shared(SharedWriteOperation& writer) {
 // One piece of a file is in the queue at a time. A stop leaves the others unsent.
 bool Stream::push_file(FileWriteOperation& writer) {
   if (is_ending() || writer.left_ == 0) return true;
-  if (queue_.has_files() || queued_ahead() >= limits_->write_high_mark) return false;
+  if (queue_.has_files() || room_behind(queued_ahead()) == 0) return false;
   const std::uint64_t piece = std::min<std::uint64_t>(writer.left_, kFilePiece);
   put_file({.file = writer.file_, .offset = writer.offset_, .left = piece});
   writer.offset_ += piece;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
@@ -61,6 +62,11 @@ void Stream::no_memory() {
 
 void Stream::exception(absl::Status thrown) {
   core_->counters().add(Counter::callback_exceptions);
+  try {
+    LOG_EVERY_N_SEC(WARNING, 1) << "epore: a callback of " << describe() << " has thrown, which "
+                                << "ends the connection: " << thrown;
+  } catch (const std::bad_alloc&) {  // the counter and on_closed have it
+  }
   reset(std::move(thrown));
 }
 
@@ -119,6 +125,8 @@ void Stream::finish() {
     (void)home().registry()->deregister_fd(fd_.get());
   }
   fd_.reset();
+  if (limits_->permits) [[unlikely]]
+    limits_->permits->give_back();
   core_->permits().give_back();
   core_->counters().add(Counter::connections_closed);
   if (is_of_task_) core_->tasks().end_connection();

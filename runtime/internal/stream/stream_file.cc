@@ -2,6 +2,8 @@
 // where the system refuses these.
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -32,6 +34,11 @@ namespace {
 std::string name_of(const FilePart& part) {
   return part.pipe ? "a pipe" : absl::Utf8SafeCEscape(part.file.path());
 }
+
+// A part of so many bytes leaves in full segments. Otherwise the system sends what it has of each
+// 64 KiB of the file, and a fast network then carries, and the peer then takes, half again as many
+// segments.
+constexpr std::uint64_t kCorkedPart = 128 * 1024;
 
 }  // namespace
 
@@ -140,14 +147,25 @@ std::size_t Stream::write_file(const FilePart& part, std::size_t most) {
   if (part.pipe) return write_pipe(part, size);
   std::atomic<bool>& is_copied = part.file.state_->is_copied;
   if (is_copied.load(std::memory_order_relaxed)) return copy_file(part, size);
+  if (part.left >= kCorkedPart && !is_corked_ && !unix_) cork(true);
   const std::uint32_t mark = edges_.mark(Direction::write);
   const SysResult sent = core_->kernel().sendfile(fd_.get(), part.file.fd(),
                                                   static_cast<std::int64_t>(part.offset), size);
-  if (is_splice_refusal(sent.error())) {
+  const bool is_refused = is_splice_refusal(sent.error());
+  const bool is_whole = sent.value() > 0 && static_cast<std::uint64_t>(sent.value()) == part.left;
+  if (is_corked_ && (is_whole || is_refused)) cork(false);  // sends the last segment
+  if (is_refused) {
     is_copied.store(true, std::memory_order_relaxed);
     return 0;
   }
   return file_written(part, "sendfile", sent, mark);
+}
+
+// TCP_CORK, tcp(7). Where it is refused, more segments leave.
+void Stream::cork(bool is_corked) {
+  is_corked_ = is_corked;
+  const int value = is_corked ? 1 : 0;
+  (void)core_->kernel().setsockopt(fd_.get(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
 // On the stack: the thread's buffers may have bytes that a callback looks at.

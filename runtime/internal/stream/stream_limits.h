@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/reactor/connection_permits.h"
 #include "epore/runtime/options.h"
 
 namespace epore::internal {
@@ -19,14 +21,16 @@ struct StreamTimeouts {
 
 // The ConnectionOptions in the form that a Stream uses. All connections of a listener share one.
 struct StreamLimits final : RefCounted {
-  explicit StreamLimits(const ConnectionOptions& options);
+  // `most`: ListenOptions::max_connections.
+  explicit StreamLimits(const ConnectionOptions& options, std::size_t most = 0);
 
   StreamTimeouts timeouts;
   std::size_t write_high_mark;
   std::size_t write_low_mark;
   std::size_t write_cap;
   bool pause_reading_above_high_mark;
-  const absl::Status no_memory;  // made in advance, while there is memory
+  const absl::Status no_memory;                      // made in advance, while there is memory
+  const std::unique_ptr<ConnectionPermits> permits;  // of the listener; null: no limit
 };
 
 }  // namespace epore::internal

@@ -3,6 +3,8 @@
 #include "epore/runtime/file.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,9 +16,11 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "epore/poll/errno_of.h"
 #include "gtest/gtest.h"
@@ -146,6 +150,57 @@ TEST_P(FileWriteTest, TheBytesBeforeItLeaveWithIt) {
   EXPECT_EQ(flags & MSG_MORE, MSG_MORE);
   EXPECT_EQ(kernel.calls(KernelCall::kSend), 1u);
   EXPECT_EQ(kernel.calls(KernelCall::kSendfile), 1u);
+}
+
+// A large part leaves in full segments, and its last bytes at once.
+TEST_P(FileWriteTest, ALargePartIsCorkedUntilItsEnd) {
+  class Corks : public FaultKernel {
+   public:
+    using FaultKernel::FaultKernel;
+    SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) override {
+      if (level == IPPROTO_TCP && name == TCP_CORK) {
+        const absl::MutexLock lock(&mutex_);
+        told_ += *static_cast<const int*>(value) != 0 ? '(' : ')';
+      }
+      return FaultKernel::setsockopt(fd, level, name, value, size);
+    }
+    SysResult sendfile(int to, int from, std::int64_t offset, std::size_t size) override {
+      const SysResult sent = FaultKernel::sendfile(to, from, offset, size);
+      const absl::MutexLock lock(&mutex_);
+      if (sent.value() > 0 && !told_.ends_with('f')) told_ += 'f';
+      return sent;
+    }
+    std::string take() {
+      const absl::MutexLock lock(&mutex_);
+      return std::exchange(told_, {});
+    }
+
+   private:
+    absl::Mutex mutex_;
+    std::string told_ ABSL_GUARDED_BY(mutex_);
+  } kernel(kernel_);
+  RuntimeOptions options = this->options();
+  options.kernel = &kernel;
+  Runtime runtime(options);
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    co_await c.write(made_.open(), 0, 900'000);
+    co_await c.flush();
+    EXPECT_EQ(kernel.take(), "(f)");
+    co_await c.write(made_.open(), 0, 100'000);
+    co_await c.flush();
+    EXPECT_EQ(kernel.take(), "f");
+    kernel.fail(KernelCall::kSetsockopt, EPERM, 1, FaultKernel::kAlways);
+    co_await c.write(made_.open(), 0, 200'000);
+    co_await c.flush();
+    EXPECT_EQ(kernel.take(), "(f)");
+    kernel.fail(KernelCall::kSetsockopt, 0);
+    kernel.fail(KernelCall::kSendfile, ENOSYS);
+    co_await c.write(made_.open(), 0, 900'000);
+    co_await c.flush();
+    EXPECT_EQ(kernel.take(), "()") << "a copy would wait in the system";
+  });
+  EXPECT_EQ(peer.receive_all(), absl::StrCat(bytes_.substr(0, 900'000), bytes_.substr(0, 100'000),
+                                             bytes_.substr(0, 200'000), bytes_.substr(0, 900'000)));
 }
 
 TEST_P(FileWriteTest, IsCopiedWhereTheSystemRefuses) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/handler_test_base.h"
@@ -37,6 +38,26 @@ TEST_P(WriteTest, IsHeldUpByAPeerThatDoesNotRead) {
   EXPECT_EQ(got.size(), kLarge + 20'000'000);
   EXPECT_EQ(got.substr(0, kLarge), large);
   EXPECT_LE(most.load(), ConnectionOptions().write_high_mark + 20'000);
+}
+
+// A high mark of nothing, or of a few bytes, still lets everything through, in few calls.
+TEST_P(WriteTest, AHighMarkOfNothingHoldsNobodyUpForEver) {
+  for (const std::size_t mark : {0u, 1u, 100u}) {
+    const std::string text = pattern(100'000);
+    const std::uint64_t before = kernel_.calls(KernelCall::kSend);
+    Runtime runtime(options());
+    Peer peer = serve(runtime,
+                      [&](Connection c) -> Task<> {
+                        const ByteView pieces[] = {text, ByteView(std::string_view("pieces"))};
+                        co_await c.write(text);
+                        co_await c.write(std::span<const ByteView>(pieces));
+                        co_await c.write(Bytes(text));
+                        co_await c.flush();
+                      },
+                      {.connection = {.write_high_mark = mark, .write_low_mark = 0}});
+    EXPECT_EQ(peer.receive_all(), absl::StrCat(text, text, "pieces", text));
+    EXPECT_LT(kernel_.calls(KernelCall::kSend) - before, 500u);
+  }
 }
 
 TEST_P(WriteTest, WritesOfSeveralCoroutinesDoNotMix) {
