@@ -24,12 +24,15 @@ enum class Trigger : std::uint8_t {
 // descriptor, deregister it. With an empty interest the kernel would still report errors and
 // hang-ups, so a level-triggered registration would spin.
 //
-// | trigger  | epoll        | poll(2)                                                     |
-// |----------|--------------|-------------------------------------------------------------|
-// | edge     | EPOLLET      | today as level: may be reported again while it lasts        |
-// | level    | (no flag)    | as poll(2) does by itself                                   |
-// | one_shot | EPOLLONESHOT | emulated: after an event even hang-ups are silent until     |
-// |          |              | reregister_fd()                                             |
+// | trigger  | epoll        | poll(2)                           | io_uring                 |
+// |----------|--------------|-----------------------------------|--------------------------|
+// | edge     | EPOLLET      | today as level: may be reported   | a multishot poll         |
+// |          |              | again while it lasts              |                          |
+// | level    | (no flag)    | as poll(2) does by itself         | a new poll after each    |
+// |          |              |                                   | event                    |
+// | one_shot | EPOLLONESHOT | emulated: after an event even     | emulated: as poll(2)     |
+// |          |              | hang-ups are silent until         |                          |
+// |          |              | reregister_fd()                   |                          |
 //
 // See epoll(7) for edge and level, epoll_ctl(2) for EPOLLONESHOT.
 class Interest {

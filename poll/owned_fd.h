@@ -9,9 +9,9 @@ class Kernel;
 // assigned to. It does not share a descriptor and does not know about registrations.
 //
 //   epore::OwnedFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-//   registry->register_fd(fd.get(), token, interest);  // the registry borrows it
+//   absl::Status added = registry->register_fd(fd.get(), token, interest);  // it borrows it
 //   ...
-//   registry->deregister_fd(fd.get());                 // deregister before closing
+//   absl::Status removed = registry->deregister_fd(fd.get());  // deregister before closing
 //
 // Threads: one at a time, like an int.
 //

@@ -32,7 +32,7 @@ namespace epore {
 // forked child must not use the Poll, because its changes would reach the parent's queue
 // (epoll(7)).
 //
-// Edges, on every engine (today epoll and poll(2)):
+// Edges, on every engine (today epoll, poll(2) and io_uring):
 //
 // 1. Guaranteed: Registry and Waker work from any thread at any time, also during a poll().
 // 2. Guaranteed: registering a descriptor twice, or changing an unknown one, is an error.
@@ -72,7 +72,7 @@ class Poll {
 
   // The descriptor of the queue, which another event queue can wait for: it is readable while
   // poll() would report something. Register it level-triggered. Only this Poll may use it
-  // otherwise. -1 if the engine has none (poll(2)), or if this Poll was moved from.
+  // otherwise. -1 if the engine has none (poll(2), io_uring), or if this Poll was moved from.
   int descriptor() const;
 
  private:

@@ -10,7 +10,8 @@ namespace epore {
 // number.
 //
 //   std::vector<Client> clients;
-//   registry->register_fd(fd, epore::Token{clients.size()}, epore::Interest::readable());
+//   absl::Status added =
+//       registry->register_fd(fd, epore::Token{clients.size()}, epore::Interest::readable());
 //   ...
 //   Client& client = clients[event.token.value];
 //

@@ -16,7 +16,7 @@ namespace epore {
 //
 //   absl::StatusOr<epore::Waker> waker = epore::Waker::create(poll->registry(), epore::Token{0});
 //   std::thread([&] { absl::Status woken = waker->wake(); }).join();
-//   poll->poll(events, absl::InfiniteDuration());  // yields one event with Token{0}
+//   absl::Status polled = poll->poll(events, absl::InfiniteDuration());  // one event: Token{0}
 //
 // Threads: any number of threads may call wake() at once.
 //

@@ -97,6 +97,7 @@ class NextOperation final : public ReceiveWait, public WithResult<NextOperation<
 //   epore::Task<> consume(epore::Channel<Line> lines) {
 //     while (std::optional<Line> line = co_await lines.next()) print(*line);
 //   }
+//
 //   epore::Channel<Line> lines(64);
 //   co_await epore::all(produce(lines), consume(lines));
 //

@@ -37,8 +37,8 @@ struct ExitStatus {
 
 // A Command is a program with its arguments, its environment and its folder.
 //
-//   {"sort", "-n"}
-//   epore::Command("tar", "-cf", file, ".").in("/srv/site").with("LANG=C")
+//   epore::Command sort = {"sort", "-n"};
+//   epore::Command tar = epore::Command("tar", "-cf", file, ".").in("/srv/site").with("LANG=C");
 //
 // (gcc 12 refuses a std::initializer_list in a co_await expression, so it is not just a vector.)
 class Command {
@@ -169,8 +169,8 @@ class StartChildOperation;
 //       co_await epore::start_child({"sort", "-n"}, {.input = epore::ChildStream::pipe(),
 //                                                    .output = epore::ChildStream::pipe()});
 //   co_await sort.input().write("3\n1\n2\n");
-//   sort.input().shut_down_write();
-//   while (epore::ByteView line = co_await sort.output().read_until("\n")) ...
+//   sort.input().shut_down_write();  // or it waits for more
+//   while (epore::ByteView bytes = co_await sort.output().read()) all += bytes.text();
 //   epore::ExitStatus end = co_await sort.wait();
 //
 // Threads: any thread may call any method.

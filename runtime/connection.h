@@ -33,7 +33,7 @@ class Stream;
 // These callbacks are the connection's *order*. A Connection is not a socket: it reads, queues,
 // writes and closes by itself, and tells the program through callbacks.
 //
-//   runtime.listen("127.0.0.1:7000", [](epore::Connection& peer) {
+//   auto listener = runtime.listen("127.0.0.1:7000", [](epore::Connection& peer) {
 //     peer.on_data([](epore::Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
 //     peer.on_closed([](epore::Connection&, const absl::Status& why) { LOG(INFO) << why; });
 //   });

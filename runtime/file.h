@@ -24,8 +24,9 @@ class Stream;
 // A File is a regular file that is open for reading. A connection sends parts of it without a copy:
 // Connection::write(file, offset, length).
 //
-//   absl::StatusOr<epore::File> file = co_await epore::blocking(open, path).result();
-//   co_await peer.write(*file, 0, file->size().value_or(0));
+//   const auto open = [](const std::string& name) { return epore::File::open(name); };
+//   const epore::File file = co_await epore::blocking(open, path);
+//   co_await peer.write(file, 0, file.size().value_or(0));
 //
 // Threads: any. The methods that read block as long as the disk does: call them with
 // epore::blocking().

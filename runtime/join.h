@@ -208,7 +208,7 @@ template <typename T>
 // all end with errors, the first one is the result.
 //
 //   auto first = co_await epore::any(peer.read(), bell.wait());
-//   if (first.index() == 0) ...
+//   if (first.index() == 0) answer(std::get<0>(first));
 template <typename... As>
 [[nodiscard]] auto any(As&&... awaitables) {
   return internal::Any<internal::AsAwaitable<As>...>(

@@ -11,7 +11,7 @@ namespace epore {
 // It makes braces right in an expression with a co_await, where gcc 12 copies the bytes of such a
 // member and destroys both:
 //
-//   epore::UdpSocket socket = co_await runtime.udp("", {.order = order});
+//   epore::UdpSocket socket = co_await runtime.udp("127.0.0.1:0", {.order = order});
 //
 // So it remembers where it was made. A copy of its bytes is elsewhere. It names the same order,
 // which the first one keeps until the end of the expression, and its destructor does nothing.

@@ -128,14 +128,15 @@ class Runtime {
 
   // Accepts connections as above, and serves each with a coroutine:
   //
-  //   runtime.listen(":7000", [](epore::Connection peer) -> epore::Task<> {
+  //   auto listener = runtime.listen(":7000", [](epore::Connection peer) -> epore::Task<> {
   //     while (epore::ByteView bytes = co_await peer.read()) co_await peer.write(bytes);
   //   });
   //
   // `handler` is called in the order of each connection, several at the same time, and lives until
   // the last coroutine that it has made has ended. When its coroutine ends, the connection is
-  // closed gracefully. If it ends with an error, the connection is aborted with that error, which
-  // the log and the counters have; Cancelled is no error here.
+  // closed gracefully. If it ends with an error, the connection is aborted with that error.
+  // Counters::handler_errors counts each. The log has one a second at most, for all runtimes of the
+  // process, and none of a handler whose connection had failed before. Cancelled is no error here.
   template <typename F>
   requires std::is_same_v<std::invoke_result_t<F&, Connection>, Task<>> absl::StatusOr<Listener>
   listen(std::string_view address, F handler, const ListenOptions& options = {}) {
@@ -222,8 +223,9 @@ class Runtime {
   //
   // Errors, after which no child is left: InvalidArgument for the command and the options; those of
   // execve(2), such as NotFound (ENOENT) and PermissionDenied (EACCES), chdir(2), clone(2) and
-  // socketpair(2), which the text names; ResourceExhausted at max_connections, as each pipe is one;
-  // FailedPrecondition once a shutdown refuses posts; Unimplemented (ENOSYS) before Linux 5.9.
+  // socketpair(2), which the text names; FailedPrecondition once a shutdown refuses posts;
+  // Unimplemented (ENOSYS) before Linux 5.9. Each pipe is a connection: at max_connections the
+  // error is ResourceExhausted, before the program runs.
   absl::StatusOr<Child> start_child(const Command& command, const ChildOptions& options = {},
                                     Child::Callback on_exit = nullptr, const Order& order = {});
 
@@ -244,8 +246,8 @@ class Runtime {
   //   epore::Job job = runtime.spawn(refresh, std::ref(cache));
   //
   // If the task cannot be started, because the runtime is shut down or without memory, the job has
-  // ended with that error. The log has the error of a task whose status nobody looks at. A stop is
-  // no error.
+  // ended with that error. The log has the error of a task whose status nobody looks at, one line a
+  // second at most, for all runtimes of the process. A stop is no error.
   template <typename F, typename... Args>
   requires internal::TaskFunction<F, Args...> Job spawn(F&& function, Args&&... arguments) {
     return spawn_in(Order(), std::forward<F>(function), std::forward<Args>(arguments)...);
@@ -381,8 +383,8 @@ class Runtime {
   // find something ready, and after a shutdown. Only time does not make it readable: poll_timeout()
   // knows when the next timer is due. Wait for it level-triggered, and do nothing else with it. It
   // is the same for the life of the runtime. Errors: FailedPrecondition without Dispatch::caller;
-  // Unimplemented if the engine is poll(2), which has no descriptor: there, call run_once() with a
-  // limit; status().
+  // Unimplemented if the engine is poll(2) or io_uring, which have no descriptor: there, call
+  // run_once() with a limit; status().
   absl::StatusOr<int> poll_fd();
 
   // How long the host loop may wait for poll_fd(): until the next timer, zero if there is work, and
@@ -398,7 +400,8 @@ class Runtime {
   // Returns a text about all tasks: what each of their coroutines waits for, since when, and where
   // in the program. For a service that is stuck:
   //
-  //   runtime.on_signal(SIGUSR1, [&] { std::cerr << runtime.dump_tasks().value_or("?"); });
+  //   absl::Status set = runtime.on_signal(
+  //       SIGUSR1, [&] { std::cerr << runtime.dump_tasks().value_or("?"); });
   //
   //   tasks: 1
   //   a task

@@ -43,9 +43,9 @@ class SignalWait final : public ListedOperation, public WithResult<SignalWait> {
 //
 //   absl::StatusOr<epore::Signal> hangup = runtime.on_signal(SIGHUP);
 //   if (!hangup.ok()) return epore::report(hangup.status());
-//   runtime.spawn([&config](epore::Signal hangup) -> epore::Task<> {
+//   runtime.spawn([&config](epore::Signal asked) -> epore::Task<> {
 //     while (true) {
-//       co_await hangup.wait();
+//       co_await asked.wait();
 //       config.reload();
 //     }
 //   }, *hangup);

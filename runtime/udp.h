@@ -88,7 +88,9 @@ struct UdpCounters {
 // has come back for. Empty if the error is about no peer. errno_of() is what was wrong:
 //
 //   auto received = co_await socket.receive().result();
-//   if (epore::errno_of(received.status()) == ECONNREFUSED) forget(epore::peer_of(...));
+//   if (epore::errno_of(received.status()) == ECONNREFUSED) {
+//     forget(epore::peer_of(received.status()));
+//   }
 SocketAddress peer_of(const absl::Status& status);
 
 // A UdpSocket sends and receives datagrams. Runtime::udp() opens one. See examples/udp_echo.cc. It

@@ -106,7 +106,7 @@ auto limit(LimitScope scope, A&& inside) {
 // end, and its result is that of within(). A value that it gives in spite of that is a value. Bytes
 // that came in time count, even if the process did not look for long: they are read first.
 //
-//   absl::StatusOr<ByteView> head =
+//   absl::StatusOr<epore::ByteView> head =
 //       co_await epore::within(absl::Seconds(5), peer.read_until("\r\n", 1024)).result();
 //
 // within(limit, x.result()) is the same as within(limit, x).result().

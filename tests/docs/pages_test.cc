@@ -1,9 +1,13 @@
-// Every snippet of the pages stands in a program that is compiled, white space aside.
+// Every snippet of the pages, and every example in a comment of a public header, stands in a
+// program that is compiled, white space aside.
 
 #include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -108,6 +112,89 @@ TEST(Pages, ComingFromAsio) {
   sources.emplace_back("tests/docs/programs_test.cc");
   expect_compiled("docs/coming-from-asio.md", sources, 13);
   expect_compiled("docs/coming-from-asio.md", {"tests/docs/asio_programs.cc"}, 6, "c++");
+}
+
+// -- The examples in comments of headers. --
+
+// An example: its first line, and its parts, which "..." stands between.
+struct Example {
+  std::string where;
+  std::vector<std::string> parts;
+};
+
+std::string without_remark(const std::string& line) { return line.substr(0, line.find("  // ")); }
+
+// An example stands behind a line "//", and each of its lines begins with three spaces or more.
+std::vector<Example> examples_of(const std::string& header) {
+  std::vector<std::string> texts;
+  std::istringstream lines(read(header));
+  std::string before;
+  bool is_in = false;
+  for (std::string line; std::getline(lines, line); before = line) {
+    line.erase(0, line.find_first_not_of(' '));
+    const bool is_code = line.starts_with("//   ");
+    if (is_code && !is_in && before == "//" && line[5] != ' ') texts.emplace_back();
+    is_in = is_code && (is_in || (before == "//" && line[5] != ' '));
+    if (is_in) texts.back() += without_remark(line.substr(5)) + "\n";
+  }
+  std::vector<Example> all;
+  for (const std::string& text : texts) {
+    Example example{header + ":\n" + text, {}};
+    std::size_t at = 0;
+    for (std::size_t end; (end = text.find("...", at)) != std::string::npos; at = end + 3) {
+      example.parts.push_back(without_space(text.substr(at, end - at)));
+    }
+    example.parts.push_back(without_space(text.substr(at)));
+    all.push_back(std::move(example));
+  }
+  return all;
+}
+
+// Whether the parts stand in `program` in sequence, each not far behind the one before it.
+bool has_parts(const std::string& program, const std::vector<std::string>& parts) {
+  constexpr std::size_t kFar = 300;
+  for (std::size_t first = 0; (first = program.find(parts[0], first)) != std::string::npos;
+       ++first) {
+    std::size_t at = first + parts[0].size();
+    bool has_all = true;
+    for (std::size_t i = 1; i < parts.size() && has_all; ++i) {
+      const std::size_t next = program.find(parts[i], at);
+      has_all = next != std::string::npos && next - at <= kFar;
+      at = next + parts[i].size();
+    }
+    if (has_all) return true;
+  }
+  return false;
+}
+
+std::string program_of(const std::string& source) {
+  std::string all;
+  std::istringstream lines(read(source));
+  for (std::string line; std::getline(lines, line);) all += without_space(without_remark(line));
+  EXPECT_FALSE(all.empty()) << source;
+  return all;
+}
+
+TEST(Headers, EveryExampleIsCompiled) {
+  const std::string programs[] = {program_of("tests/docs/header_snippets_test.cc"),
+                                  program_of("tests/runtime/docs_test.cc"),
+                                  program_of("tests/poll/docs_test.cc")};
+  int count = 0;
+  for (const char* folder : {"poll", "runtime"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if (entry.path().extension() != ".h") continue;
+      for (const Example& example : examples_of(entry.path().string())) {
+        if (example.parts[0].starts_with("tasks:1")) continue;  // what dump_tasks() returns
+        ++count;
+        bool is_found = false;
+        for (const std::string& program : programs) {
+          is_found = is_found || has_parts(program, example.parts);
+        }
+        EXPECT_TRUE(is_found) << example.where;
+      }
+    }
+  }
+  EXPECT_GE(count, 60);
 }
 
 }  // namespace

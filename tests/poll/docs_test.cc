@@ -1,8 +1,10 @@
-// The examples of the class comments in poll/*.h, as they stand there.
+// The examples of the comments in poll/*.h, as they stand there. tests/docs/pages_test compares
+// them.
 
 #include <sys/socket.h>
 
 #include <memory>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -39,43 +41,83 @@ TEST(PollDocsTest, Poll) {
   EXPECT_EQ(seen, std::vector{epore::Token{1}});
 }
 
-TEST(PollDocsTest, RegistryTokenAndEvent) {
-  struct Client {
-    int reads = 0;
-  };
+TEST(PollDocsTest, RegistryAndEvents) {
   const epore::Pipe pipe = epore::make_pipe();
   epore::write_all(pipe.writer.get(), "hello");
   const int fd = pipe.reader.get();
   absl::StatusOr<epore::Poll> poll = epore::Poll::create();
-  std::vector<Client> clients(8);
 
   std::shared_ptr<epore::Registry> registry = poll->registry();
   std::thread([registry, fd] {
     absl::Status added = registry->register_fd(fd, epore::Token{7}, epore::Interest::readable());
-    EXPECT_THAT(added, IsOk());
   }).join();
 
+  // The loop goes on for ever, so the second event throws.
+  std::vector<epore::Token> seen;
   const auto handle = [&](const epore::Event& event) {
-    Client& client = clients[event.token.value];
-    if (event.is_readable()) ++client.reads;
-    if (event.readiness.is_error()) FAIL();
+    seen.push_back(event.token);
+    if (seen.size() == 2) throw std::runtime_error("enough");
+    const absl::Status again =
+        registry->reregister_fd(fd, epore::Token{8}, epore::Interest::readable());
+    EXPECT_THAT(again, IsOk());
   };
-  epore::Events events(1024);
-  while (poll->poll(events, absl::InfiniteDuration()).ok()) {
-    for (const epore::Event& event : events) handle(event);
-    if (clients[7].reads != 0) break;
+  const auto serve = [&] {
+    epore::Events events(1024);
+    while (poll->poll(events, absl::InfiniteDuration()).ok()) {
+      for (const epore::Event& event : events) handle(event);
+    }
+  };
+  EXPECT_THROW(serve(), std::runtime_error);
+  EXPECT_EQ(seen, (std::vector{epore::Token{7}, epore::Token{8}}));
+}
+
+TEST(PollDocsTest, TokenEventAndReadiness) {
+  struct Client {
+    int reads = 0;
+    int writes = 0;
+  };
+  const epore::SocketPair pair = epore::unix_pair();
+  epore::write_all(pair.b.get(), "hello");
+  const int fd = pair.a.get();
+  absl::StatusOr<epore::Poll> poll = epore::Poll::create();
+  const std::shared_ptr<epore::Registry> registry = poll->registry();
+
+  std::vector<Client> clients;
+  absl::Status added =
+      registry->register_fd(fd, epore::Token{clients.size()}, epore::Interest::readable());
+  EXPECT_THAT(added, IsOk());
+  clients.emplace_back();
+  const auto serve = [&clients](const epore::Event& event) {
+    Client& client = clients[event.token.value];
+    const auto read_until_eagain = [&](epore::Token) { ++client.reads; };
+    const auto write_until_eagain = [&](epore::Token) { ++client.writes; };
+    if (event.is_readable()) read_until_eagain(event.token);
+    if (event.is_writable()) write_until_eagain(event.token);
+  };
+  const auto serve_by_readiness = [](const epore::Event& event) {
+    const auto read_until_eagain = [] {};
+    const auto take_so_error = [] { ADD_FAILURE() << "there is no error"; };
+    if (event.readiness.is_readable()) read_until_eagain();
+    if (event.readiness.is_error()) take_so_error();
+  };
+
+  epore::Events events(16);
+  EXPECT_THAT(poll->poll(events, absl::InfiniteDuration()), IsOk());
+  for (const epore::Event& event : events) {
+    serve(event);
+    serve_by_readiness(event);
   }
-  EXPECT_EQ(clients[7].reads, 1);
+  EXPECT_EQ(clients[0].reads, 1);
+  EXPECT_EQ(clients[0].writes, 0);
 }
 
 TEST(PollDocsTest, Waker) {
   absl::StatusOr<epore::Poll> poll = epore::Poll::create();
   epore::Events events(16);
-  absl::Status polled;
 
   absl::StatusOr<epore::Waker> waker = epore::Waker::create(poll->registry(), epore::Token{0});
   std::thread([&] { absl::Status woken = waker->wake(); }).join();
-  polled = poll->poll(events, absl::InfiniteDuration());  // yields one event with Token{0}
+  absl::Status polled = poll->poll(events, absl::InfiniteDuration());  // one event: Token{0}
 
   EXPECT_THAT(polled, IsOk());
   ASSERT_EQ(events.size(), 1u);
@@ -98,14 +140,11 @@ TEST(PollDocsTest, OwnedFd) {
   const std::shared_ptr<epore::Registry> registry = poll->registry();
   const epore::Token token{1};
   const epore::Interest interest = epore::Interest::readable();
-  absl::Status added;
-  absl::Status removed;
 
   epore::OwnedFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  added = registry->register_fd(fd.get(), token, interest);  // the registry borrows it
-  removed = registry->deregister_fd(fd.get());               // deregister before closing
-
+  absl::Status added = registry->register_fd(fd.get(), token, interest);  // it borrows it
   EXPECT_THAT(added, IsOk());
+  absl::Status removed = registry->deregister_fd(fd.get());  // deregister before closing
   EXPECT_THAT(removed, IsOk());
 }
 
