@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -259,6 +260,9 @@ TEST_P(ChildTest, CallsThatAreRefusedLeaveNothing) {
     const absl::Status refused = runtime.start_child({"true"}, pipes).status();
     EXPECT_EQ(errno_of(refused), error);
     EXPECT_TRUE(absl::StrContains(refused.message(), "\"true\"): clone: E")) << refused;
+    if (error == EAGAIN) {  // no room for another process
+      EXPECT_EQ(refused.code(), StatusCode::kUnavailable);
+    }
   }
   for (int k = 1; k <= 2; ++k) {
     kernel_.fail(KernelCall::kSocketpair, EMFILE, k);
@@ -271,6 +275,28 @@ TEST_P(ChildTest, CallsThatAreRefusedLeaveNothing) {
   kernel_.fail(KernelCall::kOpen, ENFILE);
   expect_error(runtime.start_child({"true"}).status(), StatusCode::kResourceExhausted,
                "open(/dev/null): ENFILE");
+}
+
+// What a program has done before it is killed cannot be undone, so it is not started.
+TEST_P(ChildTest, AtTheLimitOfConnectionsTheProgramDoesNotRun) {
+  RuntimeOptions limited = options();
+  limited.max_connections = 1;
+  Runtime runtime(limited);
+  const ExpectNoFdLeak check;
+  const ChildOptions two = {.input = ChildStream::pipe(), .output = ChildStream::pipe()};
+  expect_error(runtime.start_child({"true"}, two).status(), StatusCode::kResourceExhausted,
+               "start_child: the limit of connections");
+  EXPECT_EQ(kernel_.calls(KernelCall::kSpawn), 0u);
+  expect_error(runtime.start_child(std::vector<std::string>(), two).status(),
+               StatusCode::kInvalidArgument, "no program");
+  // The permit is there again, also after a start that has failed.
+  expect_error(
+      runtime.start_child({"epore-no-such-program"}, {.output = ChildStream::pipe()}).status(),
+      StatusCode::kNotFound, "execve");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(output_of(runtime, {"echo", "x"}), "x\n");
+    while (runtime.counters().connections > 0) std::this_thread::yield();
+  }
 }
 
 // Only the engine that asks the kernel.

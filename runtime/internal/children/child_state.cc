@@ -16,13 +16,40 @@
 namespace epore::internal {
 namespace {
 
-// Makes this end of a stream a connection.
+// The permits for the pipes of a child, each of which is a connection. Those that no connection has
+// are given back.
+class PipePermits {
+ public:
+  explicit PipePermits(ConnectionPermits& all) : all_(all) {}
+  PipePermits(const PipePermits&) = delete;
+  PipePermits& operator=(const PipePermits&) = delete;
+  ~PipePermits() {
+    for (; count_ > 0; --count_) all_.give_back();
+  }
+
+  // Takes one for each stream that is a pipe. False: there are too few.
+  bool take(const ChildOptions& options) {
+    for (const ChildStream& stream : {options.input, options.output, options.errors}) {
+      if (!stream.is_pipe()) continue;
+      if (!all_.try_take()) return false;
+      ++count_;
+    }
+    return true;
+  }
+
+  // A connection has one of them from now on.
+  void give_to_connection() { --count_; }
+
+ private:
+  ConnectionPermits& all_;
+  int count_ = 0;
+};
+
+// Makes this end of a stream a connection, which takes over a permit.
 absl::StatusOr<Connection> connect_pipe(const Ref<Core>& core, OwnedFd fd,
                                         const Ref<const StreamLimits>& limits,
-                                        const Ref<OrderState>& order, bool is_of_task) {
-  if (!core->permits().try_take()) {
-    return absl::ResourceExhaustedError("start_child: the limit of connections is reached");
-  }
+                                        const Ref<OrderState>& order, bool is_of_task,
+                                        PipePermits& permits) {
   absl::StatusOr<Connection> connection =
       absl::FailedPreconditionError("start_child: the runtime is shut down, or there is no memory");
   try {
@@ -31,12 +58,12 @@ absl::StatusOr<Connection> connect_pipe(const Ref<Core>& core, OwnedFd fd,
     if (is_of_task) stream->use_tasks();
     stream->count_handles(is_of_task);
     if (stream->start([](Connection&) {}, /*is_registered=*/false)) {
+      permits.give_to_connection();
       return Stream::handle(stream);
     }
     if (is_of_task) core->tasks().end_connection();
   } catch (const std::bad_alloc&) {
   }
-  core->permits().give_back();
   return connection;
 }
 
@@ -57,11 +84,18 @@ absl::StatusOr<Child> ChildState::start(Ref<Core> core, const Command& command,
                                         const ChildOptions& options, const Order& order,
                                         Child::Callback callback, bool is_of_task) {
   absl::Status bad = OrderState::check(order, *core, "start_child");
+  if (bad.ok()) bad = command.check();
+  if (bad.ok()) bad = options.check();
   if (!bad.ok()) return bad;
   if (core->phase() >= Core::Phase::refusing) {
     return absl::FailedPreconditionError("start_child: the runtime is shut down");
   }
-  // All that may be missing is there before the program runs, as far as that is possible.
+  // All that may be missing is there before the program runs, as far as that is possible. What it
+  // has done by the time it is killed cannot be undone.
+  PipePermits permits(core->permits());  // before the descriptors, which are closed first
+  if (!permits.take(options)) {
+    return absl::ResourceExhaustedError("start_child: the limit of connections is reached");
+  }
   Ref<OrderState> in = OrderState::share(order, *core);
   if (!in) in = Ref<OrderState>::adopt(new OrderState(core, core->any_reactor()));
   const auto limits = Ref<const StreamLimits>::adopt(new StreamLimits(options.connection));
@@ -75,7 +109,7 @@ absl::StatusOr<Child> ChildState::start(Ref<Core> core, const Command& command,
   for (std::size_t i = 0; i < started->pipes.size() && bad.ok(); ++i) {
     if (!started->pipes[i].is_valid()) continue;
     absl::StatusOr<Connection> end =
-        connect_pipe(core, std::move(started->pipes[i]), limits, in, is_of_task);
+        connect_pipe(core, std::move(started->pipes[i]), limits, in, is_of_task, permits);
     if (end.ok()) *ends[i] = *std::move(end);
     bad = end.status();
   }

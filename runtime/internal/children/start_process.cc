@@ -146,8 +146,6 @@ class Streams {
 
 absl::StatusOr<StartedProcess> start_process(Kernel& kernel, const Command& command,
                                              const ChildOptions& options) {
-  if (absl::Status bad = command.check(); !bad.ok()) return bad;
-  if (absl::Status bad = options.check(); !bad.ok()) return bad;
   const std::string subject =
       absl::StrCat("start_child(\"", printable(command.texts().front()), "\")");
   Streams streams(kernel, subject);

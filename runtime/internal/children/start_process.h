@@ -18,8 +18,8 @@ struct StartedProcess {
   std::array<OwnedFd, 3> pipes;  // this process's ends of the streams that are pipes
 };
 
-// Starts a program. Errors: InvalidArgument for a command without a name, or with a zero in a text;
-// those of socketpair(2), open(2), clone(2) and the steps behind it. Then nothing is left. Throws
+// Starts a program. Requires that the command and the options were checked. Errors: those of
+// socketpair(2), open(2), clone(2) and the steps behind it. Then nothing is left. Throws
 // std::bad_alloc.
 absl::StatusOr<StartedProcess> start_process(Kernel& kernel, const Command& command,
                                              const ChildOptions& options);
