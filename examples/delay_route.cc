@@ -1,5 +1,6 @@
 #include "examples/delay_route.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -10,18 +11,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "examples/text.h"
-#include "http_parser.h"
 
 namespace examples {
 namespace {
 
 // The path of "/path?query" and of "http://host/path"; empty for "*" and the like.
 std::string_view path_of(std::string_view target) {
-  http_parser_url url;
-  http_parser_url_init(&url);
-  if (http_parser_parse_url(target.data(), target.size(), /*is_connect=*/0, &url) != 0) return {};
-  if ((url.field_set & (1 << UF_PATH)) == 0) return {};
-  return target.substr(url.field_data[UF_PATH].off, url.field_data[UF_PATH].len);
+  if (const auto scheme_end = target.find("://"); scheme_end < target.find_first_of("/?#")) {
+    target.remove_prefix(scheme_end + 3);
+    target.remove_prefix(std::min(target.find_first_of("/?#"), target.size()));
+  }
+  if (target.empty() || target.front() != '/') return {};
+  return target.substr(0, target.find_first_of("?#"));
 }
 
 std::string decode(std::string_view segment) {

@@ -4,15 +4,16 @@
 #include <cstddef>
 #include <string_view>
 
-#include "http_parser.h"
+#include "llhttp.h"
 
 namespace examples {
 
 void HttpRequestParser::next() {
-  http_parser_init(&parser_, HTTP_REQUEST);
+  llhttp_init(&parser_, HTTP_REQUEST, &callbacks());
   parser_.data = this;
   state_ = State::empty;
   head_size_ = 0;
+  around_body_ = 0;
   request_ = HttpRequest();
 }
 
@@ -35,25 +36,23 @@ std::size_t HttpRequestParser::feed(std::string_view bytes) {
 }
 
 std::size_t HttpRequestParser::execute(std::string_view bytes) {
-  const std::size_t taken = http_parser_execute(&parser_, &callbacks(), bytes.data(), bytes.size());
-  switch (HTTP_PARSER_ERRNO(&parser_)) {
-    case HPE_OK:
-    case HPE_PAUSED:  // by us, at the end of the request
-      break;
-    case HPE_HEADER_OVERFLOW:  // of a chunked body's trailers: the library's own limit
-      state_ = State::too_large;
-      break;
-    default:
-      state_ = State::bad;
-  }
-  return taken;
+  const llhttp_errno_t error = llhttp_execute(&parser_, bytes.data(), bytes.size());
+  if (error == HPE_OK) return bytes.size();
+  // Paused by us at the end of the request, or an error: that of a callback has its state already.
+  if (state_ < State::complete) state_ = State::bad;
+  return static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - bytes.data());
+}
+
+int HttpRequestParser::add_to_target(std::string_view part) {
+  request_.target += part;
+  return 0;
 }
 
 int HttpRequestParser::head_complete() {
   // Upgrades are declined by not taking them up (RFC 9110, 7.8), and CONNECT by its answer.
   parser_.upgrade = 0;
   if (parser_.http_major != 1) return -1;
-  request_.method = http_method_str(static_cast<http_method>(parser_.method));
+  request_.method = llhttp_method_name(static_cast<llhttp_method_t>(parser_.method));
   request_.is_http_1_0 = parser_.http_minor == 0;
   request_.says_close = (parser_.flags & F_CONNECTION_CLOSE) != 0;
   request_.says_keep_alive = (parser_.flags & F_CONNECTION_KEEP_ALIVE) != 0;
@@ -61,27 +60,41 @@ int HttpRequestParser::head_complete() {
   return 0;
 }
 
-HttpRequestParser& HttpRequestParser::self(http_parser* parser) {
+// The library has no limit of its own.
+int HttpRequestParser::count_around_body(std::size_t size) {
+  if (state_ != State::body) return 0;  // the head is counted by feed()
+  around_body_ += size;
+  if (around_body_ <= kMaxHead) return 0;
+  state_ = State::too_large;
+  return HPE_USER;
+}
+
+HttpRequestParser& HttpRequestParser::self(llhttp_t* parser) {
   return *static_cast<HttpRequestParser*>(parser->data);
 }
 
-const http_parser_settings& HttpRequestParser::callbacks() {
-  static const http_parser_settings kCallbacks = [] {
-    http_parser_settings settings;
-    http_parser_settings_init(&settings);
-    settings.on_message_begin = [](http_parser* p) {
+const llhttp_settings_t& HttpRequestParser::callbacks() {
+  static const llhttp_settings_t kCallbacks = [] {
+    llhttp_settings_t settings;
+    llhttp_settings_init(&settings);
+    settings.on_message_begin = [](llhttp_t* p) {
       self(p).state_ = State::head;
       return 0;
     };
-    settings.on_url = [](http_parser* p, const char* part, std::size_t size) {
-      self(p).request_.target.append(part, size);
-      return 0;
+    settings.on_url = [](llhttp_t* p, const char* part, std::size_t size) {
+      return self(p).add_to_target({part, size});
     };
-    settings.on_headers_complete = [](http_parser* p) { return self(p).head_complete(); };
-    settings.on_message_complete = [](http_parser* p) {
+    settings.on_headers_complete = [](llhttp_t* p) { return self(p).head_complete(); };
+    const llhttp_data_cb count = [](llhttp_t* p, const char*, std::size_t size) {
+      return self(p).count_around_body(size);
+    };
+    settings.on_header_field = count;
+    settings.on_header_value = count;
+    settings.on_chunk_extension_name = count;
+    settings.on_chunk_extension_value = count;
+    settings.on_message_complete = [](llhttp_t* p) -> int {
       self(p).state_ = State::complete;
-      http_parser_pause(p, 1);
-      return 0;
+      return HPE_PAUSED;
     };
     return settings;
   }();

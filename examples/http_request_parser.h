@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "http_parser.h"
+#include "llhttp.h"
 
 namespace examples {
 
@@ -18,7 +18,8 @@ struct HttpRequest {
   bool says_keep_alive = false;  // Connection: keep-alive
 };
 
-// One HTTP/1.x request at a time, from bytes as they come; the parsing itself is http-parser's.
+// One HTTP/1.x request at a time, from bytes as they come; the parsing itself is llhttp's, at its
+// strictest: what two parsers could read as two different requests is bad.
 //
 //   bytes.remove_prefix(parser.feed(bytes));
 //   if (parser.state() == HttpRequestParser::State::complete) answer(parser.request());
@@ -32,7 +33,7 @@ class HttpRequestParser {
     body,      // head complete, body not
     complete,  // all there
     bad,       // no HTTP/1.x, or a framing that cannot be trusted
-    too_large  // the head is over kMaxHead bytes
+    too_large  // the head is over kMaxHead bytes, or what a chunked body has around its data
   };
 
   static constexpr std::size_t kMaxHead = 16 * 1024;
@@ -52,14 +53,17 @@ class HttpRequestParser {
   void next();
 
  private:
-  static HttpRequestParser& self(http_parser* parser);
-  static const http_parser_settings& callbacks();
+  static HttpRequestParser& self(llhttp_t* parser);
+  static const llhttp_settings_t& callbacks();
   std::size_t execute(std::string_view bytes);
+  int add_to_target(std::string_view part);
   int head_complete();
+  int count_around_body(std::size_t size);
 
-  http_parser parser_;
+  llhttp_t parser_;
   State state_ = State::empty;
   std::size_t head_size_ = 0;
+  std::size_t around_body_ = 0;  // bytes of chunk extensions and trailers
   HttpRequest request_;
 };
 

@@ -6,9 +6,29 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "http_parser.h"
 
 namespace examples {
+namespace {
+
+// Those that the examples send. A reason phrase may be empty (RFC 9112, 4).
+std::string_view reason_phrase(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 408:
+      return "Request Timeout";
+    case 431:
+      return "Request Header Fields Too Large";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
 
 std::string http_date(absl::Time time) {
   // Not by FormatTime's %a and %b, whose names are those of the process's locale.
@@ -25,9 +45,8 @@ std::string http_date(absl::Time time) {
 
 std::string http_response_head(int status, std::size_t body_size, ConnectionHeader connection,
                                absl::Time date) {
-  std::string head =
-      absl::StrCat("HTTP/1.1 ", status, " ", http_status_str(static_cast<http_status>(status)),
-                   "\r\ncontent-length: ", body_size, "\r\n");
+  std::string head = absl::StrCat("HTTP/1.1 ", status, " ", reason_phrase(status),
+                                  "\r\ncontent-length: ", body_size, "\r\n");
   if (connection == ConnectionHeader::close) head += "connection: close\r\n";
   if (connection == ConnectionHeader::keep_alive) head += "connection: keep-alive\r\n";
   if (body_size > 0) head += "content-type: text/plain; charset=utf-8\r\n";

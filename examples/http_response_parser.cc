@@ -3,33 +3,43 @@
 #include <cstddef>
 #include <string_view>
 
-#include "http_parser.h"
+#include "llhttp.h"
 
 namespace examples {
 
 HttpResponseParser::HttpResponseParser() {
-  http_parser_init(&parser_, HTTP_RESPONSE);
+  llhttp_init(&parser_, HTTP_RESPONSE, &callbacks());
   parser_.data = this;
-  http_parser_settings_init(&callbacks_);
-  callbacks_.on_body = [](http_parser* p, const char* part, std::size_t size) {
-    static_cast<HttpResponseParser*>(p->data)->body_.append(part, size);
-    return 0;
-  };
-  callbacks_.on_message_complete = [](http_parser* p) {
-    static_cast<HttpResponseParser*>(p->data)->is_complete_ = true;
-    http_parser_pause(p, 1);
-    return 0;
-  };
 }
 
 bool HttpResponseParser::feed(std::string_view bytes) {
-  if (is_complete_ || bytes.empty()) return true;  // no bytes would mean the end to http-parser
-  http_parser_execute(&parser_, &callbacks_, bytes.data(), bytes.size());
-  return is_complete_ || HTTP_PARSER_ERRNO(&parser_) == HPE_OK;
+  if (is_complete_) return true;
+  return llhttp_execute(&parser_, bytes.data(), bytes.size()) == HPE_OK || is_complete_;
 }
 
 void HttpResponseParser::end() {
-  if (!is_complete_) http_parser_execute(&parser_, &callbacks_, nullptr, 0);
+  if (!is_complete_) llhttp_finish(&parser_);
+}
+
+HttpResponseParser& HttpResponseParser::self(llhttp_t* parser) {
+  return *static_cast<HttpResponseParser*>(parser->data);
+}
+
+const llhttp_settings_t& HttpResponseParser::callbacks() {
+  static const llhttp_settings_t kCallbacks = [] {
+    llhttp_settings_t settings;
+    llhttp_settings_init(&settings);
+    settings.on_body = [](llhttp_t* p, const char* part, std::size_t size) {
+      self(p).body_.append(part, size);
+      return 0;
+    };
+    settings.on_message_complete = [](llhttp_t* p) -> int {
+      self(p).is_complete_ = true;
+      return HPE_PAUSED;
+    };
+    return settings;
+  }();
+  return kCallbacks;
 }
 
 }  // namespace examples

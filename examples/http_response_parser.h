@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "http_parser.h"
+#include "llhttp.h"
 
 namespace examples {
 
@@ -22,12 +22,14 @@ class HttpResponseParser {
   void end();
 
   bool is_complete() const { return is_complete_; }
-  int status() const { return static_cast<int>(parser_.status_code); }
+  int status() const { return parser_.status_code; }
   const std::string& body() const { return body_; }
 
  private:
-  http_parser parser_;
-  http_parser_settings callbacks_;
+  static HttpResponseParser& self(llhttp_t* parser);
+  static const llhttp_settings_t& callbacks();
+
+  llhttp_t parser_;
   std::string body_;
   bool is_complete_ = false;
 };

@@ -6,13 +6,14 @@ load(":system_libraries.bzl", "system_libraries")
 def development_repositories():
     """Declares them. A Bazel that needs none of them fetches none."""
 
-    # For the examples only.
+    # For the examples only: llhttp 9.2.1. It is taken from nghttp2's archive, which has its generated C sources, and which
+    # is the same bytes at GitHub and in Debian.
     http_archive(
-        name = "http_parser",
-        build_file = Label("//third_party:http_parser.BUILD"),
-        sha256 = "467b9e30fd0979ee301065e70f637d525c28193449e1b13fbcb1b1fab3ad224f",
-        strip_prefix = "http-parser-2.9.4",
-        urls = ["https://github.com/nodejs/http-parser/archive/v2.9.4.tar.gz"],
+        name = "llhttp",
+        build_file = Label("//third_party:llhttp.BUILD"),
+        sha256 = "b452dc69a1fcbc9375389b8b154175d8b7b125cdd713fc426774c2b79a1ebd77",
+        strip_prefix = "nghttp2-1.64.0/third-party/llhttp",
+        urls = ["https://github.com/nghttp2/nghttp2/archive/refs/tags/v1.64.0.tar.gz"],
     )
 
     # For the comparison benchmarks only. See third_party/boost_missing for doing without it.

@@ -1,9 +1,11 @@
 #include "examples/http_request_parser.h"
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 namespace examples {
@@ -123,6 +125,45 @@ TEST(HttpRequestParser, WhatIsNoHttpIsBad) {
   }
 }
 
+// What a proxy in front may take for another request than this parser does (RFC 9112, 11.2).
+TEST(HttpRequestParser, WhatCouldSmuggleARequestIsBad) {
+  for (const std::string_view rest : std::initializer_list<std::string_view>{
+           "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+           "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+           "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+           "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+           "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+           "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+           "Content-Length: 1, 1\r\n\r\nx",
+           "Content-Length: +1\r\n\r\nx",
+           "Content-Length: -1\r\n\r\nx",
+           "Content-Length: 0x1\r\n\r\nx",
+           "Content-Length: 1 1\r\n\r\nx",
+           "Content-Length:\r\n\r\n",
+           "Content-Length: 18446744073709551616\r\n\r\n",
+           "Content-Length\t: 1\r\n\r\nx",
+           "X: a\r\n b\r\n\r\n",  // a folded line
+           " X: a\r\n\r\n",
+           "X: a\n\r\n",  // a bare LF
+           "X: a\r\n\n",
+           "X: a\rY: b\r\n\r\n",  // a bare CR
+           "X: a\r\n\rGET /2/y HTTP/1.1\r\n\r\n",
+           std::string_view("X: a\0b\r\n\r\n", 10),
+           "Transfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n",
+           "Transfer-Encoding: chunked\r\n\r\n1\r\nx\n0\r\n\r\n",
+           "Transfer-Encoding: chunked\r\n\r\n1\r\nxx\r\n0\r\n\r\n",
+           "Transfer-Encoding: chunked\r\n\r\n1 \r\nx\r\n0\r\n\r\n",
+           "Transfer-Encoding: chunked\r\n\r\n0x1\r\nx\r\n0\r\n\r\n",
+           "Transfer-Encoding: chunked\r\n\r\n-1\r\nx\r\n0\r\n\r\n",
+           "Transfer-Encoding: chunked\r\n\r\n1;a\nb\r\nx\r\n0\r\n\r\n",
+           "Transfer-Encoding: chunked\r\n\r\n10000000000000001\r\nx\r\n0\r\n\r\n",
+       }) {
+    EXPECT_EQ(state_after(absl::StrCat("POST /1/x HTTP/1.1\r\n", rest)), State::bad) << rest;
+  }
+  EXPECT_EQ(state_after("GET /1/x HTTP/1.1\nHost: h\n\n"), State::bad);
+  EXPECT_EQ(state_after("GET /1/x\tHTTP/1.1\r\n\r\n"), State::bad);
+}
+
 TEST(HttpRequestParser, ABadStateStays) {
   HttpRequestParser parser;
   parser.feed("hello\r\n");
@@ -145,6 +186,14 @@ TEST(HttpRequestParser, LargeHeadsInPiecesAreFound) {
   }
   EXPECT_EQ(parser.state(), State::too_large);
   EXPECT_EQ(fed, HttpRequestParser::kMaxHead);
+}
+
+TEST(HttpRequestParser, WhatIsAroundTheDataOfChunksIsLimitedToo) {
+  const std::string head = "POST /1/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string half(9'000, 'x');
+  EXPECT_EQ(state_after(head + "0\r\nX: " + half + "\r\n\r\n"), State::complete);
+  EXPECT_EQ(state_after(head + "0\r\nX: " + half + "\r\nY: " + half), State::too_large);
+  EXPECT_EQ(state_after(head + "1;" + half + "\r\nx\r\n1;a=" + half), State::too_large);
 }
 
 TEST(HttpRequestParser, EmptyLinesBeforeARequestAreSkippedButCount) {

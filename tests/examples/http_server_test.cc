@@ -128,6 +128,22 @@ TEST_F(HttpServer, RefusesWhatIsNoHttp) {
             "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
 }
 
+// A proxy in front may read them as one request, or as two.
+TEST_F(HttpServer, RefusesWhatTwoParsersCouldReadInTwoWays) {
+  for (const char* rest : {
+           "content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+           "content-length: 3\r\ncontent-length: 3\r\n\r\nabc",
+           "x: a\r\n folded\r\n\r\n",
+           "x: a\n\r\n",
+       }) {
+    Client client(server_.address);
+    EXPECT_TRUE(client.send(absl::StrCat("GET / HTTP/1.1\r\n", rest)));
+    EXPECT_EQ(without_date(client.read_to_end()),
+              "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        << rest;
+  }
+}
+
 // A client that does not read is held up, with a piece or two of the file.
 TEST_F(HttpServer, HoldsUpAClientThatDoesNotRead) {
   const std::string request = get("/large");

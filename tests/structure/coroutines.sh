@@ -31,7 +31,7 @@ check() { # CHECKS HEADERS FILE...
   shift 2
   printf '%s\0' "$@" | xargs -0 -n 1 -P "$(nproc)" "$tidy" --quiet --checks="-*,$checks" --warnings-as-errors='*' \
     --config="$config" --header-filter="$headers" --extra-arg=-std=c++20 --extra-arg="-I$folder" --extra-arg=-I. \
-    --extra-arg="-isystem$external/com_google_absl" --extra-arg="-isystem$external/http_parser" \
+    --extra-arg="-isystem$external/com_google_absl" --extra-arg="-isystem$external/llhttp/include" \
     --extra-arg="-isystem$external/com_google_googletest/googletest/include" \
     --extra-arg="-isystem$external/com_google_googletest/googlemock/include"
 }

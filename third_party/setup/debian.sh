@@ -233,15 +233,15 @@ use_source() { # TYPE SUITES
 
 # Each of the results is moved to its place in one step.
 fetch_sources() {
-  say "fetching the sources of Abseil, GoogleTest and http-parser from Debian (3 MB, and 20 MB of indexes)"
+  say "fetching the sources of Abseil, GoogleTest and llhttp from Debian (4 MB, and 20 MB of indexes)"
   use_source deb-src "bookworm trixie" &&
-    private_apt source --download-only --tar-only abseil/trixie googletest/bookworm http-parser/bookworm &&
+    private_apt source --download-only --tar-only abseil/trixie googletest/bookworm nghttp2/trixie &&
     # Debian's archive of Abseil holds the public one's files under another top folder, hence another sum.
     sha256sum --check --quiet - >>"$log" 2>&1 \
       <<<"df6d1f5ef540725f3851201176a60486aab332410788465c9877910bb471c34a  abseil_20240722.0.orig.tar.gz" &&
     tar -xf abseil_20240722.0.orig.tar.gz >>"$log" 2>&1 || return
   mv googletest_1.12.1.orig.tar.gz "$dist/release-1.12.1.tar.gz"
-  mv http-parser_2.9.4.orig.tar.gz "$dist/v2.9.4.tar.gz"
+  mv nghttp2_1.64.0.orig.tar.gz "$dist/v1.64.0.tar.gz" # which has llhttp
   [[ -e $absl ]] || mv -T abseil-20240722.0 "$absl"
 }
 
