@@ -29,6 +29,7 @@ enum DnsType : std::uint16_t {
   kDnsMx = 15,
   kDnsTxt = 16,
   kDnsAaaa = 28,
+  kDnsSrv = 33,
   kDnsOpt = 41,
   kDnsAny = 255,
 };

@@ -90,9 +90,9 @@ absl::Status parse_data(std::span<const std::string> words, DnsRecord& record) {
     std::string_view fields;  // n: a name, 4 and 6: an address, s: 16 bits, l: 32 bits, t: texts
   };
   static constexpr Form kForms[] = {
-      {"A", kDnsA, "4"},     {"AAAA", kDnsAaaa, "6"}, {"CNAME", kDnsCname, "n"},
-      {"MX", kDnsMx, "sn"},  {"NS", kDnsNs, "n"},     {"SOA", kDnsSoa, "nnlllll"},
-      {"TXT", kDnsTxt, "t"},
+      {"A", kDnsA, "4"},        {"AAAA", kDnsAaaa, "6"}, {"CNAME", kDnsCname, "n"},
+      {"MX", kDnsMx, "sn"},     {"NS", kDnsNs, "n"},     {"SOA", kDnsSoa, "nnlllll"},
+      {"SRV", kDnsSrv, "sssn"}, {"TXT", kDnsTxt, "t"},
   };
   const Form* form = kForms;
   while (form != std::end(kForms) && form->name != words[0]) ++form;

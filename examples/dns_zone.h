@@ -23,6 +23,7 @@ namespace examples {
 //
 //   example.com.        3600 SOA   ns.example.com. admin.example.com. 1 7200 900 86400 300
 //   example.com.        3600 MX    10 mail.example.com.
+//   _http._tcp.example.com. 300 SRV 10 60 8080 www.example.com.
 //   www.example.com.    300  A     192.0.2.1
 //   www.example.com.    300  TXT   "some text" "and more"
 //   *.pages.example.com 300  CNAME www.example.com.      ; a wildcard

@@ -228,6 +228,7 @@ TEST_F(DnsServerTest, TalksWithDig) {
   for (int i = 0; i < 200; ++i) absl::StrAppend(&zone, "many.example.com. 300 A 192.0.2.", i, "\n");
   absl::StrAppend(
       &zone, "example.com. 300 MX 10 mail.example.com.\n",
+      "_http._tcp.example.com. 300 SRV 10 60 8080 www.example.com.\n",
       "alias.example.com. 300 CNAME www.example.com.\n",
       "www.example.com. 300 TXT \"two words\" one\n",
       "*.pages.example.com. 300 CNAME www.example.com.\n",
@@ -245,6 +246,7 @@ TEST_F(DnsServerTest, TalksWithDig) {
   EXPECT_EQ(ask({"+short", "+noedns", "WWW.Example.Com"}), "192.0.2.1\n");
   EXPECT_EQ(ask({"+short", "alias.example.com"}), "www.example.com.\n192.0.2.1\n");
   EXPECT_EQ(ask({"+short", "example.com", "MX"}), "10 mail.example.com.\n");
+  EXPECT_EQ(ask({"+short", "_http._tcp.example.com", "SRV"}), "10 60 8080 www.example.com.\n");
   EXPECT_EQ(ask({"+short", "www.example.com", "TXT"}), "\"two words\" \"one\"\n");
   EXPECT_EQ(ask({"+short", "example.com", "SOA"}),
             "ns.example.com. admin.example.com. 1 7200 900 86400 300\n");

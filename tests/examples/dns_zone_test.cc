@@ -22,6 +22,7 @@ constexpr std::string_view kMore = R"(
 ; a comment
 example.com.        3600 NS    ns.example.com.   ; and another one
 example.com.        3600 MX    10 mail.example.com.
+_http._tcp.example.com. 300 SRV 10 60 8080 www.example.com.
 WWW.example.com.    300  A     192.0.2.1
 www.example.com.    300  A     192.0.2.2
 www.example.com.    300  AAAA  2001:db8::1
@@ -49,7 +50,7 @@ bool is_start(const DnsAnswer& answer) {
 
 TEST(DnsZoneTest, FindsRecordsOfTheType) {
   const DnsZone zone = parse(kMore);
-  EXPECT_EQ(zone.size(), 11u);
+  EXPECT_EQ(zone.size(), 12u);
   const DnsAnswer found = zone.find(name("www.example.com"), kDnsA);
   EXPECT_EQ(found.code, DnsCode::ok);
   ASSERT_EQ(found.records.size(), 2u);
@@ -61,6 +62,8 @@ TEST(DnsZoneTest, FindsRecordsOfTheType) {
   EXPECT_EQ(zone.find(name("www.example.com"), kDnsAaaa).records[0].record->data.size(), 16u);
   EXPECT_EQ(zone.find(name("example.com"), kDnsMx).records[0].record->data,
             "\0\x0A\4mail\7example\3com\0"sv);
+  EXPECT_EQ(zone.find(name("_http._tcp.example.com"), kDnsSrv).records[0].record->data,
+            "\0\x0A\0\x3C\x1F\x90\3www\7example\3com\0"sv);
   EXPECT_EQ(zone.find(name("a.b.c.example.com"), kDnsTxt).records[0].record->data,
             "\x09two words\3one\0"sv);
 }
