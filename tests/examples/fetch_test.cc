@@ -1,10 +1,8 @@
 // examples/fetch, from http_server, from nginx where the machine has it, and from servers that
 // fail.
 
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,17 +11,19 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
-#include "epore/poll/owned_fd.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
+#include "tests/examples/reserved_port.h"
 #include "tests/examples/server.h"
 #include "tests/examples/tool.h"
 
@@ -116,30 +116,6 @@ class Folder {
   std::string path_;
 };
 
-// A port that nobody gets but who shares it (SO_REUSEPORT). It does not listen, so it takes no
-// connection.
-class ReservedPort {
- public:
-  ReservedPort() {
-    const int on = 1;
-    PCHECK(::setsockopt(fd_.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const any = reinterpret_cast<sockaddr*>(&address);
-    PCHECK(::bind(fd_.get(), any, size) == 0);
-    PCHECK(::getsockname(fd_.get(), any, &size) == 0);
-    address_ = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
-  }
-
-  const std::string& address() const { return address_; }
-
- private:
-  const epore::OwnedFd fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  std::string address_;
-};
-
 TEST(FetchTest, AThousandAtOnceFromTheHttpServer) {
   const Folder folder;
   Server server("http_server", {"--address=127.0.0.1:0", folder.path()});
@@ -225,6 +201,45 @@ TEST(FetchTest, ATryHasADeadline) {
       fetch({"--timeout=50ms", "--longest-pause=1ms", "--tries=1000", silent.url()});
   EXPECT_TRUE(absl::StartsWith(fetched.summary, "1 came, 0 failed, ")) << fetched.summary;
   EXPECT_GE(silent.requests(), 2u);
+}
+
+// The sockets that a process has open.
+std::size_t sockets_of(const ChildProcess& process) {
+  std::size_t count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(absl::StrCat("/proc/", process.pid(), "/fd"))) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    if (absl::StartsWith(target, "socket:")) ++count;
+  }
+  return count;
+}
+
+// It says `connection: close`, and the server goes on all the same.
+TEST(FetchTest, AServerThatClosesNothingKeepsNoSocket) {
+  absl::Mutex mutex;
+  std::vector<epore::Connection> kept;  // and so not closed
+  const auto is_last = [&kept] { return kept.size() == 20; };
+  const auto serve = [&](epore::Connection peer) -> epore::Task<> {
+    co_await peer.read_until("\r\n\r\n", 4096);
+    {
+      absl::MutexLock lock(&mutex);
+      kept.push_back(peer);
+    }
+    if (!is_last()) co_await peer.write(kGood);
+    co_await epore::sleep_for(absl::InfiniteDuration());
+  };
+  epore::Runtime runtime({.drain_timeout = absl::ZeroDuration()});
+  const auto listener = runtime.listen("127.0.0.1:0", serve, {.order = runtime.order()});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const std::string url = absl::StrCat("http://", listener->address().to_string(), "/");
+  ChildProcess process = start_program("fetch", {"--jobs=1", "--times=20", "--timeout=1h", url});
+  {
+    absl::MutexLock lock(&mutex);
+    ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&is_last), absl::Seconds(60)));
+  }
+  EXPECT_LT(sockets_of(process), 5u) << "one is under way, and one may be closing";
+  process.signal(SIGKILL);
 }
 
 TEST(FetchTest, APageMayBeTooLong) {
