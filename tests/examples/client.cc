@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "absl/log/check.h"
+#include "absl/strings/ascii.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
@@ -113,7 +114,7 @@ std::string Client::read_response() {
   while ((head = unread_.find(kEnd)) == unread_.npos) {
     if (!read_some()) return read_exactly(unread_.size());
   }
-  const std::size_t length = unread_.find(kLength);
+  const std::size_t length = absl::AsciiStrToLower(unread_.substr(0, head)).find(kLength);
   std::size_t body = 0;
   if (length < head) body = std::strtoul(unread_.c_str() + length + kLength.size(), nullptr, 10);
   return read_exactly(head + kEnd.size() + body);
