@@ -4,9 +4,15 @@
 #include <cstddef>
 #include <string_view>
 
+#include "absl/strings/match.h"
 #include "llhttp.h"
 
 namespace examples {
+namespace {
+
+constexpr std::string_view kWanted = "if-modified-since";
+
+}  // namespace
 
 void HttpRequestParser::next() {
   llhttp_init(&parser_, HTTP_REQUEST, &callbacks());
@@ -14,6 +20,8 @@ void HttpRequestParser::next() {
   state_ = State::empty;
   head_size_ = 0;
   around_body_ = 0;
+  field_.clear();
+  is_wanted_ = false;
   request_ = HttpRequest();
 }
 
@@ -43,11 +51,6 @@ std::size_t HttpRequestParser::execute(std::string_view bytes) {
   return static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - bytes.data());
 }
 
-int HttpRequestParser::add_to_target(std::string_view part) {
-  request_.target += part;
-  return 0;
-}
-
 int HttpRequestParser::head_complete() {
   // Upgrades are declined by not taking them up (RFC 9110, 7.8), and CONNECT by its answer.
   parser_.upgrade = 0;
@@ -58,6 +61,16 @@ int HttpRequestParser::head_complete() {
   request_.says_keep_alive = (parser_.flags & F_CONNECTION_KEEP_ALIVE) != 0;
   state_ = State::body;
   return 0;
+}
+
+int HttpRequestParser::header_field(std::string_view part) {
+  if (field_.size() <= kWanted.size()) field_ += part;
+  return count_around_body(part.size());
+}
+
+int HttpRequestParser::header_value(std::string_view part) {
+  if (is_wanted_ && state_ == State::head) request_.if_modified_since += part;
+  return count_around_body(part.size());
 }
 
 // The library has no limit of its own.
@@ -82,14 +95,24 @@ const llhttp_settings_t& HttpRequestParser::callbacks() {
       return 0;
     };
     settings.on_url = [](llhttp_t* p, const char* part, std::size_t size) {
-      return self(p).add_to_target({part, size});
+      self(p).request_.target.append(part, size);
+      return 0;
     };
     settings.on_headers_complete = [](llhttp_t* p) { return self(p).head_complete(); };
+    settings.on_header_field = [](llhttp_t* p, const char* part, std::size_t size) {
+      return self(p).header_field({part, size});
+    };
+    settings.on_header_field_complete = [](llhttp_t* p) {
+      self(p).is_wanted_ = absl::EqualsIgnoreCase(self(p).field_, kWanted);
+      self(p).field_.clear();
+      return 0;
+    };
+    settings.on_header_value = [](llhttp_t* p, const char* part, std::size_t size) {
+      return self(p).header_value({part, size});
+    };
     const llhttp_data_cb count = [](llhttp_t* p, const char*, std::size_t size) {
       return self(p).count_around_body(size);
     };
-    settings.on_header_field = count;
-    settings.on_header_value = count;
     settings.on_chunk_extension_name = count;
     settings.on_chunk_extension_value = count;
     settings.on_message_complete = [](llhttp_t* p) -> int {

@@ -13,6 +13,7 @@ namespace examples {
 struct HttpRequest {
   std::string method;
   std::string target;
+  std::string if_modified_since;  // the value of this header
   bool is_http_1_0 = false;
   bool says_close = false;       // Connection: close
   bool says_keep_alive = false;  // Connection: keep-alive
@@ -56,14 +57,17 @@ class HttpRequestParser {
   static HttpRequestParser& self(llhttp_t* parser);
   static const llhttp_settings_t& callbacks();
   std::size_t execute(std::string_view bytes);
-  int add_to_target(std::string_view part);
   int head_complete();
+  int header_field(std::string_view part);
+  int header_value(std::string_view part);
   int count_around_body(std::size_t size);
 
   llhttp_t parser_;
   State state_ = State::empty;
   std::size_t head_size_ = 0;
   std::size_t around_body_ = 0;  // bytes of chunk extensions and trailers
+  std::string field_;            // the name of the header, as far as it may be one that is wanted
+  bool is_wanted_ = false;       // its value
   HttpRequest request_;
 };
 

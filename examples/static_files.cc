@@ -1,6 +1,9 @@
 #include "examples/static_files.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +22,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "epore/runtime/file.h"
+#include "examples/http_response.h"
 #include "examples/text.h"
 
 namespace examples {
@@ -81,8 +85,11 @@ absl::StatusOr<std::shared_ptr<const StaticFile>> StaticFiles::open(const std::s
   const absl::StatusOr<std::uint64_t> size = opened->size();
   if (!size.ok()) return size.status();
   file->size = *size;
-  file->headers =
-      absl::StrCat("content-length: ", file->size, "\r\ncontent-type: ", type_of(*path), "\r\n");
+  struct stat about = {};
+  if (::fstat(opened->fd(), &about) != 0) return absl::ErrnoToStatus(errno, "fstat");
+  file->modified = http_date(absl::TimeFromTimespec(about.st_mtim));
+  file->headers = absl::StrCat("content-length: ", file->size, "\r\ncontent-type: ", type_of(*path),
+                               "\r\nlast-modified: ", file->modified, "\r\n");
   file->opened = absl::Now();
   if (file->size > StaticFile::kMostInMemory) {
     file->file = *std::move(opened);

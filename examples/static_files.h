@@ -22,9 +22,10 @@ struct StaticFile {
   static constexpr std::size_t kMostInMemory = 64 * 1024;
 
   std::size_t size = 0;
-  std::string headers;  // content-length and content-type
-  std::string body;     // of a small file
-  epore::File file;     // a large one
+  std::string modified;  // when, as in the header last-modified
+  std::string headers;   // content-length, content-type and last-modified
+  std::string body;      // of a small file
+  epore::File file;      // a large one
   absl::Time opened;
 };
 

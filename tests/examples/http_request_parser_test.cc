@@ -56,6 +56,19 @@ TEST(HttpRequestParser, ReadsByteByByte) {
   EXPECT_TRUE(parser.request().says_keep_alive);
 }
 
+TEST(HttpRequestParser, KeepsTheTimeThatTheClientKnows) {
+  HttpRequestParser parser;
+  const std::string_view text =
+      "GET / HTTP/1.1\r\nIf-Modified-Sinces: no\r\nIF-Modified-Since: Sun, 06 Nov 1994 08:49:37 "
+      "GMT\r\nIf-Modified: no\r\n\r\n";
+  for (const char c : text) parser.feed({&c, 1});
+  ASSERT_EQ(parser.state(), State::complete);
+  EXPECT_EQ(parser.request().if_modified_since, "Sun, 06 Nov 1994 08:49:37 GMT");
+  parser.next();
+  parser.feed("GET / HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(parser.request().if_modified_since, "");
+}
+
 TEST(HttpRequestParser, StopsAtTheEndOfARequest) {
   HttpRequestParser parser;
   const std::string first = "GET /1/a HTTP/1.1\r\nConnection: close\r\n\r\n";

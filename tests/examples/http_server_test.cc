@@ -49,16 +49,18 @@ class Folder {
 
 class HttpServer : public testing::Test {
  protected:
-  // The response without its date.
+  // The response without its dates.
   std::string ask(const std::string& request) {
     EXPECT_TRUE(client_.send(request));
     return without_date(client_.read_response());
   }
 
   static std::string without_date(std::string response) {
-    const std::size_t begin = response.find("date: ");
-    if (begin == response.npos) return response;
-    return response.erase(begin, response.find("\r\n", begin) + 2 - begin);
+    for (const char* header : {"\r\nlast-modified: ", "\r\ndate: "}) {
+      const std::size_t begin = response.find(header);
+      if (begin != response.npos) response.erase(begin, response.find("\r\n", begin + 2) - begin);
+    }
+    return response;
   }
 
   std::string url(const std::string& path) const {
@@ -119,6 +121,21 @@ TEST_F(HttpServer, AHeadHasNoBody) {
   const std::string response = client_.read_to_end();
   EXPECT_TRUE(absl::StrContains(response, absl::StrCat("length: ", Folder::large().size())));
   EXPECT_TRUE(absl::EndsWith(response, "connection: close\r\n\r\n"));
+}
+
+TEST_F(HttpServer, SaysThatAFileIsAsTheClientKnowsIt) {
+  ASSERT_TRUE(client_.send(get("/")));
+  const std::string whole = client_.read_response();
+  const std::string field = "\r\nlast-modified: ";
+  const std::size_t begin = whole.find(field) + field.size();
+  ASSERT_LT(begin, whole.size()) << whole;
+  const std::string modified = whole.substr(begin, whole.find("\r\n", begin) - begin);
+  const auto ask_since = [&](const std::string& time) {
+    return ask(absl::StrCat("GET / HTTP/1.1\r\nif-modified-since: ", time, "\r\n\r\n"));
+  };
+  EXPECT_EQ(ask_since(modified), "HTTP/1.1 304 Not Modified\r\n\r\n");
+  EXPECT_EQ(ask_since("Sun, 06 Nov 1994 08:49:37 GMT"), kIndex);
+  EXPECT_EQ(ask(get("/")), kIndex) << "the next request is not lost";
 }
 
 TEST_F(HttpServer, RefusesWhatIsNoHttp) {

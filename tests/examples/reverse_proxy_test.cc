@@ -13,6 +13,7 @@
 
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -164,6 +165,25 @@ TEST_P(ReverseProxy, AnswersWithoutABodyHaveNone) {
     EXPECT_TRUE(absl::StrContainsIgnoreCase(head, length)) << head;
     ASSERT_TRUE(client.send(request("GET /missing")));
     EXPECT_TRUE(is_status(client.read_response(), 404));
+    ASSERT_TRUE(client.send(request("GET /")));
+    EXPECT_EQ(body_of(client.read_response()), "<p>hello");
+  }
+}
+
+TEST_P(ReverseProxy, WhatTheClientKnowsIsNotSentAgain) {
+  Client client(port_.address());
+  ASSERT_TRUE(client.send(request("GET /large")));
+  std::string whole = client.read_response();
+  ASSERT_TRUE(body_of(whole) == large());
+  whole.resize(whole.find("\r\n\r\n") + 2);
+  const std::string field = "\r\nlast-modified: ";
+  const std::size_t begin = absl::AsciiStrToLower(whole).find(field) + field.size();
+  ASSERT_LT(begin, whole.size()) << whole;
+  const std::string modified = whole.substr(begin, whole.find("\r\n", begin) - begin);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(client.send(
+        request("GET /large", absl::StrCat("if-modified-since: ", modified, "\r\n\r\n"))));
+    EXPECT_TRUE(is_status(client.read_response(), 304));
     ASSERT_TRUE(client.send(request("GET /")));
     EXPECT_EQ(body_of(client.read_response()), "<p>hello");
   }
