@@ -375,6 +375,31 @@ TEST(Greeting, ByteByByte) {
   EXPECT_EQ(epore::errno_of(runtime.run(ask, address, "Ada").status()), ECONNREFUSED);
 }
 
+// -- tuning.md --
+
+epore::RuntimeOptions for_a_proxy(int processors) {
+  epore::RuntimeOptions options;
+  options.reactors = processors;                    // each has a queue and a poll thread
+  options.dispatch = epore::Dispatch::poll_thread;  // right if nothing blocks or computes for long
+  return options;
+}
+
+epore::ListenOptions for_many_idle_clients() {
+  epore::ListenOptions options;
+  options.connection.idle_timeout = absl::Minutes(10);
+  options.connection.write_high_mark = 32 * 1024;  // for each peer that does not read
+  options.connection.write_low_mark = 8 * 1024;
+  options.connection.write_cap = 1 << 20;
+  return options;
+}
+
+TEST(Tuning, OfThreadsAndMemory) {
+  epore::Runtime runtime(for_a_proxy(2));
+  auto listener = runtime.listen("127.0.0.1:0", greet, for_many_idle_clients());
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_EQ(runtime.run(ask, listener->address().to_string(), "Ada").value_or(""), "hello Ada\n");
+}
+
 // -- names.md --
 
 epore::Task<std::string> read_from(std::string address) {

@@ -65,14 +65,20 @@ TEST(Pages, GuideToCoroutines) {
 
 TEST(Pages, Guide) {
   const std::pair<const char*, std::size_t> pages[] = {
-      {"first-service", 5}, {"timeouts", 4},  {"cancellation", 4},
-      {"backpressure", 4},  {"broadcast", 2}, {"shutdown", 2},
-      {"threads", 3},       {"testing", 4},   {"names", 2}};
+      {"first-service", 5}, {"timeouts", 4}, {"cancellation", 4}, {"backpressure", 4},
+      {"broadcast", 2},     {"shutdown", 2}, {"threads", 3},      {"testing", 4},
+      {"names", 2},         {"tuning", 2}};
   for (const auto& [page, at_least] : pages) {
     expect_compiled(std::string("docs/guide/") + page + ".md",
                     {"tests/docs/guide_snippets_test.cc"}, at_least);
   }
 }
+
+TEST(Pages, GuideToARoom) {
+  expect_compiled("docs/guide/a-room.md", {"tests/docs/room_snippets_test.cc"}, 10);
+}
+
+TEST(Pages, GuideToEnds) { expect_compiled("docs/guide/ends.md", {"tests/docs/ends_test.cc"}, 3); }
 
 TEST(Pages, Embedding) { expect_compiled("docs/guide/embedding.md", {"examples/in_epoll.cc"}, 1); }
 
@@ -195,6 +201,51 @@ TEST(Headers, EveryExampleIsCompiled) {
     }
   }
   EXPECT_GE(count, 60);
+}
+
+TEST(Pages, ComingFromLibuv) {
+  std::vector<std::string> sources;
+  for (const char* name : {"coroutine", "guide", "service"}) {
+    sources.push_back("tests/docs/" + std::string(name) + "_snippets_test.cc");
+  }
+  sources.emplace_back("tests/docs/programs_test.cc");
+  expect_compiled("docs/coming-from-libuv.md", sources, 8);
+  expect_compiled("docs/coming-from-libuv.md", {"tests/docs/libuv_programs.cc"}, 5, "c++");
+}
+
+// Without blank lines and comments.
+std::size_t count_lines(const std::vector<std::string>& snippets) {
+  std::size_t count = 0;
+  for (const std::string& snippet : snippets) {
+    std::istringstream lines(snippet);
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t text = line.find_first_not_of(' ');
+      count += text != std::string::npos && line.compare(text, 2, "//") != 0 ? 1 : 0;
+    }
+  }
+  return count;
+}
+
+// The table of a page has a row for each section "### TITLE": | TITLE | their lines | ours |.
+void expect_counted(const std::string& path, std::size_t programs) {
+  const std::string page = read(path);
+  const std::string kTitle = "\n### ";
+  std::size_t count = 0;
+  for (std::size_t at = page.find(kTitle); at != std::string::npos; ++count) {
+    const std::size_t next = page.find(kTitle, at + 1);
+    const std::string section = page.substr(at + kTitle.size(), next - at - kTitle.size());
+    const std::string row = "\n| " + section.substr(0, section.find('\n')) + " | " +
+                            std::to_string(count_lines(snippets(section, "c++"))) + " | " +
+                            std::to_string(count_lines(snippets(section, "cpp"))) + " |\n";
+    EXPECT_NE(page.find(row), std::string::npos) << path << " lacks the row:" << row;
+    at = next;
+  }
+  EXPECT_EQ(count, programs);
+}
+
+TEST(Pages, LinesAreCounted) {
+  expect_counted("docs/coming-from-libuv.md", 5);
+  expect_counted("docs/coming-from-asio.md", 6);
 }
 
 }  // namespace
