@@ -1,13 +1,14 @@
 #!/bin/bash
 # Builds the same tiny service (service.cc) in each way to use epore, in empty folders and from a copy of the tree, and
-# runs it. Checks also what the shared library exports, and that public headers give no warnings. Prints a line for each
-# and ends with "consumers: N passed, N failed". Arguments choose some; --list names them.
+# runs it. Checks also what the shared library exports, that its ABI is the accepted one, and that public headers give no
+# warnings. Prints a line for each and ends with "consumers: N passed, N failed". Arguments choose some; --list names them.
 #
+#   --accept-abi       writes the ABI of the shared library as it is now to cmake/libepore.abi
 #   EPORE_CACHE=DIR    where Abseil's source is (bazelw has unpacked it) and what was built is kept
 set -uo pipefail
 tree=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
 
-all=(warnings exports find_package find_static pkg_config plugin add_subdirectory old_abseil bazel)
+all=(warnings exports abi find_package find_static pkg_config plugin compilers add_subdirectory libcxx old_abseil bazel)
 [[ ${1:-} != --list ]] || { printf '%s\n' "${all[@]}"; exit; }
 
 cache=$(readlink -m "${EPORE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/epore}")
@@ -22,13 +23,14 @@ export CCACHE_DIR=$home/ccache CCACHE_BASEDIR=$work CCACHE_MAXSIZE=500M
 export CMAKE_GENERATOR=Ninja CMAKE_CXX_COMPILER_LAUNCHER=ccache
 export CXX=g++ CXXFLAGS=-w # warnings have a check of their own
 unset CC LDFLAGS
+exec 7>&1 # what is to be seen although the check has passed
 export LD_LIBRARY_PATH=$prefix/lib:$work/shared/lib CMAKE_PREFIX_PATH=$prefix
 
 # --- what they need ---------------------------------------------------------------------------------------------
 
 set_up() {
   local package missing=() sudo=
-  for package in cmake ninja-build ccache pkg-config g++ clang-19; do
+  for package in cmake ninja-build ccache pkg-config g++ clang-19 abigail-tools; do
     [[ $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) == ?i* ]] || missing+=("$package")
   done
   if ((${#missing[@]})); then
@@ -61,6 +63,7 @@ runs() { [[ $("$@") == "epore $version" ]]; }
 
 install_kind() { # KIND BUILD_SHARED_LIBS
   rm -rf "${work:?}/$1" "$work/build_$1"
+  [[ $1 != shared ]] || local -x CXXFLAGS="$CXXFLAGS -g" # which describes the types to abidw
   cmake -S "$work/epore" -B "$work/build_$1" -DBUILD_SHARED_LIBS="$2" -DCMAKE_INSTALL_LIBDIR=lib \
     -DCMAKE_INSTALL_PREFIX="$work/$1" && cmake --build "$work/build_$1" && cmake --install "$work/build_$1"
 }
@@ -92,6 +95,31 @@ exports() {
   ((count > 300)) || { echo "only $count symbols are exported"; return 1; }
 }
 
+# What programs see of the shared library: its functions, and the types in them that epore's headers define. No indents,
+# which are a sixth of it.
+dump_abi() {
+  abidw --exported-interfaces-only --headers-dir "$work/shared/include" --suppressions "$tree/tests/consumers/libepore.suppr" \
+    --drop-private-types --drop-undefined-syms --no-corpus-path --no-comp-dir-path --no-show-locs --no-parameter-names \
+    --no-elf-needed --no-write-default-sizes --type-id-style hash "$work/shared/lib/libepore.so" | sed 's/^ *//'
+}
+
+# Whether programs that were built before still run, by the dump in the tree. What is added does not hurt them.
+abi() {
+  local accepted=$tree/cmake/libepore.abi
+  begin abi || return
+  if [[ $(g++ -dumpversion).$(uname -m) != 12.x86_64 ]]; then
+    echo "abi: not compared, as the dump is of gcc 12 on x86-64, and another compiler describes types otherwise" >&7
+    return
+  fi
+  dump_abi >libepore.abi || return
+  if [[ $accepts_abi ]]; then cp libepore.abi "$accepted" && return; fi
+  abidiff --no-added-syms --no-show-locs --leaf-changes-only --impacted-interfaces "$accepted" libepore.abi >report && return
+  head -n 50 report
+  echo "The ABI has changed (the whole report: $PWD/report). Programs that were built before may not run: docs/versions.md."
+  echo "If it is meant, accept it: tests/consumers/run.sh --accept-abi"
+  return 1
+}
+
 find_package() {
   begin find_package && cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/shared;$prefix" && cmake --build build &&
     runs build/service && build/kit
@@ -121,11 +149,46 @@ plugin() {
     g++ -std=c++20 host.cc -o host && [[ $(./host) == "epore $version"$'\n'"epore $version" ]]
 }
 
+# In other dialects than epore itself was built in: another compiler, C++23, without RTTI.
+compilers() {
+  local compiler
+  begin compilers || return
+  export PKG_CONFIG_PATH=$work/shared/lib/pkgconfig:$prefix/lib/pkgconfig
+  for compiler in "g++ -std=c++23 -fno-rtti" "clang++-19 -std=c++20" "clang++-19 -std=c++23 -fno-rtti"; do
+    echo "$compiler"
+    # shellcheck disable=SC2046,SC2086
+    ccache $compiler -c service.cc $(pkg-config --cflags epore) && ${compiler%% *} service.o -o service $(pkg-config --libs epore) &&
+      runs ./service || return
+  done
+}
+
 # Abseil is built as well, from source and static.
 add_subdirectory() {
   begin add_subdirectory && unpack epore &&
     CMAKE_PREFIX_PATH='' cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DEPORE_FETCH_ABSEIL=ON \
       -DFETCHCONTENT_SOURCE_DIR_ABSL="$source" && cmake --build build --target service && runs build/service
+}
+
+# Beside whatever libc++ is installed: its packages of two versions exclude each other.
+unpack_libcxx() { # FOLDER
+  [[ ! -e $1/complete ]] || return 0
+  local package packages=(libc++-19-dev libc++1-19 libc++abi-19-dev libc++abi1-19 libunwind-19-dev libunwind-19) sudo=
+  [[ $(id -u) == 0 ]] || sudo=sudo
+  apt-get -qq download "${packages[@]}" || { $sudo apt-get -qq update && apt-get -qq download "${packages[@]}"; } || return
+  for package in *.deb; do dpkg -x "$package" "$1" || return; done
+  touch "$1/complete"
+}
+
+# With LLVM's standard library and clang, in C++23. Abseil and epore are built with it too, as their ABIs need; without
+# optimization, which is quicker.
+libcxx() {
+  begin libcxx && cp "$tree/tests/consumers/add_subdirectory/CMakeLists.txt" . && unpack epore && unpack_libcxx "$home/libc++-19" || return
+  local llvm=$home/libc++-19/usr/lib/llvm-19
+  export CXX=clang++-19 LDFLAGS="-L$llvm/lib -Wl,-rpath,$llvm/lib"
+  export CXXFLAGS="-w -stdlib=libc++ -stdlib++-isystem$llvm/include/c++/v1 -fexperimental-library"
+  CMAKE_PREFIX_PATH='' cmake -S . -B build -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_CXX_STANDARD=23 \
+    -DEPORE_FETCH_ABSEIL=ON -DFETCHCONTENT_SOURCE_DIR_ABSL="$source" && cmake --build build --target service && runs build/service &&
+    ldd build/service | grep -qF "$llvm/lib/libc++.so.1"
 }
 
 refuses_abseil() { # WHY
@@ -168,6 +231,8 @@ try() { # NAME
   fi
 }
 
+accepts_abi=
+[[ ${1:-} != --accept-abi ]] || { accepts_abi=1 && set -- abi; }
 chosen=("$@")
 (($#)) || chosen=("${all[@]}")
 try set_up
