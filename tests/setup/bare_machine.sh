@@ -11,8 +11,11 @@
 #   interrupted    one machine whose set-up is killed at each of twelve points, one after the other
 #   alone          the same points on a fresh machine each (half an hour)
 #   commands       README's two commands on that first machine, or on a fresh one (half an hour without a disk cache)
+#   consumers      the ways to use epore, by the commands of docs/using.md: the stages cmake, installed and bazel, each on a
+#                  fresh machine (5 minutes each)
+#   debian         the Debian packages, by the commands of packaging/README.md, in Debian unstable
 #
-# Without stages: all but `alone`. DIR keeps the bare system and the machines (3 GB; default /var/tmp/epore_bare); a
+# Without stages: all but `alone` and `debian`. DIR keeps the bare system and the machines (3 GB; default /var/tmp/epore_bare); a
 # disk cache of Bazel that was filled by the same compiler makes the builds short.
 set -euo pipefail
 
@@ -22,11 +25,12 @@ for argument; do
   case $argument in
     --folder=*) folder=${argument#*=} ;;
     --disk-cache=*) disk_cache=${argument#*=} ;;
-    no_network | full_disk | user | interrupted | alone | commands) stages+=("$argument") ;;
+    consumers) stages+=(cmake installed bazel) ;;
+    no_network | full_disk | user | interrupted | alone | commands | cmake | installed | bazel | debian) stages+=("$argument") ;;
     *) sed -n '2,/^set /{/^#/p}' "$0"; exit 1 ;;
   esac
 done
-((${#stages[@]})) || stages=(no_network full_disk user interrupted commands)
+((${#stages[@]})) || stages=(no_network full_disk user interrupted commands cmake installed bazel)
 mkdir -p "$folder"
 base=$folder/base log=$folder/log passed=0 failed=0
 child= # of unshare: the first process of the machine that runs
@@ -345,6 +349,38 @@ commands() {
   # What the builds need on the disk; debian.sh names it.
   du -sm "$machine/root/.cache/epore/"*
 }
+
+# The shell commands in a section of a page.
+commands_of() { # PAGE TITLE
+  awk -v title="## $2" '$0 == title { is_in = 1; next } /^## / { is_in = 0 }
+    is_in && /^```/ { is_code = !is_code; next } is_in && is_code' "$source/$1"
+}
+
+# Runs them in the folder of a project, with epore in it. The network has Debian's mirror alone, so what the page says to
+# that is added: a folder with Abseil's source.
+use() { # PAGE TITLE
+  local absl=${EPORE_CACHE:-$HOME/.cache/epore}/src/abseil-20240722.0
+  [[ -e $absl ]] || { echo "$absl is missing: run ./bazelw version" && exit 1; }
+  fresh_machine consumer
+  cp -r "$absl" "$machine/root/abseil"
+  mkdir "$machine/root/project"
+  mv "$machine/root/epore" "$machine/root/project/epore"
+  mkdir "$machine/root/epore" # where commands start
+  commands_of "$1" "$2" | sed 's#-DEPORE_FETCH_ABSEIL=ON#& -DFETCHCONTENT_SOURCE_DIR_ABSL=/root/abseil#' >"$machine/root/commands"
+  start 'cd /root/project && bash -euxo pipefail /root/commands'
+  finish
+  check "$1: $2" answers_with_version
+}
+
+# The service prints the version, at last.
+answers_with_version() {
+  [[ $code == 0 ]] && tail -n 1 "$log" | grep -qxF "epore $(sed -nE 's/^#define EPORE_VERSION_[A-Z]+ ([0-9]+)$/\1/p' "$source/poll/version.h" | paste -sd.)"
+}
+
+cmake() { use docs/using.md "CMake, as a part of the project"; }
+installed() { use docs/using.md "CMake and pkg-config, installed"; }
+bazel() { use docs/using.md "Bazel"; }
+debian() { use packaging/README.md "Debian"; }
 
 make_base
 for stage in "${stages[@]}"; do "$stage"; done
