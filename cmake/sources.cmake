@@ -165,6 +165,7 @@ set(EPORE_HEADERS
   runtime/group.h
   runtime/internal/base/caught_exception.h
   runtime/internal/base/deadline.h
+  runtime/internal/base/exceptions.h
   runtime/internal/base/frame_cache.h
   runtime/internal/base/handoff.h
   runtime/internal/base/ref.h

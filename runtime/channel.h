@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "epore/runtime/internal/base/exceptions.h"
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/task/awaitable.h"
@@ -148,14 +149,10 @@ class Channel {
   // alone, if there is none or the channel is closed. Throws std::bad_alloc.
   bool try_send(T&& value) {
     if (state_->try_reserve() != internal::ChannelCore::Try::done) return false;
-    std::unique_ptr<internal::ChannelItemOf<T>> item;
-    try {
-      item.reset(new internal::ChannelItemOf<T>(std::move(value)));
-    } catch (...) {
-      state_->give_place_back();
-      throw;
-    }
-    state_->put(item.release());
+    internal::ChannelItemOf<T>* item = nullptr;
+    internal::call_or_undo([&] { item = new internal::ChannelItemOf<T>(std::move(value)); },
+                           [this] { state_->give_place_back(); });
+    state_->put(item);
     return true;
   }
   bool try_send(const T& value) { return try_send(T(value)); }

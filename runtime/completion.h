@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "epore/runtime/internal/base/exceptions.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/task/awaitable.h"
 #include "epore/runtime/internal/task/completion_core.h"
@@ -21,12 +22,9 @@ class CompletionState final : public CompletionCore {
     if (!claim()) return false;
     absl::Status status = result.status();
     if (result.ok()) {
-      try {
-        value_.emplace(*std::move(result));
-      } catch (...) {
-        finish(absl::InternalError("Completion: the move of the result threw"));
-        throw;
-      }
+      call_or_undo(
+          [&] { value_.emplace(*std::move(result)); },
+          [this] { finish(absl::InternalError("Completion: the move of the result threw")); });
     }
     finish(std::move(status));
     return true;

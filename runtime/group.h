@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "epore/runtime/bound_task.h"
+#include "epore/runtime/internal/base/exceptions.h"
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/task/join.h"
 #include "epore/runtime/task.h"
@@ -60,12 +61,12 @@ class Group final : private internal::Join {
   void spawn(F&& function, Args&&... arguments) {
     using Bound = internal::BoundTaskOf<F, Args...>;
     if (is_stopped()) return;
-    try {
-      start(new internal::GroupChildOf<Bound>(std::forward<F>(function),
-                                              std::forward<Args>(arguments)...));
-    } catch (...) {
-      fail_to_start();
-    }
+    internal::call_or(
+        [&] {
+          start(new internal::GroupChildOf<Bound>(std::forward<F>(function),
+                                                  std::forward<Args>(arguments)...));
+        },
+        [this] { fail_to_start(); });
   }
 
   // Stops the body and all children: what they wait for ends with Cancelled. The group ends with ok
@@ -113,11 +114,8 @@ class GroupCall : public WithResult<GroupCall<F>> {
 
   bool begin(TaskNode& node) {
     group_.begin_join(node);
-    try {
-      return group_.begin_body(node, function_(group_));
-    } catch (...) {
-      return group_.fail_to_begin(node);
-    }
+    return call_or([&] { return group_.begin_body(node, function_(group_)); },
+                   [&] { return group_.fail_to_begin(node); });
   }
   void finish(TaskNode&) {}
   void take() {}

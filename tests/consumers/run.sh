@@ -149,12 +149,13 @@ plugin() {
     g++ -std=c++20 host.cc -o host && [[ $(./host) == "epore $version"$'\n'"epore $version" ]]
 }
 
-# In other dialects than epore itself was built in: another compiler, C++23, without RTTI.
+# In other dialects than epore itself was built in: another compiler, C++23, without RTTI, without exceptions.
 compilers() {
   local compiler
   begin compilers || return
   export PKG_CONFIG_PATH=$work/shared/lib/pkgconfig:$prefix/lib/pkgconfig
-  for compiler in "g++ -std=c++23 -fno-rtti" "clang++-19 -std=c++20" "clang++-19 -std=c++23 -fno-rtti"; do
+  for compiler in "g++ -std=c++23 -fno-rtti" "g++ -std=c++20 -fno-exceptions" "clang++-19 -std=c++20" \
+    "clang++-19 -std=c++23 -fno-rtti -fno-exceptions"; do
     echo "$compiler"
     # shellcheck disable=SC2046,SC2086
     ccache $compiler -c service.cc $(pkg-config --cflags epore) && ${compiler%% *} service.o -o service $(pkg-config --libs epore) &&

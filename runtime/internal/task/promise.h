@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/base/exceptions.h"
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/task/awaitable.h"
 #include "epore/runtime/internal/task/task_node.h"
@@ -47,11 +48,8 @@ class TaskPromiseBase : public TaskNode {
 
   // Frames come from a cache. Without memory there is no frame, and the Task says so.
   static void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    try {
-      return FrameCache::allocate(size);
-    } catch (const std::bad_alloc&) {
-      return nullptr;
-    }
+    return call_or([size] { return FrameCache::allocate(size); },
+                   []() -> void* { return nullptr; });
   }
   static void* operator new(std::size_t size) noexcept {  // gcc 12 takes this one
     return operator new(size, std::nothrow);
