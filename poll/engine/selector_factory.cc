@@ -1,6 +1,7 @@
 #include "epore/poll/engine/selector_factory.h"
 
-#include <cstdlib>
+#include <stdlib.h>
+
 #include <memory>
 #include <span>
 #include <string>
@@ -30,9 +31,10 @@ const Engine* find_engine(std::string_view name) {
   return nullptr;
 }
 
-// The name that counts where the option is `name`.
+// The name that counts where the option is `name`. Who starts a program that has more rights than
+// he has, such as one with set-user-ID, does not choose its engine.
 std::string_view asked_for(std::string_view name) {
-  const char* variable = name.empty() ? std::getenv("EPORE_SELECTOR") : nullptr;
+  const char* variable = name.empty() ? ::secure_getenv("EPORE_SELECTOR") : nullptr;
   return variable != nullptr ? variable : name;
 }
 

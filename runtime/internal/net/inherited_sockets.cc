@@ -1,7 +1,8 @@
 #include "epore/runtime/internal/net/inherited_sockets.h"
 
+#include <stdlib.h>
+
 #include <cstddef>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,14 +22,17 @@ constexpr int kMost = 1 << 16;
 }  // namespace
 
 InheritedSockets InheritedSockets::of_environment() {
-  return {std::getenv("LISTEN_PID"), std::getenv("LISTEN_FDS"), std::getenv("LISTEN_FDNAMES")};
+  return {::secure_getenv("LISTEN_PID"), ::secure_getenv("LISTEN_FDS"),
+          ::secure_getenv("LISTEN_FDNAMES")};
 }
 
 absl::StatusOr<std::vector<int>> InheritedSockets::find(std::string_view name, int self) const {
   const std::string text = absl::StrCat("\"inherited:", printable(name), "\"");
   if (pid == nullptr || fds == nullptr) {
     return absl::NotFoundError(absl::StrCat(
-        text, ": this process has inherited no sockets (LISTEN_PID and LISTEN_FDS are not set)"));
+        text,
+        ": this process has inherited no sockets (LISTEN_PID and LISTEN_FDS are not set, or not ",
+        "trusted, as the process has set-user-ID or file capabilities)"));
   }
   int owner = 0;
   int count = 0;

@@ -1,13 +1,14 @@
 #include "epore/runtime/internal/signals/service_manager.h"
 
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <utility>
 
+#include "absl/log/log.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
@@ -39,7 +40,12 @@ absl::StatusOr<std::int64_t> watchdog_of(const ServiceManager::Environment& envi
 }  // namespace
 
 ServiceManager::Environment ServiceManager::environment() {
-  return {std::getenv("NOTIFY_SOCKET"), std::getenv("WATCHDOG_USEC"), std::getenv("WATCHDOG_PID")};
+  const char* const socket = ::secure_getenv("NOTIFY_SOCKET");
+  if (socket == nullptr && ::getenv("NOTIFY_SOCKET") != nullptr) {
+    LOG(WARNING) << "epore: run_service: NOTIFY_SOCKET is not trusted, as the process has "
+                    "set-user-ID or file capabilities; the service manager is told nothing";
+  }
+  return {socket, ::secure_getenv("WATCHDOG_USEC"), ::secure_getenv("WATCHDOG_PID")};
 }
 
 absl::StatusOr<ServiceManager> ServiceManager::connect(Kernel& kernel,
