@@ -12,11 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/log/log.h"
-#include "absl/log/log_entry.h"
-#include "absl/log/log_sink.h"
-#include "absl/log/log_sink_registry.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -24,6 +20,7 @@
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/support/clock_kernel.h"
+#include "tests/support/log_lines.h"
 
 namespace epore {
 namespace {
@@ -70,33 +67,6 @@ absl::Status with_peer(std::string text, F client) {
     co_await client(peer);
   });
 }
-
-// The first line of the log that has `part` in it.
-class LogLine : public absl::LogSink {
- public:
-  explicit LogLine(std::string_view part) : part_(part) { absl::AddLogSink(this); }
-  ~LogLine() override { absl::RemoveLogSink(this); }
-
-  std::string wait() {
-    came_.WaitForNotification();
-    absl::MutexLock lock(&mutex_);
-    return line_;
-  }
-
- private:
-  void Send(const absl::LogEntry& entry) override {
-    absl::MutexLock lock(&mutex_);
-    if (came_.HasBeenNotified() || entry.text_message().find(part_) == std::string_view::npos)
-      return;
-    line_ = entry.text_message();
-    came_.Notify();
-  }
-
-  const std::string part_;
-  absl::Notification came_;
-  absl::Mutex mutex_;
-  std::string line_ ABSL_GUARDED_BY(mutex_);
-};
 
 TEST(CoroutineMistakes, TwoReadersAtOnce) {
   EXPECT_TRUE(is_quoted(with_peer("", [](Connection peer) -> Task<> {
@@ -264,7 +234,7 @@ TEST(CoroutineMistakes, OtherPartsOfAllAreCancelled) {
 }
 
 TEST(CoroutineMistakes, ErrorOfAHandlerIsLogged) {
-  LogLine log("no such row");
+  LogLines log;
   Runtime runtime;
   auto listener = runtime.listen(
       "127.0.0.1:0", [](Connection) -> Task<> { co_await absl::NotFoundError("no such row"); });
@@ -274,14 +244,14 @@ TEST(CoroutineMistakes, ErrorOfAHandlerIsLogged) {
                      co_await peer.read_exactly(1);
                    })
                    .ok());
-  LOG(INFO) << log.wait();
+  LOG(INFO) << log.await("no such row");
 }
 
 TEST(CoroutineMistakes, ErrorOfAForgottenJobIsLogged) {
-  LogLine log("no such row");
+  LogLines log;
   Runtime runtime;
   runtime.spawn([]() -> Task<> { co_await absl::NotFoundError("no such row"); });
-  LOG(INFO) << log.wait();
+  LOG(INFO) << log.await("no such row");
 }
 
 TEST(CoroutineMistakes, CompletionThatNobodyCompletes) {

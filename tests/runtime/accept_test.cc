@@ -12,16 +12,13 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/log_severity.h"
 #include "absl/log/check.h"
-#include "absl/log/log_entry.h"
-#include "absl/log/log_sink.h"
-#include "absl/log/log_sink_registry.h"
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
+#include "tests/support/log_lines.h"
 #include "tests/support/sockets.h"
 #include "tests/support/thread_name.h"
 
@@ -71,20 +68,6 @@ class Accepted {
  private:
   mutable absl::Mutex mutex_;
   std::vector<Connection> connections_ ABSL_GUARDED_BY(mutex_);
-};
-
-// Collects what is logged.
-class Log : public absl::LogSink {
- public:
-  Log() { absl::AddLogSink(this); }
-  ~Log() override { absl::RemoveLogSink(this); }
-  void Send(const absl::LogEntry& entry) override {
-    if (absl::StrContains(entry.text_message(), "pauses")) ++pauses_;
-  }
-  int pauses() const { return pauses_; }
-
- private:
-  std::atomic<int> pauses_{0};
 };
 
 // That the poll thread has turned, and the connection behind the peer is served.
@@ -290,7 +273,7 @@ TEST_P(AcceptTest, ARefusalForEverPausesAndIsCounted) {
                                                   {ESOCKTNOSUPPORT, 0},
                                                   {EPROTONOSUPPORT, 0},
                                                   {EIO, 0}}) {
-    Log log;
+    LogLines log;
     Accepted accepted;
     Runtime runtime(options());
     const Listener listener = listen_on_loopback(runtime, accepted.callback());
@@ -304,7 +287,7 @@ TEST_P(AcceptTest, ARefusalForEverPausesAndIsCounted) {
     for (int i = 0; i < 20; ++i) expect_served(first);
     EXPECT_EQ(accept_calls() - calls, budget + 1) << strerrorname_np(error);
     EXPECT_EQ(runtime.counters().accept_errors, error == EINTR ? 0 : budget + 1);
-    EXPECT_EQ(log.pauses(), 1);
+    EXPECT_EQ(log.count("pauses"), 1);
     EXPECT_TRUE(listener.status().ok()) << listener.status();
 
     // One more for each backoff.
@@ -317,7 +300,7 @@ TEST_P(AcceptTest, ARefusalForEverPausesAndIsCounted) {
     clock_.advance(absl::Seconds(1));
     while (accept_calls() - calls < budget + 3) expect_served(first);
     for (int i = 0; i < 3; ++i) expect_served(first);
-    EXPECT_EQ(log.pauses(), 2);
+    EXPECT_EQ(log.count("pauses"), 2);
 
     clock_.fail(KernelCall::kAccept, 0);
     clock_.advance(absl::Milliseconds(500));
@@ -373,7 +356,7 @@ TEST_P(AcceptTest, AnErrorOfTheListenerItselfEndsIt) {
 }
 
 TEST_P(AcceptTest, APauseIsLoggedAtMostOnceASecond) {
-  Log log;
+  LogLines log;
   Accepted accepted;
   Runtime runtime(options());
   const Listener listener = listen_on_loopback(runtime, accepted.callback());
@@ -392,10 +375,10 @@ TEST_P(AcceptTest, APauseIsLoggedAtMostOnceASecond) {
     expect_served(first);
   };
   for (int i = 0; i < 20; ++i) pause_and_go_on();  // 200 ms
-  EXPECT_EQ(log.pauses(), 1);
+  EXPECT_EQ(log.count("pauses"), 1);
   clock_.advance(absl::Seconds(1));
   pause_and_go_on();
-  EXPECT_EQ(log.pauses(), 2);
+  EXPECT_EQ(log.count("pauses"), 2);
 }
 
 TEST_P(AcceptTest, AtTheLimitOfConnectionsClientsWaitInTheBacklog) {

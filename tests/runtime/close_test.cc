@@ -46,6 +46,32 @@ TEST_P(CloseTest, CloseSendsWhatIsQueuedThenTheEndOfFile) {
   EXPECT_EQ(observer.read_closed(), 0);
 }
 
+// What the peer sends is read and dropped, so that it gets the end of file: but not for ever.
+TEST_P(CloseTest, APeerThatSendsMoreThan64MibAfterTheCloseIsReset) {
+  if (GetParam().selector != "epoll") return;  // bytes are counted above the engine
+  for (const bool is_one_more : {false, true}) {
+    ConnectionOptions patient;
+    patient.linger_timeout = absl::InfiniteDuration();
+    Observer observer;
+    Runtime runtime(options());
+    Link link = open_link(runtime, observer, patient, [](Connection& c) { c.close(); });
+    const std::string piece(1 << 20, 'x');
+    for (int i = 0; i < 64; ++i) link.peer.send(piece);
+    if (is_one_more) {
+      link.peer.send("x");
+    } else {
+      link.peer.half_close();
+    }
+    const absl::Status end = observer.await_closed();
+    if (is_one_more) {
+      EXPECT_TRUE(absl::IsResourceExhausted(end)) << end;
+      EXPECT_TRUE(absl::StrContains(end.message(), "the peer goes on sending")) << end;
+    } else {
+      EXPECT_TRUE(end.ok()) << end;
+    }
+  }
+}
+
 // One unread byte at close(2) would make it a reset, which destroys what was sent.
 TEST_P(CloseTest, CloseWithUnreadInputLosesNothing) {
   const std::string sent = pattern(800'000);

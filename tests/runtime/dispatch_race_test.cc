@@ -28,6 +28,7 @@ class DispatchRaceTest : public testing::TestWithParam<std::tuple<Mode, Place, E
     options.workers = 2;
     options.dispatch = mode().dispatch;
     options.selector = mode().selector;
+    options.require_selector = true;
     options.kernel = &kernel_;
     return options;
   }

@@ -2,25 +2,17 @@
 
 #include <span>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "absl/synchronization/notification.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
+#include "tests/runtime/runtime_test_base.h"
 
 namespace epore {
 namespace {
 
-class EchoTest : public testing::TestWithParam<std::pair<Dispatch, std::string>> {
- protected:
-  RuntimeOptions options() const {
-    RuntimeOptions options;
-    options.workers = 2;
-    options.dispatch = GetParam().first;
-    options.selector = GetParam().second;
-    return options;
-  }
-};
+using EchoTest = RuntimeTest;
 
 TEST_P(EchoTest, BytesComeBackAndBothEndsAreToldOfTheEnd) {
   Runtime runtime(options());
@@ -61,20 +53,18 @@ TEST_P(EchoTest, BytesComeBackAndBothEndsAreToldOfTheEnd) {
   EXPECT_EQ(counters.bytes_in, 2 * sent.size());
 }
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, EchoTest,
-                         testing::Values(std::pair(Dispatch::adaptive, std::string("epoll")),
-                                         std::pair(Dispatch::workers, std::string("epoll")),
-                                         std::pair(Dispatch::poll_thread, std::string("epoll")),
-                                         std::pair(Dispatch::adaptive, std::string("poll")),
-                                         std::pair(Dispatch::workers, std::string("poll")),
-                                         std::pair(Dispatch::poll_thread, std::string("poll")),
-                                         std::pair(Dispatch::adaptive, std::string("io_uring")),
-                                         std::pair(Dispatch::workers, std::string("io_uring")),
-                                         std::pair(Dispatch::poll_thread, std::string("io_uring"))),
-                         [](const auto& info) {
-                           return std::string(dispatch_name(info.param.first)) + "_" +
-                                  info.param.second;
-                         });
+std::vector<Mode> dispatches_and_engines() {
+  std::vector<Mode> all;
+  for (const char* engine : {"epoll", "poll", "io_uring"}) {
+    for (const Dispatch dispatch : {Dispatch::adaptive, Dispatch::workers, Dispatch::poll_thread}) {
+      all.push_back({dispatch, engine});
+    }
+  }
+  return not_refused(all);
+}
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, EchoTest, testing::ValuesIn(dispatches_and_engines()),
+                         mode_name);
 
 }  // namespace
 }  // namespace epore

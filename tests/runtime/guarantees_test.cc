@@ -3,15 +3,11 @@
 #include <string>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/log/log_entry.h"
-#include "absl/log/log_sink.h"
-#include "absl/log/log_sink_registry.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/log_lines.h"
 
 namespace epore {
 namespace {
@@ -58,24 +54,6 @@ TEST_P(GuaranteesTest, DroppingHandlesClosesNothing) {
 }
 
 // The lines that epore writes to the log meanwhile.
-class LogLines : public absl::LogSink {
- public:
-  LogLines() { absl::AddLogSink(this); }
-  ~LogLines() override { absl::RemoveLogSink(this); }
-  void Send(const absl::LogEntry& entry) override {
-    const absl::MutexLock lock(&mutex_);
-    text_.append(entry.text_message_with_prefix());
-  }
-  std::string text() {
-    const absl::MutexLock lock(&mutex_);
-    return text_;
-  }
-
- private:
-  absl::Mutex mutex_;
-  std::string text_ ABSL_GUARDED_BY(mutex_);
-};
-
 // Whatever its peers do: a reset, an attempt that fails, a client that goes away.
 TEST_P(GuaranteesTest, AProgramThatDoesNothingWrongLogsNothing) {
   LogLines lines;

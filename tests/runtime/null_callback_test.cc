@@ -5,34 +5,16 @@
 #include <string>
 
 #include "absl/base/log_severity.h"
-#include "absl/log/log_entry.h"
-#include "absl/log/log_sink.h"
-#include "absl/log/log_sink_registry.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/time/time.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/log_lines.h"
 
 namespace epore {
 namespace {
-
-// The errors that are logged while it lives.
-class LoggedErrors : public absl::LogSink {
- public:
-  LoggedErrors() { absl::AddLogSink(this); }
-  ~LoggedErrors() override { absl::RemoveLogSink(this); }
-  void Send(const absl::LogEntry& entry) override {
-    if (entry.log_severity() != absl::LogSeverity::kError) return;
-    text_ += entry.text_message();
-    text_ += "\n";
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 using NullCallbackTest = RuntimeTest;
 
@@ -56,7 +38,7 @@ TEST_P(NullCallbackTest, ATimerThatWouldHaveNoneNamesNoneAndTheLogSaysSo) {
   Observer observer;
   Runtime runtime(options());
   Link link = open_link(runtime, observer);
-  LoggedErrors errors;
+  LogLines errors(absl::LogSeverity::kError);
   Timer timers[] = {runtime.timer(nullptr), runtime.post_after(absl::ZeroDuration(), nullptr),
                     link.connection.timer(nullptr)};
   for (Timer& timer : timers) {
@@ -65,17 +47,17 @@ TEST_P(NullCallbackTest, ATimerThatWouldHaveNoneNamesNoneAndTheLogSaysSo) {
     timer.arm_every(absl::Nanoseconds(1));
     EXPECT_FALSE(timer.is_armed());
   }
-  EXPECT_TRUE(absl::StrContains(errors.text(), "timer: the callback is null")) << errors.text();
-  EXPECT_TRUE(absl::StrContains(errors.text(), "Connection::timer")) << errors.text();
+  EXPECT_TRUE(errors.has("timer: the callback is null")) << errors.text();
+  EXPECT_TRUE(errors.has("Connection::timer")) << errors.text();
   fence(runtime);
 }
 
 TEST_P(NullCallbackTest, AConnectThatWouldTellNobodyStartsNothing) {
   Runtime runtime(options());
-  LoggedErrors errors;
+  LogLines errors(absl::LogSeverity::kError);
   const std::uint64_t sockets = kernel_.calls(KernelCall::kSocket);
   runtime.connect("127.0.0.1:1", nullptr);
-  EXPECT_TRUE(absl::StrContains(errors.text(), "on_connected is null")) << errors.text();
+  EXPECT_TRUE(errors.has("on_connected is null")) << errors.text();
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_EQ(kernel_.calls(KernelCall::kSocket), sockets);
 }

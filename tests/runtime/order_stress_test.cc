@@ -32,6 +32,7 @@ class OrderStressTest : public testing::TestWithParam<std::tuple<Mode, int, End>
     options.reactors = std::get<1>(GetParam());
     options.dispatch = std::get<0>(GetParam()).dispatch;
     options.selector = std::get<0>(GetParam()).selector;
+    options.require_selector = true;
     options.drain_timeout =
         end() == End::cut_short ? absl::ZeroDuration() : absl::InfiniteDuration();
     return options;

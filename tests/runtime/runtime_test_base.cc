@@ -4,11 +4,16 @@
 #include <sys/time.h>
 
 #include <cerrno>
+#include <iostream>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/log/check.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_split.h"
+#include "epore/poll/poll.h"
 #include "tests/support/sockets.h"
 
 namespace epore {
@@ -16,13 +21,32 @@ namespace {
 
 constexpr timeval kHangGuard = {60, 0};
 
+bool is_refused(const std::string& engine) {
+  const absl::StatusOr<Poll> poll = Poll::create({.selector = engine});
+  if (poll.ok()) return false;
+  std::cout << "skipped: the modes with the engine " << engine << ", as " << poll.status()
+            << std::endl;
+  return true;
+}
+
 }  // namespace
 
+std::vector<Mode> not_refused(std::vector<Mode> modes) {
+  static const bool has_io_uring = !is_refused("io_uring");  // no system refuses the others
+  if (!has_io_uring) {
+    std::erase_if(modes, [](const Mode& mode) { return mode.selector == "io_uring"; });
+  }
+  return modes;
+}
+
 std::vector<Mode> all_modes() {
-  return {{Dispatch::adaptive, "epoll"},    {Dispatch::workers, "epoll"},
-          {Dispatch::poll_thread, "epoll"}, {Dispatch::workers, "poll"},
-          {Dispatch::poll_thread, "poll"},  {Dispatch::adaptive, "poll"},
-          {Dispatch::adaptive, "io_uring"}};
+  return not_refused({{Dispatch::adaptive, "epoll"},
+                      {Dispatch::workers, "epoll"},
+                      {Dispatch::poll_thread, "epoll"},
+                      {Dispatch::workers, "poll"},
+                      {Dispatch::poll_thread, "poll"},
+                      {Dispatch::adaptive, "poll"},
+                      {Dispatch::adaptive, "io_uring"}});
 }
 
 std::vector<Mode> every_mode() {
@@ -30,7 +54,7 @@ std::vector<Mode> every_mode() {
   modes.push_back({Dispatch::caller, "epoll"});
   modes.push_back({Dispatch::caller, "poll"});
   modes.push_back({Dispatch::caller, "io_uring"});
-  return modes;
+  return not_refused(std::move(modes));
 }
 
 std::vector<Mode> epoll_modes() {
@@ -53,8 +77,42 @@ RuntimeOptions RuntimeTest::options() {
   options.workers = 2;
   options.dispatch = GetParam().dispatch;
   options.selector = GetParam().selector;
+  options.require_selector = true;
   options.kernel = &kernel_;
   return options;
+}
+
+void RuntimeTest::use_small_buffers() {
+  kernel_.after(KernelCall::kAccept, [](const FaultKernel::Call& call) {
+    if (!call.result.ok()) return;
+    const int size = 1;
+    PCHECK(::setsockopt(call.result.fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
+  });
+}
+
+std::uint64_t RuntimeTest::writes() const {
+  return kernel_.calls(KernelCall::kSend) + kernel_.calls(KernelCall::kSendmsg);
+}
+
+ListenOptions marks(std::size_t low, std::size_t high, std::size_t cap) {
+  ListenOptions options;
+  options.connection.write_low_mark = low;
+  options.connection.write_high_mark = high;
+  options.connection.write_cap = cap;
+  return options;
+}
+
+void expect_lines_of_threads(std::string_view text, int threads, int count,
+                             absl::FunctionRef<std::string(int number)> rest) {
+  std::vector<int> next(static_cast<std::size_t>(threads));
+  for (const std::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::vector<std::string> words = absl::StrSplit(line, ' ');
+    ASSERT_EQ(words.size(), 3u) << line;
+    const int number = next.at(std::stoul(words[0]))++;
+    ASSERT_EQ(std::stoi(words[1]), number) << line;
+    ASSERT_EQ(words[2], rest(number)) << line;
+  }
+  EXPECT_EQ(next, std::vector<int>(next.size(), count));
 }
 
 LoopThread::~LoopThread() {

@@ -2,6 +2,7 @@
 #define EPORE_TESTS_RUNTIME_RUNTIME_TEST_BASE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
@@ -26,6 +28,11 @@ struct Mode {
   Dispatch dispatch;
   std::string selector;
 };
+
+// The modes whose engine the system does not refuse: a RuntimeTest requires its engine. The output
+// says which engine is left out, and why. The lists below have no refused ones either.
+std::vector<Mode> not_refused(std::vector<Mode> modes);
+
 std::vector<Mode> all_modes();
 std::vector<Mode> every_mode();   // those, and Dispatch::caller, for tests with a DrivenRuntime
 std::vector<Mode> epoll_modes();  // for exact counts of system calls
@@ -36,7 +43,13 @@ std::string mode_name(const testing::TestParamInfo<Mode>& info);
 // descriptor open. What a callback uses is declared before the Runtime, so that it outlives it.
 class RuntimeTest : public testing::TestWithParam<Mode> {
  protected:
-  RuntimeOptions options();
+  RuntimeOptions options();  // they require the engine
+
+  // Gives the sockets that are accepted the smallest buffers that the system allows.
+  void use_small_buffers();
+
+  // How many system calls have sent bytes.
+  std::uint64_t writes() const;
 
   const ExpectNoFdLeak no_leak_;
   RealKernel system_;  // counts the runtime's calls and no others
@@ -63,6 +76,14 @@ class DrivenRuntime : private LoopThread, public Runtime {
 
 // Bytes that differ from place to place, so that a shift or a swap shows.
 std::string pattern(std::size_t size, unsigned seed = 0);
+
+// Options with these marks of the write queue.
+ListenOptions marks(std::size_t low, std::size_t high, std::size_t cap = 64 << 20);
+
+// Expects `count` lines "THREAD NUMBER REST" of each of `threads` threads, the numbers of each
+// thread in sequence, and the rest that belongs to the number.
+void expect_lines_of_threads(std::string_view text, int threads, int count,
+                             absl::FunctionRef<std::string(int number)> rest);
 
 std::string_view as_text(std::span<const std::byte> bytes);
 

@@ -1,16 +1,12 @@
 // send() from callbacks and from other threads: order, marks, the cap.
 
-#include <sys/socket.h>
-
 #include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/log/check.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
@@ -18,25 +14,7 @@
 namespace epore {
 namespace {
 
-class SendTest : public RuntimeTest {
- protected:
-  // Gives the sockets that are accepted the smallest buffers that the system allows.
-  void use_small_buffers() {
-    kernel_.after(KernelCall::kAccept, [](const FaultKernel::Call& call) {
-      if (!call.result.ok()) return;
-      const int size = 1;
-      PCHECK(::setsockopt(call.result.fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
-    });
-  }
-};
-
-ConnectionOptions marks(std::size_t low, std::size_t high, std::size_t cap = 64 << 20) {
-  ConnectionOptions options;
-  options.write_low_mark = low;
-  options.write_high_mark = high;
-  options.write_cap = cap;
-  return options;
-}
+using SendTest = RuntimeTest;
 
 TEST_P(SendTest, KeepsTheOrderOfEachThread) {
   constexpr int kThreads = 4;
@@ -44,11 +22,13 @@ TEST_P(SendTest, KeepsTheOrderOfEachThread) {
   Observer observer;
   Runtime runtime(options());
   Link link = open_link(runtime, observer);
-  const auto send_lines = [](Connection connection, int thread) {
+  // Of all sizes, so that small, gathered and large ones mix.
+  const auto filler = [](int line) {
+    return std::string(line % 100 == 0 ? 20'000 : static_cast<std::size_t>(line % 50), '.');
+  };
+  const auto send_lines = [&filler](Connection connection, int thread) {
     for (int line = 0; line < kLines; ++line) {
-      // Of all sizes, so that small, gathered and large ones mix.
-      const std::string filler(line % 100 == 0 ? 20'000 : line % 50, '.');
-      EXPECT_TRUE(connection.send(absl::StrCat(thread, " ", line, " ", filler, "\n")).ok());
+      EXPECT_TRUE(connection.send(absl::StrCat(thread, " ", line, " ", filler(line), "\n")).ok());
     }
   };
   std::vector<std::thread> threads;
@@ -61,13 +41,7 @@ TEST_P(SendTest, KeepsTheOrderOfEachThread) {
   });
   const std::string received = link.peer.receive_all();
   closer.join();
-  std::vector<int> next(kThreads);
-  for (std::string_view line : absl::StrSplit(received, '\n', absl::SkipEmpty())) {
-    const std::vector<std::string> words = absl::StrSplit(line, ' ');
-    ASSERT_EQ(words.size(), 3u) << line;
-    ASSERT_EQ(std::stoi(words[1]), next[std::stoul(words[0])]++) << line;
-  }
-  EXPECT_EQ(next, std::vector<int>(kThreads, kLines));
+  expect_lines_of_threads(received, kThreads, kLines, filler);
 }
 
 // What a thread sent before it came to run the connection goes first, however much it is.

@@ -46,6 +46,7 @@ class StormTest : public testing::TestWithParam<std::tuple<Mode, int, End>> {
     options.workers = 2;
     options.dispatch = std::get<0>(GetParam()).dispatch;
     options.selector = std::get<0>(GetParam()).selector;
+    options.require_selector = true;
     options.reactors = std::get<1>(GetParam());
     options.drain_timeout =
         end() == End::cut_short ? absl::ZeroDuration() : absl::InfiniteDuration();

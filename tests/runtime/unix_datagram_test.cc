@@ -214,6 +214,25 @@ TEST_P(UnixDatagramTest, ADatagramWaitsForRoomAtItsReceiver) {
   EXPECT_EQ(client.counters().send_errors, 0u);
 }
 
+// Moves the clock until `socket` gets a datagram, which is to be `text`. Returns how far.
+absl::Duration time_until(Runtime& runtime, ClockKernel& clock, UnixDatagramSocket& socket,
+                          std::string_view text) {
+  std::atomic<bool> is_there = false;
+  Job job = runtime.spawn([&]() -> Task<> {
+    const Batch batch = co_await socket.receive();
+    EXPECT_EQ(batch[0].bytes.text(), text);
+    is_there = true;
+  });
+  absl::Duration waited;
+  while (!is_there) {
+    fence(runtime);
+    clock.advance(absl::Milliseconds(1));
+    waited += absl::Milliseconds(1);
+  }
+  EXPECT_TRUE(job.wait().ok());
+  return waited;
+}
+
 // A connected socket that sends to somebody else is not woken when that one has room.
 TEST_P(UnixDatagramTest, AConnectedSocketWaitsForRoomElsewhere) {
   ClockKernel clock;
@@ -230,20 +249,7 @@ TEST_P(UnixDatagramTest, AConnectedSocketWaitsForRoomElsewhere) {
   ASSERT_TRUE(client.send("lost", deaf.address()).ok());
   ASSERT_TRUE(client.send("lost too", deaf.address()).ok());
   ASSERT_TRUE(client.send("y").ok());
-  std::atomic<bool> is_there = false;
-  Job job = runtime.spawn([&]() -> Task<> {
-    const Batch batch = co_await peer.receive();
-    EXPECT_EQ(batch[0].bytes.text(), "y");
-    is_there = true;
-  });
-  absl::Duration waited;
-  while (!is_there) {
-    fence(runtime);
-    clock.advance(absl::Milliseconds(1));
-    waited += absl::Milliseconds(1);
-  }
-  EXPECT_TRUE(job.wait().ok());
-  EXPECT_GE(waited, absl::Milliseconds(50));
+  EXPECT_GE(time_until(runtime, clock, peer, "y"), absl::Milliseconds(50));
   EXPECT_EQ(client.counters().send_errors, 2u);
 }
 
@@ -283,20 +289,7 @@ TEST_P(UnixDatagramTest, ADatagramWithoutRoomIsDroppedInTheEnd) {
   UnixDatagramSocket client = open(runtime, "");
   (void)fill(runtime, clock, client, deaf.address());
   ASSERT_TRUE(client.send("y", other.address()).ok());
-  std::atomic<bool> is_there = false;
-  Job job = runtime.spawn([&]() -> Task<> {
-    const Batch batch = co_await other.receive();
-    EXPECT_EQ(batch[0].bytes.text(), "y");
-    is_there = true;
-  });
-  absl::Duration waited;
-  while (!is_there) {
-    fence(runtime);
-    clock.advance(absl::Milliseconds(1));
-    waited += absl::Milliseconds(1);
-  }
-  EXPECT_TRUE(job.wait().ok());
-  EXPECT_GE(waited, absl::Milliseconds(50));
+  EXPECT_GE(time_until(runtime, clock, other, "y"), absl::Milliseconds(50));
   EXPECT_EQ(client.counters().send_errors, 1u);
 }
 

@@ -10,17 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/log/log_sink.h"
-#include "absl/log/log_sink_registry.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/counted.h"
 #include "tests/support/fault_kernel.h"
+#include "tests/support/log_lines.h"
 
 namespace epore {
 namespace {
@@ -247,26 +242,8 @@ TEST(Spawn, ARuntimeThatCouldNotStart) {
   EXPECT_EQ(runtime.run(nothing), runtime.status());
 }
 
-class Log : public absl::LogSink {
- public:
-  Log() { absl::AddLogSink(this); }
-  ~Log() override { absl::RemoveLogSink(this); }
-  void Send(const absl::LogEntry& entry) override {
-    const absl::MutexLock lock(&mutex_);
-    absl::StrAppend(&text_, entry.text_message(), "\n");
-  }
-  bool has(std::string_view text) {
-    const absl::MutexLock lock(&mutex_);
-    return absl::StrContains(text_, text);
-  }
-
- private:
-  absl::Mutex mutex_;
-  std::string text_ ABSL_GUARDED_BY(mutex_);
-};
-
 TEST(Spawn, LogsTheErrorThatNobodyLooksAt) {
-  Log log;
+  LogLines log;
   {
     Runtime runtime;
     (void)runtime.spawn(fails, "seen-by-nobody");

@@ -15,10 +15,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
@@ -92,29 +90,7 @@ static_assert(!SendsNull<Connection>);
 
 // -- What they do. --
 
-ListenOptions marks(std::size_t low, std::size_t high, std::size_t cap = 64 << 20) {
-  ListenOptions options;
-  options.connection.write_low_mark = low;
-  options.connection.write_high_mark = high;
-  options.connection.write_cap = cap;
-  return options;
-}
-
-class PiecesTest : public HandlerTest {
- protected:
-  // Gives the sockets that are accepted the smallest buffers that the system allows.
-  void use_small_buffers() {
-    kernel_.after(KernelCall::kAccept, [](const FaultKernel::Call& call) {
-      if (!call.result.ok()) return;
-      const int size = 1;
-      PCHECK(::setsockopt(call.result.fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
-    });
-  }
-
-  std::uint64_t writes() const {
-    return kernel_.calls(KernelCall::kSend) + kernel_.calls(KernelCall::kSendmsg);
-  }
-};
+using PiecesTest = HandlerTest;
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, PiecesTest, testing::ValuesIn(all_modes()), mode_name);
 
@@ -195,6 +171,10 @@ TEST_P(PiecesTest, AnyNumberOfThem) {
   }
 }
 
+std::string dots(int message) {
+  return std::string(static_cast<std::size_t>(message % 10) * 100, '.');
+}
+
 TEST_P(PiecesTest, AThreadSendsACopyThatStaysTogether) {
   constexpr int kThreads = 4;
   constexpr int kMessages = 200;
@@ -205,26 +185,14 @@ TEST_P(PiecesTest, AThreadSendsACopyThatStaysTogether) {
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([connection = link.connection, i]() mutable {
       for (int k = 0; k < kMessages; ++k) {
-        EXPECT_TRUE(connection
-                        .send({absl::StrCat(i, " ", k, " "),
-                               std::string(static_cast<std::size_t>(k % 10) * 100, '.'), "\n"})
-                        .ok());
+        EXPECT_TRUE(connection.send({absl::StrCat(i, " ", k, " "), dots(k), "\n"}).ok());
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   fence(link.connection);
   link.connection.close();
-  std::vector<int> next(kThreads);
-  const std::string received = link.peer.receive_all();
-  for (std::string_view line : absl::StrSplit(received, '\n', absl::SkipEmpty())) {
-    const std::vector<std::string> words = absl::StrSplit(line, ' ');
-    ASSERT_EQ(words.size(), 3u) << line;
-    const int message = next[std::stoul(words[0])]++;
-    ASSERT_EQ(std::stoi(words[1]), message);
-    ASSERT_EQ(words[2].size(), static_cast<std::size_t>(message % 10) * 100);
-  }
-  EXPECT_EQ(next, std::vector<int>(kThreads, kMessages));
+  expect_lines_of_threads(link.peer.receive_all(), kThreads, kMessages, dots);
 }
 
 // What is sent meanwhile comes behind, and other writes too.

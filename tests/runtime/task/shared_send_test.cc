@@ -1,7 +1,5 @@
 // Shared bytes that connections send and write.
 
-#include <sys/socket.h>
-
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -11,10 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/handler_test_base.h"
@@ -23,31 +19,9 @@
 namespace epore {
 namespace {
 
-class SharedSendTest : public HandlerTest {
- protected:
-  // Gives the sockets that are accepted the smallest buffers that the system allows.
-  void use_small_buffers() {
-    kernel_.after(KernelCall::kAccept, [](const FaultKernel::Call& call) {
-      if (!call.result.ok()) return;
-      const int size = 1;
-      PCHECK(::setsockopt(call.result.fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
-    });
-  }
-
-  std::uint64_t writes() const {
-    return kernel_.calls(KernelCall::kSend) + kernel_.calls(KernelCall::kSendmsg);
-  }
-};
+using SharedSendTest = HandlerTest;
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, SharedSendTest, testing::ValuesIn(all_modes()), mode_name);
-
-ListenOptions marks(std::size_t low, std::size_t high, std::size_t cap = 64 << 20) {
-  ListenOptions options;
-  options.connection.write_low_mark = low;
-  options.connection.write_high_mark = high;
-  options.connection.write_cap = cap;
-  return options;
-}
 
 // Sends pieces of all kinds and sizes, and returns what the peer must get.
 std::string send_all_kinds(Connection& c, const File& file, const std::string& contents) {
@@ -149,6 +123,10 @@ TEST_P(SharedSendTest, WhatACallbackSendsLeavesInOneCall) {
   EXPECT_EQ(link.connection.queued_bytes(), 0u);
 }
 
+std::string dots(int message) {
+  return std::string(static_cast<std::size_t>(message % 10) * 100, '.');
+}
+
 TEST_P(SharedSendTest, PiecesOfOneCallStayTogether) {
   constexpr int kThreads = 4;
   constexpr int kMessages = 200;
@@ -159,9 +137,8 @@ TEST_P(SharedSendTest, PiecesOfOneCallStayTogether) {
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([connection = link.connection, i]() mutable {
       for (int k = 0; k < kMessages; ++k) {
-        const std::array<Bytes, 3> pieces = {
-            Bytes(absl::StrCat(i, " ", k, " ")),
-            Bytes(std::string(static_cast<std::size_t>(k % 10) * 100, '.')), Bytes("\n")};
+        const std::array<Bytes, 3> pieces = {Bytes(absl::StrCat(i, " ", k, " ")), Bytes(dots(k)),
+                                             Bytes("\n")};
         EXPECT_TRUE(connection.send(pieces).ok());
       }
     });
@@ -169,16 +146,7 @@ TEST_P(SharedSendTest, PiecesOfOneCallStayTogether) {
   for (std::thread& thread : threads) thread.join();
   fence(link.connection);
   link.connection.close();
-  std::vector<int> next(kThreads);
-  const std::string received = link.peer.receive_all();
-  for (std::string_view line : absl::StrSplit(received, '\n', absl::SkipEmpty())) {
-    const std::vector<std::string> words = absl::StrSplit(line, ' ');
-    ASSERT_EQ(words.size(), 3u) << line;
-    const int message = next[std::stoul(words[0])]++;
-    ASSERT_EQ(std::stoi(words[1]), message);
-    ASSERT_EQ(words[2].size(), static_cast<std::size_t>(message % 10) * 100);
-  }
-  EXPECT_EQ(next, std::vector<int>(kThreads, kMessages));
+  expect_lines_of_threads(link.peer.receive_all(), kThreads, kMessages, dots);
 }
 
 TEST_P(SharedSendTest, CountsForTheMarksAndTheCap) {

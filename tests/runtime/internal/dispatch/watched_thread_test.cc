@@ -3,27 +3,12 @@
 #include <string>
 #include <vector>
 
-#include "absl/log/log_entry.h"
-#include "absl/log/log_sink.h"
-#include "absl/log/log_sink_registry.h"
 #include "epore/runtime/internal/base/deadline.h"
 #include "gtest/gtest.h"
+#include "tests/support/log_lines.h"
 
 namespace epore::internal {
 namespace {
-
-class Lines : public absl::LogSink {
- public:
-  Lines() { absl::AddLogSink(this); }
-  ~Lines() override { absl::RemoveLogSink(this); }
-  void Send(const absl::LogEntry& entry) override {
-    lines_.push_back(std::string(entry.text_message()));
-  }
-  const std::vector<std::string>& all() const { return lines_; }
-
- private:
-  std::vector<std::string> lines_;
-};
 
 constexpr std::int64_t kMillisecond = 1'000'000;
 constexpr std::int64_t kStart = 3'600'000 * kMillisecond;
@@ -37,7 +22,7 @@ class WatchedThreadTest : public testing::Test {
   void stuck(std::uint64_t run) { thread_.stuck(run, "a test", kStart, kDelay); }
 
   static constexpr std::int64_t kDelay = 77 * kMillisecond;  // before the run
-  Lines lines_;
+  LogLines lines_;
   WatchedThread thread_{"thread", 100 * kMillisecond};
 };
 
