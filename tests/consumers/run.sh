@@ -17,6 +17,7 @@ source=$cache/src/abseil-20240722.0
 prefix=$home/abseil-20240722.0 # what is built once: Abseil, installed
 work=$home/work                # emptied each time; always the same, so that ccache knows what it sees
 version=$(sed -nE 's/^#define EPORE_VERSION_[A-Z]+ ([0-9]+)$/\1/p' "$tree/poll/version.h" | paste -sd.)
+IFS=. read -r major minor _ <<<"$version"
 strict=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
 
 export CCACHE_DIR=$home/ccache CCACHE_BASEDIR=$work CCACHE_MAXSIZE=500M
@@ -121,8 +122,25 @@ abi() {
 }
 
 find_package() {
+  local older=$major.$((minor - 1))
+  ((minor > 0)) || older=$((major - 1)).0
   begin find_package && cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/shared;$prefix" && cmake --build build &&
-    runs build/service && build/kit
+    runs build/service && build/kit && accepts_version "$major.$minor" && ! accepts_version "$major.$((minor + 1))" && ! accepts_version "$older"
+}
+
+accepts_version() { # VERSION: whether find_package() takes the installed one for it
+  rm -rf other && mkdir other && cat >other/CMakeLists.txt <<END
+cmake_minimum_required(VERSION 3.22)
+project(other LANGUAGES CXX)
+find_package(epore $1 CONFIG QUIET)
+if(NOT epore_FOUND)
+  message(FATAL_ERROR "refused: \${epore_CONSIDERED_VERSIONS}")
+endif()
+END
+  cmake -S other -B other/build -DCMAKE_PREFIX_PATH="$work/shared;$prefix" >output 2>&1 && return
+  cat output
+  grep -q "refused: $version" output || exit 1 # for another reason
+  return 1
 }
 
 find_static() {
