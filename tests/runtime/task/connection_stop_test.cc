@@ -30,17 +30,25 @@ namespace {
 // `distance` calls later.
 class Stopper : public std::enable_shared_from_this<Stopper> {
  public:
-  Stopper(FaultKernel& kernel, int k, int distance) : kernel_(kernel), k_(k), distance_(distance) {}
+  // `wait` is the kind of call in which a poll thread waits.
+  Stopper(FaultKernel& kernel, KernelCall wait, int k, int distance)
+      : kernel_(kernel), wait_(wait), k_(k), distance_(distance) {}
   Stopper(const Stopper&) = delete;
   Stopper& operator=(const Stopper&) = delete;
 
   // Spawns the job, and returns when it has ended.
   template <typename F>
   absl::Status run(Runtime& runtime, const Order& order, F task) {
-    // Another thread may be in the hook when it is taken away.
-    kernel_.before_each([self = shared_from_this()](const FaultKernel::Call&) {
-      const int call = self->calls_.fetch_add(1) + 1;
-      if (call == self->k_ || call == self->k_ + self->distance_) self->stop();
+    // Another thread may be in the hook when it is taken away. What a poll thread queues in its own
+    // wait, as no program can, is looked at when the wait ends: in the next seconds, or never.
+    kernel_.before_each([self = shared_from_this()](const FaultKernel::Call& call) {
+      const int nth = self->calls_.fetch_add(1) + 1;
+      if (nth != self->k_ && nth != self->k_ + self->distance_) return;
+      if (call.kind == self->wait_) {
+        std::thread([&self] { self->stop(); }).join();
+      } else {
+        self->stop();
+      }
     });
     Job job = runtime.spawn_in(order, std::move(task));
     bool is_late = false;
@@ -73,6 +81,7 @@ class Stopper : public std::enable_shared_from_this<Stopper> {
   }
 
   FaultKernel& kernel_;
+  const KernelCall wait_;
   const int k_;
   const int distance_;
   std::atomic<int> calls_{0};
@@ -91,7 +100,7 @@ class ConnectionStopTest : public HandlerTest {
       for (int k = 1;; ++k) {
         SCOPED_TRACE(testing::Message() << "call " << k << ", again " << distance << " later");
         const int before = Counted::live();
-        const auto stopper = std::make_shared<Stopper>(kernel_, k, distance);
+        const auto stopper = std::make_shared<Stopper>(kernel_, wait_call(GetParam()), k, distance);
         scenario(*stopper);
         EXPECT_EQ(Counted::live(), before);
         if (HasFailure()) return;
