@@ -5,14 +5,17 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/byte_view.h"
 #include "epore/runtime/bytes.h"
@@ -174,6 +177,14 @@ class Connection {
   // callback: with Dispatch::adaptive a relief worker stands in for it.
   internal::FileWriteOperation write(File file, std::uint64_t offset, std::uint64_t length);
 
+  // Writes `bytes` with descriptors, as write() of bytes: see send() of descriptors. They are closed
+  // also if the operation does not begin, or fails. Errors, which leave the connection as it is:
+  // FailedPrecondition for TCP; InvalidArgument without bytes, for more than 253 descriptors, and
+  // for an OwnedFd that names none.
+  internal::DescriptorWriteOperation write(const ByteView& bytes,
+                                           std::vector<OwnedFd> descriptors);
+  internal::DescriptorWriteOperation write(const ByteView& bytes, OwnedFd descriptor);
+
   // Waits until the system has taken everything that was written before.
   internal::WriteOperation flush();
 
@@ -223,6 +234,38 @@ class Connection {
   // OutOfRange, or the error. A File that names none resets it with InvalidArgument.
   SendResult send(File file, std::uint64_t offset, std::uint64_t length);
 
+  // Sends a copy of `bytes`, and with the first of them descriptors, which the peer then has as
+  // well (SCM_RIGHTS, unix(7)). For Unix sockets.
+  //
+  //   epore::OwnedFd memory(memfd_create("frame", MFD_CLOEXEC));
+  //   peer.send("frame", std::move(memory));
+  //
+  // It takes them over, and closes them when they are sent, or when the connection ends before
+  // that. Each counts as 1024 queued bytes. They leave in a call of their own, so the peer gets
+  // them in the sequence of the sends. It needs to be told by the bytes how many belong to what.
+  //
+  // The connection is reset, and on_closed gets the error, by misuse: FailedPrecondition for TCP;
+  // InvalidArgument without bytes, for more than 253 descriptors, and for an OwnedFd that names
+  // none. So it is if the system refuses: with ETOOMANYREFS more are on their way than this user
+  // may have open. Without descriptors it is send() of bytes.
+  SendResult send(const ByteView& bytes, std::vector<OwnedFd> descriptors);
+  SendResult send(const ByteView& bytes, OwnedFd descriptor);
+
+  // Takes the first descriptors that the peer has sent, at most `most` of them, in the sequence in
+  // which they were sent; ConnectionOptions::max_descriptors must allow them. They are there before
+  // on_data or a read gives the first of the bytes that they were sent with, and may be there
+  // somewhat earlier. They are close-on-exec, and no number is 0, 1 or 2.
+  //
+  //   epore::ByteView header = co_await peer.read_exactly(8);
+  //   std::vector<epore::OwnedFd> buffers = peer.take_descriptors(2);
+  //
+  // Those that nobody has taken are closed when the connection has ended; where coroutines read,
+  // when its last handle is gone as well. If the system cannot give all that were sent, as at the
+  // limit of open descriptors, the connection is reset with ResourceExhausted, and all that have
+  // come with them are closed.
+  std::vector<OwnedFd> take_descriptors(
+      std::size_t most = std::numeric_limits<std::size_t>::max());
+
   // Stops and resumes on_data and on_read_closed. Meanwhile flow control holds the peer up. Reading
   // also pauses by itself, see ConnectionOptions::pause_reading_above_high_mark; resume_reading()
   // does not end that.
@@ -271,7 +314,7 @@ class Connection {
   bool is_open() const;
 
   // The number of bytes that send() has accepted and the system has not taken yet. A part of a file
-  // counts as 128, about the memory that it takes.
+  // counts as 128, about the memory that it takes, and a descriptor as 1024.
   std::size_t queued_bytes() const;
 
   // A number that is unique in the process and never reused; 0 for a handle that names none.

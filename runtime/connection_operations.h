@@ -9,8 +9,10 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "epore/poll/owned_fd.h"
 #include "epore/runtime/byte_view.h"
 #include "epore/runtime/bytes.h"
 #include "epore/runtime/file.h"
@@ -221,7 +223,7 @@ class [[nodiscard]] ReadSomeOperation final : public ReadOperationBase,
 
 class WriteOperationBase : public StreamOperation {
  protected:
-  enum class Kind : std::uint8_t { bytes, pieces, shared, file, splice, flush };
+  enum class Kind : std::uint8_t { bytes, pieces, shared, file, splice, descriptors, flush };
 
   WriteOperationBase(Ref<Stream> stream, Kind kind);
   WriteOperationBase(WriteOperationBase&&) noexcept = default;
@@ -352,6 +354,25 @@ class [[nodiscard]] FileWriteOperation final : public WriteOperationBase,
   File file_;
   std::uint64_t offset_;  // of what was not given to the stream yet
   std::uint64_t left_;
+};
+
+class [[nodiscard]] DescriptorWriteOperation final : public WriteOperationBase,
+                                                     public WithResult<DescriptorWriteOperation> {
+ public:
+  using Value = void;
+
+  DescriptorWriteOperation(Ref<Stream> stream, ByteView bytes, std::vector<OwnedFd> descriptors);
+  DescriptorWriteOperation(DescriptorWriteOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  void take() {}
+
+ private:
+  friend class Stream;
+
+  ByteView rest_;
+  std::vector<OwnedFd> descriptors_;  // empty once they were given to the stream
 };
 
 class [[nodiscard]] ClosedOperation final : public StreamOperation,

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/base/ref.h"
@@ -97,6 +99,17 @@ class Listener {
   // names no listener. If a socket has ended by itself, the error that ended it; the other sockets
   // go on. To replace it, close() the listener and listen again.
   absl::Status status() const;
+
+  // Duplicates of the sockets, for another process that is to listen there as well: it gets them
+  // over a Unix socket (Connection::send() with descriptors), and listens at "fd://N" each. With
+  // several reactors each has sockets of its own, and clients that wait in the backlog of one are
+  // not lost only if that is handed over, too. So hand over all of them.
+  //
+  // The file of a Unix socket is not removed any more with this listener, because somebody else may
+  // listen there then. The next listen() at its path takes over one that is left behind.
+  //
+  // Errors: FailedPrecondition if it is closed or names no listener; those of fcntl(2).
+  absl::StatusOr<std::vector<OwnedFd>> descriptors() const;
 
   // Waits for a connection, in a task:
   //

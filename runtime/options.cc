@@ -168,6 +168,9 @@ absl::Status ConnectionOptions::check() const {
       check_range("ConnectionOptions::receive_buffer", receive_buffer, 0, kMostBytes),
       check_range("ConnectionOptions::traffic_class", traffic_class.value_or(0), 0, 255));
   if (!socket.ok()) return socket;
+  absl::Status descriptors = check_range("ConnectionOptions::max_descriptors",
+                                         static_cast<std::int64_t>(max_descriptors), 0, 1 << 16);
+  if (!descriptors.ok()) return descriptors;
   if (write_low_mark <= write_high_mark && write_high_mark <= write_cap) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("ConnectionOptions: write_low_mark (", write_low_mark, ") <= write_high_mark (",

@@ -181,6 +181,11 @@ struct ConnectionOptions {
   // pause_reading() pauses.
   bool pause_reading_above_high_mark = true;
 
+  // The most descriptors of a peer (SCM_RIGHTS) that wait for Connection::take_descriptors(), 0 to
+  // 65,536, of a connection over a Unix socket. A peer that sends more ends it with
+  // ResourceExhausted. With 0 nobody asks for them, and the system closes those that a peer sends.
+  std::size_t max_descriptors = 0;
+
   bool has_keep_alive_times() const;
 
   // Checks the values; listen() and connect() do so as well. Errors: InvalidArgument.

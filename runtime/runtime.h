@@ -115,6 +115,11 @@ class Runtime {
   // "inherited:NAME" are the sockets of that name that a service manager has opened (LISTEN_FDS),
   // and "inherited:" all of them. NotFound without them: docs/guide/service-manager.md.
   //
+  // "fd://N" is a socket of the program that listens, with the descriptor N: one that it got from
+  // another process (Connection::take_descriptors()). This listens at a duplicate. N stays the
+  // program's, who may close it, and becomes non-blocking and close-on-exec. The file of a Unix
+  // socket is not removed. InvalidArgument if it is no stream socket that listens.
+  //
   // `on_accept` is the first callback of each connection, in the connection's order. Several
   // connections may call it at the same time. It is destroyed where callbacks run, when the sockets
   // are closed and each connection has had its call. So it may capture a handle of this listener.

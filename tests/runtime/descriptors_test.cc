@@ -285,6 +285,34 @@ TEST_F(DescriptorsTest, PipesOfSplice) {
   EXPECT_GT(runtime.counters().bytes_spliced, 0u);
 }
 
+// Some are taken, some are left, and some are never sent.
+TEST_F(DescriptorsTest, DescriptorsThatArePassed) {
+  const std::string much(300'000, 'x');
+  Runtime runtime;
+  ListenOptions options;
+  options.connection.max_descriptors = 10;
+  std::string name = std::filesystem::temp_directory_path() / "epore_XXXXXX";
+  PCHECK(::mkdtemp(name.data()) != nullptr);
+  const absl::StatusOr<Listener> listener = runtime.listen(
+      absl::StrCat("unix:@", name),
+      [](Connection c) -> Task<> {
+        const ByteView bytes = co_await c.read();
+        if (bytes.text() == "take") (void)c.take_descriptors();
+      },
+      options);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const std::string address = listener->address().to_string();
+  expect_no_task_leaves_any(runtime, [&](int i) -> Task<> {
+    Pipe pipe;
+    Connection c = co_await connect(address);
+    if (i % 3 == 2) c.send(much);
+    co_await c.write(i % 3 == 0 ? "take" : "leave", std::move(pipe.out));
+    c.send("again", std::move(pipe.in));
+    if (i % 3 == 2) c.abort();
+  });
+  std::filesystem::remove_all(name);
+}
+
 TEST_F(DescriptorsTest, Polls) {
   expect_none_left([](int) {
     absl::StatusOr<Poll> poll = Poll::create();

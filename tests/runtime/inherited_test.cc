@@ -178,6 +178,37 @@ TEST_P(InheritedTest, WhatDoesNotListenIsRefused) {
       << no_socket;
 }
 
+TEST_P(InheritedTest, ASocketOfTheProgramsIsListenedAtByADuplicate) {
+  TcpPort port = tcp_listener();
+  const std::string address = absl::StrCat("fd://", port.fd.get());
+  Runtime runtime(options());
+  auto first = runtime.listen(address, echo);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->address().port(), port.port);
+  EXPECT_TRUE(first->close_and_wait().ok());
+  const auto second = runtime.listen(address, echo);
+  ASSERT_TRUE(second.ok()) << second.status();
+  port.fd.reset();
+  Peer peer(second->address());
+  expect_echo(peer);
+}
+
+TEST_P(InheritedTest, ANumberOfAnythingElseIsRefused) {
+  const SocketPair pair = unix_pair();
+  const Pipe pipe = make_pipe();
+  Runtime runtime(options());
+  for (const char* address : {"fd://", "fd://x", "fd://-1", "fd://99999999999"}) {
+    expect_error(refused(runtime, address), StatusCode::kInvalidArgument,
+                 absl::StrCat("\"", address, "\": this is no number of a descriptor"));
+  }
+  expect_error(refused(runtime, absl::StrCat("fd://", pair.a.get())), StatusCode::kInvalidArgument,
+               absl::StrCat("the descriptor ", pair.a.get(), " is no stream socket that listens"));
+  const absl::Status no_socket = refused(runtime, absl::StrCat("fd://", pipe.reader.get()));
+  EXPECT_TRUE(absl::StrContains(no_socket.message(), "ENOTSOCK")) << no_socket;
+  expect_error(refused(runtime, "fd://999999"), StatusCode::kFailedPrecondition,
+               "for the descriptor 999999: EBADF");
+}
+
 TEST_P(InheritedTest, CallsThatAreRefusedAreErrors) {
   TcpPort port = tcp_listener();
   Inheritance inheritance(list(std::move(port.fd)), "web");

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -26,6 +25,7 @@
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/descriptor_messages.h"
 #include "tests/support/temporary_directory.h"
 
 namespace epore {
@@ -443,24 +443,6 @@ TEST_P(UnixTest, AnAbortEndsThePeer) {
   EXPECT_EQ(Peer(listener->address()).end(), 0);
 }
 
-// Sends the bytes with descriptors.
-void send_with_fds(int socket, std::string_view bytes, int count) {
-  iovec piece = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))] = {};
-  const std::vector<int> fds(static_cast<std::size_t>(count), STDIN_FILENO);
-  msghdr message = {};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-  std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
-  PCHECK(::sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
-}
-
 // The system ends a receive where descriptors were sent, and no event tells of the bytes behind.
 TEST_P(UnixTest, F36DescriptorsThatNobodyWantsAreClosedAndHoldNothingUp) {
   for (const bool by_coroutine : {false, true}) {
@@ -484,7 +466,7 @@ TEST_P(UnixTest, F36DescriptorsThatNobodyWantsAreClosedAndHoldNothingUp) {
     ASSERT_TRUE(listener.ok()) << listener.status();
     Peer peer(listener->address());
     const std::size_t before = open_fds().size();
-    for (const std::string_view text : {"one", "two"}) send_with_fds(peer.fd(), text, 5);
+    for (const std::string_view text : {"one", "two"}) send_with_fds(peer.fd(), text, std::vector<int>(5, STDIN_FILENO));
     peer.send("end");
     is_sent.Notify();
     if (by_coroutine) {

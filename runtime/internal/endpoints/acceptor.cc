@@ -1,6 +1,8 @@
 #include "epore/runtime/internal/endpoints/acceptor.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -90,6 +92,7 @@ Acceptor::Acceptor(Ref<Core> core, Reactor& home, OwnedFd fd, std::shared_ptr<So
       address_(address),
       is_wildcard_(address.is_any()),
       sockets_(std::move(sockets)),
+      calls_(core_->kernel(), fd.get()),
       settings_(std::move(settings)),
       farewell_(Ref<Farewell>::adopt(new Farewell(core_, home, settings_))),
       fd_(std::move(fd)),
@@ -134,6 +137,20 @@ absl::Status Acceptor::status() const {
 void Acceptor::close() {
   close_asked_.store(true, std::memory_order_release);
   core_->wake(*this);
+}
+
+absl::StatusOr<OwnedFd> Acceptor::duplicate() {
+  if (!calls_.begin_call()) {
+    return absl::FailedPreconditionError(absl::StrCat(describe(), " is closed"));
+  }
+  const SysResult copied =
+      core_->kernel().fcntl(calls_.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (copied.ok() && file_ != nullptr) file_->keep();
+  calls_.end_call();
+  // It may outlive the runtime, and so does the real kernel.
+  if (copied.ok()) return OwnedFd(copied.fd());
+  return errno_status(copied.error(),
+                      absl::StrCat("fcntl(F_DUPFD_CLOEXEC), for ", describe()));
 }
 
 void Acceptor::resume() {
@@ -361,6 +378,7 @@ void Acceptor::end() {
   home().timers().cancel(*this);
   retire();
   if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
+  if (calls_.give_back()) calls_.done();
   file_ = nullptr;
   fd_.reset();
   in_hand_.fd.reset();

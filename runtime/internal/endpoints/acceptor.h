@@ -9,6 +9,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
@@ -19,6 +20,7 @@
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
 #include "epore/runtime/internal/stream/stream_limits.h"
+#include "epore/runtime/internal/watch/borrowed_fd.h"
 #include "epore/runtime/options.h"
 
 namespace epore::internal {
@@ -77,6 +79,10 @@ class Acceptor final : public PermitWaiter {
   void close();
   void resume() override;
 
+  // A duplicate of the socket. A file of its own then stays, as somebody else may listen there.
+  // Errors: those of fcntl(2); FailedPrecondition if it is closed.
+  absl::StatusOr<OwnedFd> duplicate();
+
   // The thread that leads.
   void run() override;
   std::string describe() const override;
@@ -125,6 +131,9 @@ class Acceptor final : public PermitWaiter {
   std::atomic<bool> close_asked_{false};
   std::atomic<bool> resume_asked_{false};
   std::atomic<bool> drain_asked_{false};
+
+  // For duplicate(). No such call comes after the close, so file_ is there during it.
+  BorrowedFd calls_;
 
   // The errno that ended the Acceptor, or 0. The run stores it once (release), any thread loads it
   // (acquire).

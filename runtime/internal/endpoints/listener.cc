@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/endpoints/accept_queue.h"
 #include "epore/runtime/internal/endpoints/listener_state.h"
 
@@ -27,6 +29,13 @@ absl::Status Listener::status() const {
     return absl::FailedPreconditionError("Listener::status: this names no listener");
   }
   return state_->status();
+}
+
+absl::StatusOr<std::vector<OwnedFd>> Listener::descriptors() const {
+  if (state_ == nullptr) {
+    return absl::FailedPreconditionError("Listener::descriptors: this names no listener");
+  }
+  return internal::or_no_memory("Listener::descriptors", [this] { return state_->descriptors(); });
 }
 
 internal::AcceptOperation Listener::accept() {

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/owned_fd.h"
@@ -33,10 +34,14 @@ namespace {
 // Before the name of sockets that a service manager has opened.
 constexpr std::string_view kInherited = "inherited:";
 
+// Before the number of a socket that the program has got from somewhere.
+constexpr std::string_view kDescriptor = "fd://";
+
 struct Bound {
   OwnedFd fd;
   SocketAddress address;
   std::shared_ptr<SocketFile> file = nullptr;
+  bool is_duplicate = false;  // of another one
 };
 
 // Whether the error says that this machine does not have the address, such as ::1 without IPv6.
@@ -114,18 +119,19 @@ absl::StatusOr<std::vector<Bound>> bind_unix(Core& core, const SocketAddress& ad
   while (all.size() < core.reactors().size()) {
     absl::StatusOr<OwnedFd> copied = duplicate(kernel, all.front().fd.get(), address);
     if (!copied.ok()) return copied.status();
-    all.push_back({*std::move(copied), address, all.front().file});
+    all.push_back({*std::move(copied), address, all.front().file, /*is_duplicate=*/true});
   }
   return all;
 }
 
-// Makes a socket of the service manager one of epore's. Returns its address.
-absl::StatusOr<SocketAddress> adopt(Kernel& kernel, int fd, const ListenOptions& options) {
-  const auto failed = [fd](SysResult result, std::string_view call) {
-    return errno_status(result.error(), absl::StrCat(call, ", for the inherited descriptor ", fd));
+// Makes a socket of somebody else one of epore's. Returns its address. `name` is for errors.
+absl::StatusOr<SocketAddress> adopt(Kernel& kernel, int fd, std::string_view name,
+                                    const ListenOptions& options) {
+  const auto failed = [name](SysResult result, std::string_view call) {
+    return errno_status(result.error(), absl::StrCat(call, ", for ", name));
   };
-  const auto refused = [fd](std::string_view why) {
-    return absl::InvalidArgumentError(absl::StrCat("the inherited descriptor ", fd, " is ", why));
+  const auto refused = [name](std::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat(name, " is ", why));
   };
   int type = 0;
   int listens = 0;
@@ -149,24 +155,46 @@ absl::StatusOr<SocketAddress> adopt(Kernel& kernel, int fd, const ListenOptions&
   return address;
 }
 
-// Listens at duplicates of inherited sockets, so that a later listen() finds them again. All
-// reactors accept from the same ones. A file of theirs belongs to the service manager.
+// Adds duplicates of a socket of somebody else to `all`, one for each reactor. A file of its
+// belongs to whoever has bound it.
+absl::Status adopt_for_all(Core& core, int fd, std::string_view name, const ListenOptions& options,
+                           std::vector<Bound>& all) {
+  const absl::StatusOr<SocketAddress> address = adopt(core.kernel(), fd, name, options);
+  if (!address.ok()) return address.status();
+  for (std::size_t i = 0; i < core.reactors().size(); ++i) {
+    absl::StatusOr<OwnedFd> copied = duplicate(core.kernel(), fd, *address);
+    if (!copied.ok()) return copied.status();
+    all.push_back({*std::move(copied), *address, nullptr, /*is_duplicate=*/i != 0});
+  }
+  return absl::OkStatus();
+}
+
+// Listens at duplicates of inherited sockets, so that a later listen() finds them again.
 absl::StatusOr<std::vector<Bound>> inherit(Core& core, std::string_view name,
                                            const ListenOptions& options) {
-  Kernel& kernel = core.kernel();
   const absl::StatusOr<std::vector<int>> fds =
       InheritedSockets::of_environment().find(name, ::getpid());
   if (!fds.ok()) return fds.status();
   std::vector<Bound> all;
   for (const int fd : *fds) {
-    const absl::StatusOr<SocketAddress> address = adopt(kernel, fd, options);
-    if (!address.ok()) return address.status();
-    for (std::size_t i = 0; i < core.reactors().size(); ++i) {
-      absl::StatusOr<OwnedFd> copied = duplicate(kernel, fd, *address);
-      if (!copied.ok()) return copied.status();
-      all.push_back({*std::move(copied), *address});
-    }
+    absl::Status bad =
+        adopt_for_all(core, fd, absl::StrCat("the inherited descriptor ", fd), options, all);
+    if (!bad.ok()) return bad;
   }
+  return all;
+}
+
+// Listens at a duplicate of the socket with this number, which stays the program's.
+absl::StatusOr<std::vector<Bound>> listen_at(Core& core, std::string_view number,
+                                             const ListenOptions& options) {
+  int fd = -1;
+  if (!absl::SimpleAtoi(number, &fd) || fd < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", kDescriptor, printable(number), "\": this is no number of a descriptor"));
+  }
+  std::vector<Bound> all;
+  absl::Status bad = adopt_for_all(core, fd, absl::StrCat("the descriptor ", fd), options, all);
+  if (!bad.ok()) return bad;
   return all;
 }
 
@@ -206,6 +234,9 @@ absl::StatusOr<std::vector<Bound>> open_sockets(Core& core, std::string_view add
                                                 const ListenOptions& options) {
   if (absl::StartsWith(address, kInherited)) {
     return inherit(core, address.substr(kInherited.size()), options);
+  }
+  if (absl::StartsWith(address, kDescriptor)) {
+    return listen_at(core, address.substr(kDescriptor.size()), options);
   }
   absl::StatusOr<Target> target = parse_target(address, /*to_listen=*/true);
   if (!target.ok()) return target.status();
@@ -258,6 +289,7 @@ absl::StatusOr<std::shared_ptr<ListenerState>> ListenerState::open(
     state->acceptors_.push_back(Ref<Acceptor>::adopt(
         new Acceptor(core, *core->reactors()[i % reactors], std::move(one.fd), std::move(one.file),
                      one.address, shared, state->sockets_)));
+    if (!one.is_duplicate) state->distinct_.push_back(state->acceptors_.back());
   }
   absl::Cleanup close = [&] { state->close(); };
   for (const Ref<Acceptor>& acceptor : state->acceptors_) {
@@ -272,6 +304,16 @@ absl::Status ListenerState::status() const {
     if (absl::Status status = acceptor->status(); !status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<OwnedFd>> ListenerState::descriptors() const {
+  std::vector<OwnedFd> all;
+  for (const Ref<Acceptor>& acceptor : distinct_) {
+    absl::StatusOr<OwnedFd> copied = acceptor->duplicate();
+    if (!copied.ok()) return copied.status();
+    all.push_back(*std::move(copied));
+  }
+  return all;
 }
 
 void ListenerState::close() {

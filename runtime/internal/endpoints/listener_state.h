@@ -7,6 +7,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/endpoints/accept_queue.h"
@@ -26,6 +27,7 @@ class ListenerState {
 
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
   absl::Status status() const;
+  absl::StatusOr<std::vector<OwnedFd>> descriptors() const;
   void close();
   absl::Status close_and_wait();
 
@@ -38,6 +40,7 @@ class ListenerState {
   std::shared_ptr<OpenSockets> sockets_;
   std::vector<SocketAddress> addresses_;
   std::vector<Ref<Acceptor>> acceptors_;
+  std::vector<Ref<Acceptor>> distinct_;  // those whose sockets are not duplicates of others
 };
 
 }  // namespace epore::internal

@@ -138,6 +138,7 @@ SocketFile::SocketFile(Kernel& kernel, const SocketAddress& address, dev_t devic
 
 // Allocates nothing: the end of a listener cannot fail.
 SocketFile::~SocketFile() {
+  if (is_kept_.load(std::memory_order_relaxed)) return;
   const char* const path = address_.unix_path().data();
   struct stat status = {};
   if (!kernel_.lstat(path, &status).ok()) return;

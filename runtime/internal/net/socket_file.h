@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <memory>
 
 #include "absl/functional/function_ref.h"
@@ -46,6 +47,9 @@ class SocketFile {
   static absl::StatusOr<std::unique_ptr<SocketFile>> bind_datagram(Kernel& kernel, int fd,
                                                                    const SocketAddress& address);
 
+  // The destructor is to leave the file. Any thread.
+  void keep() { is_kept_.store(true, std::memory_order_relaxed); }
+
   ~SocketFile();
   SocketFile(const SocketFile&) = delete;
   SocketFile& operator=(const SocketFile&) = delete;
@@ -61,6 +65,7 @@ class SocketFile {
   const SocketAddress address_;
   const dev_t device_;
   const ino_t inode_;
+  std::atomic<bool> is_kept_{false};  // relaxed: who destroys it has been told before
 };
 
 }  // namespace epore::internal

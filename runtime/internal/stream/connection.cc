@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
@@ -21,6 +22,13 @@ namespace {
 absl::Status bad_timeout(std::string_view call, absl::Duration timeout, std::string_view rule) {
   return absl::InvalidArgumentError(absl::StrCat("Connection::", call, ": the timeout (",
                                                  absl::FormatDuration(timeout), ") ", rule));
+}
+
+// Braces would copy it.
+std::vector<OwnedFd> list_of(OwnedFd descriptor) {
+  std::vector<OwnedFd> list;
+  list.push_back(std::move(descriptor));
+  return list;
 }
 
 }  // namespace
@@ -86,6 +94,18 @@ SendResult Connection::send(File file, std::uint64_t offset, std::uint64_t lengt
   return stream_ ? stream_->send(std::move(file), offset, length) : SendResult(SendResult::closed);
 }
 
+SendResult Connection::send(const ByteView& bytes, std::vector<OwnedFd> descriptors) {
+  return stream_ ? stream_->send(bytes, std::move(descriptors)) : SendResult(SendResult::closed);
+}
+
+SendResult Connection::send(const ByteView& bytes, OwnedFd descriptor) {
+  return send(bytes, list_of(std::move(descriptor)));
+}
+
+std::vector<OwnedFd> Connection::take_descriptors(std::size_t most) {
+  return stream_ ? stream_->take_descriptors(most) : std::vector<OwnedFd>();
+}
+
 internal::ReadCall Connection::read() {
   return internal::ReadCall(internal::Ref<internal::Stream>(stream_).release());
 }
@@ -133,6 +153,15 @@ internal::SharedWriteOperation Connection::write(std::span<const Bytes> pieces) 
 internal::FileWriteOperation Connection::write(File file, std::uint64_t offset,
                                                std::uint64_t length) {
   return {stream_, std::move(file), offset, length};
+}
+
+internal::DescriptorWriteOperation Connection::write(const ByteView& bytes,
+                                                     std::vector<OwnedFd> descriptors) {
+  return {stream_, bytes, std::move(descriptors)};
+}
+
+internal::DescriptorWriteOperation Connection::write(const ByteView& bytes, OwnedFd descriptor) {
+  return write(bytes, list_of(std::move(descriptor)));
 }
 
 internal::WriteOperation Connection::flush() { return {stream_, {}, true}; }

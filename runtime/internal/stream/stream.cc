@@ -29,6 +29,7 @@ StreamLimits::StreamLimits(const ConnectionOptions& options, std::size_t most)
       write_high_mark(options.write_high_mark),
       write_low_mark(options.write_low_mark),
       write_cap(options.write_cap),
+      max_descriptors(options.max_descriptors),
       pause_reading_above_high_mark(options.pause_reading_above_high_mark),
       no_memory(absl::ResourceExhaustedError("no memory")),
       permits(most == 0 ? nullptr : std::make_unique<ConnectionPermits>(most)) {}

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -69,6 +70,8 @@ class Stream final : public Registration, public BufferOwner {
   SendResult send(std::span<const ByteView> pieces);
   SendResult send(std::span<const Bytes> pieces);
   SendResult send(File file, std::uint64_t offset, std::uint64_t length);
+  SendResult send(ByteView bytes, std::vector<OwnedFd> descriptors);
+  std::vector<OwnedFd> take_descriptors(std::size_t most);
   std::size_t queued_bytes() const;
   void pause_reading();
   void resume_reading();
@@ -175,6 +178,7 @@ class Stream final : public Registration, public BufferOwner {
   class BytesMail;
   class SharedMail;
   class FileMail;
+  class DescriptorMail;
   class ClosedMail;
 
   // The most bytes that one run writes. Then other connections get their turn.
@@ -231,11 +235,12 @@ class Stream final : public Registration, public BufferOwner {
   // stream_await_write.cc
   void append(WriteOperationBase& writer);
   bool push(WriteOperationBase& writer);
-  bool push_bytes(WriteOperation& writer);
+  bool push_rest(WriteOperationBase& writer, ByteView& rest);
   bool push_pieces(PiecesWriteBase& writer);
   bool push_shared(SharedWriteOperation& writer);
   bool push_file(FileWriteOperation& writer);
   bool push_splice(SpliceWriteOperation& writer);
+  bool push_descriptors(DescriptorWriteOperation& writer);
   bool is_amid_write() const;
   std::size_t queued_ahead() const;
   std::size_t room_behind(std::size_t queued) const;
@@ -298,12 +303,20 @@ class Stream final : public Registration, public BufferOwner {
   std::size_t file_written(const FilePart& part, std::string_view call, SysResult result,
                            std::uint32_t mark);
 
+  // stream_descriptors.cc
+  absl::Status check_descriptors(ByteView bytes, std::span<const OwnedFd> descriptors,
+                                 std::string_view method) const;
+  void put_descriptors(DescriptorPart part);
+  void put_sent(DescriptorPart part);
+  std::size_t write_descriptors(std::span<const OwnedFd> descriptors);
+  SysResult receive_from_unix(std::span<std::byte> into);
+
   SendResult mark(std::size_t queued);
   bool tell_low_mark();
 
   SysResult receive(std::span<std::byte> into) {
     if (unix_) [[unlikely]]
-      return unix_->receive(core_->kernel(), fd_.get(), into);
+      return receive_from_unix(into);
     return core_->kernel().recv(fd_.get(), into.data(), into.size(), 0);
   }
   // Whether bytes may be left behind a short read: a read ends before urgent data and before the

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <new>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -42,6 +43,11 @@ bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
     status = check_part(of_file.file_, of_file.offset_, of_file.left_, "Connection::write");
     if (!status.ok()) return true;
   }
+  if (writer.kind_ == WriteOperationBase::Kind::descriptors) {
+    const DescriptorWriteOperation& of_these = static_cast<DescriptorWriteOperation&>(writer);
+    status = check_descriptors(of_these.rest_, of_these.descriptors_, "Connection::write");
+    if (!status.ok()) return true;
+  }
   try {
     const bool is_first = !tasks_ || tasks_->first_writer == nullptr;
     if ((is_first && push(writer)) || is_ending()) {
@@ -75,7 +81,7 @@ void Stream::append(WriteOperationBase& writer) {
 bool Stream::push(WriteOperationBase& writer) {
   switch (writer.kind_) {
     case WriteOperationBase::Kind::bytes:
-      return push_bytes(static_cast<WriteOperation&>(writer));
+      return push_rest(writer, static_cast<WriteOperation&>(writer).rest_);
     case WriteOperationBase::Kind::pieces:
       return push_pieces(static_cast<PiecesWriteBase&>(writer));
     case WriteOperationBase::Kind::shared:
@@ -84,6 +90,8 @@ bool Stream::push(WriteOperationBase& writer) {
       return push_file(static_cast<FileWriteOperation&>(writer));
     case WriteOperationBase::Kind::splice:
       return push_splice(static_cast<SpliceWriteOperation&>(writer));
+    case WriteOperationBase::Kind::descriptors:
+      return push_descriptors(static_cast<DescriptorWriteOperation&>(writer));
     case WriteOperationBase::Kind::flush:
       flush_output();
       return is_ending() || !has_output();
@@ -99,13 +107,13 @@ std::size_t Stream::room_behind(std::size_t queued) const {
   return queued == 0 ? std::max(high, kFirstPiece) : high - std::min(high, queued);
 }
 
-bool Stream::push_bytes(WriteOperation& writer) {
-  while (!writer.rest_.empty() && !is_ending()) {
+bool Stream::push_rest(WriteOperationBase& writer, ByteView& rest) {
+  while (!rest.empty() && !is_ending()) {
     const std::size_t room = room_behind(queued_ahead());
     if (room == 0) return false;
-    const ByteView piece = writer.rest_.first(std::min(writer.rest_.size(), room));
+    const ByteView piece = rest.first(std::min(rest.size(), room));
     put(piece);
-    writer.rest_ = writer.rest_.subspan(piece.size());
+    rest = rest.subspan(piece.size());
     writer.has_begun_ = true;
   }
   return true;
@@ -177,6 +185,20 @@ bool Stream::push_splice(SpliceWriteOperation& writer) {
   if (queue_.has_files()) return false;
   this_thread.buffers->pipes.give(std::exchange(splice.pipe, {}));
   return true;
+}
+
+// The descriptors go with the first piece, and the other pieces are bytes like others.
+bool Stream::push_descriptors(DescriptorWriteOperation& writer) {
+  if (!writer.descriptors_.empty() && !is_ending()) {
+    const std::size_t room = room_behind(queued_ahead());
+    if (room == 0) return false;
+    const ByteView piece = writer.rest_.first(std::min(writer.rest_.size(), room));
+    std::string copy(piece.text());  // may throw, and then the writer has its descriptors still
+    put_descriptors({std::move(copy), std::exchange(writer.descriptors_, {})});
+    writer.rest_ = writer.rest_.subspan(piece.size());
+    writer.has_begun_ = true;
+  }
+  return push_rest(writer, writer.rest_);
 }
 
 // Whether a writer waits that has given a part of its bytes. Nothing else may come before the rest.

@@ -134,6 +134,8 @@ void Stream::finish() {
   queue_.clear();
   if (tasks_) tasks_->sent.clear();
   recount();
+  // A coroutine may have got the bytes that they came with, and be about to take them.
+  if (unix_ && !(tasks_ && tasks_->is_used)) unix_->descriptors().close();
   // Each callback is moved out first: the destructors of its captures may call this connection.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
   if (auto closed = take(on_closed_)) {

@@ -28,6 +28,7 @@ struct StreamLimits final : RefCounted {
   std::size_t write_high_mark;
   std::size_t write_low_mark;
   std::size_t write_cap;
+  std::size_t max_descriptors;
   bool pause_reading_above_high_mark;
   const absl::Status no_memory;                      // made in advance, while there is memory
   const std::unique_ptr<ConnectionPermits> permits;  // of the listener; null: no limit

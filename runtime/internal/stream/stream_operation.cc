@@ -8,6 +8,7 @@
 #include <new>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -220,6 +221,12 @@ FileWriteOperation::FileWriteOperation(Ref<Stream> stream, File file, std::uint6
       file_(std::move(file)),
       offset_(offset),
       left_(length) {}
+
+DescriptorWriteOperation::DescriptorWriteOperation(Ref<Stream> stream, ByteView bytes,
+                                                   std::vector<OwnedFd> descriptors)
+    : WriteOperationBase(std::move(stream), Kind::descriptors),
+      rest_(bytes),
+      descriptors_(std::move(descriptors)) {}
 
 SpliceReadOperation::SpliceReadOperation(Ref<Stream> stream, Splice& splice)
     : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::splice}), splice_(splice) {}

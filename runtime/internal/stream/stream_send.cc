@@ -167,7 +167,10 @@ void Stream::write_out(std::span<const std::byte> more) {
       break;
     }
     const FilePart* const file = queue_.front_file();
-    const std::size_t count = file != nullptr ? write_file(*file, budget) : write_some(first, more);
+    const std::span<const OwnedFd> descriptors = queue_.front_descriptors();
+    const std::size_t count = file != nullptr         ? write_file(*file, budget)
+                              : !descriptors.empty() ? write_descriptors(descriptors)
+                                                     : write_some(first, more);
     budget -= std::min(budget, count);
     if (!queue_.empty()) {
       queue_.consume(count);

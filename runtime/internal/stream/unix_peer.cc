@@ -3,8 +3,12 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <new>
+
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/base/no_memory.h"
+#include "epore/runtime/internal/stream/received_descriptors.h"
 
 namespace epore::internal {
 namespace {
@@ -31,6 +35,27 @@ SysResult UnixPeer::receive(Kernel& kernel, int fd, std::span<std::byte> into) {
   message.msg_iovlen = 1;
   const SysResult result = kernel.recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
   may_have_more_ = result.ok() && (message.msg_flags & MSG_CTRUNC) != 0;
+  return result;
+}
+
+SysResult UnixPeer::receive_with_descriptors(Kernel& kernel, int fd, std::span<std::byte> into,
+                                             std::size_t most, absl::Status& refused) {
+  iovec piece = {.iov_base = into.data(), .iov_len = into.size()};
+  ReceivedDescriptors received;
+  msghdr message = {};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  received.prepare(message);
+  const SysResult result = kernel.recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  may_have_more_ = false;
+  if (!result.ok()) return result;
+  try {
+    refused = received.take_over(kernel, message);
+    may_have_more_ = received.size() != 0;
+    if (refused.ok() && may_have_more_) refused = descriptors_.push(received, most);
+  } catch (const std::bad_alloc&) {
+    refused = no_memory("recvmsg");
+  }
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include <new>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/base/mapped_blocks.h"
@@ -17,7 +18,7 @@
 namespace epore::internal {
 
 struct WriteQueue::Block {
-  enum class Kind : std::uint8_t { copied, shared, file };
+  enum class Kind : std::uint8_t { copied, shared, file, descriptors };
 
   Block* next;
   Block* last;        // of the whole queue; valid in the first block only
@@ -33,6 +34,7 @@ struct WriteQueue::Block {
 
   std::byte* room() { return reinterpret_cast<std::byte*>(this + 1); }
   const std::byte* bytes();  // of a block that is no file
+  bool has_descriptors();    // which the system has not taken yet
 
   bool is_mapped() const { return sizeof(Block) + capacity == MappedBlocks::kSize; }
 
@@ -64,8 +66,22 @@ struct WriteQueue::FileBlock : Block {
   FilePart part;
 };
 
+struct WriteQueue::DescriptorBlock : Block {
+  explicit DescriptorBlock(DescriptorPart&& of)
+      : Block{nullptr, nullptr, 0, 0, 0, of.bytes.size(), 0, Kind::descriptors},
+        part(std::move(of)) {}
+
+  DescriptorPart part;
+};
+
 inline const std::byte* WriteQueue::Block::bytes() {
-  return kind == Kind::shared ? static_cast<SharedBlock*>(this)->shared.data() : room();
+  if (kind == Kind::shared) return static_cast<SharedBlock*>(this)->shared.data();
+  if (kind == Kind::copied) return room();
+  return reinterpret_cast<const std::byte*>(static_cast<DescriptorBlock*>(this)->part.bytes.data());
+}
+
+inline bool WriteQueue::Block::has_descriptors() {
+  return kind == Kind::descriptors && !static_cast<DescriptorBlock*>(this)->part.descriptors.empty();
 }
 
 void WriteQueue::destroy(Block* block) {
@@ -75,6 +91,9 @@ void WriteQueue::destroy(Block* block) {
       return;
     case Block::Kind::file:
       delete static_cast<FileBlock*>(block);
+      return;
+    case Block::Kind::descriptors:
+      delete static_cast<DescriptorBlock*>(block);
       return;
     case Block::Kind::copied:
       break;
@@ -126,6 +145,11 @@ void WriteQueue::append(Bytes bytes) {
 
 void WriteQueue::append(FilePart part) { link(new FileBlock(std::move(part)), kFilePartSize); }
 
+void WriteQueue::append(DescriptorPart part) {
+  const std::size_t size = part.size();
+  link(new DescriptorBlock(std::move(part)), size);
+}
+
 void WriteQueue::append_all(WriteQueue& other) {
   Block* const first = std::exchange(other.first_, nullptr);
   if (first == nullptr) return;
@@ -144,10 +168,18 @@ const FilePart* WriteQueue::front_file() const {
   return &static_cast<FileBlock*>(first_)->part;
 }
 
+std::span<const OwnedFd> WriteQueue::front_descriptors() const {
+  if (first_ == nullptr || !first_->has_descriptors()) return {};
+  return static_cast<DescriptorBlock*>(first_)->part.descriptors;
+}
+
 std::size_t WriteQueue::gather(std::span<iovec> vectors) const {
+  // Descriptors go with the first byte of a call, and are to go with no byte of another send.
+  if (!front_descriptors().empty()) vectors = vectors.first(std::min<std::size_t>(1, vectors.size()));
   std::size_t count = 0;
   for (Block* block = first_; block != nullptr && !block->is_file() && count < vectors.size();
        block = block->next) {
+    if (count != 0 && block->has_descriptors()) break;
     std::byte* const bytes = const_cast<std::byte*>(block->bytes());  // as iovec has it
     vectors[count++] = iovec{bytes + block->begin, block->end - block->begin};
   }
@@ -161,6 +193,7 @@ void WriteQueue::consume(std::size_t count) {
     if (part.left == 0) drop_first();
     return;
   }
+  if (count != 0) close_descriptors();
   while (first_ != nullptr && !first_->is_file()) {
     const std::size_t taken = std::min(count, first_->end - first_->begin);
     first_->begin += taken;
@@ -169,6 +202,14 @@ void WriteQueue::consume(std::size_t count) {
     if (first_->begin != first_->end) return;
     drop_first();
   }
+}
+
+// Closes the descriptors of the first block.
+void WriteQueue::close_descriptors() {
+  if (first_ == nullptr || !first_->has_descriptors()) return;
+  std::vector<OwnedFd>& descriptors = static_cast<DescriptorBlock*>(first_)->part.descriptors;
+  first_->size -= descriptors.size() * DescriptorPart::kDescriptorSize;
+  descriptors.clear();
 }
 
 // Drops the first block, whose bytes are not counted any more.
@@ -185,6 +226,7 @@ void WriteQueue::drop_first() {
 
 void WriteQueue::clear() {
   while (first_ != nullptr) {
+    close_descriptors();
     if (!first_->is_file()) first_->size -= first_->end - first_->begin;
     drop_first();
   }

@@ -1,12 +1,16 @@
 #include "epore/runtime/internal/stream/write_queue.h"
 
+#include <fcntl.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -141,6 +145,72 @@ TEST(WriteQueueTest, SharedBytesAreBeforeAndBehindAFile) {
   EXPECT_EQ(front(queue), "behind");
   queue.clear();
   EXPECT_TRUE(queue.empty());
+}
+
+// Two descriptors of a pipe. Their numbers tell whether they are open.
+std::vector<OwnedFd> two_descriptors() {
+  int ends[2];
+  EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  std::vector<OwnedFd> both;
+  for (const int end : ends) both.emplace_back(end);
+  return both;
+}
+
+bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+
+TEST(WriteQueueTest, DescriptorsStandAloneAndAreClosedWithTheFirstByte) {
+  constexpr std::size_t kTwo = 2 * DescriptorPart::kDescriptorSize;
+  WriteQueue queue;
+  append(queue, "before");
+  std::vector<OwnedFd> first = two_descriptors();
+  const int fd = first[0].get();
+  queue.append(DescriptorPart{"ab", std::move(first)});
+  queue.append(DescriptorPart{"cd", two_descriptors()});
+  append(queue, "behind");
+  EXPECT_EQ(queue.size(), 6 + 2 + 2 + 6 + 2 * kTwo);
+  EXPECT_EQ(front(queue), "before");
+  EXPECT_TRUE(queue.front_descriptors().empty());
+  queue.consume(6);
+  ASSERT_EQ(queue.front_descriptors().size(), 2u);
+  EXPECT_EQ(queue.front_descriptors()[0].get(), fd);
+  EXPECT_EQ(front(queue), "ab");
+  queue.consume(0);
+  EXPECT_TRUE(is_open(fd));
+  queue.consume(1);
+  EXPECT_FALSE(is_open(fd));
+  EXPECT_EQ(queue.size(), 1 + 2 + 6 + kTwo);
+  EXPECT_TRUE(queue.front_descriptors().empty());
+  EXPECT_EQ(front(queue), "b");
+  queue.consume(1);
+  EXPECT_EQ(front(queue), "cd");
+  queue.consume(2);
+  EXPECT_EQ(front(queue), "behind");
+  EXPECT_EQ(queue.size(), 6u);
+}
+
+TEST(WriteQueueTest, DescriptorsThatWaitAreClosedWithTheQueue) {
+  int fds[2];
+  {
+    WriteQueue queue;
+    WriteQueue other;
+    for (int& fd : fds) {
+      std::vector<OwnedFd> two = two_descriptors();
+      fd = two[1].get();
+      other.append(DescriptorPart{"x", std::move(two)});
+    }
+    queue.append_all(other);
+    EXPECT_EQ(queue.size(), 2 + 4 * DescriptorPart::kDescriptorSize);
+    queue.consume(1);
+    EXPECT_FALSE(is_open(fds[0]));
+    EXPECT_TRUE(is_open(fds[1]));
+    queue.clear();
+    EXPECT_FALSE(is_open(fds[1]));
+    EXPECT_TRUE(queue.empty());
+    std::vector<OwnedFd> last = two_descriptors();
+    fds[1] = last[0].get();
+    queue.append(DescriptorPart{"x", std::move(last)});
+  }
+  EXPECT_FALSE(is_open(fds[1]));
 }
 
 TEST(WriteQueueTest, ClearDropsAllAndMayBeUsedAgain) {
