@@ -92,6 +92,7 @@ set(EPORE_SOURCES
   runtime/internal/stream/connection.cc
   runtime/internal/stream/connection_timer.cc
   runtime/internal/stream/inflow.cc
+  runtime/internal/stream/received_descriptors.cc
   runtime/internal/stream/splice.cc
   runtime/internal/stream/stream.cc
   runtime/internal/stream/stream_await.cc
@@ -99,12 +100,14 @@ set(EPORE_SOURCES
   runtime/internal/stream/stream_await_write.cc
   runtime/internal/stream/stream_bytes.cc
   runtime/internal/stream/stream_close.cc
+  runtime/internal/stream/stream_descriptors.cc
   runtime/internal/stream/stream_file.cc
   runtime/internal/stream/stream_operation.cc
   runtime/internal/stream/stream_pieces.cc
   runtime/internal/stream/stream_run.cc
   runtime/internal/stream/stream_send.cc
   runtime/internal/stream/unix_peer.cc
+  runtime/internal/stream/waiting_descriptors.cc
   runtime/internal/stream/write_queue.cc
   runtime/internal/task/channel_core.cc
   runtime/internal/task/completion_core.cc

@@ -177,12 +177,11 @@ class Connection {
   // callback: with Dispatch::adaptive a relief worker stands in for it.
   internal::FileWriteOperation write(File file, std::uint64_t offset, std::uint64_t length);
 
-  // Writes `bytes` with descriptors, as write() of bytes: see send() of descriptors. They are closed
-  // also if the operation does not begin, or fails. Errors, which leave the connection as it is:
-  // FailedPrecondition for TCP; InvalidArgument without bytes, for more than 253 descriptors, and
-  // for an OwnedFd that names none.
-  internal::DescriptorWriteOperation write(const ByteView& bytes,
-                                           std::vector<OwnedFd> descriptors);
+  // Writes `bytes` with descriptors, as write() of bytes: see send() of descriptors. They are
+  // closed also if the operation does not begin, or fails. Errors, which leave the connection as it
+  // is: FailedPrecondition for TCP; InvalidArgument without bytes, for more than 253 descriptors,
+  // and for an OwnedFd that names none.
+  internal::DescriptorWriteOperation write(const ByteView& bytes, std::vector<OwnedFd> descriptors);
   internal::DescriptorWriteOperation write(const ByteView& bytes, OwnedFd descriptor);
 
   // Waits until the system has taken everything that was written before.
@@ -263,8 +262,7 @@ class Connection {
   // when its last handle is gone as well. If the system cannot give all that were sent, as at the
   // limit of open descriptors, the connection is reset with ResourceExhausted, and all that have
   // come with them are closed.
-  std::vector<OwnedFd> take_descriptors(
-      std::size_t most = std::numeric_limits<std::size_t>::max());
+  std::vector<OwnedFd> take_descriptors(std::size_t most = std::numeric_limits<std::size_t>::max());
 
   // Stops and resumes on_data and on_read_closed. Meanwhile flow control holds the peer up. Reading
   // also pauses by itself, see ConnectionOptions::pause_reading_above_high_mark; resume_reading()

@@ -91,7 +91,7 @@ TEST(Pages, GuideToFiles) {
 }
 
 TEST(Pages, UnixSockets) {
-  expect_compiled("docs/guide/unix-sockets.md", {"tests/docs/unix_snippets_test.cc"}, 5);
+  expect_compiled("docs/guide/unix-sockets.md", {"tests/docs/unix_snippets_test.cc"}, 9);
 }
 
 TEST(Pages, GuideToUdp) {

@@ -1,8 +1,13 @@
 // The snippets of docs/guide/unix-sockets.md, as they stand there. pages_test compares them.
 
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -50,6 +55,60 @@ TEST(UnixSnippets, Credentials) {
   auto listener = runtime.listen(address, serve_own_user);
   ASSERT_TRUE(listener.ok()) << listener.status();
   EXPECT_EQ(*runtime.run(ask, address), "welcome");
+}
+
+epore::Task<> lend_memory(epore::Connection peer) {
+  epore::OwnedFd memory(::memfd_create("frame", MFD_CLOEXEC));
+  co_await peer.write("1 frame\n", std::move(memory));  // with callbacks: peer.send(...)
+}
+
+epore::Task<std::size_t> map_memory(std::string address) {
+  epore::Connection lender = co_await epore::connect(address, {.max_descriptors = 4});
+  co_await lender.read_until("\n", 100);
+  std::vector<epore::OwnedFd> frames = lender.take_descriptors();
+  co_return frames.size();
+}
+
+TEST(UnixSnippets, Descriptors) {
+  epore::Runtime runtime;
+  const std::string address = absl::StrCat("unix:@epore-unix-snippets-", ::getpid());
+  auto listener = runtime.listen(address, lend_memory);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_EQ(runtime.run(map_memory, address).value_or(0), 1u);
+}
+
+epore::Task<> hand_over(epore::Connection successor, epore::Listener listener) {
+  std::vector<epore::OwnedFd> sockets = co_await listener.descriptors();
+  co_await successor.write("listener\n", std::move(sockets));
+  co_await successor.read();  // it listens
+  listener.close();
+}
+
+epore::Task<> take_over(epore::Runtime& runtime, std::string address) {
+  epore::Connection old_one = co_await epore::connect(address, {.max_descriptors = 100});
+  co_await old_one.read_until("\n", 100);
+  const std::vector<epore::OwnedFd> sockets = old_one.take_descriptors();
+  for (const epore::OwnedFd& socket : sockets) {
+    co_await runtime.listen(absl::StrCat("fd://", socket.get()), serve).status();
+  }
+  co_await old_one.write("listening\n");
+}
+
+TEST(UnixSnippets, AListenerIsHandedOver) {
+  const std::string control = absl::StrCat("unix:@epore-unix-control-", ::getpid());
+  const std::string address = absl::StrCat("unix:@epore-unix-snippets-", ::getpid());
+  epore::Runtime successor;
+  {
+    epore::Runtime runtime;
+    auto listener = runtime.listen(address, serve_own_user);
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    auto asked = runtime.listen(
+        control, [&](epore::Connection peer) { return hand_over(std::move(peer), *listener); });
+    ASSERT_TRUE(asked.ok()) << asked.status();
+    const absl::Status taken = successor.run(take_over, std::ref(successor), control);
+    ASSERT_TRUE(taken.ok()) << taken;
+  }
+  EXPECT_EQ(*successor.run(ask, address), "hello");
 }
 
 epore::Task<> answer_all(epore::UnixDatagramSocket socket) {

@@ -109,8 +109,8 @@ TEST_P(PassingTest, CallbacksPassThem) {
     c.close();
   };
   Runtime runtime(options());
-  const auto listener =
-      runtime.listen(address_, [&](Connection& c) { server.watch(c); }, taking(2));
+  const auto listener = runtime.listen(
+      address_, [&](Connection& c) { server.watch(c); }, taking(2));
   ASSERT_TRUE(listener.ok()) << listener.status();
   ConnectOptions to;
   to.connection.max_descriptors = 1;
@@ -207,19 +207,18 @@ TEST_P(PassingTest, F35APartialSendPassesThemOnce) {
         }
         c.close();
       };
-      Peer peer = by_coroutine
-                      ? open_served(runtime,
-                                    [&](Connection c) -> Task<> {
-                                      for (int i = 0; i < 3; ++i) {
-                                        std::vector<OwnedFd> files = memory_files(2);
-                                        co_await c.write(text, std::move(files));
-                                      }
-                                    })
-                      : open_peer(runtime, observer, {}, three);
+      Peer peer = by_coroutine ? open_served(runtime,
+                                             [&](Connection c) -> Task<> {
+                                               for (int i = 0; i < 3; ++i) {
+                                                 std::vector<OwnedFd> files = memory_files(2);
+                                                 co_await c.write(text, std::move(files));
+                                               }
+                                             })
+                               : open_peer(runtime, observer, {}, three);
       std::string got;
       std::string fds;
       for (;;) {
-        const DescriptorMessage message = receive_with_fds(peer.fd(), 50);
+        const DescriptorMessage message = receive_with_fds(peer.fd(), 1);
         if (message.bytes.empty()) break;
         if (!message.fds.empty()) absl::StrAppend(&fds, got.size(), "-");
         for (const OwnedFd& file : message.fds) absl::StrAppend(&fds, text_of(file), " ");
@@ -275,8 +274,9 @@ TEST_P(PassingTest, ThoseOfEachThreadKeepTheirOrder) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kEach; ++i) {
-        EXPECT_TRUE(connection.send(std::string(1, static_cast<char>('a' + t)),
-                                    memory_file(absl::StrCat(t, ".", i)))
+        EXPECT_TRUE(connection
+                        .send(std::string(1, static_cast<char>('a' + t)),
+                              memory_file(absl::StrCat(t, ".", i)))
                         .ok());
       }
     });
@@ -367,8 +367,7 @@ TEST_P(PassingTest, ThoseThatNobodyTakesAreClosedAtTheEnd) {
   Observer observer;
   absl::Notification accepted;
   Runtime runtime(options());
-  Peer peer =
-      open_peer(runtime, observer, taking(10), [&](Connection&) { accepted.Notify(); });
+  Peer peer = open_peer(runtime, observer, taking(10), [&](Connection&) { accepted.Notify(); });
   accepted.WaitForNotification();
   const std::size_t before = open_fds().size();
   const std::vector<OwnedFd> files = memory_files(3);
@@ -388,7 +387,7 @@ TEST_P(PassingTest, ACoroutineTakesThemAlsoWhenTheConnectionHasEnded) {
       [&](Connection c) -> Task<> {
         co_await c.read();
         c.abort();
-        co_await c.closed();
+        (void)co_await c.closed();
         const std::vector<OwnedFd> files = c.take_descriptors();
         EXPECT_EQ(files.size(), 1u);
         for (const OwnedFd& file : files) EXPECT_EQ(text_of(file), "one");
@@ -504,18 +503,17 @@ TEST_P(PassingTest, F36ATruncatedMessageIsToldAndLeavesNothingOpen) {
       absl::Notification ended;
       absl::Notification accepted;
       Runtime runtime(options());
-      Peer peer = by_coroutine
-                      ? open_served(
-                            runtime,
-                            [&](Connection c) -> Task<> {
-                              accepted.Notify();
-                              end = (co_await c.read().result()).status();
-                              co_await c.closed();
-                              ended.Notify();
-                            },
-                            taking(10))
-                      : open_peer(runtime, observer, taking(10),
-                                  [&](Connection&) { accepted.Notify(); });
+      Peer peer = by_coroutine ? open_served(
+                                     runtime,
+                                     [&](Connection c) -> Task<> {
+                                       accepted.Notify();
+                                       end = (co_await c.read().result()).status();
+                                       (void)co_await c.closed();
+                                       ended.Notify();
+                                     },
+                                     taking(10))
+                               : open_peer(runtime, observer, taking(10),
+                                           [&](Connection&) { accepted.Notify(); });
       accepted.WaitForNotification();
       const std::vector<OwnedFd> files = memory_files(5);
       const std::size_t before = open_fds().size();
@@ -549,8 +547,7 @@ TEST_P(PassingTest, NoneHasANumberOfTheStandardStreams) {
     EXPECT_GT(files[1].get(), STDERR_FILENO);
   };
   Runtime runtime(options());
-  Peer peer =
-      open_peer(runtime, observer, taking(2), [&](Connection&) { accepted.Notify(); });
+  Peer peer = open_peer(runtime, observer, taking(2), [&](Connection&) { accepted.Notify(); });
   accepted.WaitForNotification();
   const std::vector<OwnedFd> files = memory_files(2);
   const OwnedFd input(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 100));
@@ -640,16 +637,14 @@ TEST_P(PassingTest, WhatTheSystemRefusesIsTold) {
     absl::Status end;
     absl::Notification ended;
     Runtime runtime(options());
-    Peer peer =
-        by_coroutine
-            ? open_served(runtime,
-                          [&](Connection c) -> Task<> {
-                            co_await c.write("x", memory_file("one"));
-                            end = co_await c.flush().result();
-                            ended.Notify();
-                          })
-            : open_peer(runtime, observer, {},
-                        [](Connection& c) { c.send("x", memory_file("one")); });
+    Peer peer = by_coroutine ? open_served(runtime,
+                                           [&](Connection c) -> Task<> {
+                                             co_await c.write("x", memory_file("one"));
+                                             end = co_await c.flush().result();
+                                             ended.Notify();
+                                           })
+                             : open_peer(runtime, observer, {},
+                                         [](Connection& c) { c.send("x", memory_file("one")); });
     if (by_coroutine) {
       ended.WaitForNotification();
     } else {
@@ -709,8 +704,10 @@ TEST_P(PassingTest, ThoseThatComeAfterCloseAreClosed) {
 
 TEST_P(PassingTest, TheLimitIsChecked) {
   Runtime runtime(options());
-  const absl::Status bad =
-      runtime.listen(address_, [](Connection&) {}, taking(100'000)).status();
+  const absl::Status bad = runtime
+                               .listen(
+                                   address_, [](Connection&) {}, taking(100'000))
+                               .status();
   expect_error(bad, StatusCode::kInvalidArgument, "max_descriptors is 100000");
 }
 
@@ -740,7 +737,8 @@ TEST_P(PassingTest, AListenerIsHandedOver) {
       ASSERT_TRUE(listener.ok()) << listener.status();
       const SocketAddress at = listener->address();
       const auto control = old_one.listen(address_, [&](Connection c) -> Task<> {
-        co_await c.write("listener", co_await listener->descriptors());
+        std::vector<OwnedFd> sockets = co_await listener->descriptors();
+        co_await c.write("listener", std::move(sockets));
       });
       ASSERT_TRUE(control.ok()) << control.status();
       EXPECT_EQ(ask(at), "old");

@@ -466,7 +466,8 @@ TEST_P(UnixTest, F36DescriptorsThatNobodyWantsAreClosedAndHoldNothingUp) {
     ASSERT_TRUE(listener.ok()) << listener.status();
     Peer peer(listener->address());
     const std::size_t before = open_fds().size();
-    for (const std::string_view text : {"one", "two"}) send_with_fds(peer.fd(), text, std::vector<int>(5, STDIN_FILENO));
+    for (const std::string_view text : {"one", "two"})
+      send_with_fds(peer.fd(), text, std::vector<int>(5, STDIN_FILENO));
     peer.send("end");
     is_sent.Notify();
     if (by_coroutine) {

@@ -143,14 +143,12 @@ absl::StatusOr<OwnedFd> Acceptor::duplicate() {
   if (!calls_.begin_call()) {
     return absl::FailedPreconditionError(absl::StrCat(describe(), " is closed"));
   }
-  const SysResult copied =
-      core_->kernel().fcntl(calls_.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const SysResult copied = core_->kernel().fcntl(calls_.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   if (copied.ok() && file_ != nullptr) file_->keep();
   calls_.end_call();
   // It may outlive the runtime, and so does the real kernel.
   if (copied.ok()) return OwnedFd(copied.fd());
-  return errno_status(copied.error(),
-                      absl::StrCat("fcntl(F_DUPFD_CLOEXEC), for ", describe()));
+  return errno_status(copied.error(), absl::StrCat("fcntl(F_DUPFD_CLOEXEC), for ", describe()));
 }
 
 void Acceptor::resume() {

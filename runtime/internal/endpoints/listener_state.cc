@@ -189,8 +189,8 @@ absl::StatusOr<std::vector<Bound>> listen_at(Core& core, std::string_view number
                                              const ListenOptions& options) {
   int fd = -1;
   if (!absl::SimpleAtoi(number, &fd) || fd < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", kDescriptor, printable(number), "\": this is no number of a descriptor"));
+    return absl::InvalidArgumentError(absl::StrCat("\"", kDescriptor, printable(number),
+                                                   "\": this is no number of a descriptor"));
   }
   std::vector<Bound> all;
   absl::Status bad = adopt_for_all(core, fd, absl::StrCat("the descriptor ", fd), options, all);

@@ -168,7 +168,7 @@ void Stream::write_out(std::span<const std::byte> more) {
     }
     const FilePart* const file = queue_.front_file();
     const std::span<const OwnedFd> descriptors = queue_.front_descriptors();
-    const std::size_t count = file != nullptr         ? write_file(*file, budget)
+    const std::size_t count = file != nullptr        ? write_file(*file, budget)
                               : !descriptors.empty() ? write_descriptors(descriptors)
                                                      : write_some(first, more);
     budget -= std::min(budget, count);

@@ -81,7 +81,8 @@ inline const std::byte* WriteQueue::Block::bytes() {
 }
 
 inline bool WriteQueue::Block::has_descriptors() {
-  return kind == Kind::descriptors && !static_cast<DescriptorBlock*>(this)->part.descriptors.empty();
+  return kind == Kind::descriptors &&
+         !static_cast<DescriptorBlock*>(this)->part.descriptors.empty();
 }
 
 void WriteQueue::destroy(Block* block) {
@@ -175,7 +176,8 @@ std::span<const OwnedFd> WriteQueue::front_descriptors() const {
 
 std::size_t WriteQueue::gather(std::span<iovec> vectors) const {
   // Descriptors go with the first byte of a call, and are to go with no byte of another send.
-  if (!front_descriptors().empty()) vectors = vectors.first(std::min<std::size_t>(1, vectors.size()));
+  if (!front_descriptors().empty())
+    vectors = vectors.first(std::min<std::size_t>(1, vectors.size()));
   std::size_t count = 0;
   for (Block* block = first_; block != nullptr && !block->is_file() && count < vectors.size();
        block = block->next) {
