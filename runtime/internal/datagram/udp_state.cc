@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -28,27 +27,8 @@ namespace {
 // After so many system calls in each direction other work gets its turn.
 constexpr int kRounds = 16;
 
-constexpr std::size_t kLongest = 65507;  // the payload of a datagram of IPv4
-constexpr std::size_t kSegments = 64;    // of UDP_SEGMENT
-
-// So often a datagram is tried that is refused because of an error of another one.
-constexpr int kTries = 4;
-
-// How long a datagram waits for room at its receiver, and how long between two looks.
-constexpr std::int64_t kLongestStall = 50'000'000;
+// How long between two looks for room.
 constexpr std::int64_t kBetweenLooks = 1'000'000;
-constexpr int kLeastLooks = 5;  // a callback that blocks the thread leaves the receiver no time
-
-// What ICMP may have reported. It is not about the datagram that the call sends.
-bool is_of_peer(int error) {
-  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
-         error == EHOSTDOWN || error == ECONNRESET;
-}
-
-// What says that the system, or the device, has no UDP_SEGMENT. Another error is about the piece.
-bool is_without_gso(int error) {
-  return error == EIO || error == EOPNOTSUPP || error == ENOPROTOOPT;
-}
 
 absl::Status closed() { return absl::FailedPreconditionError("UdpSocket: the socket is closed"); }
 
@@ -81,10 +61,9 @@ UdpState::UdpState(Ref<Core> core, Ref<OrderState> order, OpenUdp socket,
       peer_(options.peer),
       has_error_queue_(options.icmp_errors),
       has_callback_(callback != nullptr),
-      send_queue_(options.send_queue),
       calls_(core_->kernel(), socket.fd.get()),
-      has_gso_(socket.has_gso),
-      inbound_(options.batch, socket.has_gro ? 65535 : options.max_datagram),
+      sender_(socket, options),
+      receiver_(socket, options, callback != nullptr),
       callback_(std::move(callback)),
       fd_(std::move(socket.fd)),
       file_(std::move(socket.file)) {}
@@ -127,52 +106,11 @@ absl::Status UdpState::start(const UdpSocket& handle) {
 
 absl::Status UdpState::send(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
                             std::size_t segment) {
-  if (to.is_empty() && peer_.is_empty()) {
-    return absl::InvalidArgumentError("UdpSocket::send: no address, and the socket has no peer");
-  }
-  if (bytes.size() > kLongest) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "UdpSocket::send: ", bytes.size(), " bytes, and a datagram has at most ", kLongest));
-  }
-  absl::Status queued;
-  {
-    const absl::MutexLock lock(&mutex_);
-    if (is_closed_ || is_closing_.load(std::memory_order_relaxed)) return closed();
-    try {
-      queued = queue(bytes, to, from, segment);
-    } catch (const std::bad_alloc&) {
-      queued = no_memory("UdpSocket::send");
-    }
-  }
+  if (absl::Status bad = sender_.check(bytes, to); !bad.ok()) return bad;
+  if (is_closing_.load(std::memory_order_acquire)) return closed();
+  absl::Status queued = sender_.push(bytes, to, from, segment);
   if (queued.ok() && this_thread.current != this) core_->wake(*this);
   return queued;
-}
-
-absl::Status UdpState::queue(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
-                             std::size_t segment) {
-  const bool is_split = segment != 0 && bytes.size() > segment;
-  const std::size_t parts = is_split ? (bytes.size() + segment - 1) / segment : 1;
-  if (parts > kSegments) {
-    return absl::InvalidArgumentError(absl::StrCat("UdpSocket::send_segments: ", parts,
-                                                   " datagrams, and at most ", kSegments, " go"));
-  }
-  const bool is_whole = !is_split || has_gso_.load(std::memory_order_relaxed);
-  const std::size_t cost =
-      bytes.size() + (is_whole ? std::size_t{1} : parts) * OutboundBatch::kOverhead;
-  if (filling_.cost() + leaving_cost_ + cost > send_queue_) {
-    ++counters_.refused;
-    return absl::ResourceExhaustedError("UdpSocket::send: the queue is full");
-  }
-  if (is_whole) {
-    const bool joins = !is_split && has_gso_.load(std::memory_order_relaxed);
-    filling_.push(bytes, to, from, is_split ? segment : 0, joins);
-    return absl::OkStatus();
-  }
-  for (std::size_t at = 0; at < bytes.size(); at += segment) {
-    const ByteView part(bytes.data() + at, std::min(segment, bytes.size() - at));
-    filling_.push(part, to, from, 0, false);
-  }
-  return absl::OkStatus();
 }
 
 absl::Status UdpState::change_group(const SocketAddress& group, unsigned interface, bool joins) {
@@ -202,8 +140,10 @@ void UdpState::shut_down(ShutdownStep step) {
 }
 
 UdpCounters UdpState::counters() const {
-  const absl::MutexLock lock(&mutex_);
-  return counters_;
+  UdpCounters counters;
+  sender_.add_to(counters);
+  receiver_.add_to(counters);
+  return counters;
 }
 
 std::string UdpState::describe() const {
@@ -242,47 +182,33 @@ void UdpState::run_once() {
 }
 
 void UdpState::flush() {
-  for (int round = 0; take_queued(); ++round) {
+  for (int round = 0; has_output(); ++round) {
     if (round == kRounds) return core_->wake(*this);
     const std::uint32_t mark = edges_.mark(Direction::write);
-    const SysResult sent = leaving_.send(core_->kernel(), fd_.get(), has_sendmmsg_);
+    const SysResult sent = sender_.send(core_->kernel(), fd_.get());
     if (sent.ok()) {
-      if (leaving_.destination() == given_up_) given_up_ = SocketAddress();
-      const std::size_t datagrams = leaving_.drop(static_cast<std::size_t>(sent.value()));
-      refusals_ = 0;
-      stalled_since_ = kNever;
       stop_waiting_for_write();
-      const absl::MutexLock lock(&mutex_);
-      counters_.sent += datagrams;
     } else if (sent.error() == EAGAIN) {
       edges_.use_up(Direction::write, mark);
-      if (address_.is_unix() && !leaving_.destination().is_empty()) {
-        if (!is_dropped_at_receiver()) return;
-      } else if (wait_for_room()) {
-        return;
-      }
+      if (!goes_on_without_room()) return;
     } else if (sent.error() != EINTR) {
       has_failed_to_send(sent.error());
     }
   }
 }
 
-// A Unix socket: its own buffer is full, or that of a receiver that is not its peer. No event tells
-// when such a receiver has room again, so this looks again, and gives the datagram up after a
-// while, because others wait behind it. Those behind it for the same receiver do not wait once
-// more. Returns whether it was given up.
-bool UdpState::is_dropped_at_receiver() {
+bool UdpState::has_output() {
+  if (sender_.is_sending()) return true;
+  hear_of_room(false);
+  return sender_.take_queued();
+}
+
+// Waits for room, unless there is some by now, or the datagram was given up. Returns whether to
+// send again at once.
+bool UdpState::goes_on_without_room() {
+  if (!sender_.waits_for_receiver()) return !wait_for_room();
   const std::int64_t now = core_->kernel().now();
-  if (stalled_since_ == kNever) {
-    stalled_since_ = now;
-    looks_ = 0;
-  }
-  const bool has_waited = now - stalled_since_ >= kLongestStall && ++looks_ >= kLeastLooks;
-  if (has_waited || leaving_.destination() == given_up_) {
-    given_up_ = leaving_.destination();
-    drop_first();
-    return true;
-  }
+  if (sender_.is_dropped_at_receiver(now)) return true;
   (void)wait_for_room();  // of its own buffer
   home().arm(*this, now + kBetweenLooks);
   return false;
@@ -309,50 +235,16 @@ void UdpState::hear_of_room(bool hears) {
   }
 }
 
-// Gives up the first piece of leaving_.
-void UdpState::drop_first() {
-  stalled_since_ = kNever;
-  const std::size_t datagrams = leaving_.drop(1);
-  const absl::MutexLock lock(&mutex_);
-  counters_.send_errors += datagrams;
-}
-
-// Returns whether there is something to send.
-bool UdpState::take_queued() {
-  if (!leaving_.empty()) return true;
-  leaving_.clear();
-  hear_of_room(false);
-  const absl::MutexLock lock(&mutex_);
-  std::swap(leaving_, filling_);
-  leaving_cost_ = leaving_.cost();
-  return !leaving_.empty();
-}
-
 void UdpState::has_failed_to_send(int error) {
-  // An error that waits in the socket may be of another datagram, whatever it is. Which peer it is
-  // about is told by the next receive().
-  if (has_error_queue_ && ++refusals_ < kTries) {
-    may_have_errors_ = true;
-    return;
-  }
-  if (address_.is_unix() && !peer_.is_empty() && leaving_.destination().is_empty()) {
-    // The system has disconnected the socket if the peer has gone. It may be back at its address.
-    if (++refusals_ < 2 && core_->kernel().connect(fd_.get(), peer_.data(), peer_.size()).ok()) {
+  switch (sender_.refused(core_->kernel(), fd_.get(), error)) {
+    case UdpSender::Refused::again:
       return;
-    }
-    refusals_ = 0;
-    drop_first();
-    return tell(error_of(error, "send"));
+    case UdpSender::Refused::read_errors:
+      may_have_errors_ = true;
+      return;
+    case UdpSender::Refused::tell:
+      return tell(error_of(error, "send"));
   }
-  if (!has_error_queue_ && !peer_.is_empty() && is_of_peer(error) && ++refusals_ < 2) {
-    return tell(error_of(error, "send"));
-  }
-  refusals_ = 0;
-  if (leaving_.is_segmented()) {  // whatever the reason: it goes in parts as well
-    if (is_without_gso(error)) has_gso_.store(false, std::memory_order_relaxed);
-    return leaving_.split();
-  }
-  drop_first();
 }
 
 // Returns the status of a failed call, which is about the peer if there is one.
@@ -365,15 +257,9 @@ absl::Status UdpState::error_of(int error, std::string_view call) const {
   return status;
 }
 
-bool UdpState::is_wanted() {
-  if (has_callback_) return true;
-  const absl::MutexLock lock(&mutex_);
-  return !waiting_.empty() && !has_batch_;
-}
-
 void UdpState::receive() {
-  for (int round = 0; (may_have_errors_ || edges_.is_ready(Direction::read)) && is_wanted();
-       ++round) {
+  for (int round = 0;
+       (may_have_errors_ || edges_.is_ready(Direction::read)) && receiver_.is_wanted(); ++round) {
     if (round == kRounds) return core_->wake(*this);
     if (is_closing_.load(std::memory_order_acquire)) return;  // by the callback for an error
     const std::uint32_t mark = edges_.mark(Direction::read);
@@ -382,7 +268,7 @@ void UdpState::receive() {
       may_have_errors_ = tell_peer_error();  // if there was one, another may be behind it
       if (may_have_errors_) continue;
     }
-    const SysResult received = inbound_.receive(core_->kernel(), fd_.get());
+    const SysResult received = receiver_.receive(core_->kernel(), fd_.get());
     if (!received.ok()) {
       if (received.error() == EAGAIN) {
         edges_.use_up(Direction::read, mark);
@@ -392,7 +278,7 @@ void UdpState::receive() {
       }
       continue;
     }
-    if (static_cast<std::size_t>(received.value()) < inbound_.capacity()) {
+    if (static_cast<std::size_t>(received.value()) < receiver_.capacity()) {
       edges_.use_up(Direction::read, mark);
     }
     deliver();
@@ -415,39 +301,19 @@ bool UdpState::tell_peer_error() {
   absl::Status error = errno_status(
       taken->error, absl::StrCat("UdpSocket ", address_.to_string(), ": the peer ", peer));
   error.SetPayload(kPeerPayload, absl::Cord(peer));
-  {
-    const absl::MutexLock lock(&mutex_);
-    ++counters_.icmp_errors;
-  }
+  receiver_.count_icmp_error();
   tell(error);
   return true;
 }
 
 void UdpState::deliver() {
-  {
-    ReadyList ready;
-    const absl::MutexLock lock(&mutex_);
-    counters_.received += inbound_.datagrams().size();
-    counters_.truncated += inbound_.truncated();
-    counters_.dropped = inbound_.dropped();
-    if (!has_callback_) {
-      has_batch_ = true;
-      if (!waiting_.empty()) ready.add(waiting_, *waiting_.first());
-      return;
-    }
-  }
-  call(inbound_.datagrams());
+  if (has_callback_) return call(receiver_.datagrams());
+  receiver_.give();
 }
 
 void UdpState::tell(const absl::Status& error) {
   if (has_callback_) return call(error);
-  ReadyList ready;
-  const absl::MutexLock lock(&mutex_);
-  if (waiting_.empty()) {
-    pending_error_ = error;
-  } else {
-    ready.add(waiting_, *waiting_.first(), &error);
-  }
+  receiver_.give(error);
 }
 
 void UdpState::call(absl::StatusOr<std::span<const Datagram>> received) {
@@ -464,9 +330,9 @@ void UdpState::call(absl::StatusOr<std::span<const Datagram>> received) {
 // For an engine without edges: hears of what the next run can use.
 void UdpState::rearm() {
   Interest wanted = Interest::readable() - Interest::readable();
-  if (is_wanted()) wanted = wanted | Interest::readable();
-  const bool is_stalled = stalled_since_ != kNever;  // the timer looks again
-  if (!leaving_.empty() && !is_stalled) wanted = wanted | Interest::writable();
+  if (receiver_.is_wanted()) wanted = wanted | Interest::readable();
+  // Of one that is stalled the timer looks again.
+  if (sender_.is_sending() && !sender_.is_stalled()) wanted = wanted | Interest::writable();
   if (wanted.is_empty()) return;
   Registry& registry = *home().registry();
   const absl::Status armed = is_registered_
@@ -489,13 +355,7 @@ void UdpState::end() {
   file_.reset();
   fd_.reset();
   calls_.done();
-  {
-    const absl::Status why = make_error(absl::StatusCode::kCancelled, "the socket is closed");
-    ReadyList ready;
-    const absl::MutexLock lock(&mutex_);
-    is_closed_ = true;
-    if (!waiting_.empty()) ready.add(waiting_, *waiting_.first(), &why);
-  }
+  receiver_.close(make_error(absl::StatusCode::kCancelled, "the socket is closed"));
   callback_ = nullptr;
   self_ = UdpSocket();
   core_->end_lingering();
@@ -504,37 +364,9 @@ void UdpState::end() {
 // -- A coroutine. --
 
 bool UdpState::begin(DatagramOperation& operation, TaskNode& node) {
-  if (ends_with_stop(node)) return true;
-  {
-    const absl::MutexLock lock(&mutex_);
-    if (has_batch_) return true;
-    const auto refuse = [&node](const char* why) {
-      node.status = make_error(absl::StatusCode::kFailedPrecondition, why);
-      return true;
-    };
-    if (!pending_error_.ok()) {
-      node.status = std::exchange(pending_error_, absl::OkStatus());
-      return true;
-    }
-    if (is_closed_) return refuse("UdpSocket::receive: the socket is closed");
-    if (has_callback_) return refuse("UdpSocket::receive: the socket has a callback");
-    if (!waiting_.empty()) return refuse("UdpSocket::receive: another coroutine receives");
-    waiting_.push(operation, node);
-  }
+  if (ends_with_stop(node) || receiver_.begin(operation, node)) return true;
   core_->wake(*this);
   return false;
-}
-
-void UdpState::cancel(DatagramOperation& operation, const absl::Status& why) {
-  ReadyList ready;
-  const absl::MutexLock lock(&mutex_);
-  if (WaitList::has(operation)) ready.add(waiting_, operation, &why);
-}
-
-std::span<const Datagram> UdpState::take() {
-  const absl::MutexLock lock(&mutex_);
-  has_batch_ = false;
-  return inbound_.datagrams();
 }
 
 }  // namespace epore::internal

@@ -1,0 +1,105 @@
+#ifndef EPORE_RUNTIME_INTERNAL_DATAGRAM_UDP_SENDER_H_
+#define EPORE_RUNTIME_INTERNAL_DATAGRAM_UDP_SENDER_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "epore/poll/kernel/kernel.h"
+#include "epore/runtime/byte_view.h"
+#include "epore/runtime/internal/base/deadline.h"
+#include "epore/runtime/internal/datagram/open_udp.h"
+#include "epore/runtime/internal/datagram/outbound_batch.h"
+#include "epore/runtime/udp.h"
+
+namespace epore::internal {
+
+// A UdpSender is the half of a datagram socket that sends: the queue, and what becomes of its first
+// datagrams when the system refuses them. It makes one system call at a time and waits for nothing;
+// that is up to the UdpState.
+//
+//   any thread                              the runner
+//   push(): into filling_, under the lock   take_queued(): filling_ becomes leaving_
+//                                           send(): sendmmsg(2) of leaving_
+class UdpSender {
+ public:
+  UdpSender(const OpenUdp& socket, const UdpOptions& options);
+
+  // Any thread, see UdpSocket::send(). A `segment` that is not 0 cuts the bytes. push() copies what
+  // check() has found right.
+  absl::Status check(ByteView bytes, const SocketAddress& to) const;
+  absl::Status push(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
+                    std::size_t segment);
+  void add_to(UdpCounters& counters) const;
+
+  // -- The runner. --
+
+  bool is_sending() const { return !leaving_.empty(); }
+
+  // When nothing is left: goes on with what was queued meanwhile. Returns whether there is
+  // something.
+  bool take_queued();
+
+  // Makes one call. EAGAIN leaves everything as it is.
+  SysResult send(Kernel& kernel, int fd);
+
+  // Whether the first datagram found no room at its receiver, as may be for an unconnected Unix
+  // socket, and not only in the socket's own buffer. No event tells when the receiver has room.
+  bool waits_for_receiver() const { return is_unix_ && !leaving_.destination().is_empty(); }
+
+  // Of such a datagram, at each look: gives it up after a while, because others wait behind it.
+  // Those behind it for the same receiver do not wait once more. Returns whether it was given up.
+  bool is_dropped_at_receiver(std::int64_t now);
+
+  // Whether the first datagram waits for its receiver.
+  bool is_stalled() const { return stalled_since_ != kNever; }
+
+  // What to do after an error of send(), other than EAGAIN and EINTR: in any case send again. The
+  // first datagram may have been dropped, or cut.
+  enum class Refused : std::uint8_t {
+    again,
+    read_errors,  // look into the error queue as well
+    tell,         // tell the error as well: it is about the peer
+  };
+  Refused refused(Kernel& kernel, int fd, int error);
+
+ private:
+  absl::Status queue(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
+                     std::size_t segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void drop_first();
+
+  // Constant after construction.
+  const bool is_unix_;
+  const SocketAddress peer_;  // empty: it is not connected
+  const bool has_error_queue_;
+  const std::size_t limit_;
+
+  // Whether the system takes a large piece apart. The runner stores false once, any thread loads;
+  // relaxed: a piece that is queued meanwhile is split when it is refused.
+  std::atomic<bool> has_gso_;
+
+  mutable absl::Mutex mutex_;
+  OutboundBatch filling_ ABSL_GUARDED_BY(mutex_);
+  std::size_t leaving_cost_ ABSL_GUARDED_BY(mutex_) = 0;  // of leaving_
+  std::uint64_t sent_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t errors_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  // The runner only.
+  OutboundBatch leaving_;
+  bool has_sendmmsg_ = true;
+  int refusals_ = 0;                     // of the first of leaving_
+  std::int64_t stalled_since_ = kNever;  // the first of leaving_ finds no room at its receiver
+  int looks_ = 0;                        // since then
+  SocketAddress given_up_;               // the receiver of the last one that was given up
+};
+
+// Whether ICMP may have reported the error: it is not about the datagram that the call sends.
+bool is_of_peer(int error);
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_DATAGRAM_UDP_SENDER_H_
