@@ -42,6 +42,7 @@ set(EPORE_SOURCES
   runtime/internal/datagram/open_udp.cc
   runtime/internal/datagram/open_unix.cc
   runtime/internal/datagram/outbound_batch.cc
+  runtime/internal/datagram/peer_payload.cc
   runtime/internal/datagram/udp_receiver.cc
   runtime/internal/datagram/udp_sender.cc
   runtime/internal/datagram/udp_socket.cc

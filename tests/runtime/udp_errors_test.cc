@@ -2,6 +2,7 @@
 // interface.
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
@@ -267,6 +269,66 @@ TEST_P(UdpErrorsTest, AQueueThatCannotBeReadTellsTheErrorAlone) {
     co_await socket.send("anybody?", *gone);
     const Received received = co_await socket.receive().result();
     EXPECT_EQ(errno_of(received.status()), ECONNREFUSED) << received.status();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+// While it is full, no datagram finds room, and poll(2) says so.
+class FullKernel : public FaultKernel {
+ public:
+  using FaultKernel::FaultKernel;
+
+  SysResult sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) override {
+    if (!is_full) return FaultKernel::sendmmsg(fd, messages, count, flags);
+    fd_ = fd;
+    if (++looks_ == kLooks) has_looked.Notify();
+    return SysResult::from_errno(EAGAIN);
+  }
+  SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override {
+    std::vector<pollfd> asked(fds, fds + count);
+    for (pollfd& one : asked) {
+      if (is_full && one.fd == fd_) one.events &= static_cast<short>(~POLLOUT);
+    }
+    const SysResult ready = FaultKernel::ppoll(asked.data(), count, timeout);
+    for (std::size_t i = 0; i < count; ++i) {
+      fds[i].revents = asked[i].revents;
+      if (is_full && fds[i].fd == fd_ && fds[i].revents != 0) ++told;
+    }
+    return ready;
+  }
+
+  static constexpr int kLooks = 20;
+  std::atomic<bool> is_full{false};
+  std::atomic<int> told{0};
+  absl::Notification has_looked;
+
+ private:
+  std::atomic<int> fd_{-1};
+  std::atomic<int> looks_{0};
+};
+
+TEST_P(UdpErrorsTest, AnErrorThatNobodyReadsDoesNotTurnTheLoopOfASenderThatWaits) {
+  if (GetParam().selector != "poll") GTEST_SKIP() << "an edge is told once";
+  const absl::StatusOr<SocketAddress> gone = gone_port("127.0.0.1");
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  FullKernel kernel(system_);
+  RuntimeOptions full = options();
+  full.kernel = &kernel;
+  Runtime runtime(full);
+  UdpSocket server = open(runtime);
+  UdpSocket socket = open(runtime);
+  ASSERT_TRUE(socket.send("anybody?", *gone).ok());
+  while (socket.counters().sent < 1) fence(runtime);
+  kernel.is_full = true;
+  ASSERT_TRUE(socket.send("you?", server.address()).ok());
+  kernel.has_looked.WaitForNotification();
+  EXPECT_LE(kernel.told, 2) << "of " << FullKernel::kLooks << " looks";
+  kernel.is_full = false;
+  const absl::Status status = runtime.run([&]() -> Task<> {
+    const Batch batch = co_await server.receive();
+    EXPECT_EQ(batch[0].bytes.text(), "you?");
+    const Received received = co_await socket.receive().result();
+    EXPECT_EQ(peer_of(received.status()), *gone) << received.status();
   });
   EXPECT_TRUE(status.ok()) << status;
 }

@@ -2,10 +2,12 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <fstream>
 #include <memory>
@@ -310,6 +312,30 @@ TEST_P(UnixDatagramTest, AReceiverThatIsGoneIsTold) {
     EXPECT_EQ(peer_of(received.status()).to_string(), address_) << received.status();
   });
   EXPECT_TRUE(status.ok()) << status;
+}
+
+// Other programs name their sockets as they like.
+TEST_P(UnixDatagramTest, APeerWhoseNameIsNotPrintableIsTold) {
+  const std::string names[] = {std::string("\0epore\x01\n", 8) + path_, path_ + "\n\x7f"};
+  for (const std::string& name : names) {
+    sockaddr_un at = {};
+    at.sun_family = AF_UNIX;
+    name.copy(at.sun_path, name.size());
+    const auto size = static_cast<unsigned>(offsetof(sockaddr_un, sun_path) + name.size());
+    OwnedFd server(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::bind(server.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
+    UdpOptions connected;
+    connected.peer = SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&at), size);
+    Runtime runtime(options());
+    UnixDatagramSocket client = open(runtime, "", connected);
+    server.reset();
+    const absl::Status status = runtime.run([&]() -> Task<> {
+      co_await client.send("anybody?");
+      const Received received = co_await client.receive().result();
+      EXPECT_EQ(peer_of(received.status()), connected.peer) << received.status();
+    });
+    EXPECT_TRUE(status.ok()) << status;
+  }
 }
 
 TEST_P(UnixDatagramTest, TheFileGoesWithTheSocketAndHasItsMode) {

@@ -16,9 +16,6 @@ namespace epore::internal {
 inline constexpr int kUdpSegment = 103;
 inline constexpr int kUdpGro = 104;
 
-// The payload that peer_of() reads: the text of an address.
-inline constexpr std::string_view kPeerPayload = "epore.peer";
-
 struct OpenUdp {
   OwnedFd fd;
   std::unique_ptr<SocketFile> file;  // of a Unix socket with a path; goes before `fd`

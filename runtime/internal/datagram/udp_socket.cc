@@ -1,11 +1,9 @@
-#include <optional>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/internal/base/no_memory.h"
+#include "epore/runtime/internal/datagram/peer_payload.h"
 #include "epore/runtime/internal/datagram/udp_state.h"
 #include "epore/runtime/udp.h"
 
@@ -29,11 +27,7 @@ absl::Status UdpOptions::check() const {
   return absl::OkStatus();
 }
 
-SocketAddress peer_of(const absl::Status& status) {
-  const std::optional<absl::Cord> text = status.GetPayload(internal::kPeerPayload);
-  if (!text) return SocketAddress();
-  return SocketAddress::parse(std::string(*text)).value_or(SocketAddress());
-}
+SocketAddress peer_of(const absl::Status& status) { return internal::get_peer(status); }
 
 UdpSocket::UdpSocket() = default;
 UdpSocket::UdpSocket(const UdpSocket&) = default;

@@ -10,7 +10,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/registry.h"
@@ -18,6 +17,7 @@
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/datagram/error_queue.h"
 #include "epore/runtime/internal/datagram/open_unix.h"
+#include "epore/runtime/internal/datagram/peer_payload.h"
 #include "epore/runtime/internal/net/socket_options.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 
@@ -252,7 +252,7 @@ absl::Status UdpState::error_of(int error, std::string_view call) const {
   absl::Status status =
       errno_status(error, absl::StrCat("UdpSocket ", address_.to_string(), ": ", call));
   if (!peer_.is_empty() && (is_of_peer(error) || address_.is_unix())) {
-    status.SetPayload(kPeerPayload, absl::Cord(peer_.to_string()));
+    set_peer(status, peer_);
   }
   return status;
 }
@@ -297,10 +297,10 @@ bool UdpState::take_error_hint() {
 bool UdpState::tell_peer_error() {
   const std::optional<PeerError> taken = take_error(core_->kernel(), fd_.get());
   if (!taken) return false;
-  const std::string peer = taken->peer.to_string();
   absl::Status error = errno_status(
-      taken->error, absl::StrCat("UdpSocket ", address_.to_string(), ": the peer ", peer));
-  error.SetPayload(kPeerPayload, absl::Cord(peer));
+      taken->error,
+      absl::StrCat("UdpSocket ", address_.to_string(), ": the peer ", taken->peer.to_string()));
+  set_peer(error, taken->peer);
   receiver_.count_icmp_error();
   tell(error);
   return true;
@@ -331,8 +331,16 @@ void UdpState::call(absl::StatusOr<std::span<const Datagram>> received) {
 void UdpState::rearm() {
   Interest wanted = Interest::readable() - Interest::readable();
   if (receiver_.is_wanted()) wanted = wanted | Interest::readable();
-  // Of one that is stalled the timer looks again.
-  if (sender_.is_sending() && !sender_.is_stalled()) wanted = wanted | Interest::writable();
+  if (sender_.is_sending() && !sender_.is_stalled()) {  // else the timer looks again
+    // poll(2) tells of an error in the queue until somebody receives it, whatever it is asked for.
+    const bool has_errors =
+        may_have_errors_ || (hints_.load(std::memory_order_relaxed) & kError) != 0;
+    if (has_error_queue_ && has_errors) {
+      look_again_soon();
+    } else {
+      wanted = wanted | Interest::writable();
+    }
+  }
   if (wanted.is_empty()) return;
   Registry& registry = *home().registry();
   const absl::Status armed = is_registered_
