@@ -26,7 +26,7 @@ absl::Status ReceivedDescriptors::take_over(Kernel& kernel, msghdr& message) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     // There is room for no more of them in the control data, in however many parts they come.
-    std::memcpy(&fds_[count_], CMSG_DATA(c), count * sizeof(int));
+    std::memcpy(fds_.data() + count_, CMSG_DATA(c), count * sizeof(int));
     count_ += count;
   }
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
