@@ -196,7 +196,7 @@ TEST_P(PassingTest, ASendOfTheirsLeavesInACallOfItsOwn) {
 // Whatever number of bytes the system takes at once: they are sent once, and every byte is.
 TEST_P(PassingTest, F35APartialSendPassesThemOnce) {
   const std::string text = pattern(100);
-  for (const std::size_t limit : {1, 7, 99, 100}) {
+  for (const std::size_t limit : {1u, 7u, 99u, 100u}) {
     for (const bool by_coroutine : {false, true}) {
       kernel_.shrink_sends(limit);
       Observer observer;
