@@ -189,6 +189,7 @@ TEST_P(PassingTest, ASendOfTheirsLeavesInACallOfItsOwn) {
     c.close();
   });
   EXPECT_EQ(peer.receive_all(), "abcde");
+  peer.close();
   EXPECT_TRUE(observer.await_closed().ok());
   EXPECT_EQ(kernel_.calls(KernelCall::kSendmsg), 3u) << "ab, c, de";
 }
@@ -256,6 +257,7 @@ TEST_P(PassingTest, TheyKeepTheirPlaceBehindAQueueThatIsFull) {
   ASSERT_EQ(message.fds.size(), 1u);
   EXPECT_EQ(text_of(message.fds[0]), "one");
   EXPECT_EQ(message.bytes + peer.receive_all(), "xtail");
+  peer.close();
   EXPECT_TRUE(observer.await_closed().ok());
 }
 
@@ -453,7 +455,9 @@ TEST_P(PassingTest, MoreThanMayWaitEndTheConnection) {
                              : open_peer(runtime, observer, taking(4));
     const std::vector<OwnedFd> files = memory_files(3);
     send_with_fds(peer.fd(), "a", numbers_of(files));
-    if (!by_coroutine) EXPECT_EQ(observer.await_bytes(1), "a");
+    if (!by_coroutine) {
+      EXPECT_EQ(observer.await_bytes(1), "a");
+    }
     const std::size_t before = open_fds().size();
     send_with_fds(peer.fd(), "b", {files[0].get(), files[1].get()});
     if (by_coroutine) {
