@@ -5,9 +5,11 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <functional>
 #include <iostream>
@@ -438,6 +440,33 @@ epore::Task<> compute_unless_gone(epore::Connection peer, int request) {
 void tell(std::vector<epore::Connection>& members, std::string_view name, std::string_view line) {
   const epore::Bytes message(absl::StrCat(name, ": ", line, "\n"));
   for (epore::Connection& member : members) member.send(message);
+}
+
+epore::Task<> pass_memory(epore::Connection peer) {
+  epore::OwnedFd memory(memfd_create("frame", MFD_CLOEXEC));
+  peer.send("frame", std::move(memory));
+  co_return;
+}
+
+epore::Task<std::size_t> take_buffers(epore::Connection peer) {
+  epore::ByteView header = co_await peer.read_exactly(8);
+  std::vector<epore::OwnedFd> buffers = peer.take_descriptors(2);
+  co_return header.size() * buffers.size();
+}
+
+TEST(HeaderSnippets, Descriptors) {
+  epore::Runtime runtime;
+  const auto listener = runtime.listen(absl::StrCat("unix:@epore-header-snippets-", ::getpid()),
+                                       [](epore::Connection peer) -> epore::Task<> {
+                                         co_await pass_memory(peer);
+                                         co_await pass_memory(peer);
+                                       });
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const std::string address = listener->address().to_string();
+  const auto taken = runtime.run([&]() -> epore::Task<std::size_t> {
+    co_return co_await take_buffers(co_await epore::connect(address, {.max_descriptors = 2}));
+  });
+  EXPECT_EQ(taken.value_or(0), 16u);
 }
 
 TEST(HeaderSnippets, Connection) {
