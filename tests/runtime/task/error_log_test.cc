@@ -43,7 +43,7 @@ TEST(ErrorLog, HasOneHandlerASecondAndNoneWhoseConnectionHadFailedBefore) {
   const absl::Time begin = absl::Now();
   {
     Runtime runtime;
-    const auto listener = runtime.listen("127.0.0.1:0", [](Connection peer) -> Task<> {
+    const auto listener = runtime.listen("127.0.0.1:0", [](Connection) -> Task<> {
       co_await absl::NotFoundError("no such row");
     });
     ASSERT_TRUE(listener.ok()) << listener.status();
