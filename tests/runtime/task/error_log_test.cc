@@ -2,7 +2,8 @@
 // the whole process. So these tests have a program of their own, with one test for each kind of
 // line.
 
-#include <string>
+#include <atomic>
+#include <functional>
 #include <thread>
 
 #include "absl/status/status.h"
@@ -43,9 +44,8 @@ TEST(ErrorLog, HasOneHandlerASecondAndNoneWhoseConnectionHadFailedBefore) {
   const absl::Time begin = absl::Now();
   {
     Runtime runtime;
-    const auto listener = runtime.listen("127.0.0.1:0", [](Connection) -> Task<> {
-      co_await absl::NotFoundError("no such row");
-    });
+    const auto listener = runtime.listen(
+        "127.0.0.1:0", [](Connection) -> Task<> { co_await absl::NotFoundError("no such row"); });
     ASSERT_TRUE(listener.ok()) << listener.status();
     for (int i = 0; i < kTimes; ++i) Peer(listener->address()).end();
     while (runtime.counters().handler_errors < kTimes) std::this_thread::yield();
@@ -53,15 +53,20 @@ TEST(ErrorLog, HasOneHandlerASecondAndNoneWhoseConnectionHadFailedBefore) {
   expect_one_a_second(lines.count("ended with NOT_FOUND: no such row"), begin);
 }
 
-Task<> fails() { co_await absl::NotFoundError("no such file"); }
+Task<> fails(std::atomic<int>& begun) {
+  ++begun;
+  co_await absl::NotFoundError("no such file");
+}
 
 TEST(ErrorLog, HasOneTaskThatNobodyLooksAtASecondOfAllRuntimes) {
   const LogLines lines;
   const absl::Time begin = absl::Now();
+  std::atomic<int> begun = 0;
   {
     Runtime one;
     Runtime other;
-    for (int i = 0; i < kTimes; ++i) (void)(i % 2 == 0 ? one : other).spawn(fails);
+    for (int i = 0; i < kTimes; ++i) (void)(i % 2 == 0 ? one : other).spawn(fails, std::ref(begun));
+    while (begun < kTimes) std::this_thread::yield();  // or a shutdown stops them before
   }
   expect_one_a_second(lines.count("a task ended with NOT_FOUND: no such file"), begin);
 }
