@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -362,6 +363,7 @@ class [[nodiscard]] DescriptorWriteOperation final : public WriteOperationBase,
   using Value = void;
 
   DescriptorWriteOperation(Ref<Stream> stream, ByteView bytes, std::vector<OwnedFd> descriptors);
+  DescriptorWriteOperation(Ref<Stream> stream, ByteView bytes, OwnedFd descriptor);
   DescriptorWriteOperation(DescriptorWriteOperation&&) noexcept = default;
 
   bool begin(TaskNode& node) { return begin_operation(node); }
@@ -372,6 +374,7 @@ class [[nodiscard]] DescriptorWriteOperation final : public WriteOperationBase,
   friend class Stream;
 
   ByteView rest_;
+  std::optional<OwnedFd> only_;       // until it begins, which may say that there is no memory
   std::vector<OwnedFd> descriptors_;  // empty once they were given to the stream
 };
 

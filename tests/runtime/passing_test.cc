@@ -26,6 +26,7 @@
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/descriptor_messages.h"
+#include "tests/support/scarce_memory.h"
 #include "tests/support/temporary_directory.h"
 
 namespace epore {
@@ -714,6 +715,45 @@ TEST_P(PassingTest, TheLimitIsChecked) {
                                    address_, [](Connection&) {}, taking(100'000))
                                .status();
   expect_error(bad, StatusCode::kInvalidArgument, "max_descriptors is 100000");
+}
+
+// Whatever allocation fails: nothing is thrown, and no descriptor is left open.
+TEST_P(PassingTest, WithoutMemoryTheyAreClosed) {
+  for (const bool from_elsewhere : {false, true}) {
+    bool is_through = false;
+    for (int k = 1; !is_through; ++k) {
+      const ExpectNoFdLeak check;
+      Observer observer;
+      absl::Notification done;
+      Runtime runtime(options());
+      const auto attempt = [&](Connection& c) {
+        OwnedFd file = memory_file("one");
+        SendResult result = SendResult::queued;
+        ScarceMemory::fail(k);
+        result = c.send("x", std::move(file));
+        is_through = !ScarceMemory::stop();
+        if (result == SendResult::no_memory) {
+          EXPECT_FALSE(c.is_open());
+        } else {
+          c.close();
+        }
+        done.Notify();
+      };
+      Connection connection;
+      absl::Notification accepted;
+      Peer peer = open_peer(runtime, observer, {}, [&](Connection& c) {
+        connection = c;
+        if (!from_elsewhere) attempt(c);
+        accepted.Notify();
+      });
+      accepted.WaitForNotification();
+      if (from_elsewhere) attempt(connection);
+      done.WaitForNotification();
+      peer.close();
+      (void)observer.await_closed();
+      ASSERT_LT(k, 100);
+    }
+  }
 }
 
 // -- Listeners that are handed over. --

@@ -24,13 +24,6 @@ absl::Status bad_timeout(std::string_view call, absl::Duration timeout, std::str
                                                  absl::FormatDuration(timeout), ") ", rule));
 }
 
-// Braces would copy it.
-std::vector<OwnedFd> list_of(OwnedFd descriptor) {
-  std::vector<OwnedFd> list;
-  list.push_back(std::move(descriptor));
-  return list;
-}
-
 }  // namespace
 
 Connection::Connection() = default;
@@ -99,7 +92,7 @@ SendResult Connection::send(const ByteView& bytes, std::vector<OwnedFd> descript
 }
 
 SendResult Connection::send(const ByteView& bytes, OwnedFd descriptor) {
-  return send(bytes, list_of(std::move(descriptor)));
+  return stream_ ? stream_->send(bytes, std::move(descriptor)) : SendResult(SendResult::closed);
 }
 
 std::vector<OwnedFd> Connection::take_descriptors(std::size_t most) {
@@ -161,7 +154,7 @@ internal::DescriptorWriteOperation Connection::write(const ByteView& bytes,
 }
 
 internal::DescriptorWriteOperation Connection::write(const ByteView& bytes, OwnedFd descriptor) {
-  return write(bytes, list_of(std::move(descriptor)));
+  return {stream_, bytes, std::move(descriptor)};
 }
 
 internal::WriteOperation Connection::flush() { return {stream_, {}, true}; }

@@ -71,6 +71,7 @@ class Stream final : public Registration, public BufferOwner {
   SendResult send(std::span<const Bytes> pieces);
   SendResult send(File file, std::uint64_t offset, std::uint64_t length);
   SendResult send(ByteView bytes, std::vector<OwnedFd> descriptors);
+  SendResult send(ByteView bytes, OwnedFd descriptor);
   std::vector<OwnedFd> take_descriptors(std::size_t most);
   std::size_t queued_bytes() const;
   void pause_reading();

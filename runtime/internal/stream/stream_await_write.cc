@@ -44,7 +44,11 @@ bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
     if (!status.ok()) return true;
   }
   if (writer.kind_ == WriteOperationBase::Kind::descriptors) {
-    const DescriptorWriteOperation& of_these = static_cast<DescriptorWriteOperation&>(writer);
+    DescriptorWriteOperation& of_these = static_cast<DescriptorWriteOperation&>(writer);
+    if (of_these.only_) {
+      of_these.descriptors_.push_back(*std::move(of_these.only_));
+      of_these.only_.reset();
+    }
     status = check_descriptors(of_these.rest_, of_these.descriptors_, "Connection::write");
     if (!status.ok()) return true;
   }

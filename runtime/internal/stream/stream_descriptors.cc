@@ -98,6 +98,17 @@ SendResult Stream::send(ByteView bytes, std::vector<OwnedFd> descriptors) {
   }
 }
 
+SendResult Stream::send(ByteView bytes, OwnedFd descriptor) {
+  std::vector<OwnedFd> list;
+  try {
+    list.push_back(std::move(descriptor));
+  } catch (const std::bad_alloc&) {
+    no_memory();
+    return SendResult::no_memory;
+  }
+  return send(bytes, std::move(list));
+}
+
 // What send() was given. It waits where it would come amid a write() of a coroutine.
 void Stream::put_sent(DescriptorPart part) {
   if (!is_amid_write()) return put_descriptors(std::move(part));

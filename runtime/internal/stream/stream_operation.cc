@@ -228,6 +228,12 @@ DescriptorWriteOperation::DescriptorWriteOperation(Ref<Stream> stream, ByteView 
       rest_(bytes),
       descriptors_(std::move(descriptors)) {}
 
+DescriptorWriteOperation::DescriptorWriteOperation(Ref<Stream> stream, ByteView bytes,
+                                                   OwnedFd descriptor)
+    : WriteOperationBase(std::move(stream), Kind::descriptors),
+      rest_(bytes),
+      only_(std::move(descriptor)) {}
+
 SpliceReadOperation::SpliceReadOperation(Ref<Stream> stream, Splice& splice)
     : ReadOperationBase(std::move(stream), {.kind = Wanted::Kind::splice}), splice_(splice) {}
 
