@@ -1,7 +1,22 @@
-"""What only the examples and benchmarks fetch, for WORKSPACE and for MODULE.bazel."""
+"""What the optional targets take from the machine, and what only the examples and benchmarks fetch, for WORKSPACE and for
+MODULE.bazel."""
 
 load("@bazel_tools//tools/build_defs/repo:http.bzl", "http_archive")
 load(":system_libraries.bzl", "system_libraries")
+
+def optional_repositories():
+    """Declares what //runtime/cares needs. Without it on the machine that target says so at run time."""
+    system_libraries(
+        name = "epore_system",
+        headers = {"c_ares": "/usr/include/ares.h"},
+        libraries = {
+            "c_ares": [
+                "/usr/lib/x86_64-linux-gnu/libcares.so",
+                "/usr/lib/aarch64-linux-gnu/libcares.so",
+                "/usr/lib64/libcares.so",
+            ],
+        },
+    )
 
 def development_repositories():
     """Declares them. A Bazel that needs none of them fetches none."""

@@ -17,9 +17,10 @@ def _system_libraries_impl(repository_ctx):
                     includes.append("%s_%d" % (name, len(includes)))
                     repository_ctx.symlink(folder, includes[-1])
             headers = [include + "/**/*.h" for include in includes]
+            headers = "glob(%r)" % headers if headers else "[]"
 
             # Not on the machine's list of folders: a file, and so the static library where there is one.
-            build += 'cc_library(name = "%s", hdrs = glob(%r), includes = %r, defines = ["EPORE_HAVE_%s=1"], linkopts = ["%s"] + %r)\n' % (
+            build += 'cc_library(name = "%s", hdrs = %s, includes = %r, defines = ["EPORE_HAVE_%s=1"], linkopts = ["%s"] + %r)\n' % (
                 name,
                 headers,
                 includes,
