@@ -44,7 +44,8 @@ struct Counters {
   std::uint64_t bytes_of_files = 0;  // of bytes_out: parts of files
   std::uint64_t bytes_spliced = 0;   // of bytes_out: from connection to connection, not copied
   std::uint64_t read_pauses = 0;     // by pause_reading(), or above the high mark
-  // Connections that were open when the drain timeout of a shutdown was over, and were reset.
+  // Connections that were reset as the drain timeout of a shutdown was over: they were open, or had
+  // bytes to send.
   std::uint64_t connections_cut_off = 0;
   std::uint64_t high_marks = 0;  // a queue rose above its high mark
 

@@ -139,21 +139,24 @@ struct ConnectionOptions {
 
   // The time that sent bytes may be without an acknowledgement of the peer's system, before the
   // connection ends with ETIMEDOUT. Up to 24 days, in milliseconds. Infinite means what the system
-  // is set to. See TCP_USER_TIMEOUT, tcp(7), RFC 5482.
+  // is set to. With keep_alive it decides instead of keep_alive_probes. See TCP_USER_TIMEOUT,
+  // tcp(7), RFC 5482.
   absl::Duration user_timeout = absl::InfiniteDuration();
 
   // The sizes of the buffers of the socket, in bytes: SO_SNDBUF and SO_RCVBUF, socket(7). Zero
-  // leaves them to the system, which adapts those of TCP to the connection.
+  // leaves them to the system, which adapts those of TCP to the connection. Accepted Unix sockets
+  // have what the system gives them.
   int send_buffer = 0;
   int receive_buffer = 0;
 
-  // The class of what is sent, 0 to 255: IP_TOS, ip(7), and IPV6_TCLASS, ipv6(7).
+  // The class of what is sent, 0 to 255: IP_TOS, ip(7), and IPV6_TCLASS, ipv6(7). TCP keeps the
+  // last two bits, which are for congestion (RFC 3168), to itself.
   std::optional<int> traffic_class = std::nullopt;
 
   // Is called with each socket before it is bound or connected, for options that have no name here,
-  // such as SO_MARK or SO_BINDTODEVICE. An accepted socket has those of its listener. An error ends
-  // the listen(), or the attempt to connect. It may not keep or close the descriptor. A function or
-  // a lambda without captures.
+  // such as SO_MARK or SO_BINDTODEVICE. (An inherited one is bound already.) An accepted socket of
+  // TCP has those of its listener. An error ends the listen(), or the attempt to connect. It may
+  // not keep or close the descriptor. A function or a lambda without captures.
   absl::Status (*on_socket)(int fd) = nullptr;
 
   // Closes the connection with DeadlineExceeded after this time without a byte in or out. While
@@ -233,8 +236,8 @@ struct ConnectOptions {
   std::size_t max_addresses = 16;
 
   // The address of this end: of one of this machine's interfaces, with a port or with 0 for a free
-  // one. Addresses of the other family are then not tried. Without it the system chooses. An
-  // address of a Unix socket is InvalidArgument.
+  // one. Addresses of the other family are then not tried, and InvalidArgument if there is no
+  // other. Without it the system chooses. An address of a Unix socket is InvalidArgument.
   SocketAddress local = {};
 
   ConnectionOptions connection = {};

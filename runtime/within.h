@@ -29,6 +29,8 @@ class LimitScope : public Deadline, private TaskScope {
   LimitScope(LimitScope&& other) noexcept : has_time_(other.has_time_) {  // before open()
     is_shield = other.is_shield;
     at_ = other.at_;
+    unit_ = other.unit_;
+    count_ = other.count_;
   }
   ~LimitScope() {
     if (is_armed_) disarm();

@@ -320,9 +320,19 @@ bool Acceptor::take_permit() {
   return false;
 }
 
+// At the limit of this listener only the end of one of its own connections helps. Otherwise every
+// end does, as it frees a descriptor.
+void Acceptor::wait_for_permit() {
+  ConnectionPermits* const own = own_permits();
+  ConnectionPermits* const at = own != nullptr && !own->has_one() ? own : &core_->permits();
+  if (at == waits_at_) return;
+  stop_waiting();
+  waits_at_ = at;
+  at->add_waiter(*this);
+}
+
 void Acceptor::stop_waiting() {
-  core_->permits().remove_waiter(*this);
-  if (ConnectionPermits* const own = own_permits(); own != nullptr) own->remove_waiter(*this);
+  if (waits_at_ != nullptr) std::exchange(waits_at_, nullptr)->remove_waiter(*this);
 }
 
 void Acceptor::pause_at_limit() {
@@ -336,10 +346,9 @@ void Acceptor::pause(const absl::Status& why) {
   if (state_ != State::paused) {
     if (state_ == State::listening) (void)home().registry()->deregister_fd(fd_.get());
     state_ = State::paused;
-    core_->permits().add_waiter(*this);
-    if (ConnectionPermits* const own = own_permits(); own != nullptr) own->add_waiter(*this);
     core_->counters().add(Counter::accept_pauses);
   }
+  wait_for_permit();
   backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff);
   const std::int64_t now = core_->kernel().now();
   home().arm(*this, now + backoff_);

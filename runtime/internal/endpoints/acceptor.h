@@ -109,6 +109,7 @@ class Acceptor final : public PermitWaiter {
   ConnectionPermits* own_permits() const { return settings_->limits->permits.get(); }
   bool has_permit() const;
   bool take_permit();
+  void wait_for_permit();
   void stop_waiting();
   void pause_at_limit();
   bool may_go_on_after(int error);
@@ -143,9 +144,10 @@ class Acceptor final : public PermitWaiter {
   std::shared_ptr<AcceptSettings> settings_;  // null once it has ended
   Ref<Runnable> farewell_;                    // made at the start: end() must not allocate
   OwnedFd fd_;
-  std::shared_ptr<SocketFile> file_;  // destroyed before fd_ is closed
-  Accepted in_hand_;                  // accepted, but without a permit; usually empty
-  AcceptPlace place_;                 // where tasks accept: for the next one, or for in_hand_
+  std::shared_ptr<SocketFile> file_;       // destroyed before fd_ is closed
+  Accepted in_hand_;                       // accepted, but without a permit; usually empty
+  AcceptPlace place_;                      // where tasks accept: for the next one, or for in_hand_
+  ConnectionPermits* waits_at_ = nullptr;  // those that tell this listener of a free one
   State state_ = State::closed;
   std::int64_t backoff_ = 0;
   std::int64_t last_log_ = 0;

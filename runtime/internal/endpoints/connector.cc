@@ -237,6 +237,18 @@ void Connector::take_addresses() {
   }
   has_addresses_ = true;
   if (!error.ok()) return finish(std::move(error));
+  if (!options_.local.is_empty()) {
+    // The others could not be bound to it. Their sockets, and their errors, would be in the way.
+    const SocketAddress one = addresses_.front();
+    std::erase_if(addresses_, [&](const SocketAddress& address) {
+      return address.is_unix() || address.is_ipv4() != options_.local.is_ipv4();
+    });
+    if (addresses_.empty()) {
+      return finish(absl::InvalidArgumentError(
+          absl::StrCat("ConnectOptions::local is ", options_.local.to_string(),
+                       ", which cannot connect to ", one.to_string())));
+    }
+  }
   if (addresses_.size() <= options_.max_addresses) return;
   untried_ = addresses_.size() - options_.max_addresses;
   addresses_.resize(options_.max_addresses);

@@ -104,11 +104,14 @@ absl::StatusOr<std::vector<Bound>> bind_unix(Core& core, const SocketAddress& ad
   Kernel& kernel = core.kernel();
   absl::StatusOr<OwnedFd> fd = open_stream_socket(kernel, address);
   if (!fd.ok()) return fd.status();
+  absl::Status set =
+      set_connection_options(kernel, fd->get(), address, options.connection, SocketUse::listens);
+  if (!set.ok()) return set;
   if (options.unix_mode) {
     // The file gets the mode of its socket, so it never has another one.
-    const SysResult set = kernel.fchmod(fd->get(), *options.unix_mode);
-    if (!set.ok()) {
-      return errno_status(set.error(), absl::StrCat("fchmod(", address.to_string(), ")"));
+    const SysResult changed = kernel.fchmod(fd->get(), *options.unix_mode);
+    if (!changed.ok()) {
+      return errno_status(changed.error(), absl::StrCat("fchmod(", address.to_string(), ")"));
     }
   }
   absl::StatusOr<std::unique_ptr<SocketFile>> file =

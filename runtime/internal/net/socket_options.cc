@@ -63,7 +63,8 @@ void set_tcp_options(Setter& setter, const ConnectionOptions& options, SocketUse
   constexpr absl::Duration kNone = absl::ZeroDuration();
   setter.set(options.no_delay, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
   const bool by_default = use == SocketUse::listens || options.has_keep_alive_times();
-  setter.set(options.keep_alive.value_or(by_default), SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE");
+  setter.set(options.keep_alive.has_value() || by_default, SOL_SOCKET, SO_KEEPALIVE,
+             options.keep_alive.value_or(true) ? 1 : 0, "SO_KEEPALIVE");
   setter.set(options.keep_alive_idle != kNone, IPPROTO_TCP, TCP_KEEPIDLE,
              whole_seconds(options.keep_alive_idle), "TCP_KEEPIDLE");
   setter.set(options.keep_alive_interval != kNone, IPPROTO_TCP, TCP_KEEPINTVL,
@@ -107,10 +108,6 @@ absl::Status set_connection_options(Kernel& kernel, int fd, const SocketAddress&
 
 absl::Status bind_local(Kernel& kernel, int fd, const SocketAddress& local,
                         const SocketAddress& peer) {
-  if (local.is_ipv4() != peer.is_ipv4() || peer.is_unix()) {
-    return absl::InvalidArgumentError(absl::StrCat("ConnectOptions::local is ", local.to_string(),
-                                                   ", which cannot connect to ", peer.to_string()));
-  }
   if (local.port() != 0) {
     // A port that is asked for may have been used a minute ago.
     absl::Status set = set_option(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");

@@ -24,8 +24,8 @@ enum class SocketUse : bool { connects, listens };
 absl::Status set_connection_options(Kernel& kernel, int fd, const SocketAddress& address,
                                     const ConnectionOptions& options, SocketUse use);
 
-// Binds a socket that will connect to `peer`: ConnectOptions::local. Errors: InvalidArgument if
-// they are of different families; those of bind(2).
+// Binds a socket that will connect to `peer`, which is of the same family: ConnectOptions::local.
+// Errors: those of bind(2).
 absl::Status bind_local(Kernel& kernel, int fd, const SocketAddress& local,
                         const SocketAddress& peer);
 

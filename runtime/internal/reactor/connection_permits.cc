@@ -1,6 +1,8 @@
 #include "epore/runtime/internal/reactor/connection_permits.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <limits>
 #include <utility>
 
 namespace epore::internal {
@@ -17,12 +19,19 @@ bool ConnectionPermits::try_take() {
 void ConnectionPermits::give_back() {
   taken_.fetch_sub(1, std::memory_order_seq_cst);
   if (waiter_count_.load(std::memory_order_seq_cst) == 0) return;
-  std::vector<Ref<PermitWaiter>> waiters;
-  {
-    absl::MutexLock lock(&mutex_);
-    waiters = waiters_;
+  // One by one, without the lock and without memory: a copy of the list could fail, here at the end
+  // of a connection. From the back, so that one that goes meanwhile moves only those that were
+  // resumed. One that comes meanwhile looks for a permit itself.
+  for (std::size_t left = std::numeric_limits<std::size_t>::max(); left > 0;) {
+    Ref<PermitWaiter> waiter;
+    {
+      absl::MutexLock lock(&mutex_);
+      left = std::min(left, waiters_.size());
+      if (left == 0) return;
+      waiter = waiters_[--left];
+    }
+    waiter->resume();
   }
-  for (const Ref<PermitWaiter>& waiter : waiters) waiter->resume();
 }
 
 void ConnectionPermits::add_waiter(PermitWaiter& waiter) {

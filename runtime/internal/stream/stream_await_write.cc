@@ -80,7 +80,8 @@ void Stream::append(WriteOperationBase& writer) {
   tasks.last_writer = &writer;
 }
 
-// Gives the bytes of a writer to the system and to the queue, which stays within its high mark.
+// Gives the bytes of a writer to the system and to the queue, which stays within its high mark; see
+// room_behind().
 // Returns whether all are gone, or the connection has failed.
 bool Stream::push(WriteOperationBase& writer) {
   switch (writer.kind_) {
@@ -104,11 +105,12 @@ bool Stream::push(WriteOperationBase& writer) {
 }
 
 // The bytes that a writer may give now, behind `queued` others. A high mark of a few bytes, or of
-// none, would make as small calls. So the first piece may be larger.
+// none, would make as small calls. So the first piece may be larger, up to the cap.
 std::size_t Stream::room_behind(std::size_t queued) const {
   constexpr std::size_t kFirstPiece = 4096;
   const std::size_t high = limits_->write_high_mark;
-  return queued == 0 ? std::max(high, kFirstPiece) : high - std::min(high, queued);
+  if (queued != 0) return high - std::min(high, queued);
+  return std::max(high, std::min(kFirstPiece, std::max<std::size_t>(limits_->write_cap, 1)));
 }
 
 bool Stream::push_rest(WriteOperationBase& writer, ByteView& rest) {

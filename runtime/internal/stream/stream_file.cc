@@ -146,7 +146,10 @@ std::size_t Stream::write_file(const FilePart& part, std::size_t most) {
   const std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(part.left, most));
   if (part.pipe) return write_pipe(part, size);
   std::atomic<bool>& is_copied = part.file.state_->is_copied;
-  if (is_copied.load(std::memory_order_relaxed)) return copy_file(part, size);
+  if (is_copied.load(std::memory_order_relaxed)) {
+    if (is_corked_) cork(false);  // another connection has found out that it must be copied
+    return copy_file(part, size);
+  }
   if (part.left >= kCorkedPart && !is_corked_ && !unix_) cork(true);
   const std::uint32_t mark = edges_.mark(Direction::write);
   const SysResult sent = core_->kernel().sendfile(fd_.get(), part.file.fd(),

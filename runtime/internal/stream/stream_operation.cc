@@ -84,6 +84,10 @@ bool StreamOperation::begin_operation(TaskNode& node) {
       wait(node);
       return false;
     }
+    if (is_waiting()) [[unlikely]] {
+      node.status = awaited_again();
+      return true;
+    }
     number() = next_number();
     wait(node);
     Arrival arrival(*this);
@@ -182,7 +186,7 @@ const char* WriteOperationBase::name() const {
 }
 
 bool WriteOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
-  if (std::exchange(was_awaited_, true)) [[unlikely]] {
+  if (std::exchange(was_awaited_, true) && kind_ != Kind::flush) [[unlikely]] {
     status = awaited_again();
     return true;
   }
