@@ -193,7 +193,9 @@ TEST_P(ReverseProxy, ClientsThatGoHarmNobody) {
   for (int i = 0; i < 50; ++i) {
     Client client(port_.address());
     ASSERT_TRUE(client.send(request("GET /large")));
-    if (i % 2 == 0) EXPECT_EQ(client.read_exactly(9), "HTTP/1.1 ");
+    if (i % 2 == 0) {
+      EXPECT_EQ(client.read_exactly(9), "HTTP/1.1 ");
+    }
     client.reset();
   }
   for (int i = 0; i < 50; ++i) {  // in the middle of a body
