@@ -8,7 +8,7 @@
 set -uo pipefail
 tree=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
 
-all=(warnings exports abi find_package find_static pkg_config plugin compilers add_subdirectory libcxx old_abseil bazel)
+all=(warnings exports abi find_package find_static pkg_config plugin compilers add_subdirectory old_abseil bazel) # libcxx: by name
 [[ ${1:-} != --list ]] || { printf '%s\n' "${all[@]}"; exit; }
 
 cache=$(readlink -m "${EPORE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/epore}")
@@ -198,7 +198,7 @@ unpack_libcxx() { # FOLDER
   touch "$1/complete"
 }
 
-# With LLVM's standard library and clang, in C++23. Abseil and epore are built with it too, as their ABIs need; without
+# Not among all: it was not seen to its end yet. With LLVM's standard library and clang, in C++23. Abseil and epore are built with it too, as their ABIs need; without
 # optimization, which is quicker.
 libcxx() {
   begin libcxx && cp "$tree/tests/consumers/add_subdirectory/CMakeLists.txt" . && unpack epore && unpack_libcxx "$home/libc++-19" || return
