@@ -15,7 +15,7 @@
 #                  fresh machine (5 minutes each)
 #   debian         the Debian packages, by the commands of packaging/README.md, in Debian unstable
 #
-# Without stages: all but `alone` and `debian`. DIR keeps the bare system and the machines (3 GB; default /var/tmp/epore_bare); a
+# Without stages: the first four and `commands`. DIR keeps the bare system and the machines (3 GB; default /var/tmp/epore_bare); a
 # disk cache of Bazel that was filled by the same compiler makes the builds short.
 set -euo pipefail
 
@@ -30,7 +30,7 @@ for argument; do
     *) sed -n '2,/^set /{/^#/p}' "$0"; exit 1 ;;
   esac
 done
-((${#stages[@]})) || stages=(no_network full_disk user interrupted commands cmake installed bazel)
+((${#stages[@]})) || stages=(no_network full_disk user interrupted commands)
 mkdir -p "$folder"
 base=$folder/base log=$folder/log passed=0 failed=0
 child= # of unshare: the first process of the machine that runs
