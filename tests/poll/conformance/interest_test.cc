@@ -189,6 +189,18 @@ TEST_P(BatchTest, ASmallBatchLosesNoEdge) {
   EXPECT_EQ(count_events(4, 3).size(), 10u);
 }
 
+// A runtime judges a timeout behind such a batch: what was ready in time has then been reported.
+TEST_P(BatchTest, ABatchThatIsNotFullHasEverythingThatIsReady) {
+  constexpr int kMany = 100;
+  register_ready(kMany, Interest::readable());
+  expect_no_events(poll_);
+  for (int round = 0; round < 3; ++round) {
+    for (const SocketPair& pair : pairs_) write_all(pair.b.get(), "x");
+    EXPECT_EQ(count_events(1, 2 * kMany).size(), static_cast<std::size_t>(kMany));
+    for (const SocketPair& pair : pairs_) EXPECT_EQ(read_available(pair.a.get()), "x");
+  }
+}
+
 TEST_P(BatchTest, ASmallBatchStarvesNobody) {
   register_ready(10, Interest::writable().level());
   const auto seen = count_events(30, 1);
