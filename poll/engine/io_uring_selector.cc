@@ -115,8 +115,8 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
   SysResult done = submit_changes(ring, /*may_sleep=*/sleep_ns != 0);
   if (done.ok()) done = ring.enter(sleep_ns);
   const bool has_news = collect(ring, events);
-  for (std::size_t told = 0; done.ok() && events.size() - told >= kManyEvents &&
-                             events.size() < events.capacity();) {
+  for (std::size_t told = 0;
+       done.ok() && events.size() - told >= kManyEvents && events.size() < events.capacity();) {
     told = events.size();
     done = ring.enter(0);
     (void)collect(ring, events);
