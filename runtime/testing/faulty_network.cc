@@ -1,5 +1,7 @@
 #include "epore/runtime/testing/faulty_network.h"
 
+#include <cerrno>
+
 #include "absl/log/check.h"
 #include "epore/poll/kernel/kernel.h"
 #include "epore/runtime/internal/testing/faulty_kernel.h"
@@ -24,6 +26,9 @@ void FaultyNetwork::shrink_writes(std::size_t most) {
 
 void FaultyNetwork::refuse_next_connect(int error) {
   CHECK(error > 0) << "FaultyNetwork::refuse_next_connect: " << error << " is no errno";
+  CHECK(error != EINPROGRESS && error != EINTR && error != EAGAIN)
+      << "FaultyNetwork::refuse_next_connect: errno " << error
+      << " refuses nothing: the attempt would go on, or begin once more";
   kernel_->fail_next_connect(error);
 }
 

@@ -44,8 +44,10 @@ class FaultyNetwork {
   void shrink_reads(std::size_t most);
   void shrink_writes(std::size_t most);
 
-  // The next attempt to connect to an address fails with this errno, such as ECONNREFUSED or
-  // ENETUNREACH, and reaches nobody. A name with several addresses has several attempts.
+  // The next attempt of a connect() at an address fails with this errno, such as ECONNREFUSED or
+  // ENETUNREACH, and reaches nobody. A name with several addresses has several attempts. Sockets of
+  // datagrams and listeners are not concerned. `error` is not EINPROGRESS, EINTR or EAGAIN, after
+  // which an attempt goes on.
   void refuse_next_connect(int error);
 
  private:

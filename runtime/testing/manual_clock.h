@@ -14,9 +14,9 @@ namespace internal {
 class ManualKernel;
 }
 
-// A ManualClock is the time of a runtime in a test. It stands still, and goes on by advance()
-// alone: for timers, sleep_for(), within(), and every timeout of a connection, a connect or a
-// shutdown. So a test of an hour takes no time, and passes or fails every time.
+// A ManualClock is the time of a runtime in a test. It stands still until advance(), for
+// timers, sleep_for(), within(), and every timeout of a connection, a connect or a shutdown. So a
+// test of an hour takes no time, and passes or fails every time.
 //
 //   epore::ManualClock clock;
 //   epore::Runtime runtime({.kernel = clock.kernel()});
@@ -26,7 +26,7 @@ class ManualKernel;
 //   clock.advance(absl::Seconds(1));    // now the connection is closed
 //
 // Not of its time: what the program asks of the system itself (absl::Now(), std::chrono, sleep()),
-// the peer's process, and the timeouts of name servers.
+// the peer's process, the timeouts of name servers, and the lock of a Unix socket's directory.
 //
 // Threads: any thread may call any method.
 //
@@ -38,6 +38,13 @@ class ManualKernel;
 // on every machine. Not covered: bytes on their way between two sockets. TCP on the loopback takes
 // them through at once nearly always, Unix sockets always. So a test waits for an answer before it
 // advances the clock, and for what a peer is to see after that.
+//
+// No limit hangs. A thread of the program cannot advance the clock while it waits with a limit: in
+// shutdown(), in ~Runtime, or in a loop of Dispatch::caller that has a limit or a timer. If nobody
+// else moves the clock for ten seconds of real time, it goes on by itself, from deadline to
+// deadline, until that wait is over. The log says so. A runtime with threads of its own may be shut
+// down on the thread that made the clock, or advanced it last. Then it is one second, and no log.
+// A wait without a limit, as with an infinite drain timeout, is for somebody who does advance it.
 //
 // Runtimes use epoll or poll(2) here: io_uring is refused to them
 // (RuntimeOptions::require_selector).

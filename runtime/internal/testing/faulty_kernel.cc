@@ -1,10 +1,12 @@
 #include "epore/runtime/internal/testing/faulty_kernel.h"
 
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -40,7 +42,9 @@ void FaultyKernel::report_rest(int fd) {
 }
 
 SysResult FaultyKernel::connect(int fd, const sockaddr* address, unsigned size) {
-  const int error = connect_error_.exchange(0, std::memory_order_relaxed);
+  const bool is_attempt =
+      connect_error_.load(std::memory_order_relaxed) != 0 && is_stream(fd) && !holds_lock();
+  const int error = is_attempt ? connect_error_.exchange(0, std::memory_order_relaxed) : 0;
   return error != 0 ? SysResult::from_errno(error) : inner().connect(fd, address, size);
 }
 
@@ -86,14 +90,40 @@ SysResult FaultyKernel::sendfile(int to, int from, std::int64_t offset, std::siz
 }
 
 SysResult FaultyKernel::splice(int from, int to, std::size_t size, unsigned flags) {
-  const std::size_t limit = write_limit_.load(std::memory_order_relaxed);
-  return inner().splice(from, to, std::min(size, limit), flags);
+  // One of both is a pipe, the other a connection, which reads if it comes first.
+  if (!is_stream(from)) {
+    const std::size_t limit = write_limit_.load(std::memory_order_relaxed);
+    return inner().splice(from, to, std::min(size, limit), flags);
+  }
+  const std::size_t most = std::min(size, read_limit_.load(std::memory_order_relaxed));
+  const SysResult result = inner().splice(from, to, most, flags);
+  if (result.value() > 0 && most < size) report_rest(from);
+  return result;
+}
+
+bool FaultyKernel::holds_lock() {
+  absl::MutexLock lock(&mutex_);
+  return std::any_of(locks_.begin(), locks_.end(),
+                     [](const auto& held) { return held.second == std::this_thread::get_id(); });
+}
+
+SysResult FaultyKernel::flock(int fd, int operation) {
+  const SysResult result = inner().flock(fd, operation);
+  if (!result.ok()) return result;
+  absl::MutexLock lock(&mutex_);
+  if ((operation & LOCK_UN) != 0) {
+    locks_.erase(fd);
+  } else {
+    locks_[fd] = std::this_thread::get_id();
+  }
+  return result;
 }
 
 SysResult FaultyKernel::close(int fd) {
   {
     absl::MutexLock lock(&mutex_);
     registered_.erase(fd);
+    locks_.erase(fd);
   }
   return inner().close(fd);
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -21,6 +22,10 @@ namespace epore::internal {
 // A runtime takes a short read for the last one: the system reports bytes that come later. Behind a
 // read that was cut, bytes may be left. So this registers the descriptor once more, which reports
 // them (EPOLL_CTL_MOD, epoll_ctl(2)). A ring cannot be told that way, so it is refused.
+//
+// A connect that fails is one of a Connector. So it is of a stream socket, and its thread holds no
+// lock of a directory: that thread asks whether a Unix socket's file is stale (SocketFile), and
+// would remove the file of a living server.
 class FaultyKernel final : public PassingKernel {
  public:
   explicit FaultyKernel(Kernel& inner) : PassingKernel(inner) {}
@@ -36,6 +41,7 @@ class FaultyKernel final : public PassingKernel {
   SysResult recvmsg(int fd, msghdr* message, int flags) override;
   SysResult sendfile(int to, int from, std::int64_t offset, std::size_t size) override;
   SysResult splice(int from, int to, std::size_t size, unsigned flags) override;
+  SysResult flock(int fd, int operation) override;
   SysResult close(int fd) override;
   SysResult epoll_ctl(int epfd, int operation, int fd, epoll_event* event) override;
   SysResult io_uring_setup(unsigned entries, io_uring_params* params) override;
@@ -47,6 +53,7 @@ class FaultyKernel final : public PassingKernel {
   };
 
   bool is_stream(int fd) const;
+  bool holds_lock() ABSL_LOCKS_EXCLUDED(mutex_);
   void report_rest(int fd) ABSL_LOCKS_EXCLUDED(mutex_);
 
   static constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
@@ -58,6 +65,7 @@ class FaultyKernel final : public PassingKernel {
 
   absl::Mutex mutex_;
   std::map<int, Registered> registered_ ABSL_GUARDED_BY(mutex_);
+  std::map<int, std::thread::id> locks_ ABSL_GUARDED_BY(mutex_);  // of files, and their threads
 };
 
 }  // namespace epore::internal

@@ -10,11 +10,14 @@
 #include <cstdint>
 #include <iterator>
 #include <span>
+#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/internal/base/deadline.h"
@@ -22,11 +25,18 @@
 namespace epore::internal {
 namespace {
 
-// Real time, after which the log says what a test waits for.
-constexpr int kPatienceSeconds = 10;
+constexpr std::string_view kIsBusy =
+    "until the runtime is idle: a callback, a blocking() function or the look-up of a name goes on";
+constexpr std::string_view kIsAlone =
+    "with a timeout of a ManualClock, which nobody has advanced: it goes on by itself now";
+constexpr std::string_view kIsLeft =
+    "in the destructor of a ManualClock for threads of a runtime that have not ended";
 
 // The kernel that has started this thread.
 thread_local const ManualKernel* owner = nullptr;
+
+// Whether the last flock() of this thread was refused, and it has not looked at the clock since.
+thread_local bool is_lock_refused = false;
 
 std::int64_t to_nanoseconds(const timespec* time) {
   return time == nullptr ? kNever : std::int64_t{time->tv_sec} * 1'000'000'000 + time->tv_nsec;
@@ -36,33 +46,32 @@ bool is_any_ready(std::span<const pollfd> fds) {
   return std::any_of(fds.begin(), fds.end(), [](const pollfd& f) { return f.revents != 0; });
 }
 
-// Returns false if it took too long.
-bool poll_patiently(std::span<pollfd> fds) {
-  int ready = 0;
-  while ((ready = ::poll(fds.data(), fds.size(), kPatienceSeconds * 1000)) < 0) {
-    PCHECK(errno == EINTR);
-  }
-  return ready > 0;
-}
-
 OwnedFd make_eventfd() {
   const int fd = ::eventfd(0, EFD_CLOEXEC);
   PCHECK(fd >= 0) << "ManualClock: eventfd";
   return OwnedFd(fd);
 }
 
-void warn_of_guest() {
-  LOG(WARNING) << "epore: a thread of the program has waited for " << kPatienceSeconds
-               << " s with a timeout of a ManualClock, which moves by advance() alone";
-}
-
 }  // namespace
 
-ManualKernel::ManualKernel(Kernel& inner) : PassingKernel(inner), now_(inner.now()) {}
+ManualKernel::ManualKernel(Kernel& inner, absl::Duration patience)
+    : PassingKernel(inner),
+      patience_(patience),
+      now_(inner.now()),
+      mover_(std::this_thread::get_id()) {}
 
 ManualKernel::~ManualKernel() {
   absl::MutexLock lock(&mutex_);
-  while (threads_ > 0) changed_.Wait(&mutex_);
+  while (threads_ > 0) {
+    if (changed_.WaitWithTimeout(&mutex_, patience_)) warn(kIsLeft);
+  }
+}
+
+// A sink of the log may ask for the time, so the log is told without the mutex.
+void ManualKernel::warn(std::string_view what) {
+  mutex_.Unlock();
+  LOG(WARNING) << "epore: a thread has waited for " << patience_ << " " << what;
+  mutex_.Lock();
 }
 
 bool ManualKernel::is_own_thread() const { return owner == this; }
@@ -70,15 +79,42 @@ bool ManualKernel::is_own_thread() const { return owner == this; }
 void ManualKernel::advance(std::int64_t time) {
   absl::MutexLock lock(&mutex_);
   if (is_own_thread()) return move(time);
+  mover_ = std::this_thread::get_id();
   // Each step begins in the moment in which the kernel is idle, so no deadline is passed over.
   for (std::int64_t left = time;;) {
     wait_until_idle();
     if (left == 0) return;
-    std::int64_t step = left;
-    for (const Sleep& sleep : sleeps_) step = std::min(step, sleep.deadline - now_);
+    const std::int64_t step = next_step(left);
     move(step);
     left -= step;
   }
+}
+
+// As far as the next deadline, but at most `most`.
+std::int64_t ManualKernel::next_step(std::int64_t most) const {
+  for (const Sleep& sleep : sleeps_) most = std::min(most, sleep.deadline - now_);
+  return most;
+}
+
+// For a sleep of this thread that takes long. `moves` is moves_ at the last look. Nothing is done
+// for a sleep without an end, or if the clock has moved since, or somebody is about to move it. A
+// runtime that does not become idle keeps the clock no longer than for `patience_`.
+void ManualKernel::move_for(const Sleep& sleep, std::uint64_t& moves, bool is_logged) {
+  if (sleep.is_own || sleep.deadline == kNever) return;
+  if (std::exchange(moves, moves_) != moves_ || movers_ > 0) return;
+  ++movers_;
+  if (is_logged) warn(kIsAlone);
+  const absl::Time end_of_patience = absl::Now() + patience_;
+  bool is_late = false;
+  while (!has_reason_to_end(sleep)) {
+    if (is_late || is_idle()) {
+      move(is_late ? sleep.deadline - now_ : next_step(sleep.deadline - now_));
+    } else if (changed_.WaitWithDeadline(&mutex_, end_of_patience)) {
+      warn(kIsBusy);
+      is_late = true;
+    }
+  }
+  --movers_;
 }
 
 // Rings for the sleeps that are due. The others have their deadlines, and go on.
@@ -101,13 +137,11 @@ void ManualKernel::await_idle() {
 }
 
 void ManualKernel::wait_until_idle() {
+  ++movers_;
   while (!is_idle()) {
-    if (!changed_.WaitWithTimeout(&mutex_, absl::Seconds(kPatienceSeconds))) continue;
-    LOG(WARNING)
-        << "epore: a ManualClock has waited for " << kPatienceSeconds
-        << " s until the runtime is idle: a callback, a blocking() function or the look-up "
-           "of a name goes on";
+    if (changed_.WaitWithTimeout(&mutex_, patience_)) warn(kIsBusy);
   }
+  --movers_;
 }
 
 // A thread whose sleep has a reason to end is going to take it out, which is a change.
@@ -137,6 +171,7 @@ std::int64_t ManualKernel::time() const {
 }
 
 std::int64_t ManualKernel::now() {
+  is_lock_refused = false;
   absl::MutexLock lock(&mutex_);
   moves_seen_.emplace(std::this_thread::get_id(), moves_);
   return now_;
@@ -160,22 +195,31 @@ void ManualKernel::end_sleep(Sleeps::iterator sleep) {
   changed_.SignalAll();
 }
 
+// Returns false if it took too long.
+bool ManualKernel::poll_patiently(std::span<pollfd> fds) const {
+  const int timeout = static_cast<int>(absl::ToInt64Milliseconds(patience_));
+  int ready = 0;
+  while ((ready = ::poll(fds.data(), fds.size(), timeout)) < 0) PCHECK(errno == EINTR);
+  return ready > 0;
+}
+
 ManualKernel::End ManualKernel::wait_for(std::span<const pollfd> fds, std::int64_t timeout_ns) {
   const OwnedFd bell = make_eventfd();
   std::vector<pollfd> all(fds.begin(), fds.end());
   all.push_back(pollfd{bell.get(), POLLIN, 0});
   Sleeps::iterator sleep;
-  bool may_warn = false;
+  std::uint64_t moves = 0;
   {
     absl::MutexLock lock(&mutex_);
     if (!is_timeout_exact() && timeout_ns != kNever) return End::stale;
     sleep = begin_sleep(timeout_ns);
     sleep->fds.assign(fds.begin(), fds.end());
     sleep->bell = bell.get();
-    may_warn = !sleep->is_own && timeout_ns != kNever;
+    moves = moves_;
   }
   while (!poll_patiently(all)) {
-    if (std::exchange(may_warn, false)) warn_of_guest();
+    absl::MutexLock lock(&mutex_);
+    move_for(*sleep, moves, /*is_logged=*/true);
   }
   absl::MutexLock lock(&mutex_);
   end_sleep(sleep);
@@ -219,19 +263,32 @@ SysResult ManualKernel::io_uring_setup(unsigned /*entries*/, io_uring_params* /*
   return SysResult::from_errno(ENOSYS);
 }
 
+// Who holds the lock of a file may be another process, which has real time. So the pause before the
+// next try (SocketFile) is real as well. A thread that waits until a deadline asks for now() first.
+SysResult ManualKernel::flock(int fd, int operation) {
+  const SysResult result = inner().flock(fd, operation);
+  is_lock_refused = result.error() == EWOULDBLOCK;
+  return result;
+}
+
 SysResult ManualKernel::park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                              std::int64_t timeout_ns) {
-  absl::MutexLock lock(&mutex_);
   const bool is_timed = timeout_ns >= 0;
+  if (std::exchange(is_lock_refused, false) && is_timed) {
+    return inner().park(word, expected, timeout_ns);
+  }
+  absl::MutexLock lock(&mutex_);
   if (!is_timeout_exact() && is_timed) return SysResult::from_errno(EINTR);
   // Whoever changes the word calls unpark() later, which takes the mutex.
   if (word.load(std::memory_order_acquire) != expected) return SysResult::from_errno(EAGAIN);
   const Sleeps::iterator sleep = begin_sleep(is_timed ? timeout_ns : kNever);
   sleep->word = &word;
-  bool may_warn = is_timed && !sleep->is_own;
+  std::uint64_t moves = moves_;
   while (!sleep->is_over && sleep->deadline > now_) {
-    const bool is_late = sleep->over.WaitWithTimeout(&mutex_, absl::Seconds(kPatienceSeconds));
-    if (is_late && std::exchange(may_warn, false)) warn_of_guest();
+    const bool is_mover = mover_ == std::this_thread::get_id();
+    const absl::Duration patience = is_mover ? patience_ / 10 : patience_;
+    const bool is_late = sleep->over.WaitWithTimeout(&mutex_, patience);
+    if (is_late) move_for(*sleep, moves, /*is_logged=*/!is_mover);
   }
   end_sleep(sleep);
   return SysResult(0);
@@ -247,12 +304,14 @@ SysResult ManualKernel::unpark(const std::atomic<std::uint32_t>& word, int count
     sleep.over.Signal();
     ++woken;
   }
+  if (woken > 0) changed_.SignalAll();  // for move_for()
   return SysResult(woken);
 }
 
 void ManualKernel::end_thread() {
   absl::MutexLock lock(&mutex_);
   --threads_;
+  moves_seen_.erase(std::this_thread::get_id());
   changed_.SignalAll();
 }
 
@@ -269,7 +328,10 @@ SysResult ManualKernel::start_thread(const char* name, std::function<void()> bod
     end_thread();
   };
   const SysResult started = inner().start_thread(name, std::move(whole), id);
-  if (!started.ok()) end_thread();
+  if (started.ok()) return started;
+  absl::MutexLock lock(&mutex_);
+  --threads_;
+  changed_.SignalAll();
   return started;
 }
 

@@ -10,11 +10,13 @@
 #include <list>
 #include <map>
 #include <span>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "epore/poll/kernel/kernel.h"
 #include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/testing/passing_kernel.h"
@@ -35,9 +37,17 @@ namespace epore::internal {
 // A timeout is what was left at an earlier now() of the same thread. If the clock has moved since
 // then, the timeout is over or too long. The wait then ends at once, as if it were over, and the
 // caller looks at the clock again.
+//
+// A guest that waits with a timeout may be the one that would have moved the clock, as in
+// ~Runtime. So if nobody moves the clock while it waits, it moves the clock itself, from deadline
+// to deadline, until its wait is over. It does so after `patience` of real time, and the log says
+// so. The thread that has made the clock, or was the last in advance(), is the mover. Where it
+// parks, nobody else is likely to come: a tenth of the time, and no log. A loop of Dispatch::caller
+// does not park, but waits for peers too, which may be slow. So there it has all the patience.
 class ManualKernel final : public PassingKernel {
  public:
-  explicit ManualKernel(Kernel& inner);
+  // `patience` is real time, after which the log says what somebody waits for.
+  explicit ManualKernel(Kernel& inner, absl::Duration patience = absl::Seconds(10));
 
   // Waits until every own thread has ended, those that look up names included.
   ~ManualKernel() override;
@@ -54,6 +64,7 @@ class ManualKernel final : public PassingKernel {
   std::int64_t time() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::int64_t now() override ABSL_LOCKS_EXCLUDED(mutex_);
+  SysResult flock(int fd, int operation) override;
   SysResult epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) override;
   SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
                          const timespec* timeout) override;
@@ -93,16 +104,23 @@ class ManualKernel final : public PassingKernel {
   using Sleeps = std::list<Sleep>;
 
   bool is_own_thread() const;
+  bool poll_patiently(std::span<pollfd> fds) const;
   SysResult wait_for_queue(int epfd, epoll_event* events, int capacity, std::int64_t timeout_ns);
   End wait_for(std::span<const pollfd> fds, std::int64_t timeout_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   void move(std::int64_t step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::int64_t next_step(std::int64_t most) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void move_for(const Sleep& sleep, std::uint64_t& moves, bool is_logged)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool is_timeout_exact() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Sleeps::iterator begin_sleep(std::int64_t timeout_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void end_sleep(Sleeps::iterator sleep) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void wait_until_idle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool is_idle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool has_reason_to_end(const Sleep& sleep) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void warn(std::string_view what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void end_thread() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const absl::Duration patience_;
 
   mutable absl::Mutex mutex_;
   absl::CondVar changed_;  // sleeps_ or threads_
@@ -110,6 +128,8 @@ class ManualKernel final : public PassingKernel {
   std::uint64_t moves_ ABSL_GUARDED_BY(mutex_) = 0;
   Sleeps sleeps_ ABSL_GUARDED_BY(mutex_);
   std::size_t threads_ ABSL_GUARDED_BY(mutex_) = 0;  // own ones that have not ended
+  std::size_t movers_ ABSL_GUARDED_BY(mutex_) = 0;   // guests that wait until it is idle
+  std::thread::id mover_ ABSL_GUARDED_BY(mutex_);    // see above
 
   // moves_ at the first now() of each thread since it last waited.
   std::map<std::thread::id, std::uint64_t> moves_seen_ ABSL_GUARDED_BY(mutex_);

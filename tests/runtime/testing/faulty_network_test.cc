@@ -108,6 +108,33 @@ TEST_P(FaultyNetworkTest, OneConnectIsRefused) {
   EXPECT_TRUE(accepted.ok()) << accepted;
 }
 
+// What asks whether somebody listens at a path takes no refusal: it would remove the file.
+TEST_P(FaultyNetworkTest, AListenerInUseIsNotRefused) {
+  const TemporaryDirectory directory;
+  const std::string address = "unix:" + directory.path("x");
+  Runtime runtime(options());
+  absl::StatusOr<Listener> listener = runtime.listen(address, echo);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  network_.refuse_next_connect(ECONNREFUSED);
+  const absl::StatusOr<Listener> second = runtime.listen(address, echo);
+  EXPECT_TRUE(absl::IsAlreadyExists(second.status())) << second.status();
+  EXPECT_EQ(errno_of(runtime.run(meet, address)), ECONNREFUSED);
+  const absl::Status accepted = runtime.run(meet, address);
+  EXPECT_TRUE(accepted.ok()) << accepted;
+}
+
+TEST_P(FaultyNetworkTest, ASocketOfDatagramsIsNotRefused) {
+  Runtime runtime(options());
+  absl::StatusOr<Listener> listener = runtime.listen("127.0.0.1:0", echo);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  network_.refuse_next_connect(ENETUNREACH);
+  UdpOptions connected;
+  connected.peer = listener->address();
+  const absl::StatusOr<UdpSocket> socket = runtime.udp("", connected);
+  EXPECT_TRUE(socket.ok()) << socket.status();
+  EXPECT_EQ(errno_of(runtime.run(meet, listener->address().to_string())), ENETUNREACH);
+}
+
 // The read of a line that comes byte by byte has one deadline for all of it.
 Task<> read_line(std::string address) {
   Connection server = co_await connect(address);
@@ -147,6 +174,13 @@ TEST(FaultyNetworkDeathTest, ALimitOfNothingIsNoLimit) {
   EXPECT_DEATH(network.shrink_reads(0), "end of the stream");
   EXPECT_DEATH(network.shrink_writes(0), "0 bytes");
   EXPECT_DEATH(network.refuse_next_connect(0), "no errno");
+}
+
+TEST(FaultyNetworkDeathTest, WhatRefusesNothingIsNoRefusal) {
+  FaultyNetwork network;
+  for (const int error : {EINPROGRESS, EINTR, EAGAIN}) {
+    EXPECT_DEATH(network.refuse_next_connect(error), "refuses nothing") << error;
+  }
 }
 
 }  // namespace

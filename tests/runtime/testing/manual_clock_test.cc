@@ -267,6 +267,25 @@ TEST_P(ManualClockTest, ADrainEndsWhenItIsDue) {
   EXPECT_GE(passed(), absl::Seconds(10));
 }
 
+// As after an ASSERT. The client is none of the runtime's, and its end of the stream never comes.
+TEST_P(ManualClockTest, ATestMayEndInTheMiddle) {
+  absl::Notification answered;
+  Runtime other;
+  Runtime runtime(options());
+  absl::StatusOr<Listener> listener = runtime.listen("127.0.0.1:0", echo);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const Job client = other.spawn(
+      [](std::string address, absl::Notification& done) -> Task<> {
+        Connection server = co_await connect(address);
+        co_await server.write("x");
+        co_await server.read_exactly(1);
+        done.Notify();
+        co_await sleep_for(absl::Hours(1));
+      },
+      listener->address().to_string(), std::ref(answered));
+  answered.WaitForNotification();
+}
+
 TEST_P(ManualClockTest, SeveralRuntimesShareIt) {
   std::atomic<int> calls{0};
   Runtime one(options());
