@@ -77,7 +77,9 @@ TEST_P(ManualKernelTest, ADestructorEndsOnTheThreadOfTheTest) {
   }
   EXPECT_GT(passed(), absl::ZeroDuration());
   EXPECT_LE(passed(), RuntimeOptions().drain_timeout);
-  if (GetParam() != Dispatch::caller) EXPECT_FALSE(lines.has(kGoesOn)) << lines.text();
+  if (GetParam() != Dispatch::caller) {
+    EXPECT_FALSE(lines.has(kGoesOn)) << lines.text();
+  }
 }
 
 // It may be that the test's thread advances the clock yet. So this takes all the patience.
