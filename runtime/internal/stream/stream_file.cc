@@ -98,7 +98,8 @@ SendResult Stream::send(File file, std::uint64_t offset, std::uint64_t length) {
 }
 
 SendResult Stream::send_part(FilePart part) {
-  if (is_in_order()) {
+  const bool is_here = is_in_order() && (tasks_ ? has_turn() : is_runner());  // as for bytes
+  if (is_here) {
     if (phase_ != Phase::open) return SendResult::closed;
     put_sent(std::move(part));
     if (!has_files()) return mark(queued_here());

@@ -375,6 +375,28 @@ TEST_P(FileSendTest, FromAnotherThreadItIsInSequence) {
   EXPECT_EQ(link.peer.receive_all(), absl::StrCat("head", bytes_, "tail", bytes_.substr(0, 3)));
 }
 
+// From another connection of its order, too: bytes come there by mail, and so does the file.
+TEST_P(FileSendTest, FromAnotherConnectionOfItsOrderItIsInSequence) {
+  Observer of_sender;
+  Observer of_other;
+  Connection other;
+  Runtime runtime(options());
+  ListenOptions in_order;
+  in_order.order = runtime.order();
+  const File file = made_.open();
+  of_sender.when_data = [&](Connection&, std::string_view) {
+    EXPECT_TRUE(other.send("head").ok());
+    EXPECT_EQ(other.send(file, 0, kSize), SendResult::high);
+    EXPECT_TRUE(other.send("tail").ok());
+    other.close();
+  };
+  Link to_other = open_link(runtime, of_other, in_order);
+  other = to_other.connection;
+  Link to_sender = open_link(runtime, of_sender, in_order);
+  to_sender.peer.send("go");
+  EXPECT_TRUE(to_other.peer.receive_all() == absl::StrCat("head", bytes_, "tail"));
+}
+
 // Files are beside the cap, which is for memory.
 TEST_P(FileSendTest, TheCapIsForMemory) {
   Observer observer;
