@@ -540,35 +540,6 @@ TEST_P(PassingTest, F36ATruncatedMessageIsToldAndLeavesNothingOpen) {
   }
 }
 
-// As that of a program that was started with a closed standard input.
-TEST_P(PassingTest, NoneHasANumberOfTheStandardStreams) {
-  Observer observer;
-  absl::Notification accepted;
-  observer.when_data = [](Connection& c, std::string_view) {
-    const std::vector<OwnedFd> files = c.take_descriptors();
-    ASSERT_EQ(files.size(), 2u);
-    EXPECT_EQ(text_of(files[0]), "0");
-    EXPECT_GT(files[0].get(), STDERR_FILENO);
-    EXPECT_EQ(::fcntl(files[0].get(), F_GETFD), FD_CLOEXEC);
-    EXPECT_GT(files[1].get(), STDERR_FILENO);
-  };
-  Runtime runtime(options());
-  Peer peer = open_peer(runtime, observer, taking(2), [&](Connection&) { accepted.Notify(); });
-  accepted.WaitForNotification();
-  const std::vector<OwnedFd> files = memory_files(2);
-  const OwnedFd input(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 100));
-  ASSERT_TRUE(input.is_valid());
-  ::close(STDIN_FILENO);
-  send_with_fds(peer.fd(), "x", numbers_of(files));
-  EXPECT_EQ(observer.await_bytes(1), "x");
-  EXPECT_EQ(::fcntl(STDIN_FILENO, F_GETFD), -1);
-  kernel_.fail(KernelCall::kFcntl, EMFILE);
-  send_with_fds(peer.fd(), "x", {files[0].get()});
-  expect_error(observer.await_closed(), StatusCode::kResourceExhausted, "fcntl(fd 0", "EMFILE");
-  EXPECT_EQ(::fcntl(STDIN_FILENO, F_GETFD), -1);
-  ASSERT_EQ(::dup2(input.get(), STDIN_FILENO), STDIN_FILENO);
-}
-
 TEST_P(PassingTest, MisuseIsAnErrorThatClosesThem) {
   struct Case {
     std::string bytes;

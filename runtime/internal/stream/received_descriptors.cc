@@ -11,6 +11,12 @@
 #include "epore/poll/kernel/errno_status.h"
 
 namespace epore::internal {
+namespace {
+
+// SCM_PIDFD of Linux 6.5, which older headers do not have. It comes with SO_PASSPIDFD.
+constexpr int kPidfd = 0x04;
+
+}  // namespace
 
 ReceivedDescriptors::~ReceivedDescriptors() {
   for (const int fd : std::span(fds_).first(count_)) OwnedFd(fd).reset();
@@ -23,11 +29,16 @@ void ReceivedDescriptors::prepare(msghdr& message) {
 
 absl::Status ReceivedDescriptors::take_over(Kernel& kernel, msghdr& message) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    if (c->cmsg_level != SOL_SOCKET) continue;
     const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    // There is room for no more of them in the control data, in however many parts they come.
-    std::memcpy(fds_.data() + count_, CMSG_DATA(c), count * sizeof(int));
-    count_ += count;
+    if (c->cmsg_type == SCM_RIGHTS) {
+      std::memcpy(fds_.data() + count_, CMSG_DATA(c), count * sizeof(int));
+      count_ += count;
+    } else if (c->cmsg_type == kPidfd && count == 1) {
+      int pidfd = -1;  // or an errno below zero: there is none
+      std::memcpy(&pidfd, CMSG_DATA(c), sizeof pidfd);
+      if (pidfd >= 0) OwnedFd(pidfd).reset();  // nobody asks for it
+    }
   }
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
     return absl::ResourceExhaustedError(absl::StrCat(

@@ -40,12 +40,18 @@ class ReceivedDescriptors {
   void move_to(std::vector<OwnedFd>& to);
 
  private:
+  // What comes beside them if the socket has SO_PASSCRED, SO_PASSPIDFD or SO_PASSSEC. Without room
+  // for it the system would cut off descriptors.
+  static constexpr std::size_t kMostLabel = 256;
+  static constexpr std::size_t kBeside =
+      CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(kMostLabel);
+
   struct alignas(cmsghdr) Control {
-    std::array<std::byte, CMSG_SPACE(kMostDescriptors * sizeof(int))> bytes;
+    std::array<std::byte, CMSG_SPACE(kMostDescriptors * sizeof(int)) + kBeside> bytes;
   };
 
   Control control_;
-  std::array<int, kMostDescriptors> fds_;
+  std::array<int, sizeof(Control) / sizeof(int)> fds_;  // no more have room in the control data
   std::size_t count_ = 0;
 };
 
