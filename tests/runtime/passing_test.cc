@@ -1,11 +1,14 @@
 // Descriptors that go over Unix sockets.
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -660,6 +663,49 @@ TEST_P(PassingTest, BytesBehindThemAreRead) {
   peer.send("end");
   is_sent.Notify();
   EXPECT_EQ(observer.await_bytes(9), "onetwoend");
+}
+
+void send_by_another_process(int socket, const char* text) {
+  posix_spawn_file_actions_t actions;
+  PCHECK(::posix_spawn_file_actions_init(&actions) == 0);
+  PCHECK(::posix_spawn_file_actions_adddup2(&actions, socket, STDOUT_FILENO) == 0);
+  const std::string command = absl::StrCat("printf ", text);
+  std::array<std::string, 3> words = {"sh", "-c", command};
+  std::array<char*, 4> argv = {words[0].data(), words[1].data(), words[2].data(), nullptr};
+  pid_t child = 0;
+  PCHECK(::posix_spawn(&child, "/bin/sh", &actions, nullptr, argv.data(), environ) == 0);
+  ::posix_spawn_file_actions_destroy(&actions);
+  int status = 0;
+  PCHECK(::waitpid(child, &status, 0) == child);
+  CHECK_EQ(status, 0);
+}
+
+// With SO_PASSCRED, which an accepted socket has from its listener, a receive ends where the bytes
+// of another process begin. These have no event of their own either.
+TEST_P(PassingTest, BytesOfAnotherProcessBehindOthersAreRead) {
+  for (const std::size_t most : {0u, 10u}) {
+    Observer observer;
+    absl::Notification is_sent;
+    kernel_.before(KernelCall::kAccept,
+                   [&](const FaultKernel::Call&) { is_sent.WaitForNotification(); });
+    ListenOptions with_credentials = taking(most);
+    with_credentials.connection.on_socket = [](int fd) {
+      const int on = 1;
+      if (::setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0) return absl::OkStatus();
+      return absl::ErrnoToStatus(errno, "setsockopt(SO_PASSCRED)");
+    };
+    Runtime runtime(options());
+    Peer peer = open_peer(runtime, observer, with_credentials);
+    peer.send("one");
+    send_by_another_process(peer.fd(), "two");
+    peer.send("end");
+    is_sent.Notify();
+    EXPECT_EQ(observer.await_bytes(9), "onetwoend");
+    peer.close();
+    (void)observer.await_closed();
+    EXPECT_TRUE(runtime.shutdown().ok());
+    kernel_.before(KernelCall::kAccept, nullptr);
+  }
 }
 
 TEST_P(PassingTest, ThoseThatComeAfterCloseAreClosed) {

@@ -47,12 +47,11 @@ SysResult UnixPeer::receive_with_descriptors(Kernel& kernel, int fd, std::span<s
   message.msg_iovlen = 1;
   received.prepare(message);
   const SysResult result = kernel.recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-  may_have_more_ = false;
+  may_have_more_ = result.ok() && message.msg_controllen != 0;
   if (!result.ok()) return result;
   try {
     refused = received.take_over(kernel, message);
-    may_have_more_ = received.size() != 0;
-    if (refused.ok() && may_have_more_) refused = descriptors_.push(received, most);
+    if (refused.ok() && received.size() != 0) refused = descriptors_.push(received, most);
   } catch (const std::bad_alloc&) {
     refused = no_memory("recvmsg");
   }

@@ -34,8 +34,8 @@ class UnixPeer {
                                      std::size_t most, absl::Status& refused);
 
   // Whether bytes may be left behind those of the last receive, although it did not fill its
-  // buffer. The system ends a receive at bytes that descriptors came with, and no event tells of
-  // the bytes behind them.
+  // buffer. The system ends a receive at bytes that descriptors came with, and with SO_PASSCRED
+  // where those of another process begin. No event tells of the bytes behind them.
   bool may_have_more() const { return may_have_more_; }
 
  private:
