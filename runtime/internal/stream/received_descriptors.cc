@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 #include <utility>
@@ -57,7 +58,8 @@ absl::Status ReceivedDescriptors::take_over(Kernel& kernel, msghdr& message) {
 }
 
 void ReceivedDescriptors::move_to(std::vector<OwnedFd>& to) {
-  to.reserve(to.size() + count_);
+  const std::size_t size = to.size() + count_;
+  if (size > to.capacity()) to.reserve(std::max(size, 2 * to.capacity()));
   for (const int fd : std::span(fds_).first(count_)) to.emplace_back(fd);
   count_ = 0;
 }

@@ -28,8 +28,11 @@ class WaitingDescriptors {
   void close();
 
  private:
+  void drop_taken() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   absl::Mutex mutex_;
   std::vector<OwnedFd> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::size_t taken_ ABSL_GUARDED_BY(mutex_) = 0;  // of the first ones, which name none any more
 };
 
 }  // namespace epore::internal

@@ -1,4 +1,4 @@
-// What comes in the control data of one message. No runtime is there, whose threads
+// What comes in the control data of one message, and waits then. No runtime is there, whose threads
 // could be given a number that a test has made free.
 
 #include "epore/runtime/internal/stream/received_descriptors.h"
@@ -11,13 +11,16 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "epore/poll/owned_fd.h"
+#include "epore/runtime/internal/stream/waiting_descriptors.h"
 #include "gtest/gtest.h"
 #include "tests/support/descriptor_messages.h"
 #include "tests/support/fault_kernel.h"
@@ -117,6 +120,43 @@ TEST_F(ReceivedDescriptorsTest, WhatComesBesideThemTakesNoneOfTheirRoom) {
   const absl::Status taken = receive(received);
   EXPECT_TRUE(taken.ok()) << taken;
   EXPECT_EQ(received.size(), kMostDescriptors);
+}
+
+// However many wait, and however few are taken at a time.
+TEST_F(ReceivedDescriptorsTest, ThoseThatWaitKeepTheirSequence) {
+  constexpr std::size_t kMost = 10;
+  WaitingDescriptors waiting;
+  std::size_t sent = 0;
+  std::size_t taken = 0;
+  const auto take = [&](std::size_t most) {
+    for (const OwnedFd& file : waiting.take(most)) {
+      EXPECT_EQ(text_of(file), absl::StrCat(taken));
+      ++taken;
+    }
+  };
+  const auto push = [&] {
+    const OwnedFd file = memory_file(absl::StrCat(sent));
+    ReceivedDescriptors received;
+    send({file.get()});
+    PCHECK(receive(received).ok());
+    const absl::Status pushed = waiting.push(received, kMost);
+    if (pushed.ok()) ++sent;
+    return pushed.ok();
+  };
+  while (sent < 5 * kMost) {
+    while (push()) {
+    }
+    EXPECT_EQ(sent - taken, kMost);
+    take(1);
+    EXPECT_TRUE(push());
+    take(sent % 7);
+  }
+  take(kMost);
+  EXPECT_EQ(taken, sent);
+  EXPECT_TRUE(push());
+  take(0);
+  waiting.close();
+  EXPECT_TRUE(waiting.take(kMost).empty());
 }
 
 }  // namespace
