@@ -370,6 +370,56 @@ TEST_P(PassingTest, ManyThatWaitAreOverTheMarkAndTheCap) {
   expect_error(observer.await_closed(), StatusCode::kResourceExhausted, "the cap is 4000");
 }
 
+TEST_P(PassingTest, AWriteOfManyWaitsForTheMarkAndIsRefusedOverTheCap) {
+  ListenOptions options_of_few;
+  options_of_few.connection.write_high_mark = 2000;
+  options_of_few.connection.write_low_mark = 0;
+  options_of_few.connection.write_cap = 4000;
+  kernel_.fail(KernelCall::kSendmsg, EAGAIN, 1, FaultKernel::kAlways);
+  absl::Notification ended;
+  Runtime runtime(options());
+  Peer peer = open_served(
+      runtime,
+      [&](Connection c) -> Task<> {
+        std::vector<OwnedFd> four = memory_files(4);
+        expect_error(co_await c.write("x", std::move(four)).result(), StatusCode::kInvalidArgument,
+                     "4 descriptors and a byte count as 4097 bytes", "the cap is 4000");
+        EXPECT_EQ(c.queued_bytes(), 0u);
+        std::vector<OwnedFd> three = memory_files(3);
+        const absl::Status alone = co_await c.write("x", std::move(three)).result();
+        EXPECT_TRUE(alone.ok()) << "nothing is ahead of it: " << alone;
+        EXPECT_EQ(c.queued_bytes(), 3073u);
+        const absl::Status late =
+            co_await within(absl::Nanoseconds(1), c.write("x", memory_file("one"))).result();
+        EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded) << late;
+        c.abort();
+        ended.Notify();
+      },
+      options_of_few);
+  ended.WaitForNotification();
+}
+
+// A part of the room is not enough: all of the descriptors are queued at once.
+TEST_P(PassingTest, AWriteWaitsForRoomForAllOfThem) {
+  ListenOptions options_of_few;
+  options_of_few.connection.write_high_mark = 2000;
+  options_of_few.connection.write_low_mark = 1500;
+  Runtime runtime(options());
+  Peer peer = open_served(
+      runtime,
+      [&](Connection c) -> Task<> {
+        EXPECT_EQ(c.send("a", memory_file("first")), SendResult::queued);
+        co_await c.write("b", memory_file("second"));
+        EXPECT_LE(c.queued_bytes(), 1025u) << "the first one has left before";
+      },
+      options_of_few);
+  for (const std::string_view text : {"first", "second"}) {
+    const DescriptorMessage message = receive_with_fds(peer.fd(), 1);
+    ASSERT_EQ(message.fds.size(), 1u);
+    EXPECT_EQ(text_of(message.fds[0]), text);
+  }
+}
+
 TEST_P(PassingTest, ThoseThatNobodyTakesAreClosedAtTheEnd) {
   Observer observer;
   absl::Notification accepted;

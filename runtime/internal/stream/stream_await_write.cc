@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "epore/runtime/connection_operations.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/stream/splice_operations.h"
@@ -49,7 +50,13 @@ bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
       of_these.descriptors_.push_back(*std::move(of_these.only_));
       of_these.only_.reset();
     }
+    const std::size_t count = of_these.descriptors_.size();
     status = check_descriptors(of_these.rest_, of_these.descriptors_, "Connection::write");
+    if (status.ok() && count != 0 && DescriptorPart::size_of(1, count) > limits_->write_cap) {
+      status = absl::InvalidArgumentError(absl::StrCat(
+          "Connection::write: ", count, " descriptors and a byte count as ",
+          DescriptorPart::size_of(1, count), " bytes, the cap is ", limits_->write_cap));
+    }
     if (!status.ok()) return true;
   }
   try {
@@ -193,12 +200,16 @@ bool Stream::push_splice(SpliceWriteOperation& writer) {
   return true;
 }
 
-// The descriptors go with the first piece, and the other pieces are bytes like others.
+// The descriptors go with the first piece, and the other pieces are bytes like others. Descriptors
+// that never have room below the high mark go when nothing is ahead of them.
 bool Stream::push_descriptors(DescriptorWriteOperation& writer) {
   if (!writer.descriptors_.empty() && !is_ending()) {
-    const std::size_t room = room_behind(queued_ahead());
-    if (room == 0) return false;
-    const ByteView piece = writer.rest_.first(std::min(writer.rest_.size(), room));
+    const std::size_t ahead = queued_ahead();
+    const std::size_t room = room_behind(ahead);
+    const std::size_t least = DescriptorPart::size_of(1, writer.descriptors_.size());
+    if (least > room && ahead != 0) return false;
+    const std::size_t of_bytes = 1 + room - std::min(room, least);
+    const ByteView piece = writer.rest_.first(std::min(writer.rest_.size(), of_bytes));
     std::string copy(piece.text());  // may throw, and then the writer has its descriptors still
     put_descriptors({std::move(copy), std::exchange(writer.descriptors_, {})});
     writer.rest_ = writer.rest_.subspan(piece.size());

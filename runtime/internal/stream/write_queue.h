@@ -35,7 +35,10 @@ struct DescriptorPart {
   // What a descriptor counts as beside the bytes. They are scarce: 256 of them are a high mark.
   static constexpr std::size_t kDescriptorSize = 1024;
 
-  std::size_t size() const { return bytes.size() + descriptors.size() * kDescriptorSize; }
+  static constexpr std::size_t size_of(std::size_t bytes, std::size_t descriptors) {
+    return bytes + descriptors * kDescriptorSize;
+  }
+  std::size_t size() const { return size_of(bytes.size(), descriptors.size()); }
 
   std::string bytes;  // not empty
   std::vector<OwnedFd> descriptors;
