@@ -889,8 +889,28 @@ TEST_P(PassingTest, AListenerThatNamesNoneHasNoDescriptors) {
   kernel_.fail(KernelCall::kFcntl, EMFILE);
   expect_error(listener->descriptors().status(), StatusCode::kResourceExhausted,
                "fcntl(F_DUPFD_CLOEXEC)", "EMFILE");
+  listener->close();
+  expect_error(listener->descriptors().status(), StatusCode::kFailedPrecondition, "is closed");
   EXPECT_TRUE(listener->close_and_wait().ok());
   EXPECT_NE(::access(path_.c_str(), F_OK), 0) << "nothing was handed over";
+}
+
+// Without memory nothing is handed over, and the file goes with the listener.
+TEST_P(PassingTest, AListenerWithoutMemoryKeepsNoFile) {
+  Runtime runtime(options());
+  bool is_through = false;
+  for (int k = 1; !is_through; ++k) {
+    auto listener = runtime.listen(address_, [](Connection&) {});
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    ScarceMemory::fail(k);
+    const absl::StatusOr<std::vector<OwnedFd>> sockets = listener->descriptors();
+    is_through = !ScarceMemory::stop();
+    EXPECT_TRUE(listener->close_and_wait().ok());
+    EXPECT_EQ(::access(path_.c_str(), F_OK) == 0, sockets.ok()) << sockets.status();
+    EXPECT_TRUE(sockets.ok() || !is_through) << sockets.status();
+    ::unlink(path_.c_str());
+    ASSERT_LT(k, 100);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, PassingTest, testing::ValuesIn(all_modes()), mode_name);

@@ -140,7 +140,7 @@ void Acceptor::close() {
 }
 
 absl::StatusOr<OwnedFd> Acceptor::duplicate() {
-  if (!calls_.begin_call()) {
+  if (close_asked_.load(std::memory_order_acquire) || !calls_.begin_call()) {
     return absl::FailedPreconditionError(absl::StrCat(describe(), " is closed"));
   }
   const SysResult copied = core_->kernel().fcntl(calls_.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

@@ -128,7 +128,7 @@ class Acceptor final : public PermitWaiter {
 
   // Requests of other threads. They store true (release) and then wake the Acceptor, whose run
   // loads (acquire) or exchanges (acq_rel). A request during a run causes another run
-  // (DispatchWord).
+  // (DispatchWord). duplicate() loads close_asked_, too (acquire).
   std::atomic<bool> close_asked_{false};
   std::atomic<bool> resume_asked_{false};
   std::atomic<bool> drain_asked_{false};

@@ -311,6 +311,7 @@ absl::Status ListenerState::status() const {
 
 absl::StatusOr<std::vector<OwnedFd>> ListenerState::descriptors() const {
   std::vector<OwnedFd> all;
+  all.reserve(distinct_.size());  // a socket that was duplicated is handed out: its file stays
   for (const Ref<Acceptor>& acceptor : distinct_) {
     absl::StatusOr<OwnedFd> copied = acceptor->duplicate();
     if (!copied.ok()) return copied.status();
