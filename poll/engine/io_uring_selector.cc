@@ -21,10 +21,10 @@
 namespace epore::internal {
 namespace {
 
-// Linux 6.13 and later do the work of 20 operations in a call (IO_LOCAL_TW_DEFAULT_MAX). A batch
-// that is not full must have everything that is ready. So wait() asks for more behind so many
-// events; others of the 20 may have brought none.
-constexpr std::size_t kManyEvents = 10;
+// Linux 6.13 and later do the work of 20 operations in a call (IO_LOCAL_TW_DEFAULT_MAX), which may
+// all be polls that end as they were cancelled. A batch that is not full must have everything that
+// is ready. So wait() asks for more behind so many completions; others of the 20 may bring none.
+constexpr std::size_t kManyCompletions = 10;
 
 constexpr std::uint8_t kSkipSuccess = 1u << 6;  // IOSQE_CQE_SKIP_SUCCESS, Linux 5.17
 
@@ -114,12 +114,11 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
   const std::int64_t sleep_ns = ring.has_next() ? 0 : timeout_ns;
   SysResult done = submit_changes(ring, /*may_sleep=*/sleep_ns != 0);
   if (done.ok()) done = ring.enter(sleep_ns);
-  const bool has_news = collect(ring, events);
-  for (std::size_t told = 0;
-       done.ok() && events.size() - told >= kManyEvents && events.size() < events.capacity();) {
-    told = events.size();
+  std::size_t completions = collect(ring, events);
+  const bool has_news = completions != 0;
+  while (done.ok() && completions >= kManyCompletions && events.size() < events.capacity()) {
     done = ring.enter(0);
-    (void)collect(ring, events);
+    completions = collect(ring, events);
   }
   // The kernel had no memory for completions, or the owner has ended and this thread has got its
   // id. A new ring reports everything that is ready again.
@@ -214,17 +213,17 @@ void IoUringSelector::submit_slot(IoUringRing& ring, int fd) {
   poll.user_data = key_of(fd, changed.armed);
 }
 
-// Returns whether there was any completion.
-bool IoUringSelector::collect(IoUringRing& ring, Events& events) {
+// Returns the number of completions.
+std::size_t IoUringSelector::collect(IoUringRing& ring, Events& events) {
   absl::MutexLock lock(&mutex_);
   is_sleeping_ = false;
-  bool has_news = false;
+  std::size_t completions = 0;
   io_uring_cqe done;
   while (events.size() < events.capacity() && ring.next(done)) {
-    has_news = true;
+    ++completions;
     take(done, events);
   }
-  return has_news;
+  return completions;
 }
 
 void IoUringSelector::take(const io_uring_cqe& done, Events& events) {

@@ -1,6 +1,7 @@
 #ifndef EPORE_POLL_ENGINE_IO_URING_SELECTOR_H_
 #define EPORE_POLL_ENGINE_IO_URING_SELECTOR_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -73,7 +74,7 @@ class IoUringSelector final : public Selector {
   absl::StatusOr<std::unique_ptr<IoUringRing>> take_ring() ABSL_LOCKS_EXCLUDED(mutex_);
   SysResult submit_changes(IoUringRing& ring, bool may_sleep) ABSL_LOCKS_EXCLUDED(mutex_);
   void submit_slot(IoUringRing& ring, int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool collect(IoUringRing& ring, Events& events) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::size_t collect(IoUringRing& ring, Events& events) ABSL_LOCKS_EXCLUDED(mutex_);
   void take(const io_uring_cqe& done, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void retire(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Slot& slot(int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -201,6 +201,25 @@ TEST_P(BatchTest, ABatchThatIsNotFullHasEverythingThatIsReady) {
   }
 }
 
+// io_uring tells that a poll was cancelled where an event could have been.
+TEST_P(BatchTest, ReplacedRegistrationsHideNothing) {
+  std::vector<SocketPair> idle;
+  for (int i = 0; i < 100; ++i) {
+    idle.push_back(unix_pair());
+    ASSERT_THAT(registry_->register_fd(idle.back().a.get(), Token{99}, Interest::readable()),
+                IsOk());
+  }
+  expect_no_events(poll_);
+  for (std::size_t i = 0; i < idle.size(); ++i) {
+    ASSERT_THAT(registry_->reregister_fd(idle[i].a.get(), Token{99}, Interest::readable()), IsOk());
+    if (i % 5 != 0) continue;
+    pairs_.push_back(unix_pair());
+    ASSERT_THAT(registry_->register_fd(pairs_.back().a.get(), Token{i}, Interest::writable()),
+                IsOk());
+  }
+  EXPECT_EQ(count_events(1, 100).size(), pairs_.size());
+}
+
 TEST_P(BatchTest, ASmallBatchStarvesNobody) {
   register_ready(10, Interest::writable().level());
   const auto seen = count_events(30, 1);
