@@ -10,7 +10,10 @@
 namespace examples {
 namespace {
 
-constexpr std::string_view kWanted = "if-modified-since";
+constexpr std::string_view kHost = "host";
+constexpr std::string_view kIfModifiedSince = "if-modified-since";
+constexpr std::string_view kIfNoneMatch = "if-none-match";
+constexpr std::size_t kLongestName = kIfModifiedSince.size();
 
 }  // namespace
 
@@ -20,8 +23,9 @@ void HttpRequestParser::next() {
   state_ = State::empty;
   head_size_ = 0;
   around_body_ = 0;
-  field_.clear();
-  is_wanted_ = false;
+  name_.clear();
+  field_ = Field::other;
+  hosts_ = 0;
   request_ = HttpRequest();
 }
 
@@ -55,8 +59,12 @@ int HttpRequestParser::head_complete() {
   // Upgrades are declined by not taking them up (RFC 9110, 7.8), and CONNECT by its answer.
   parser_.upgrade = 0;
   if (parser_.http_major != 1) return -1;
+  const bool is_http_1_0 = parser_.http_minor == 0;
+  // A proxy of HTTP/1.0 in front may take the encoding for no framing (RFC 9112, 6.1).
+  if (is_http_1_0 && (parser_.flags & F_TRANSFER_ENCODING) != 0) return -1;
+  if (hosts_ > 1 || (hosts_ == 0 && !is_http_1_0)) return -1;  // RFC 9112, 3.2
   request_.method = llhttp_method_name(static_cast<llhttp_method_t>(parser_.method));
-  request_.is_http_1_0 = parser_.http_minor == 0;
+  request_.is_http_1_0 = is_http_1_0;
   request_.says_close = (parser_.flags & F_CONNECTION_CLOSE) != 0;
   request_.says_keep_alive = (parser_.flags & F_CONNECTION_KEEP_ALIVE) != 0;
   state_ = State::body;
@@ -64,12 +72,24 @@ int HttpRequestParser::head_complete() {
 }
 
 int HttpRequestParser::header_field(std::string_view part) {
-  if (field_.size() <= kWanted.size()) field_ += part;
+  if (name_.size() <= kLongestName) name_ += part;
   return count_around_body(part.size());
 }
 
+void HttpRequestParser::header_field_complete() {
+  field_ = Field::other;
+  if (state_ == State::head) {  // and not in a trailer
+    if (absl::EqualsIgnoreCase(name_, kHost)) field_ = Field::host;
+    if (absl::EqualsIgnoreCase(name_, kIfModifiedSince)) field_ = Field::if_modified_since;
+    if (absl::EqualsIgnoreCase(name_, kIfNoneMatch)) field_ = Field::if_none_match;
+  }
+  if (field_ == Field::host) ++hosts_;
+  if (field_ == Field::if_none_match) request_.has_if_none_match = true;
+  name_.clear();
+}
+
 int HttpRequestParser::header_value(std::string_view part) {
-  if (is_wanted_ && state_ == State::head) request_.if_modified_since += part;
+  if (field_ == Field::if_modified_since) request_.if_modified_since += part;
   return count_around_body(part.size());
 }
 
@@ -103,8 +123,7 @@ const llhttp_settings_t& HttpRequestParser::callbacks() {
       return self(p).header_field({part, size});
     };
     settings.on_header_field_complete = [](llhttp_t* p) {
-      self(p).is_wanted_ = absl::EqualsIgnoreCase(self(p).field_, kWanted);
-      self(p).field_.clear();
+      self(p).header_field_complete();
       return 0;
     };
     settings.on_header_value = [](llhttp_t* p, const char* part, std::size_t size) {

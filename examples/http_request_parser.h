@@ -14,6 +14,7 @@ struct HttpRequest {
   std::string method;
   std::string target;
   std::string if_modified_since;  // the value of this header
+  bool has_if_none_match = false;
   bool is_http_1_0 = false;
   bool says_close = false;       // Connection: close
   bool says_keep_alive = false;  // Connection: keep-alive
@@ -33,7 +34,7 @@ class HttpRequestParser {
     head,      // in its request line or headers
     body,      // head complete, body not
     complete,  // all there
-    bad,       // no HTTP/1.x, or a framing that cannot be trusted
+    bad,       // no HTTP/1.x, not for one host, or a framing that cannot be trusted
     too_large  // the head is over kMaxHead bytes, or what a chunked body has around its data
   };
 
@@ -54,11 +55,14 @@ class HttpRequestParser {
   void next();
 
  private:
+  enum class Field { other, host, if_modified_since, if_none_match };
+
   static HttpRequestParser& self(llhttp_t* parser);
   static const llhttp_settings_t& callbacks();
   std::size_t execute(std::string_view bytes);
   int head_complete();
   int header_field(std::string_view part);
+  void header_field_complete();
   int header_value(std::string_view part);
   int count_around_body(std::size_t size);
 
@@ -66,8 +70,9 @@ class HttpRequestParser {
   State state_ = State::empty;
   std::size_t head_size_ = 0;
   std::size_t around_body_ = 0;  // bytes of chunk extensions and trailers
-  std::string field_;            // the name of the header, as far as it may be one that is wanted
-  bool is_wanted_ = false;       // its value
+  std::string name_;             // of the header, as far as it may be one that is wanted
+  Field field_ = Field::other;
+  int hosts_ = 0;
   HttpRequest request_;
 };
 

@@ -21,7 +21,7 @@ State state_after(std::string_view bytes) {
 
 // A complete request whose head has exactly `size` bytes.
 std::string head_of(std::size_t size) {
-  const std::string start = "GET /1/x HTTP/1.1\r\nX: ";
+  const std::string start = "GET /1/x HTTP/1.1\r\nHost: h\r\nX: ";
   return start + std::string(size - start.size() - 4, 'x') + "\r\n\r\n";
 }
 
@@ -59,20 +59,25 @@ TEST(HttpRequestParser, ReadsByteByByte) {
 TEST(HttpRequestParser, KeepsTheTimeThatTheClientKnows) {
   HttpRequestParser parser;
   const std::string_view text =
-      "GET / HTTP/1.1\r\nIf-Modified-Sinces: no\r\nIF-Modified-Since: Sun, 06 Nov 1994 08:49:37 "
-      "GMT\r\nIf-Modified: no\r\n\r\n";
+      "GET / HTTP/1.1\r\nHost: h\r\nIf-Modified-Sinces: no\r\nIF-Modified-Since: Sun, 06 Nov 1994 "
+      "08:49:37 GMT\r\nIf-Modified: no\r\n\r\n";
   for (const char c : text) parser.feed({&c, 1});
   ASSERT_EQ(parser.state(), State::complete);
   EXPECT_EQ(parser.request().if_modified_since, "Sun, 06 Nov 1994 08:49:37 GMT");
+  EXPECT_FALSE(parser.request().has_if_none_match);
   parser.next();
-  parser.feed("GET / HTTP/1.1\r\n\r\n");
+  parser.feed("GET / HTTP/1.1\r\nHost: h\r\nif-none-match: *\r\n\r\n");
+  EXPECT_TRUE(parser.request().has_if_none_match);
+  parser.next();
+  parser.feed("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_EQ(parser.request().if_modified_since, "");
+  EXPECT_FALSE(parser.request().has_if_none_match);
 }
 
 TEST(HttpRequestParser, StopsAtTheEndOfARequest) {
   HttpRequestParser parser;
-  const std::string first = "GET /1/a HTTP/1.1\r\nConnection: close\r\n\r\n";
-  const std::string second = "GET /2/b HTTP/1.1\r\n\r\n";
+  const std::string first = "GET /1/a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  const std::string second = "GET /2/b HTTP/1.1\r\nHost: h\r\n\r\n";
   const std::string both = first + second;
   EXPECT_EQ(parser.feed(both), first.size());
   EXPECT_EQ(parser.request().target, "/1/a");
@@ -93,7 +98,7 @@ TEST(HttpRequestParser, BodiesAreReadOver) {
         "Transfer-Encoding: chunked\r\n\r\n15\r\nGET /9/z HTTP/1.1\r\n\r\n\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nTrailer: 1\r\n\r\n"}) {
     HttpRequestParser parser;
-    const std::string text = "POST /1/x HTTP/1.1\r\n" + body;
+    const std::string text = "POST /1/x HTTP/1.1\r\nHost: h\r\n" + body;
     EXPECT_EQ(parser.feed(text + "GET"), text.size()) << text;
     EXPECT_EQ(parser.state(), State::complete) << text;
     EXPECT_EQ(parser.request().method, "POST");
@@ -102,7 +107,7 @@ TEST(HttpRequestParser, BodiesAreReadOver) {
 
 TEST(HttpRequestParser, BodiesAreNoLongerThanTheHeadMayBe) {
   HttpRequestParser parser;
-  const std::string head = "POST /1/x HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n";
+  const std::string head = "POST /1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n";
   const std::string body(1'000'000, 'x');
   EXPECT_EQ(parser.feed(head + body), head.size() + body.size());
   EXPECT_EQ(parser.state(), State::complete);
@@ -111,10 +116,11 @@ TEST(HttpRequestParser, BodiesAreNoLongerThanTheHeadMayBe) {
 TEST(HttpRequestParser, UpgradesAreDeclined) {
   HttpRequestParser parser;
   const std::string text =
-      "GET /1/x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nab";
+      "GET /1/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n"
+      "ab";
   EXPECT_EQ(parser.feed(text + "GET"), text.size());
   EXPECT_EQ(parser.state(), State::complete);
-  EXPECT_EQ(state_after("CONNECT host:80 HTTP/1.1\r\n\r\n"), State::complete);
+  EXPECT_EQ(state_after("CONNECT host:80 HTTP/1.1\r\nHost: host:80\r\n\r\n"), State::complete);
 }
 
 TEST(HttpRequestParser, WhatIsNoHttpIsBad) {
@@ -122,17 +128,23 @@ TEST(HttpRequestParser, WhatIsNoHttpIsBad) {
            "hello\r\n\r\n",
            "\x16\x03\x01\x02",                  // TLS
            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",  // HTTP/2
-           "GET /1/x HTTP/2.0\r\n\r\n",
+           "GET /1/x HTTP/2.0\r\nHost: h\r\n\r\n",
            "GET /1/x\r\n\r\n",  // HTTP/0.9
-           "GET /1/x FTP/1.1\r\n\r\n",
-           "GET /1/x HTTP/1.1\r\nno colon\r\n\r\n",
-           "GET /1/\xC3\xA9 HTTP/1.1\r\n\r\n",  // must be escaped, RFC 3986
-           "GET /1/x HTTP/1.1\r\nContent-Length : 5\r\n\r\n",
-           "GET /1/x HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-           "GET /1/x HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-           "GET /1/x HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-           "GET /1/x HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
-           "POST /1/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n",
+           "GET /1/x FTP/1.1\r\nHost: h\r\n\r\n",
+           "GET /1/x HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n",
+           "GET /1/\xC3\xA9 HTTP/1.1\r\nHost: h\r\n\r\n",  // must be escaped, RFC 3986
+           "GET /1/x HTTP/1.1\r\nHost: h\r\nContent-Length : 5\r\n\r\n",
+           "GET /1/x HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
+           "GET /1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+           "GET /1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+           "GET /1/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n",
+           "GET /1/x HTTP/1.1\r\n\r\n",
+           "GET /1/x HTTP/1.1\r\nX-Host: h\r\n\r\n",
+           "GET http://h/1/x HTTP/1.1\r\n\r\n",
+           "GET /1/x HTTP/1.1\r\nHost: h\r\nhost: h\r\n\r\n",
+           "GET /1/x HTTP/1.0\r\nHost: h\r\nHost: i\r\n\r\n",
+           "POST /1/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: h\r\n\r\n",
+           "POST /1/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n",
        }) {
     EXPECT_EQ(state_after(text), State::bad) << text;
   }
@@ -171,16 +183,23 @@ TEST(HttpRequestParser, WhatCouldSmuggleARequestIsBad) {
            "Transfer-Encoding: chunked\r\n\r\n1;a\nb\r\nx\r\n0\r\n\r\n",
            "Transfer-Encoding: chunked\r\n\r\n10000000000000001\r\nx\r\n0\r\n\r\n",
        }) {
-    EXPECT_EQ(state_after(absl::StrCat("POST /1/x HTTP/1.1\r\n", rest)), State::bad) << rest;
+    EXPECT_EQ(state_after(absl::StrCat("POST /1/x HTTP/1.1\r\nHost: h\r\n", rest)), State::bad)
+        << rest;
+  }
+  for (const char* encoding : {"chunked", "gzip, chunked", "identity"}) {
+    EXPECT_EQ(state_after(absl::StrCat("POST /1/x HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: ",
+                                       encoding, "\r\n\r\n0\r\n\r\n")),
+              State::bad)
+        << encoding;
   }
   EXPECT_EQ(state_after("GET /1/x HTTP/1.1\nHost: h\n\n"), State::bad);
-  EXPECT_EQ(state_after("GET /1/x\tHTTP/1.1\r\n\r\n"), State::bad);
+  EXPECT_EQ(state_after("GET /1/x\tHTTP/1.1\r\nHost: h\r\n\r\n"), State::bad);
 }
 
 TEST(HttpRequestParser, ABadStateStays) {
   HttpRequestParser parser;
   parser.feed("hello\r\n");
-  EXPECT_EQ(parser.feed("GET /1/x HTTP/1.1\r\n\r\n"), 0u);
+  EXPECT_EQ(parser.feed("GET /1/x HTTP/1.1\r\nHost: h\r\n\r\n"), 0u);
   EXPECT_EQ(parser.state(), State::bad);
 }
 
@@ -202,7 +221,7 @@ TEST(HttpRequestParser, LargeHeadsInPiecesAreFound) {
 }
 
 TEST(HttpRequestParser, WhatIsAroundTheDataOfChunksIsLimitedToo) {
-  const std::string head = "POST /1/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string head = "POST /1/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
   const std::string half(9'000, 'x');
   EXPECT_EQ(state_after(head + "0\r\nX: " + half + "\r\n\r\n"), State::complete);
   EXPECT_EQ(state_after(head + "0\r\nX: " + half + "\r\nY: " + half), State::too_large);
@@ -213,7 +232,7 @@ TEST(HttpRequestParser, EmptyLinesBeforeARequestAreSkippedButCount) {
   HttpRequestParser parser;
   parser.feed("\r\n\r\n");
   EXPECT_EQ(parser.state(), State::empty);
-  parser.feed("GET /1/x HTTP/1.1\r\n\r\n");
+  parser.feed("GET /1/x HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_EQ(parser.state(), State::complete);
   EXPECT_EQ(state_after(std::string(20'000, '\n')), State::too_large);
 }
