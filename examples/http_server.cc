@@ -95,10 +95,10 @@ epore::Task<> serve(epore::Connection peer, examples::StaticFiles& files) {
                  .result();
     }
     keep = is_whole && !request.says_close && (!request.is_http_1_0 || request.says_keep_alive);
-    // Files have no entity tags, so If-None-Match matches nothing. It goes before the time (RFC 9110,
-    // 13.1.3).
-    const bool is_known = file.ok() && !request.has_if_none_match &&
-                          request.if_modified_since == (*file)->modified;
+    // Files have no entity tags, so If-None-Match matches nothing. It goes before the time (RFC
+    // 9110, 13.1.3).
+    const bool is_known =
+        file.ok() && !request.has_if_none_match && request.if_modified_since == (*file)->modified;
     const bool has_body = file.ok() && !is_known && request.method != "HEAD";
     std::string_view headers = "content-length: 0\r\n";
     if (is_known) headers = "";

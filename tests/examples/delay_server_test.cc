@@ -117,7 +117,7 @@ TEST_F(DelayServer, EverythingElseIsNotFound) {
     EXPECT_THAT(ask(client, get(target)), MatchesRegex(answer("404 Not Found", ""))) << target;
   }
   for (const char* method : {"HEAD", "POST", "DELETE"}) {
-    EXPECT_THAT(ask(client, absl::StrCat(method, " /1/x HTTP/1.1\r\n\r\n")),
+    EXPECT_THAT(ask(client, absl::StrCat(method, " /1/x HTTP/1.1\r\nHost: h\r\n\r\n")),
                 MatchesRegex(answer("404 Not Found", "")))
         << method;
   }
@@ -128,10 +128,10 @@ TEST_F(DelayServer, EverythingElseIsNotFound) {
 TEST_F(DelayServer, BodiesAreNoRequests) {
   Client client(server_.address);
   const std::string inner = get("/0/inner");
-  client.send(absl::StrCat("POST /1/x HTTP/1.1\r\nContent-Length: ", inner.size(), "\r\n\r\n",
-                           inner, "POST /1/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
-                           absl::Hex(inner.size()), "\r\n", inner, "\r\n0\r\n\r\n",
-                           get("/0/outer")));
+  const std::string post = "POST /1/x HTTP/1.1\r\nHost: localhost\r\n";
+  client.send(absl::StrCat(post, "Content-Length: ", inner.size(), "\r\n\r\n", inner, post,
+                           "Transfer-Encoding: chunked\r\n\r\n", absl::Hex(inner.size()), "\r\n",
+                           inner, "\r\n0\r\n\r\n", get("/0/outer")));
   EXPECT_THAT(client.read_response(), MatchesRegex(answer("404 Not Found", "")));
   EXPECT_THAT(client.read_response(), MatchesRegex(answer("404 Not Found", "")));
   EXPECT_EQ(body_of(client.read_response()), "outer");
@@ -142,6 +142,9 @@ TEST_F(DelayServer, RefusesWhatIsNoHttp) {
   client.send("hello, is there anybody?\r\n\r\n" + get("/0/x"));
   EXPECT_THAT(client.read_to_end(), MatchesRegex(answer("400 Bad Request", "", kClose)));
   EXPECT_FALSE(client.was_reset());
+  Client without_host(server_.address);
+  without_host.send("GET /0/x HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(without_host.read_to_end(), MatchesRegex(answer("400 Bad Request", "", kClose)));
 }
 
 TEST_F(DelayServer, AnswersWhatCameBeforeTheNonsense) {
@@ -189,7 +192,7 @@ TEST_F(DelayServer, WaitsFiveSecondsForARequest) {
   Client slow_head(server_.address);
   slow_head.send("GET /1/x HTTP/1.1\r\n");
   Client slow_body(server_.address);
-  slow_body.send("POST /1/x HTTP/1.1\r\nContent-Length: 5\r\n\r\nab");
+  slow_body.send("POST /1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
   Client busy(server_.address);
   busy.send(get("/6000/busy"));
 
@@ -249,7 +252,7 @@ TEST_F(DelayServer, SigtermAnswersWhatIsInFlight) {
 TEST_F(DelayServer, SigtermAnswersARequestThatHasBegun) {
   Client client(server_.address);
   Client clock(server_.address);
-  client.send("GET /1/x HTTP/1.1\r\n");
+  client.send("GET /1/x HTTP/1.1\r\nHost: h\r\n");
   clock.send(get("/100/y"));
   EXPECT_EQ(body_of(clock.read_response()), "y");  // by now the half is there
   server_.ask_to_end();

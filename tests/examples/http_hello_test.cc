@@ -32,7 +32,7 @@ TEST_F(HttpHello, AnswersAPipeline) {
   }
   client_.send(requests);
   EXPECT_EQ(client_.read_exactly(answers.size()), answers);
-  client_.send(std::string("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc") + kGet);
+  client_.send(std::string("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc") + kGet);
   EXPECT_EQ(client_.read_response(), kHello);
   EXPECT_EQ(client_.read_response(), kHello);
 }
@@ -43,7 +43,7 @@ TEST_F(HttpHello, TakesRequestsInPieces) {
 }
 
 TEST_F(HttpHello, ClosesIfAsked) {
-  client_.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+  client_.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   EXPECT_EQ(client_.read_to_end(),
             "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nhello\n");
   EXPECT_FALSE(client_.was_reset());

@@ -116,7 +116,8 @@ TEST(HttpRequestParser, BodiesAreNoLongerThanTheHeadMayBe) {
 TEST(HttpRequestParser, UpgradesAreDeclined) {
   HttpRequestParser parser;
   const std::string text =
-      "GET /1/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n"
+      "GET /1/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: "
+      "2\r\n\r\n"
       "ab";
   EXPECT_EQ(parser.feed(text + "GET"), text.size());
   EXPECT_EQ(parser.state(), State::complete);
@@ -136,7 +137,8 @@ TEST(HttpRequestParser, WhatIsNoHttpIsBad) {
            "GET /1/x HTTP/1.1\r\nHost: h\r\nContent-Length : 5\r\n\r\n",
            "GET /1/x HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
            "GET /1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-           "GET /1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+           "GET /1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: "
+           "chunked\r\n\r\n",
            "GET /1/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n",
            "GET /1/x HTTP/1.1\r\n\r\n",
            "GET /1/x HTTP/1.1\r\nX-Host: h\r\n\r\n",

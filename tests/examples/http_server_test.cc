@@ -109,15 +109,15 @@ TEST_F(HttpServer, RefusesWhatItDoesNotServe) {
 TEST_F(HttpServer, RefusesOtherMethods) {
   const std::string refused =
       "HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\nallow: GET, HEAD\r\n\r\n";
-  EXPECT_EQ(ask("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+  EXPECT_EQ(ask("POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
                 "5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n"),
             refused);
-  EXPECT_EQ(ask("PUT / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc"), refused);
+  EXPECT_EQ(ask("PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nabc"), refused);
   EXPECT_EQ(ask(get("/")), kIndex);
 }
 
 TEST_F(HttpServer, AHeadHasNoBody) {
-  EXPECT_TRUE(client_.send("HEAD /large HTTP/1.1\r\nconnection: close\r\n\r\n"));
+  EXPECT_TRUE(client_.send("HEAD /large HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"));
   const std::string response = client_.read_to_end();
   EXPECT_TRUE(absl::StrContains(response, absl::StrCat("length: ", Folder::large().size())));
   EXPECT_TRUE(absl::EndsWith(response, "connection: close\r\n\r\n"));
@@ -131,10 +131,11 @@ TEST_F(HttpServer, SaysThatAFileIsAsTheClientKnowsIt) {
   ASSERT_LT(begin, whole.size()) << whole;
   const std::string modified = whole.substr(begin, whole.find("\r\n", begin) - begin);
   const auto ask_since = [&](const std::string& time) {
-    return ask(absl::StrCat("GET / HTTP/1.1\r\nif-modified-since: ", time, "\r\n\r\n"));
+    return ask(absl::StrCat("GET / HTTP/1.1\r\nhost: h\r\nif-modified-since: ", time, "\r\n\r\n"));
   };
   EXPECT_EQ(ask_since(modified), "HTTP/1.1 304 Not Modified\r\n\r\n");
   EXPECT_EQ(ask_since("Sun, 06 Nov 1994 08:49:37 GMT"), kIndex);
+  EXPECT_EQ(ask_since(modified + "\r\nif-none-match: \"tag\""), kIndex);
   EXPECT_EQ(ask(get("/")), kIndex) << "the next request is not lost";
 }
 
@@ -152,9 +153,10 @@ TEST_F(HttpServer, RefusesWhatTwoParsersCouldReadInTwoWays) {
            "content-length: 3\r\ncontent-length: 3\r\n\r\nabc",
            "x: a\r\n folded\r\n\r\n",
            "x: a\n\r\n",
+           "host: another\r\n\r\n",
        }) {
     Client client(server_.address);
-    EXPECT_TRUE(client.send(absl::StrCat("GET / HTTP/1.1\r\n", rest)));
+    EXPECT_TRUE(client.send(absl::StrCat("GET / HTTP/1.1\r\nhost: h\r\n", rest)));
     EXPECT_EQ(without_date(client.read_to_end()),
               "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         << rest;

@@ -16,16 +16,20 @@ namespace epore {
 std::vector<std::string> fuzz_seeds() {
   return {"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
           "GET /a?b HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /c HTTP/1.1\r\nHost: a\r\n\r\n",
-          "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n\r\n",
-          "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n",
-          "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-          "GET / HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade, close\r\n\r\nxx",
-          "CONNECT a:1 HTTP/1.1\r\n\r\n",
+          "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: "
+          "a\r\n\r\n",
+          "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: "
+          "b\r\n\r\n",
+          "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: "
+          "chunked\r\n\r\n0\r\n\r\n",
+          "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade, close\r\n\r\nxx",
+          "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
           "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-          "\r\n\r\nGET / HTTP/1.1\r\n A: b\r\n\r\n",
+          "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n A: b\r\n\r\n",
           "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
           "HTTP/1.0 404 Not Found\r\n\r\nuntil the end",
+          "GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: x\r\nIf-None-Match: y\r\n\r\n",
           "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"};
 }
 
@@ -37,7 +41,7 @@ using examples::HttpRequestParser;
 using examples::HttpResponseParser;
 
 struct Requests {
-  std::vector<std::string> all;  // the method, the target and what is said of the connection
+  std::vector<std::string> all;  // what is known of each
   HttpRequestParser::State last{};
   bool operator==(const Requests&) const = default;
 };
@@ -55,7 +59,8 @@ Requests read_requests(std::string_view bytes, std::size_t step) {
       const examples::HttpRequest& request = parser.request();
       read.all.push_back(request.method + ' ' + request.target + ' ' +
                          std::to_string(request.is_http_1_0) + std::to_string(request.says_close) +
-                         std::to_string(request.says_keep_alive));
+                         std::to_string(request.says_keep_alive) +
+                         std::to_string(request.has_if_none_match) + request.if_modified_since);
       parser.next();
     } else if (parser.state() > HttpRequestParser::State::complete) {
       break;

@@ -1,14 +1,21 @@
 // Runs a fuzz target without a fuzzer: its seeds, and mutations of them that are the same each
 // time.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <iostream>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/log/check.h"
+#include "epore/poll/owned_fd.h"
 #include "gtest/gtest.h"
 #include "tests/fuzz/fuzz_target.h"
 
@@ -17,7 +24,32 @@ namespace {
 
 constexpr std::size_t kLongest = 4096;
 
-void run(const std::string& input) {
+// A file with the input that runs. A CHECK that fails ends the process and leaves it.
+class InputFile {
+ public:
+  InputFile() {
+    const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR");
+    path_ = outputs != nullptr ? std::string(outputs) + "/" : testing::TempDir();
+    path_ += "fuzz_input." + std::to_string(::getpid());
+    fd_ = OwnedFd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    PCHECK(fd_.get() >= 0) << path_;
+    std::cout << "if this fails, the input is in " << path_ << std::endl;
+  }
+  ~InputFile() { ::unlink(path_.c_str()); }
+
+  void write(const std::string& input) const {
+    PCHECK(::pwrite(fd_.get(), input.data(), input.size(), 0) ==
+           static_cast<ssize_t>(input.size()));
+    PCHECK(::ftruncate(fd_.get(), static_cast<off_t>(input.size())) == 0);
+  }
+
+ private:
+  std::string path_;
+  OwnedFd fd_;
+};
+
+void run(const InputFile& file, const std::string& input) {
+  file.write(input);
   // A copy of the exact size, so that AddressSanitizer sees a read behind its end.
   const std::vector<std::uint8_t> bytes(input.begin(), input.end());
   (void)LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
@@ -69,8 +101,9 @@ std::string mutate(std::string bytes, const std::vector<std::string>& seeds, std
 TEST(FuzzTest, SeedsAndTheirMutationsBreakNothing) {
   const std::vector<std::string> seeds = fuzz_seeds();
   ASSERT_FALSE(seeds.empty());
-  for (const std::string& seed : seeds) run(seed);
-  run("");
+  const InputFile file;
+  for (const std::string& seed : seeds) run(file, seed);
+  run(file, "");
   std::mt19937 random(20'000'101);  // NOLINT(cert-msc51-cpp): the same each time
   const char* const asked = std::getenv("EPORE_FUZZ_RUNS");
   const int runs = asked != nullptr ? std::atoi(asked) : FUZZ_RUNS;
@@ -78,8 +111,7 @@ TEST(FuzzTest, SeedsAndTheirMutationsBreakNothing) {
   for (int i = 0; i < runs; ++i) {
     if (random() % 4 == 0) input = seeds[random() % seeds.size()];
     input = mutate(std::move(input), seeds, random);
-    SCOPED_TRACE(i);
-    run(input);
+    run(file, input);
   }
 }
 
