@@ -13,8 +13,15 @@ HttpResponseParser::HttpResponseParser() {
 }
 
 bool HttpResponseParser::feed(std::string_view bytes) {
-  if (is_complete_) return true;
-  return llhttp_execute(&parser_, bytes.data(), bytes.size()) == HPE_OK || is_complete_;
+  while (!is_complete_) {
+    const llhttp_errno_t error = llhttp_execute(&parser_, bytes.data(), bytes.size());
+    if (error == HPE_OK) return true;
+    if (error != HPE_PAUSED) return is_complete_;
+    // Behind a response, an interim one or the last.
+    bytes.remove_prefix(static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - bytes.data()));
+    if (!is_complete_) llhttp_resume(&parser_);
+  }
+  return true;
 }
 
 void HttpResponseParser::end() {
@@ -34,7 +41,10 @@ const llhttp_settings_t& HttpResponseParser::callbacks() {
       return 0;
     };
     settings.on_message_complete = [](llhttp_t* p) -> int {
-      self(p).is_complete_ = true;
+      // Interim responses come before the one that was asked for (RFC 9110, 15.2).
+      const bool is_interim = p->status_code / 100 == 1 && p->status_code != 101;
+      self(p).is_complete_ = !is_interim;
+      if (is_interim) self(p).body_.clear();
       return HPE_PAUSED;
     };
     return settings;

@@ -8,7 +8,8 @@
 
 namespace examples {
 
-// The one response that a client waits for, from bytes as they come.
+// The one response that a client waits for, from bytes as they come. Interim ones before it, such
+// as 103 Early Hints, are read over.
 class HttpResponseParser {
  public:
   HttpResponseParser();

@@ -157,6 +157,14 @@ TEST(FetchTest, AThousandAtOnceFromNginx) {
   EXPECT_EQ(process->wait().value_or(-1), 0);
 }
 
+TEST(FetchTest, EarlyHintsAreNoAnswer) {
+  Answers server({std::string("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n") + kGood});
+  const Fetched fetched = fetch({server.url()});
+  EXPECT_TRUE(absl::StartsWith(fetched.summary, "1 came, 0 failed, 0 tried again, 5 bytes, "))
+      << fetched.summary;
+  EXPECT_EQ(fetched.exit_code, 0);
+}
+
 TEST(FetchTest, WhatMayPassIsTriedAgain) {
   Answers server({kBusy, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", kGood});
   const Fetched fetched = fetch({"--longest-pause=1ms", server.url()});

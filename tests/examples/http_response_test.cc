@@ -70,6 +70,34 @@ TEST(HttpResponseParser, TheEndEndsAnAnswerWithoutALength) {
   EXPECT_EQ(parser.body(), "hello");
 }
 
+TEST(HttpResponseParser, InterimResponsesAreReadOver) {
+  const std::string interim =
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n";
+  const std::string last = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+  for (const std::size_t step : {1u, 7u, 1000u}) {
+    HttpResponseParser parser;
+    EXPECT_TRUE(parser.feed(interim));
+    EXPECT_FALSE(parser.is_complete());
+    HttpResponseParser other;
+    const std::string text = interim + last;
+    for (std::size_t at = 0; at < text.size(); at += step) {
+      EXPECT_FALSE(other.is_complete());
+      EXPECT_TRUE(other.feed(text.substr(at, step)));
+    }
+    ASSERT_TRUE(other.is_complete()) << step;
+    EXPECT_EQ(other.status(), 200);
+    EXPECT_EQ(other.body(), "hello");
+  }
+  HttpResponseParser cut;
+  EXPECT_TRUE(cut.feed(interim));
+  cut.end();
+  EXPECT_FALSE(cut.is_complete());
+  HttpResponseParser switched;
+  EXPECT_TRUE(switched.feed("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\nx"));
+  EXPECT_TRUE(switched.is_complete());
+  EXPECT_EQ(switched.status(), 101);
+}
+
 TEST(HttpResponseParser, OtherProtocolsAreRefused) {
   HttpResponseParser parser;
   EXPECT_FALSE(parser.feed("220 mail.example.org ESMTP\r\n"));

@@ -21,10 +21,7 @@ def fuzz_target(name, deps, runs = 20000):
             source,
         ],
         local_defines = ["FUZZ_RUNS=%d" % runs],
-        deps = deps + [
-            "//poll:types",
-            "@com_google_googletest//:gtest_main",
-        ],
+        deps = deps + ["@com_google_googletest//:gtest_main"],
     )
     cc_binary(
         name = name + "_fuzzer",

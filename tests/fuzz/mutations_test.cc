@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "absl/log/check.h"
-#include "epore/poll/owned_fd.h"
 #include "gtest/gtest.h"
 #include "tests/fuzz/fuzz_target.h"
 
@@ -31,21 +30,25 @@ class InputFile {
     const char* const outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR");
     path_ = outputs != nullptr ? std::string(outputs) + "/" : testing::TempDir();
     path_ += "fuzz_input." + std::to_string(::getpid());
-    fd_ = OwnedFd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    PCHECK(fd_.get() >= 0) << path_;
+    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    PCHECK(fd_ >= 0) << path_;
     std::cout << "if this fails, the input is in " << path_ << std::endl;
   }
-  ~InputFile() { ::unlink(path_.c_str()); }
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  ~InputFile() {
+    ::close(fd_);
+    ::unlink(path_.c_str());
+  }
 
   void write(const std::string& input) const {
-    PCHECK(::pwrite(fd_.get(), input.data(), input.size(), 0) ==
-           static_cast<ssize_t>(input.size()));
-    PCHECK(::ftruncate(fd_.get(), static_cast<off_t>(input.size())) == 0);
+    PCHECK(::pwrite(fd_, input.data(), input.size(), 0) == static_cast<ssize_t>(input.size()));
+    PCHECK(::ftruncate(fd_, static_cast<off_t>(input.size())) == 0);
   }
 
  private:
   std::string path_;
-  OwnedFd fd_;
+  int fd_ = -1;
 };
 
 void run(const InputFile& file, const std::string& input) {
