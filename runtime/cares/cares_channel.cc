@@ -15,6 +15,8 @@ absl::StatusOr<std::shared_ptr<NameChannel>> open_cares_channel(Runtime&,
 
 #else
 
+// Its newer functions are not there before c-ares 1.28, and Debian 12 has 1.18.
+#define CARES_NO_DEPRECATED
 #include <ares.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -66,6 +68,21 @@ absl::Status to_status(int code, std::string_view name) {
       return absl::UnavailableError(text);
   }
 }
+
+#ifdef ARES_OPT_QUERY_CACHE
+
+// c-ares 1.31 and later keep answers for an hour unless they are told not to. Returns the bit of
+// the option.
+int without_cache(ares_options& options) {
+  options.qcache_max_ttl = 0;
+  return ARES_OPT_QUERY_CACHE;
+}
+
+#else
+
+int without_cache(ares_options&) { return 0; }
+
+#endif
 
 class CaresChannel;
 
@@ -129,17 +146,19 @@ absl::Status CaresChannel::open(const NameResolverOptions& options) {
   if (ready != ARES_SUCCESS) return absl::InternalError(::ares_strerror(ready));
   std::string lookups = options.uses_hosts_file ? "fb" : "b";  // the file, then name servers
   ares_options all = {};
-  all.flags = ARES_FLAG_EDNS | (options.uses_search_domains ? 0 : ARES_FLAG_NOSEARCH);
+  // With aliases, a file that the environment names (HOSTALIASES) would decide who a host is.
+  all.flags =
+      ARES_FLAG_EDNS | ARES_FLAG_NOALIASES | (options.uses_search_domains ? 0 : ARES_FLAG_NOSEARCH);
   all.ednspsz = kLargestDatagram;
   all.timeout = static_cast<int>(absl::ToInt64Milliseconds(options.timeout));
   all.tries = options.tries;
   all.lookups = lookups.data();
   all.sock_state_cb = changed;
   all.sock_state_cb_data = this;
+  const int set = ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                  ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | without_cache(all);
   absl::MutexLock lock(&mutex_);
-  int code = ::ares_init_options(&channel_, &all,
-                                 ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS |
-                                     ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
+  int code = ::ares_init_options(&channel_, &all, set);
   if (code != ARES_SUCCESS) {
     channel_ = nullptr;
     return absl::InternalError(absl::StrCat("ares_init_options: ", ::ares_strerror(code)));

@@ -23,9 +23,15 @@ std::uint32_t random_up_to(std::uint32_t most) {
   return std::uniform_int_distribution<std::uint32_t>(0, most)(random);
 }
 
+absl::Status check_channel(const ChannelPtr& channel) {
+  if (channel != nullptr) return absl::OkStatus();
+  return absl::FailedPreconditionError("this NameResolver was moved from");
+}
+
 // These hold the channel, as the resolver may go meanwhile.
 
 Task<std::vector<SocketAddress>> find_addresses(ChannelPtr channel, std::string host_port) {
+  co_await check_channel(channel);
   const HostPort target = co_await HostPort::parse(host_port);
   const absl::StatusOr<SocketAddress> number = SocketAddress::parse(host_port);
   if (number.ok()) {
@@ -40,6 +46,7 @@ Task<std::vector<SocketAddress>> find_addresses(ChannelPtr channel, std::string 
 }
 
 Task<std::vector<ServiceTarget>> find_services(ChannelPtr channel, std::string name) {
+  co_await check_channel(channel);
   co_await internal::check_name(name);
   Completion<internal::NameAnswer> found;
   channel->find_targets(name, found.completer());
@@ -69,7 +76,9 @@ absl::Status NameResolverOptions::check() const {
     return bad("timeout is ", absl::FormatDuration(timeout), ", must be from 1ms to 1h");
   }
   if (tries < 1 || tries > 100) return bad("tries is ", tries, ", must be from 1 to 100");
-  if (max_lookups == 0) return bad("max_lookups is 0, must be at least 1");
+  if (max_lookups < 1 || max_lookups > 30'000) {
+    return bad("max_lookups is ", max_lookups, ", must be from 1 to 30000");
+  }
   if (servers.find('\0') != servers.npos) return bad("servers has a zero byte");
   return absl::OkStatus();
 }

@@ -56,7 +56,7 @@ class NameResolver {
 
   // Looks up the addresses of "HOST:PORT", sorted as RFC 6724 says, with that port. A number is its
   // own address. Errors: InvalidArgument for the text; NotFound; Unavailable if no server gives an
-  // answer; ResourceExhausted at max_lookups; Cancelled.
+  // answer; ResourceExhausted at max_lookups; Cancelled; FailedPrecondition if this was moved from.
   [[nodiscard]] Task<std::vector<SocketAddress>> addresses(std::string host_port) const;
 
   // Looks up who offers a service, such as "_http._tcp.example.org": the targets of its SRV

@@ -21,14 +21,15 @@ struct NameResolverOptions {
   // How often each server is tried, 1 to 100.
   int tries = 3;
 
-  // The most lookups at a time, at least 1. One that nobody waits for any more counts until its
-  // tries are over.
+  // The most lookups at a time, 1 to 30,000: each may have two questions under way, and a question
+  // has a number of 16 bits. One that nobody waits for any more counts until its tries are over.
   std::size_t max_lookups = 1000;
 
   // Whether the addresses of /etc/hosts come first. The file is read by each lookup.
   bool uses_hosts_file = true;
 
-  // Whether the domains that /etc/resolv.conf searches are tried behind a name of a host.
+  // Whether the domains that /etc/resolv.conf searches, or LOCALDOMAIN of the environment, are
+  // tried behind a name of a host.
   bool uses_search_domains = true;
 
   // Checks the values; create() does so as well. Errors: InvalidArgument, which names the value

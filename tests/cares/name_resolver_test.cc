@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -170,6 +171,28 @@ TEST_F(NameResolverTest, F53WhatIsNoNameIsRefusedBeforeAnybodyIsAsked) {
   EXPECT_TRUE(absl::IsInvalidArgument(services(names, std::string(254, 'a')).status()));
 }
 
+TEST_F(NameResolverTest, TheEnvironmentNamesNoAliases) {
+  const std::string path = testing::TempDir() + "/aliases";
+  std::ofstream(path) << "alias www.example.com\n" << std::flush;
+  ASSERT_EQ(::setenv("HOSTALIASES", path.c_str(), 1), 0);
+  const NameResolver names = make(serve("www.example.com. 300 A 127.0.0.1\n"));
+  EXPECT_TRUE(addresses(names, "www.example.com:80").ok());
+  EXPECT_FALSE(addresses(names, "alias:80").ok());
+  ASSERT_EQ(::unsetenv("HOSTALIASES"), 0);
+}
+
+TEST_F(NameResolverTest, AResolverThatWasMovedFromSaysSo) {
+  NameResolver names = make("127.0.0.1:1");
+  const NameResolver taken = std::move(names);
+  // NOLINTBEGIN(bugprone-use-after-move): that is the point
+  for (const char* address : {"www.example.com:80", "192.0.2.1:80"}) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(addresses(names, address).status())) << address;
+  }
+  EXPECT_TRUE(absl::IsFailedPrecondition(services(names, "_kv._tcp.example.com").status()));
+  // NOLINTEND(bugprone-use-after-move)
+  EXPECT_TRUE(addresses(taken, "192.0.2.1:80").ok());
+}
+
 TEST_F(NameResolverTest, WhatIsTooLongForADatagramComesByTcp) {
   std::string records;
   for (int i = 1; i <= 200; ++i) {
@@ -305,7 +328,8 @@ TEST_F(NameResolverTest, OptionsAreChecked) {
       {{.timeout = absl::ZeroDuration()}, "timeout is 0, must be from 1ms to 1h"},
       {{.timeout = absl::InfiniteDuration()}, "timeout is inf"},
       {{.tries = 0}, "tries is 0, must be from 1 to 100"},
-      {{.max_lookups = 0}, "max_lookups is 0"},
+      {{.max_lookups = 0}, "max_lookups is 0, must be from 1 to 30000"},
+      {{.max_lookups = 30'001}, "max_lookups is 30001, must be from 1 to 30000"},
       {{.servers = "nonsense"}, "servers: \"nonsense\": "},
       {{.servers = std::string("127.0.0.1\0x", 11)}, "servers has a zero byte"},
   };
