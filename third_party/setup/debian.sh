@@ -231,18 +231,36 @@ use_source() { # TYPE SUITES
   private_apt update
 }
 
-# Each of the results is moved to its place in one step.
+# Those that are missing. Each of the results is moved to its place in one step.
 fetch_sources() {
-  say "fetching the sources of Abseil, GoogleTest and llhttp from Debian (4 MB, and 20 MB of indexes)"
-  use_source deb-src "bookworm trixie" &&
-    private_apt source --download-only --tar-only abseil/trixie googletest/bookworm nghttp2/trixie &&
-    # Debian's archive of Abseil holds the public one's files under another top folder, hence another sum.
-    sha256sum --check --quiet - >>"$log" 2>&1 \
-      <<<"df6d1f5ef540725f3851201176a60486aab332410788465c9877910bb471c34a  abseil_20240722.0.orig.tar.gz" &&
-    tar -xf abseil_20240722.0.orig.tar.gz >>"$log" 2>&1 || return
-  mv googletest_1.12.1.orig.tar.gz "$dist/release-1.12.1.tar.gz"
-  mv nghttp2_1.64.0.orig.tar.gz "$dist/v1.64.0.tar.gz" # which has llhttp
-  [[ -e $absl ]] || mv -T abseil-20240722.0 "$absl"
+  local names=() packages=()
+  [[ -e $absl ]] || { names+=(Abseil) packages+=(abseil/trixie); }
+  [[ -e $googletest ]] || { names+=(GoogleTest) packages+=(googletest/bookworm); }
+  [[ -e $llhttp ]] || { names+=(llhttp) packages+=(nghttp2/trixie); }
+  say "fetching the sources of ${names[*]} from Debian (up to 4 MB, and 20 MB of indexes)"
+  use_source deb-src "bookworm trixie" && private_apt source --download-only --tar-only "${packages[@]}" || return
+  [[ -e $absl ]] || unpack_abseil || return
+  [[ -e $googletest ]] || mv googletest_1.12.1.orig.tar.gz "$googletest" || return
+  [[ -e $llhttp ]] || mv nghttp2_1.64.0.orig.tar.gz "$llhttp" || return
+}
+
+# Debian's archive of Abseil holds the public one's files under another top folder, hence another sum.
+unpack_abseil() {
+  sha256sum --check --quiet - >>"$log" 2>&1 \
+    <<<"df6d1f5ef540725f3851201176a60486aab332410788465c9877910bb471c34a  abseil_20240722.0.orig.tar.gz" &&
+    tar -xf abseil_20240722.0.orig.tar.gz >>"$log" 2>&1 && mv -T abseil-20240722.0 "$absl"
+}
+
+lacks_llhttp_only() { [[ -e $absl && -e $googletest ]]; }
+
+# A cache that an older bazelw has filled stays of use without a network.
+without_llhttp() {
+  local full
+  lacks_llhttp_only || return
+  full=$(full_disk)
+  [[ ! $full ]] || return
+  say "no llhttp, as it cannot be fetched now (see $log): examples that speak HTTP, and their tests, will not build"
+  touch "$llhttp.failed"
 }
 
 fetch_boost() { # SUITE PACKAGE
@@ -256,8 +274,12 @@ set_up_sources() {
   tmp=$(mktemp -d "$cache/tmp.XXXXXX") || die "$cache cannot be written"
   cd "$tmp"
   mirror=$(find_mirror)
-  [[ $mirror ]] || update_index
-  ! sources_missing || fetch_sources || give_up "fetching sources"
+  if [[ ! $mirror ]] && lacks_llhttp_only && ! boost_missing; then
+    (update_index) && mirror=$(find_mirror) || true
+  elif [[ ! $mirror ]]; then
+    update_index
+  fi
+  ! sources_missing || { [[ $mirror ]] && fetch_sources; } || without_llhttp || give_up "fetching sources"
   ! boost_missing || fetch_boost sid libboost1.92-dev || fetch_boost bookworm libboost1.81-dev || {
     full=$(full_disk)
     [[ ! $full ]] || give_up "fetching Boost's headers"
