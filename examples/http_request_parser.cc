@@ -62,7 +62,8 @@ int HttpRequestParser::head_complete() {
   const bool is_http_1_0 = parser_.http_minor == 0;
   // A proxy of HTTP/1.0 in front may take the encoding for no framing (RFC 9112, 6.1).
   if (is_http_1_0 && (parser_.flags & F_TRANSFER_ENCODING) != 0) return -1;
-  if (hosts_ > 1 || (hosts_ == 0 && !is_http_1_0)) return -1;  // RFC 9112, 3.2
+  if (hosts_ > 1) return -1;  // RFC 9112, 3.2
+  request_.has_host = hosts_ == 1;
   request_.method = llhttp_method_name(static_cast<llhttp_method_t>(parser_.method));
   request_.is_http_1_0 = is_http_1_0;
   request_.says_close = (parser_.flags & F_CONNECTION_CLOSE) != 0;

@@ -15,6 +15,7 @@ struct HttpRequest {
   std::string target;
   std::string if_modified_since;  // the value of this header
   bool has_if_none_match = false;
+  bool has_host = false;
   bool is_http_1_0 = false;
   bool says_close = false;       // Connection: close
   bool says_keep_alive = false;  // Connection: keep-alive
@@ -34,7 +35,7 @@ class HttpRequestParser {
     head,      // in its request line or headers
     body,      // head complete, body not
     complete,  // all there
-    bad,       // no HTTP/1.x, not for one host, or a framing that cannot be trusted
+    bad,       // no HTTP/1.x, for two hosts, or a framing that cannot be trusted
     too_large  // the head is over kMaxHead bytes, or what a chunked body has around its data
   };
 

@@ -72,7 +72,9 @@ absl::Status check(const absl::Status& read, const Parser& parser) {
   if (!read.ok()) return read;
   if (parser.state() == Parser::State::too_large) return absl::ResourceExhaustedError("");
   if (parser.state() == Parser::State::bad) return absl::InvalidArgumentError("");
-  const std::string& method = parser.request().method;
+  const examples::HttpRequest& request = parser.request();
+  if (!request.has_host && !request.is_http_1_0) return absl::InvalidArgumentError("");
+  const std::string& method = request.method;
   return method == "GET" || method == "HEAD" ? absl::OkStatus() : absl::UnimplementedError("");
 }
 

@@ -142,9 +142,9 @@ TEST_F(DelayServer, RefusesWhatIsNoHttp) {
   client.send("hello, is there anybody?\r\n\r\n" + get("/0/x"));
   EXPECT_THAT(client.read_to_end(), MatchesRegex(answer("400 Bad Request", "", kClose)));
   EXPECT_FALSE(client.was_reset());
-  Client without_host(server_.address);
-  without_host.send("GET /0/x HTTP/1.1\r\n\r\n");
-  EXPECT_THAT(without_host.read_to_end(), MatchesRegex(answer("400 Bad Request", "", kClose)));
+  Client two_hosts(server_.address);
+  two_hosts.send("GET /0/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+  EXPECT_THAT(two_hosts.read_to_end(), MatchesRegex(answer("400 Bad Request", "", kClose)));
 }
 
 TEST_F(DelayServer, AnswersWhatCameBeforeTheNonsense) {

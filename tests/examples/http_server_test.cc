@@ -103,6 +103,7 @@ TEST_F(HttpServer, RefusesWhatItDoesNotServe) {
   EXPECT_EQ(ask(get("/../etc/passwd")), "HTTP/1.1 400 Bad Request" + nothing + "\r\n");
   EXPECT_EQ(ask(get("/%2e%2e/etc/passwd")), "HTTP/1.1 400 Bad Request" + nothing + "\r\n");
   EXPECT_EQ(ask(get("/a%00b")), "HTTP/1.1 400 Bad Request" + nothing + "\r\n");
+  EXPECT_EQ(ask("GET / HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 Bad Request" + nothing + "\r\n");
 }
 
 // Their bodies are read over, in chunks as well.
