@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -555,6 +556,10 @@ class RoomForDescriptors {
 };
 
 TEST_P(PassingTest, F36ATruncatedMessageIsToldAndLeavesNothingOpen) {
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+  GTEST_SKIP()
+      << "the check of virtual calls that comes with it needs descriptors, and fails without";
+#endif
   for (const bool by_coroutine : {false, true}) {
     for (const int room : {0, 2}) {
       Observer observer;
