@@ -233,6 +233,14 @@ void* FrameCache::allocate(std::size_t size) {
   return mine.pop();
 }
 
+void* FrameCache::try_allocate(std::size_t size) noexcept {
+  try {
+    return allocate(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
 void FrameCache::free(void* memory, std::size_t size) noexcept {
   const std::size_t size_class = class_of(size);
   if (kHasAddressSanitizer || size_class >= kClasses) [[unlikely]]

@@ -33,7 +33,10 @@ class FrameCache {
   // Memory for `size` bytes, aligned to a cache line. Throws std::bad_alloc.
   static void* allocate(std::size_t size);
 
-  // Any thread frees what allocate(size) returned.
+  // The same, but null without memory.
+  static void* try_allocate(std::size_t size) noexcept;
+
+  // Any thread frees what allocate(size) or try_allocate(size) returned.
   static void free(void* memory, std::size_t size) noexcept;
 };
 

@@ -13,7 +13,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "epore/runtime/internal/base/caught_exception.h"
-#include "epore/runtime/internal/base/exceptions.h"
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/task/awaitable.h"
 #include "epore/runtime/internal/task/task_node.h"
@@ -46,10 +45,10 @@ class TaskPromiseBase : public TaskNode {
   TaskPromiseBase(const TaskPromiseBase&) = delete;
   TaskPromiseBase& operator=(const TaskPromiseBase&) = delete;
 
-  // Frames come from a cache. Without memory there is no frame, and the Task says so.
+  // Frames come from a cache. Without memory there is no frame, and the Task says so. No exceptions
+  // here: this is one function for files with and without -fno-exceptions.
   static void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    return call_or([size] { return FrameCache::allocate(size); },
-                   []() -> void* { return nullptr; });
+    return FrameCache::try_allocate(size);
   }
   static void* operator new(std::size_t size) noexcept {  // gcc 12 takes this one
     return operator new(size, std::nothrow);

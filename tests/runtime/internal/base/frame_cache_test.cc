@@ -135,6 +135,24 @@ TEST(FrameCacheTest, AllocateThrowsWithoutMemory) {
   }
 }
 
+TEST(FrameCacheTest, TryAllocateIsNullWithoutMemory) {
+  for (const std::size_t size : {64u, 1024u, 4096u, 10'000u}) {
+    std::vector<void*> blocks;
+    blocks.reserve(100'000);
+    ScarceMemory::fail(1);
+    while (blocks.size() < 100'000) {
+      void* const block = FrameCache::try_allocate(size);
+      if (block == nullptr) break;
+      blocks.push_back(block);
+    }
+    EXPECT_TRUE(ScarceMemory::stop());
+    EXPECT_LT(blocks.size(), 100'000u);
+    blocks.push_back(FrameCache::try_allocate(size));
+    EXPECT_NE(blocks.back(), nullptr);
+    free(blocks, size);
+  }
+}
+
 class FrameCacheHeapTest : public testing::Test {
  protected:
   void SetUp() override {
