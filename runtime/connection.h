@@ -177,10 +177,10 @@ class Connection {
   // callback: with Dispatch::adaptive a relief worker stands in for it.
   internal::FileWriteOperation write(File file, std::uint64_t offset, std::uint64_t length);
 
-  // Writes `bytes` with descriptors, as write() of bytes: see send() of descriptors. They are
-  // closed also if the operation does not begin, or fails. Errors, which leave the connection as it
-  // is: FailedPrecondition for TCP; InvalidArgument without bytes, for more than 253 descriptors,
-  // and for an OwnedFd that names none.
+  // Writes `bytes` with descriptors, as write() of bytes: see send() of descriptors. If the
+  // operation does not begin, or fails, they are closed when it is destroyed. Errors, which leave
+  // the connection as it is: FailedPrecondition for TCP; InvalidArgument without bytes, for more
+  // than 253 descriptors or than `write_cap` allows, and for an OwnedFd that names none.
   internal::DescriptorWriteOperation write(const ByteView& bytes, std::vector<OwnedFd> descriptors);
   internal::DescriptorWriteOperation write(const ByteView& bytes, OwnedFd descriptor);
 
@@ -240,8 +240,9 @@ class Connection {
   //   peer.send("frame", std::move(memory));
   //
   // It takes them over, and closes them when they are sent, or when the connection ends before
-  // that. Each counts as 1024 queued bytes. They leave in a call of their own, so the peer gets
-  // them in the sequence of the sends. It needs to be told by the bytes how many belong to what.
+  // that. Each counts as 1024 queued bytes. The call that passes them has no bytes of other sends,
+  // so the peer gets them in the sequence of the sends. It needs to be told by the bytes how many
+  // belong to what.
   //
   // The connection is reset, and on_closed gets the error, by misuse: FailedPrecondition for TCP;
   // InvalidArgument without bytes, for more than 253 descriptors, and for an OwnedFd that names
