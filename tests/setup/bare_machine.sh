@@ -32,6 +32,9 @@ for argument; do
 done
 ((${#stages[@]})) || stages=(no_network full_disk user interrupted commands)
 mkdir -p "$folder"
+# Two at once would run in each other's machines.
+exec 9>"$folder/lock"
+flock --nonblock 9 || { echo "$folder is in use by another run; name another one with --folder"; exit 1; }
 base=$folder/base log=$folder/log passed=0 failed=0
 child= # of unshare: the first process of the machine that runs
 proxy=
