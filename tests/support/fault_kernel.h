@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "epore/poll/kernel/kernel.h"
+#include "epore/runtime/internal/testing/passing_kernel.h"
 
 namespace epore {
 
@@ -27,7 +29,7 @@ namespace epore {
 // Threads: every method from any thread at any time. Hooks run on the calling thread with no lock
 // held, so they may call epore, this kernel, or block. To replace a call altogether, derive and
 // override it. Lifetime: outlives what uses it, as any Kernel; its destructor waits for threads.
-class FaultKernel : public Kernel {
+class FaultKernel : public internal::PassingKernel {
  public:
   // What a hook is told.
   struct Call {
@@ -86,61 +88,19 @@ class FaultKernel : public Kernel {
   // How often `kind` was called, failed calls included; counts() are those of the inner kernel.
   std::uint64_t calls(KernelCall kind) const;
 
-  SysResult socket(int domain, int type, int protocol) override;
-  SysResult bind(int fd, const sockaddr* address, unsigned size) override;
-  SysResult listen(int fd, int backlog) override;
-  SysResult accept(int fd, sockaddr* peer, unsigned* size, int flags) override;
-  SysResult connect(int fd, const sockaddr* address, unsigned size) override;
-  SysResult shutdown(int fd, int how) override;
   SysResult recv(int fd, void* buffer, std::size_t size, int flags) override;
   SysResult send(int fd, const void* bytes, std::size_t size, int flags) override;
   SysResult sendmsg(int fd, const msghdr* message, int flags) override;
   SysResult recvmsg(int fd, msghdr* message, int flags) override;
-  SysResult recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags) override;
-  SysResult sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) override;
-  SysResult getsockopt(int fd, int level, int name, void* value, unsigned* size) override;
-  SysResult setsockopt(int fd, int level, int name, const void* value, unsigned size) override;
-  SysResult getsockname(int fd, sockaddr* address, unsigned* size) override;
-  SysResult getpeername(int fd, sockaddr* address, unsigned* size) override;
-  SysResult socketpair(int domain, int type, int protocol, int fds[2]) override;
-  SysResult close(int fd) override;
-  SysResult fcntl(int fd, int command, int argument) override;
-  SysResult fstat(int fd, struct stat* status) override;
-  SysResult fchmod(int fd, unsigned mode) override;
-  SysResult flock(int fd, int operation) override;
-  SysResult read(int fd, void* buffer, std::size_t size) override;
-  SysResult write(int fd, const void* bytes, std::size_t size) override;
   SysResult pread(int fd, void* buffer, std::size_t size, std::int64_t offset) override;
-  SysResult pipe(int ends[2], int flags) override;
   SysResult sendfile(int to, int from, std::int64_t offset, std::size_t size) override;
   SysResult splice(int from, int to, std::size_t size, unsigned flags) override;
-  SysResult open(const char* path, int flags, unsigned mode) override;
-  SysResult lstat(const char* path, struct stat* status) override;
-  SysResult unlink(const char* path) override;
-  SysResult eventfd(unsigned value, int flags) override;
-  SysResult epoll_create(int flags) override;
-  SysResult epoll_ctl(int epfd, int operation, int fd, epoll_event* event) override;
-  SysResult epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) override;
   SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
                          const timespec* timeout) override;
-  SysResult ppoll(pollfd* fds, std::size_t count, const timespec* timeout) override;
-  SysResult pselect(int size, fd_set* readable, fd_set* writable, fd_set* priority,
-                    const timespec* timeout) override;
-  SysResult io_uring_setup(unsigned entries, io_uring_params* params) override;
-  SysResult io_uring_enter(int ring, unsigned submit, unsigned min_complete, unsigned flags,
-                           const void* argument, std::size_t size) override;
-  SysResult io_uring_register(int ring, unsigned operation, void* argument,
-                              unsigned count) override;
-  SysResult mmap(std::size_t size, int protection, int flags, int fd, std::int64_t offset) override;
-  SysResult munmap(void* address, std::size_t size) override;
   std::int64_t now() override;
-  SysResult park(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
-                 std::int64_t timeout_ns) override;
-  SysResult unpark(const std::atomic<std::uint32_t>& word, int count) override;
   // As many as the test wants, so that it does the same on every machine.
-  int processors() override { return processors_ > 0 ? processors_ : inner_.processors(); }
+  int processors() override { return processors_ > 0 ? processors_ : inner().processors(); }
   int thread_id() override;
-  SysResult set_batch_scheduling() override;
   // As a system that does not tell, so that only what a thread does decides.
   SysResult run_delay(int, std::int64_t*) override { return SysResult::from_errno(ENOENT); }
   SysResult thread_state(int, ThreadState*) override { return SysResult::from_errno(ENOENT); }
@@ -149,16 +109,12 @@ class FaultKernel : public Kernel {
   void set_processors(int processors) { processors_ = processors; }
   SysResult start_thread(const char* name, std::function<void()> body, std::uint64_t* id) override;
   SysResult join_thread(std::uint64_t id) override;
-  SysResult detach_thread(std::uint64_t id) override;
   int resolve(const char* host, const char* service, const addrinfo* hints,
               addrinfo** list) override;
-  void free_addresses(addrinfo* list) override;
-  SysResult sigaction(int signal, const struct sigaction* action, struct sigaction* old) override;
-  SysResult spawn(ProcessStart& start, int* pidfd) override;
-  SysResult waitid(int child, siginfo_t* info, int options) override;
-  SysResult pidfd_send_signal(int child, int signal) override;
-  SysResult kill(int process_or_group, int signal) override;
-  KernelCallCounts counts() const override;
+
+ protected:
+  SysResult pass(KernelCall kind, int fd, absl::FunctionRef<SysResult()> make) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   int processors_ = 0;
@@ -177,13 +133,9 @@ class FaultKernel : public Kernel {
   // Counts the call, runs the hooks before it, and returns the error it is to fail with, or 0.
   int enter(Call& call) ABSL_LOCKS_EXCLUDED(mutex_);
   void leave(Call& call, SysResult result) ABSL_LOCKS_EXCLUDED(mutex_);
-  template <typename Make>
-  SysResult pass(KernelCall kind, int fd, Make make) ABSL_LOCKS_EXCLUDED(mutex_);
   std::size_t send_limit() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::size_t recv_limit() const ABSL_LOCKS_EXCLUDED(mutex_);
   int pwait2_error() const ABSL_LOCKS_EXCLUDED(mutex_);
-
-  Kernel& inner_;
 
   mutable absl::Mutex mutex_;
   std::array<Rule, kKernelCallKinds> rules_ ABSL_GUARDED_BY(mutex_);

@@ -1,12 +1,14 @@
 #ifndef EPORE_RUNTIME_INTERNAL_TESTING_PASSING_KERNEL_H_
 #define EPORE_RUNTIME_INTERNAL_TESTING_PASSING_KERNEL_H_
 
+#include "absl/functional/function_ref.h"
 #include "epore/poll/kernel/kernel.h"
 
 namespace epore::internal {
 
 // A PassingKernel passes every call on to another one. A class that changes some calls derives from
-// it. The other one must outlive it.
+// it and overrides them; one that looks at all calls overrides pass(). The other kernel must
+// outlive it.
 class PassingKernel : public Kernel {
  public:
   explicit PassingKernel(Kernel& inner) : inner_(inner) {}
@@ -84,6 +86,10 @@ class PassingKernel : public Kernel {
 
  protected:
   Kernel& inner() const { return inner_; }
+
+  // `make` makes the call. `fd` is what it is about: the queue for calls of an event queue, -1
+  // where there is none. All calls that give a SysResult come by here.
+  virtual SysResult pass(KernelCall kind, int fd, absl::FunctionRef<SysResult()> make);
 
  private:
   Kernel& inner_;
