@@ -29,5 +29,11 @@ foreach(folder LIBDIR INCLUDEDIR)
     set(pc_${folder} "\${prefix}/${CMAKE_INSTALL_${folder}}")
   endif()
 endforeach()
+# A system header gives no warnings. Abseil's files ask gcc for -Wnon-virtual-dtor, which blames each class with a friend
+# and a protected destructor. The compiler's own folders are not to be named so: #include_next would miss them.
+set(pc_INCLUDE "-isystem ")
+if(CMAKE_INSTALL_FULL_INCLUDEDIR STREQUAL "/usr/include")
+  set(pc_INCLUDE "-I")
+endif()
 configure_file(cmake/epore.pc.in epore.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/epore.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

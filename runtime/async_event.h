@@ -41,7 +41,7 @@ class EventWait final : public PointOperation, public WithResult<EventWait> {
 // returned, also if the thread that has called set() is still in that call.
 //
 // It holds a lock for a few instructions only, and allocates nothing.
-class AsyncEvent : private internal::WaitPoint {
+class AsyncEvent final : private internal::WaitPoint {
  public:
   explicit AsyncEvent(bool is_set = false) : is_set_(is_set) {}
 

@@ -37,7 +37,7 @@ class LatchWait final : public PointOperation, public WithResult<LatchWait> {
 // visible after wait().
 //
 // Lifetime: as an AsyncEvent.
-class Latch : private internal::WaitPoint {
+class Latch final : private internal::WaitPoint {
  public:
   explicit Latch(std::size_t count) : count_(count) {}
 

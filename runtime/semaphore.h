@@ -97,7 +97,7 @@ class AcquireOperation final : public PermitWait, public WithResult<AcquireOpera
 //
 // An acquire() that is stopped, or that any() has no use for, takes no permit. A lock is held for a
 // few instructions only, and nothing is allocated.
-class Semaphore : private internal::WaitPoint {
+class Semaphore final : private internal::WaitPoint {
  public:
   explicit Semaphore(std::size_t permits) : permits_(permits) {}
 

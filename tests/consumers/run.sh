@@ -153,7 +153,8 @@ pkg_config() {
   begin pkg_config || return
   export PKG_CONFIG_PATH=$work/shared/lib/pkgconfig:$prefix/lib/pkgconfig
   # shellcheck disable=SC2046
-  ccache g++ -std=c++20 -c service.cc $(pkg-config --cflags epore) && g++ service.o -o service $(pkg-config --libs epore) &&
+  ccache g++ -std=c++20 -Wall -Wextra -Werror -c service.cc $(pkg-config --cflags epore) &&
+    g++ service.o -o service $(pkg-config --libs epore) &&
     [[ $(pkg-config --modversion epore) == "$version" ]] && runs ./service
 }
 
