@@ -20,6 +20,7 @@
 #include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/children/child_state.h"
 #include "epore/runtime/internal/datagram/udp_state.h"
 #include "epore/runtime/internal/endpoints/connector.h"
@@ -43,6 +44,7 @@ namespace {
 
 using internal::no_memory;
 using internal::or_no_memory;
+using internal::tell;
 using internal::UdpState;
 
 // Makes both. Without memory for one of them, both are null.
@@ -77,7 +79,7 @@ void call_here(Runtime::ConnectCallback& callback, absl::Status error) {
   try {
     callback(std::move(error));
   } catch (...) {
-    LOG(ERROR) << "epore: " << internal::caught_exception().message();
+    tell([] { LOG(ERROR) << "epore: " << internal::caught_exception().message(); });
   }
 }
 
@@ -163,8 +165,10 @@ absl::StatusOr<Listener> Runtime::listen_now(std::string_view address, AcceptCal
 ConnectAttempt Runtime::connect(std::string_view address, ConnectCallback on_connected,
                                 const ConnectOptions& options) {
   if (!on_connected) {
-    LOG(ERROR) << "epore: connect(\"" << internal::printable(address)
-               << "\"): on_connected is null; nothing is started";
+    tell([&] {
+      LOG(ERROR) << "epore: connect(\"" << internal::printable(address)
+                 << "\"): on_connected is null; nothing is started";
+    });
     return ConnectAttempt();
   }
   if (!core_) {
@@ -194,7 +198,7 @@ absl::Status Runtime::post(Closure closure) {
 
 Timer Runtime::timer(Closure callback) {
   if (!callback) {
-    LOG(ERROR) << "epore: timer: the callback is null; the timer does nothing";
+    tell([] { LOG(ERROR) << "epore: timer: the callback is null; the timer does nothing"; });
     return Timer();
   }
   if (!core_ || core_->is_forked() || core_->phase() >= Core::Phase::refusing) return Timer();

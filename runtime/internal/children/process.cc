@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/kernel/wait_ready.h"
+#include "epore/runtime/internal/base/tell.h"
 
 namespace epore::internal {
 namespace {
@@ -66,8 +67,10 @@ void Process::end() {
   (void)wait_ready(*kernel_, {&ended, 1}, &kLongestEnd);
   siginfo_t info = {};
   if (wait(info, 0); info.si_pid == pid_) return;
-  LOG(ERROR) << "epore: child " << pid_
-             << " was killed, and has not ended yet; nobody waits for it";
+  tell([this] {
+    LOG(ERROR) << "epore: child " << pid_
+               << " was killed, and has not ended yet; nobody waits for it";
+  });
 }
 
 }  // namespace epore::internal

@@ -1,11 +1,11 @@
 #include "epore/runtime/internal/endpoints/handler_root.h"
 
-#include <new>
 #include <utility>
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/reactor/core.h"
 
 namespace epore::internal {
@@ -32,10 +32,9 @@ void HandlerRoot::on_end() {
   core().counters().add(Counter::handler_errors);
   if (!stream_->is_open()) return;  // it has failed, and on_closed or the counters say so
   stream_->abort(result());
-  try {
+  tell([this] {
     LOG_EVERY_N_SEC(WARNING, 1) << "epore: " << describe() << " ended with " << result();
-  } catch (const std::bad_alloc&) {  // the counter and on_closed have it
-  }
+  });
 }
 
 }  // namespace epore::internal

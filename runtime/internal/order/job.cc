@@ -5,6 +5,7 @@
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/order/job_root.h"
 
 namespace epore {
@@ -48,7 +49,7 @@ std::optional<absl::Status> Job::status() const {
 internal::JobRoot::~JobRoot() {
   if (result().ok() || absl::IsCancelled(result())) return;
   if (is_seen_.load(std::memory_order_relaxed)) return;
-  LOG_EVERY_N_SEC(ERROR, 1) << "epore: a task ended with " << result();
+  tell([this] { LOG_EVERY_N_SEC(ERROR, 1) << "epore: a task ended with " << result(); });
 }
 
 }  // namespace epore

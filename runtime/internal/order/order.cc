@@ -5,6 +5,7 @@
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/order/order_state.h"
 
 namespace epore {
@@ -39,7 +40,8 @@ Timer Order::post_after(absl::Duration delay, absl::AnyInvocable<void()> closure
 
 Timer Order::timer(absl::AnyInvocable<void()> callback) const {
   if (!callback) {
-    LOG(ERROR) << "epore: Order::timer: the callback is null; the timer does nothing";
+    internal::tell(
+        [] { LOG(ERROR) << "epore: Order::timer: the callback is null; the timer does nothing"; });
     return Timer();
   }
   if (!state_) return Timer();

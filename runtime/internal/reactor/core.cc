@@ -14,6 +14,7 @@
 #include "epore/poll/kernel/real_kernel.h"
 #include "epore/runtime/internal/base/caught_exception.h"
 #include "epore/runtime/internal/base/no_memory.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/reactor/posted_closure.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 
@@ -230,7 +231,7 @@ Counters Core::snapshot() {
 
 void Core::report_exception() {
   counters_.add(Counter::callback_exceptions);
-  LOG(ERROR) << "epore: " << caught_exception().message();
+  tell([] { LOG(ERROR) << "epore: " << caught_exception().message(); });
 }
 
 }  // namespace epore::internal

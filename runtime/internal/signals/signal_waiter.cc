@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/poll/kernel/signal_trap.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/signals/service_manager.h"
@@ -121,7 +122,7 @@ absl::Status SignalWaiter::wait(Core& core, const ServiceManager* manager) {
       gate, [&] { return has_begun() || handle(core); }, kNever, Gate::By::bell);
   if (manager != nullptr) {
     if (absl::Status told = manager->tell("STOPPING=1", 0); !told.ok()) {
-      LOG(ERROR) << "epore: " << told.message();
+      tell([&] { LOG(ERROR) << "epore: " << told.message(); });
     }
   }
   return core.shutdown().run(
