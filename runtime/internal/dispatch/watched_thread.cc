@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "epore/runtime/internal/base/deadline.h"
+#include "epore/runtime/internal/base/tell.h"
 
 namespace epore::internal {
 namespace {
@@ -42,8 +43,10 @@ void WatchedThread::over(std::uint64_t number, std::int64_t now) {
     if (!is_reported_) return;
     since = since_;
   }
-  LOG(WARNING) << "epore: " << ended << " has held " << name_ << " for " << duration(now - since)
-               << "; callbacks must not block";
+  tell([&] {
+    LOG(WARNING) << "epore: " << ended << " has held " << name_ << " for " << duration(now - since)
+                 << "; callbacks must not block";
+  });
 }
 
 bool WatchedThread::is_stuck() {
@@ -68,8 +71,10 @@ void WatchedThread::report(std::int64_t now) {
     what = what_;
     since = since_;
   }
-  LOG(WARNING) << "epore: " << what << " is holding " << name_ << ", for " << duration(now - since)
-               << " by now; callbacks must not block";
+  tell([&] {
+    LOG(WARNING) << "epore: " << what << " is holding " << name_ << ", for "
+                 << duration(now - since) << " by now; callbacks must not block";
+  });
 }
 
 }  // namespace epore::internal

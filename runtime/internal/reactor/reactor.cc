@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/kernel/kernel.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/posted_closure.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
@@ -303,7 +304,7 @@ bool Reactor::wait(bool is_home, absl::Duration sleep) {
 // Waits for events. The queue has no errors of its own while its descriptors are open. The system
 // may refuse a wait (no memory, a seccomp filter). Timers and submitted work then go on.
 void Reactor::poll_failed(const absl::Status& why) {
-  LOG_EVERY_N_SEC(ERROR, 1) << "epore: " << why.message();
+  tell([&] { LOG_EVERY_N_SEC(ERROR, 1) << "epore: " << why.message(); });
   events_.clear();
   std::atomic<std::uint32_t> nobody{0};
   (void)core_.kernel().park(nobody, 0, kRefusedWait);

@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/no_memory.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/reactor/watchdog.h"
@@ -293,8 +294,10 @@ bool WorkerPool::watch(std::int64_t now) {
   if (wants_spare) {
     absl::Status started = or_no_memory("starting a spare worker", [this] { return start_one(); });
     if (!started.ok()) {
-      LOG_EVERY_N_SEC(ERROR, 1) << "epore: no spare worker for those that are blocked: "
-                                << started.message();
+      tell([&] {
+        LOG_EVERY_N_SEC(ERROR, 1) << "epore: no spare worker for those that are blocked: "
+                                  << started.message();
+      });
     }
   }
   return is_busy;

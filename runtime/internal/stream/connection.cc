@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/stream/stream.h"
 
 namespace epore {
@@ -226,7 +227,9 @@ absl::Status Connection::post(Callback closure) {
 Timer Connection::timer(Callback callback) {
   if (!stream_) return Timer();
   if (!callback) {
-    LOG(ERROR) << "epore: Connection::timer: the callback is null; the timer does nothing";
+    internal::tell([] {
+      LOG(ERROR) << "epore: Connection::timer: the callback is null; the timer does nothing";
+    });
     return Timer();
   }
   return Timer(stream_->timer(std::move(callback)));

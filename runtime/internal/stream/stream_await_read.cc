@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/connection_operations.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/stream/splice_operations.h"
 #include "epore/runtime/internal/stream/stream.h"
@@ -44,8 +45,10 @@ constexpr std::size_t kMuch = 16 * 1024;
 }  // namespace
 
 void Stream::refuse_on_data() {
-  LOG(ERROR) << "epore: " << describe()
-             << ": on_data is refused, because a coroutine reads from the connection";
+  tell([this] {
+    LOG(ERROR) << "epore: " << describe()
+               << ": on_data is refused, because a coroutine reads from the connection";
+  });
   on_data_ = nullptr;
 }
 
@@ -349,8 +352,11 @@ void Stream::consume(std::size_t count) {
 void Stream::drop_seen(std::size_t count) {
   if (!tasks_) return;
   if (tasks_->has_untaken.load(std::memory_order_acquire)) {
-    LOG(ERROR) << "epore: " << describe()
-               << ": consume() drops nothing, because another coroutine reads from the connection";
+    tell([this] {
+      LOG(ERROR)
+          << "epore: " << describe()
+          << ": consume() drops nothing, because another coroutine reads from the connection";
+    });
     return;
   }
   tasks_->inflow.drop_lent();

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
@@ -62,11 +63,10 @@ void Stream::no_memory() {
 
 void Stream::exception(absl::Status thrown) {
   core_->counters().add(Counter::callback_exceptions);
-  try {
+  tell([&] {
     LOG_EVERY_N_SEC(WARNING, 1) << "epore: a callback of " << describe() << " has thrown, which "
                                 << "ends the connection: " << thrown;
-  } catch (const std::bad_alloc&) {  // the counter and on_closed have it
-  }
+  });
   reset(std::move(thrown));
 }
 
