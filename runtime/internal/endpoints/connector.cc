@@ -351,6 +351,7 @@ void Connector::succeed(std::size_t winner) {
   }
   const bool started = stream->start(Told(*this), /*is_registered=*/true);
   if (!started) {  // the stream closes the descriptor, which also ends its registration
+    if (is_of_task_) core_->tasks().end_connection();
     finish(end_error());
     return;
   }
