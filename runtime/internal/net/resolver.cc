@@ -199,8 +199,8 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
 void Resolver::State::work(Thread& self) {
   HostPort host_port;
   while (take(self, host_port)) {
-    absl::StatusOr<std::vector<SocketAddress>> addresses =
-        resolve(kernel, host_port, /*to_listen=*/false);
+    absl::StatusOr<std::vector<SocketAddress>> addresses = or_no_memory(
+        "resolving a name", [&] { return resolve(kernel, host_port, /*to_listen=*/false); });
     std::optional<Callback> done = resolved(self);
     if (!done) return;  // stop() left this thread behind: the runtime may be gone
     (*done)(std::move(addresses));
