@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/no_memory.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/net/socket_file.h"
 #include "epore/runtime/internal/net/socket_options.h"
 #include "epore/runtime/internal/order/order_state.h"
@@ -164,11 +165,23 @@ void Acceptor::shut_down(ShutdownStep step) {
 
 void Acceptor::expired() { resume(); }
 
-// Without memory a run ends early. The next poll() reports the backlog again.
+// Without memory a run ends early.
 void Acceptor::run() {
   try {
     run_once();
   } catch (const std::bad_alloc&) {
+    come_back();
+  }
+}
+
+// No event may come for what a run has left: an Acceptor that is paused or idle is not in the event
+// queue, and one that has a connection in hand may have no backlog. So it tries again, by its timer
+// where there is memory for that.
+void Acceptor::come_back() {
+  try {
+    home().arm(*this, core_->kernel().now() + kFirstBackoff);
+  } catch (const std::bad_alloc&) {
+    resume();
   }
 }
 
@@ -254,7 +267,7 @@ bool Acceptor::may_go_on_after(int error) {
   if (!is_of_resources(error) && error != EINTR) core_->counters().add(Counter::accept_errors);
   if (is_of_listener(error)) {
     fatal_error_.store(error, std::memory_order_release);
-    LOG(ERROR) << "epore: " << status().message();
+    tell([this] { LOG(ERROR) << "epore: " << status().message(); });
     end();
     return false;
   }
@@ -263,7 +276,7 @@ bool Acceptor::may_go_on_after(int error) {
     return true;
   }
   ++pauses_;
-  pause(errno_status(error, "accept4"));
+  pause(or_no_memory("accept4", [error] { return errno_status(error, "accept4"); }));
   return false;
 }
 
@@ -327,8 +340,8 @@ void Acceptor::wait_for_permit() {
   ConnectionPermits* const at = own != nullptr && !own->has_one() ? own : &core_->permits();
   if (at == waits_at_) return;
   stop_waiting();
-  waits_at_ = at;
   at->add_waiter(*this);
+  waits_at_ = at;
 }
 
 void Acceptor::stop_waiting() {
@@ -337,7 +350,7 @@ void Acceptor::stop_waiting() {
 
 void Acceptor::pause_at_limit() {
   if (state_ != State::paused) ++pauses_;  // not for each retry: the limit may hold for days
-  pause(absl::ResourceExhaustedError("the limit of connections is reached"));
+  pause(make_error(absl::StatusCode::kResourceExhausted, "the limit of connections is reached"));
   if (has_permit()) resume();
 }
 
@@ -353,26 +366,32 @@ void Acceptor::pause(const absl::Status& why) {
   const std::int64_t now = core_->kernel().now();
   home().arm(*this, now + backoff_);
   if (pauses_ == 0 || (last_log_ != 0 && now - last_log_ < kLogInterval)) return;
-  LOG(WARNING) << "epore: the listener on " << address_.to_string() << " pauses (" << pauses_
-               << " failures since the last message): " << why.message();
+  tell([&] {
+    LOG(WARNING) << "epore: the listener on " << address_.to_string() << " pauses (" << pauses_
+                 << " failures since the last message): " << why.message();
+  });
   last_log_ = now;
   pauses_ = 0;
 }
 
 void Acceptor::go_on() {
-  state_ = State::listening;
   home().timers().cancel(*this);
   stop_waiting();
-  absl::Status registered =
+  const absl::Status registered =
       home().registry()->register_fd(fd_.get(), token(), Interest::readable().level());
-  if (registered.ok()) return;
-  ++pauses_;
-  pause(registered);
+  if (registered.ok()) {
+    state_ = State::listening;
+  } else {
+    ++pauses_;
+    pause(registered);
+  }
 }
 
 // What tasks get that wait in accept().
 absl::Status Acceptor::why_ended() const {
-  if (fatal_error_.load(std::memory_order_relaxed) != 0) return status();
+  if (fatal_error_.load(std::memory_order_relaxed) != 0) {
+    return or_no_memory("Listener::accept", [this] { return status(); });  // end() must not throw
+  }
   return make_error(absl::StatusCode::kCancelled, core_->phase() == Core::Phase::running
                                                       ? "Listener::accept: the listener is closed"
                                                       : "Listener::accept: the runtime shuts down");

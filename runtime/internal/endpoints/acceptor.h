@@ -102,6 +102,7 @@ class Acceptor final : public PermitWaiter {
 
   absl::Status begin();
   void run_once();
+  void come_back();
   void accept_ready(std::size_t budget);
   void accept_rest();
   bool has_taker(bool may_idle);

@@ -1,0 +1,99 @@
+// What becomes of a listener whose runs find no memory: each of their allocations fails in turn. It
+// goes on, also where no event of its socket would let it run again.
+
+#include <atomic>
+#include <cerrno>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/runtime_test_base.h"
+#include "tests/support/scarce_memory.h"
+
+namespace epore {
+namespace {
+
+class ScarceListenerTest : public RuntimeTest {
+ protected:
+  // The thread that leads has memory again when it waits for events.
+  void end_before_waits(std::function<void()> then = [] {}) {
+    const auto enough = [then](const FaultKernel::Call&) {
+      if (ScarceMemory::stop()) then();
+    };
+    kernel_.before(KernelCall::kEpollWait, enough);
+    kernel_.before(KernelCall::kPoll, enough);
+    kernel_.before(KernelCall::kIoUringEnter, enough);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, ScarceListenerTest, testing::ValuesIn(all_modes()), mode_name);
+
+TEST_P(ScarceListenerTest, OneThatPausesGoesOn) {
+  for (int k = 1; k <= 10; ++k) {
+    SCOPED_TRACE(k);
+    Runtime runtime(options());
+    const Listener listener = listen_on_loopback(runtime, [](Connection& c) { c.close(); });
+    end_before_waits();
+    kernel_.after(KernelCall::kAccept, [k](const FaultKernel::Call& call) {
+      if (call.result.error() == EMFILE) ScarceMemory::fail(k);
+    });
+    kernel_.fail(KernelCall::kAccept, EMFILE);
+    Peer peer(listener.address());
+    EXPECT_EQ(peer.end(), 0);
+    peer.close();
+    EXPECT_TRUE(runtime.shutdown().ok());
+  }
+}
+
+// It pauses with a connection in hand: the limit was reached in between.
+TEST_P(ScarceListenerTest, OneThatPausesAtItsLimitGoesOn) {
+  for (int k = 1; k <= 10; ++k) {
+    SCOPED_TRACE(k);
+    Runtime runtime(options());
+    ListenOptions limited;
+    limited.max_connections = 1;
+    const Listener listener = listen_on_loopback(
+        runtime, [](Connection&) {}, limited);
+    end_before_waits();
+    kernel_.after(KernelCall::kAccept, [k](const FaultKernel::Call& call) {
+      if (call.result.ok()) ScarceMemory::fail(k);
+    });
+    Peer first(listener.address());
+    Peer second(listener.address());
+    first.reset();
+    second.half_close();
+    EXPECT_EQ(second.end(), 0);
+    second.close();
+    EXPECT_TRUE(runtime.shutdown().ok());
+  }
+}
+
+// The poll thread runs the listener and nothing else.
+TEST_P(ScarceListenerTest, OneThatIsIdleGoesOnForATask) {
+  if (GetParam().dispatch != Dispatch::workers) GTEST_SKIP() << "the task is on the poll thread";
+  Runtime runtime(options());
+  absl::StatusOr<Listener> listener = runtime.listen("127.0.0.1:0");
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Peer peer(listener->address());
+  fence(runtime);  // the listener has found no task
+  std::atomic<bool> is_scarce{true};
+  end_before_waits([&] { is_scarce = false; });
+  kernel_.after(wait_call(GetParam()), [&](const FaultKernel::Call&) {
+    if (is_scarce) ScarceMemory::fail(1);
+  });
+  const absl::Status served = runtime.run([&]() -> Task<> {
+    Connection c = co_await within(absl::Seconds(30), listener->accept());
+    co_await c.write("you");
+  });
+  EXPECT_TRUE(served.ok()) << served;
+  EXPECT_FALSE(is_scarce);
+  if (served.ok()) {
+    EXPECT_EQ(peer.receive_all(), "you");
+  }
+}
+
+}  // namespace
+}  // namespace epore
