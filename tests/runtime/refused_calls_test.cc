@@ -13,9 +13,13 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/runtime/silent_port.h"
 #include "tests/support/refused_call.h"
 
 namespace epore {
@@ -105,6 +109,26 @@ TEST(RefusedCallsTest, EachHasItsAnswer) {
       kernel.fail(row.call, 0);  // for what is left to be closed
     }
   }
+}
+
+// Nobody says then whether the socket is connected.
+TEST(RefusedCallsTest, ASilentAddressIsNotTakenForAConnectionWithoutGetpeername) {
+  const SilentPort silent;
+  FaultKernel kernel;
+  kernel.fail(KernelCall::kGetpeername, EPERM, 1, FaultKernel::kAlways);
+  RuntimeOptions options;
+  options.kernel = &kernel;
+  absl::Status told;
+  absl::Notification over;
+  Runtime runtime(options);
+  runtime.connect(silent.address(),
+                  [&](const absl::StatusOr<Connection>& connection) {
+                    told = connection.status();
+                    over.Notify();
+                  },
+                  {.timeout = absl::Milliseconds(20)});
+  over.WaitForNotification();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(told)) << told;
 }
 
 // A container refuses io_uring. The runtime goes on with epoll, and says which and why.

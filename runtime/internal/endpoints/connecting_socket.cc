@@ -41,6 +41,12 @@ absl::StatusOr<ConnectingSocket> ConnectingSocket::start(Kernel& kernel,
   return ConnectingSocket(*std::move(fd), address);
 }
 
+// For a system that refuses getpeername(2). A second connect(2) succeeds once the socket is
+// connected, or says EISCONN.
+bool ConnectingSocket::is_on_its_way(Kernel& kernel) const {
+  return kernel.connect(fd_.get(), address_.data(), address_.size()).error() == EALREADY;
+}
+
 bool ConnectingSocket::is_connected(Kernel& kernel, absl::Status& error) {
   int code = 0;
   unsigned size = sizeof code;
@@ -55,7 +61,7 @@ bool ConnectingSocket::is_connected(Kernel& kernel, absl::Status& error) {
   size = sizeof storage;
   auto* name = reinterpret_cast<sockaddr*>(&storage);
   const SysResult named = kernel.getpeername(fd_.get(), name, &size);
-  if (named.error() == ENOTCONN) return false;
+  if (named.error() == ENOTCONN || (!named.ok() && is_on_its_way(kernel))) return false;
   peer_ = named.ok() ? SocketAddress::from_sockaddr(name, size) : address_;
   local_ = local_address_of(kernel, fd_.get());
   if (local_ != peer_) return true;

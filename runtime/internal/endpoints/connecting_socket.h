@@ -32,6 +32,7 @@ class ConnectingSocket {
 
  private:
   ConnectingSocket(OwnedFd fd, const SocketAddress& address);
+  bool is_on_its_way(Kernel& kernel) const;
 
   OwnedFd fd_;
   SocketAddress address_;
