@@ -6,7 +6,10 @@
 
 namespace epore::internal {
 
+// Another thread may run this timer, and drop the last reference to it, as soon as it is in the
+// inbox of the order. The order must outlive the wake behind that.
 void OrderTimer::expired() {
+  const Ref<OrderState> order = order_;
   core().wake(Ref<Runnable>(Ref<OrderTimer>::adopt(this)));  // the queue's
 }
 

@@ -185,6 +185,9 @@ void TaskRoot::expired() {
     judged_.store(std::exchange(judging_, kNever), std::memory_order_release);
     has_suspect_.store(false, std::memory_order_relaxed);
   }
+  // Another thread may end the task as soon as it is in the inbox of its order. The order must
+  // outlive the wake behind that.
+  const Ref<OrderState> order = order_;
   core().wake(Ref<Runnable>(std::move(self)));
 }
 
