@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -397,8 +398,9 @@ SysResult RealKernel::set_batch_scheduling() {
 }
 
 SysResult RealKernel::read_of_thread(int thread, const char* file, std::span<char> text) {
-  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/" + file;
-  const SysResult opened = above_stdio(result(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+  char path[64];  // not a string: a watchdog without memory asks as well
+  (void)std::snprintf(path, sizeof path, "/proc/self/task/%d/%s", thread, file);
+  const SysResult opened = above_stdio(result(::open(path, O_RDONLY | O_CLOEXEC)));
   if (!opened.ok()) return opened;
   const int fd = opened.fd();
   const ssize_t size = ::read(fd, text.data(), text.size() - 1);
