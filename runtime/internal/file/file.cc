@@ -42,7 +42,8 @@ absl::StatusOr<File> File::open(std::string_view path, Kernel& kernel) {
   std::string name(path);
   // A FIFO must not block here, nor a terminal become that of the process.
   constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  const SysResult opened = kernel.open(name.c_str(), kFlags, 0);
+  SysResult opened = kernel.open(name.c_str(), kFlags, 0);
+  while (opened.error() == EINTR) opened = kernel.open(name.c_str(), kFlags, 0);  // FUSE, NFS
   if (!opened.ok()) return errno_status(opened.error(), call("open", path));
   OwnedFd fd(opened.fd(), kernel);
   struct stat status = {};

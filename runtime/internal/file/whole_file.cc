@@ -67,7 +67,8 @@ absl::Status write_whole(const std::string& path, const std::string& bytes) {
   }
   // A FIFO without a reader fails, and a terminal does not become that of the process.
   constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  const SysResult opened = kernel.open(path.c_str(), kFlags, 0666);
+  SysResult opened = kernel.open(path.c_str(), kFlags, 0666);
+  while (opened.error() == EINTR) opened = kernel.open(path.c_str(), kFlags, 0666);  // FUSE, NFS
   if (!opened.ok()) return failed("open", path, opened);
   OwnedFd fd(opened.fd(), kernel);
   for (std::size_t done = 0; done < bytes.size();) {

@@ -59,7 +59,9 @@ TEST_F(WholeFileTest, WhatIsWrittenIsRead) {
 }
 
 TEST_F(WholeFileTest, ShortAndInterruptedCallsGoOn) {
+  kernel_.fail(KernelCall::kOpen, EINTR);  // by a file system of the network or of FUSE
   EXPECT_EQ(write(std::string(10'000, 'x')), absl::OkStatus());
+  kernel_.fail(KernelCall::kOpen, EINTR);
   kernel_.shrink_recvs(999);
   kernel_.fail(KernelCall::kPread, EINTR, 3);
   EXPECT_EQ(read().value(), std::string(10'000, 'x'));
