@@ -308,6 +308,16 @@ TEST_P(ChildTest, AChildThatCannotBeWatchedIsKilled) {
                "ENOMEM");
 }
 
+// A profiler interrupts the wait for the end of a child that was killed.
+TEST_P(ChildTest, AChildThatIsKilledLeavesNoZombieWhereTheWaitIsInterrupted) {
+  if (GetParam().selector != "epoll") return;
+  Runtime runtime(options());
+  kernel_.fail(KernelCall::kPoll, EINTR, 1, 100);
+  kernel_.fail(KernelCall::kEpollCtl, ENOMEM);
+  expect_error(runtime.start_child(shell("sleep 1000")).status(), StatusCode::kResourceExhausted,
+               "ENOMEM");
+}
+
 TEST_P(ChildTest, KillReachesTheChildOnly) {
   Runtime runtime(options());
   const absl::Status done = runtime.run([&]() -> Task<> {

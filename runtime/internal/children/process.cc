@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include <cerrno>
+#include <cstdint>
 
 #include "absl/log/log.h"
 #include "absl/strings/str_cat.h"
@@ -17,7 +18,8 @@ namespace epore::internal {
 namespace {
 
 // A process that was killed ends at once, unless it is in a system call that nothing interrupts.
-constexpr timespec kLongestEnd = {.tv_sec = 1, .tv_nsec = 0};
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kLongestEnd = kSecond;
 
 }  // namespace
 
@@ -59,12 +61,21 @@ absl::StatusOr<ExitStatus> Process::reap() {
   return ExitStatus{.signal = info.si_status};
 }
 
+void Process::await_end() const {
+  const std::int64_t deadline = kernel_->now() + kLongestEnd;
+  for (std::int64_t left = kLongestEnd; left > 0; left = deadline - kernel_->now()) {
+    pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
+    const timespec timeout = {.tv_sec = static_cast<time_t>(left / kSecond),
+                              .tv_nsec = static_cast<long>(left % kSecond)};
+    if (wait_ready(*kernel_, {&ended, 1}, &timeout).error() != EINTR) return;
+  }
+}
+
 void Process::end() {
   if (!pidfd_.is_valid()) return;
   if (leads_group_) (void)kernel_->kill(-pid_, SIGKILL);
   (void)kernel_->pidfd_send_signal(pidfd_.get(), SIGKILL);
-  pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
-  (void)wait_ready(*kernel_, {&ended, 1}, &kLongestEnd);
+  await_end();
   siginfo_t info = {};
   if (wait(info, 0); info.si_pid == pid_) return;
   tell([this] {

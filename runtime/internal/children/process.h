@@ -37,6 +37,7 @@ class Process {
 
  private:
   void end();
+  void await_end() const;
   SysResult wait(siginfo_t& info, int options) const;
 
   Kernel* kernel_;
