@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -18,6 +19,7 @@
 #include "epore/poll/engine/selector_factory.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/kernel/kernel.h"
+#include "epore/poll/kernel/or_enomem.h"
 
 namespace epore {
 namespace {
@@ -34,14 +36,25 @@ std::int64_t to_nanoseconds(absl::Duration timeout) {
   return is_cut ? nanoseconds + 1 : nanoseconds;
 }
 
+// An engine may find no memory for what it asks the kernel.
+SysResult wait_once(internal::Selector& selector, Events& events, std::int64_t timeout_ns) {
+  try {
+    return selector.wait(events, timeout_ns);
+  } catch (const std::bad_alloc&) {
+    return SysResult::from_errno(ENOMEM);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Poll> Poll::create(const PollOptions& options) {
-  Kernel& kernel = options.kernel != nullptr ? *options.kernel : Kernel::real();
-  absl::StatusOr<std::unique_ptr<internal::Selector>> selector =
-      internal::make_selector(options.selector, kernel);
-  if (!selector.ok()) return selector.status();
-  return Poll(absl::WrapUnique(new Registry(*std::move(selector), kernel)));
+  return or_enomem("Poll::create", [&]() -> absl::StatusOr<Poll> {
+    Kernel& kernel = options.kernel != nullptr ? *options.kernel : Kernel::real();
+    absl::StatusOr<std::unique_ptr<internal::Selector>> selector =
+        internal::make_selector(options.selector, kernel);
+    if (!selector.ok()) return selector.status();
+    return Poll(absl::WrapUnique(new Registry(*std::move(selector), kernel)));
+  });
 }
 
 Poll::Poll(std::shared_ptr<Registry> registry) : registry_(std::move(registry)) {}
@@ -91,12 +104,14 @@ absl::Status Poll::poll(Events& events, absl::Duration timeout) {
   std::int64_t left = is_finite ? timeout_ns : -1;
   for (;;) {
     events.clear();
-    const SysResult waited = selector.wait(events, left);
+    const SysResult waited = wait_once(selector, events, left);
     (void)registry_->published_.load(std::memory_order_acquire);
     if (waited.ok()) return absl::OkStatus();
     if (waited.error() != EINTR) {
-      return errno_status(waited.error(),
-                          absl::StrCat("Poll::poll: wait of ", selector.traits().name));
+      return or_enomem("Poll::poll", [&] {
+        return errno_status(waited.error(),
+                            absl::StrCat("Poll::poll: wait of ", selector.traits().name));
+      });
     }
     if (left > 0) left = std::max<std::int64_t>(deadline - kernel.now(), 0);
   }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/poll/engine/selector.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/kernel/or_enomem.h"
 
 namespace epore {
 namespace {
@@ -31,22 +32,28 @@ Registry::Registry(std::unique_ptr<internal::Selector> selector, Kernel& kernel)
 Registry::~Registry() = default;
 
 absl::Status Registry::register_fd(int fd, Token token, Interest interest) {
-  if (absl::Status bad = check("register_fd", fd); !bad.ok()) return bad;
-  if (absl::Status bad = check_interest("register_fd", fd, interest); !bad.ok()) return bad;
-  publish();
-  return to_status(selector_->add(fd, token, interest), "register_fd", fd);
+  return or_enomem("register_fd", [&] {
+    if (absl::Status bad = check("register_fd", fd); !bad.ok()) return bad;
+    if (absl::Status bad = check_interest("register_fd", fd, interest); !bad.ok()) return bad;
+    publish();
+    return to_status(selector_->add(fd, token, interest), "register_fd", fd);
+  });
 }
 
 absl::Status Registry::reregister_fd(int fd, Token token, Interest interest) {
-  if (absl::Status bad = check("reregister_fd", fd); !bad.ok()) return bad;
-  if (absl::Status bad = check_interest("reregister_fd", fd, interest); !bad.ok()) return bad;
-  publish();
-  return to_status(selector_->modify(fd, token, interest), "reregister_fd", fd);
+  return or_enomem("reregister_fd", [&] {
+    if (absl::Status bad = check("reregister_fd", fd); !bad.ok()) return bad;
+    if (absl::Status bad = check_interest("reregister_fd", fd, interest); !bad.ok()) return bad;
+    publish();
+    return to_status(selector_->modify(fd, token, interest), "reregister_fd", fd);
+  });
 }
 
 absl::Status Registry::deregister_fd(int fd) {
-  if (absl::Status bad = check("deregister_fd", fd); !bad.ok()) return bad;
-  return to_status(selector_->remove(fd), "deregister_fd", fd);
+  return or_enomem("deregister_fd", [&] {
+    if (absl::Status bad = check("deregister_fd", fd); !bad.ok()) return bad;
+    return to_status(selector_->remove(fd), "deregister_fd", fd);
+  });
 }
 
 std::string_view Registry::selector_name() const { return selector_->traits().name; }

@@ -13,21 +13,24 @@
 #include "epore/poll/engine/selector.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/kernel/kernel.h"
+#include "epore/poll/kernel/or_enomem.h"
 
 namespace epore {
 
 absl::StatusOr<Waker> Waker::create(std::shared_ptr<Registry> registry, Token token) {
-  Kernel& kernel = registry->kernel_;
-  const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");
-  OwnedFd owned(created.fd(), kernel);  // closes it if there is no memory below
-  auto fd = std::make_shared<const OwnedFd>(std::move(owned));
-  if (absl::Status bad = registry->check("Waker::create", fd->get()); !bad.ok()) return bad;
-  const SysResult added = registry->selector_->add_waker(fd, token);
-  if (!added.ok()) {
-    return errno_status(added.error(), absl::StrCat("Waker::create(fd ", fd->get(), ")"));
-  }
-  return Waker(std::move(registry), std::move(fd));
+  return or_enomem("Waker::create", [&]() -> absl::StatusOr<Waker> {
+    Kernel& kernel = registry->kernel_;
+    const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");
+    OwnedFd owned(created.fd(), kernel);  // closes it if there is no memory below
+    auto fd = std::make_shared<const OwnedFd>(std::move(owned));
+    if (absl::Status bad = registry->check("Waker::create", fd->get()); !bad.ok()) return bad;
+    const SysResult added = registry->selector_->add_waker(fd, token);
+    if (!added.ok()) {
+      return errno_status(added.error(), absl::StrCat("Waker::create(fd ", fd->get(), ")"));
+    }
+    return Waker(std::move(registry), std::move(fd));
+  });
 }
 
 Waker::Waker(std::shared_ptr<Registry> registry, std::shared_ptr<const OwnedFd> fd)

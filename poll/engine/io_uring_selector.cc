@@ -17,6 +17,7 @@
 #include "epore/poll/engine/poll_flags.h"
 #include "epore/poll/errno_of.h"
 #include "epore/poll/kernel/errno_status.h"
+#include "epore/poll/kernel/or_enomem.h"
 
 namespace epore::internal {
 namespace {
@@ -41,7 +42,11 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> make_ring_elsewhere(Kernel& kernel)
   const auto made = std::make_shared<absl::StatusOr<std::unique_ptr<IoUringRing>>>();
   std::uint64_t thread = 0;
   const SysResult started = kernel.start_thread(
-      "epore-ring", [&kernel, made] { *made = IoUringRing::create(kernel); }, &thread);
+      "epore-ring",
+      [&kernel, made] {
+        *made = or_enomem("io_uring_setup", [&kernel] { return IoUringRing::create(kernel); });
+      },
+      &thread);
   if (!started.ok()) return errno_status(started.error(), "starting a thread for io_uring_setup");
   const SysResult joined = kernel.join_thread(thread);
   if (!joined.ok()) return errno_status(joined.error(), "joining that thread");

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,19 @@
 #include "epore/poll/kernel/wait_ready.h"
 
 namespace epore::internal {
+namespace {
+
+// Without memory the eventfd stays readable, and so the next wait() reports it once more. What this
+// one has found is not lost.
+void add_waker_to(std::vector<std::shared_ptr<const OwnedFd>>& wakers,
+                  const std::shared_ptr<const OwnedFd>& waker) {
+  try {
+    wakers.push_back(waker);
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Selector>> PollSelector::create(Kernel& kernel) {
   const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -144,7 +158,7 @@ std::vector<std::shared_ptr<const OwnedFd>> PollSelector::collect(Events& events
     const auto found = entries_.find(fds_[i].fd);
     if (found == entries_.end() || found->second.serial != serials_[i]) continue;
     Entry& entry = found->second;
-    if (entry.waker != nullptr) wakers.push_back(entry.waker);
+    if (entry.waker != nullptr) add_waker_to(wakers, entry.waker);
     if (fds_[i].revents & POLLNVAL) {  // closed without remove(): epoll forgets it as well
       entries_.erase(found);
       continue;
