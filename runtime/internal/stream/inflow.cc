@@ -40,6 +40,8 @@ void Inflow::keep(ReadBuffer& buffer) {
 
 std::span<std::byte> Inflow::room(std::size_t capacity) {
   if (place_ != Place::own || capacity_ < capacity) {
+    // Twice as much each time, as each peek() may want one byte more than the last one.
+    capacity = std::max(capacity, 2 * size_);
     auto larger = std::make_unique_for_overwrite<std::byte[]>(capacity);
     if (size_ != 0) std::memcpy(larger.get(), begin_, size_);
     own_ = std::move(larger);

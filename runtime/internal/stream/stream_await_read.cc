@@ -225,7 +225,7 @@ bool Stream::receive_for(ReadOperationBase& reader) {
   } else {
     std::size_t capacity = count_of(reader);
     if (wanted.kind == Wanted::Kind::until) {
-      capacity = std::min(capacity, std::max(kFirstRoom, 2 * inflow.bytes().size()));
+      capacity = std::min(capacity, std::max(kFirstRoom, inflow.bytes().size() + 1));
     } else if (wanted.kind == Wanted::Kind::peek) {
       capacity = std::max(capacity, kPeekRoom);
     }

@@ -1,8 +1,13 @@
 // What Connection::read() and its like give, and what they leave.
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -164,6 +169,33 @@ TEST_P(ReadTest, PeekShowsEverythingThatIsThere) {
         peer.send(std::string(1000, 'x'));
       });
   EXPECT_EQ(size, 1003u);
+}
+
+// As a parser asks that sees only that the bytes are not all there.
+TEST_P(ReadTest, PeeksOfOneByteMoreReceiveManyAtOnce) {
+  constexpr std::size_t kMuch = 1'000'000;
+  std::uint64_t receives = 0;
+  run(
+      [&](Connection& c) -> Task<> {
+        const std::uint64_t before = kernel_.calls(KernelCall::kRecv);
+        std::size_t size = 0;
+        while (size < kMuch) size = (co_await c.peek(size + 1)).size();
+        EXPECT_TRUE((co_await c.peek(kMuch)).text() == pattern(kMuch));
+        receives = kernel_.calls(KernelCall::kRecv) - before;
+      },
+      [](Peer& peer) { peer.send(pattern(kMuch)); });
+  EXPECT_LT(receives, 10'000u);
+}
+
+// What comes in many pieces is not copied for each of them.
+TEST_P(ReadTest, ALineInManyPieces) {
+  const std::string line = std::string(100'000, 'x') + "\n";
+  kernel_.shrink_recvs(7);
+  run(
+      [&](Connection& c) -> Task<> {
+        EXPECT_TRUE((co_await c.read_until("\n", 200'000)).text() == line);
+      },
+      [&](Peer& peer) { peer.send(line); });
 }
 
 TEST_P(ReadTest, IntoMemoryOfOnesOwn) {
