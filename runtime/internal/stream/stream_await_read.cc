@@ -86,6 +86,8 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
   bool looks_once_more = tasks.is_draining;  // as in pull()
   while (phase_ == Phase::open && !read_closed_ && is_registered_ &&
          (edges_.is_ready(Direction::read) || looks_once_more) && tasks.receives_left > 0) {
+    // Only what send() has queued holds the reader up: write() waits itself, and has no mark.
+    if (high_mark_.is_set() && !tasks.is_draining && (is_held_ || hold_reading())) break;
     if (receive_for(reader)) looks_once_more = false;
     if (satisfy(reader, status)) return true;
   }
@@ -131,6 +133,10 @@ void Stream::pull() {
   bool looks_once_more = tasks.is_draining;  // an event may not have been reported yet
   while (tasks.reader != nullptr && tasks.receives_left > 0 &&
          (edges_.is_ready(Direction::read) || looks_once_more)) {
+    if (high_mark_.is_set() && !tasks.is_draining && (is_held_ || hold_reading())) {
+      take_hang_up();
+      break;
+    }
     ReadOperationBase& reader = *tasks.reader;
     if (receive_for(reader)) looks_once_more = false;
     if (tasks.reader == nullptr) return;  // it has failed

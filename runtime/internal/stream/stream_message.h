@@ -20,7 +20,7 @@ inline bool Stream::wants_read() const {
   if (phase_ != Phase::open) [[unlikely]]
     return !is_ending();
   if (tasks_ && tasks_->is_used) [[unlikely]]
-    return tasks_->reader != nullptr;
+    return tasks_->reader != nullptr && (!is_held_ || tasks_->is_draining);
   return on_data_ && !is_paused_ && !is_held_;
 }
 

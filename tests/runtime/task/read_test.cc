@@ -299,6 +299,35 @@ TEST_P(ReadTest, CallbacksAndCoroutinesDoNotMix) {
 }
 
 // Whoever loses in any() has taken nothing.
+// Who sends much and reads nothing is held up, as with callbacks.
+TEST_P(ReadTest, WaitsWhileWhatWasSentIsAboveTheHighMark) {
+  constexpr std::size_t kTimes = 1000;
+  const std::string large = pattern(20'000);
+  ListenOptions marks;
+  marks.connection.write_high_mark = 100'000;
+  marks.connection.write_low_mark = 10'000;
+  marks.connection.write_cap = 10'000'000;
+  std::atomic<std::size_t> most{0};
+  Runtime runtime(options());
+  Peer peer = serve(
+      runtime,
+      [&](Connection c) -> Task<> {
+        while (co_await c.read_exactly(1000)) {
+          c.send(large);
+          most = std::max(most.load(), c.queued_bytes());
+        }
+      },
+      marks);
+  std::thread sender([&] {
+    for (std::size_t i = 0; i < kTimes; ++i) peer.send(std::string(1000, 'x'));
+  });
+  while (runtime.counters().read_pauses == 0) std::this_thread::yield();
+  EXPECT_EQ(peer.receive(kTimes * large.size()).size(), kTimes * large.size());
+  sender.join();
+  // It has what one receive has given.
+  EXPECT_LT(most.load(), 100'000u + 100 * large.size());
+}
+
 TEST_P(ReadTest, ALoserLosesNoByte) {
   run(
       [](Connection& c) -> Task<> {
