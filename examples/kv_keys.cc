@@ -25,6 +25,10 @@ constexpr std::string_view kNoMemory = "OOM command not allowed when used memory
 constexpr std::string_view kNoInteger = "ERR value is not an integer or out of range";
 constexpr std::string_view kTooLong = "ERR the reply would be too long";
 
+// The most steps of a KEYS, which take about a second. A pattern like *aaaa...b needs as many as
+// its length for each byte of a key.
+constexpr std::size_t kMostSteps = 200'000'000;
+
 // After so many milliseconds; none if the clock does not go so far.
 std::optional<KvStore::Clock::time_point> deadline_in(std::int64_t count, std::int64_t unit) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 4'000'000;
@@ -133,11 +137,14 @@ void KvSession::mset(Arguments a, std::string& reply) {
 void KvSession::keys(Arguments a, std::string& reply) {
   std::vector<std::string_view> found;
   std::size_t size = 0;
+  std::size_t steps = kMostSteps;
   store_.for_each_key([&](std::string_view key) {
-    if (size > kMaxReply || !matches(a[1], key)) return;
+    if (size > kMaxReply || steps == 0 || !matches(a[1], key, steps)) return;
     found.push_back(key);
     size += key.size() + 32;
   });
+  work_ += store_.size() + (kMostSteps - steps);
+  if (steps == 0) return add_error(reply, "ERR the pattern takes too long");
   if (size > kMaxReply) return add_error(reply, kTooLong);
   add_array(reply, found.size());
   for (const std::string_view key : found) add_bulk(reply, key);

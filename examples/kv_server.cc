@@ -36,6 +36,7 @@ It runs on one thread, whatever --dispatch, --reactors and --workers say.
 )";
 
 constexpr std::size_t kReplyBatch = 64 * 1024;
+constexpr std::size_t kWorkBatch = 10'000;  // then others get their turn
 constexpr std::size_t kFirstPiece = 16 * 1024;
 constexpr absl::Duration kRequestTimeout = absl::Seconds(60);  // between two pieces of a request
 
@@ -58,21 +59,24 @@ epore::Task<> serve(epore::Connection peer, examples::KvShared& shared) {
     std::string_view rest = bytes->text();
     State state;
     do {
+      std::size_t work = 0;
       while ((state = parser.parse(rest)) == State::complete) {
-        if (!parser.arguments().empty()) session.run(parser.arguments(), replies);
+        if (!parser.arguments().empty()) work += session.run(parser.arguments(), replies);
         rest.remove_prefix(parser.size());
-        if (session.has_quit() || replies.size() >= kReplyBatch) break;
+        if (session.has_quit() || replies.size() >= kReplyBatch || work >= kWorkBatch) break;
       }
       if (state == State::bad) {
         examples::add_error(replies, absl::StrCat("ERR Protocol error: ", parser.error()));
       }
       if (session.is_subscriber()) {
-        peer.send(replies);  // whole, for others publish between two calls
+        // What others publish to it comes behind, also while this waits.
+        if (peer.send(replies) == epore::SendResult::high) co_await peer.flush();
       } else {
         co_await peer.write(replies);  // a client that does not read is held up here
       }
       replies.clear();
       if (replies.capacity() > 2 * kReplyBatch) replies = std::string();
+      if (work >= kWorkBatch) co_await epore::yield();
     } while (state == State::complete && !session.has_quit());
     if (state != State::incomplete) co_return;
     asked = std::min(parser.wanted(), std::max(2 * rest.size(), kFirstPiece));

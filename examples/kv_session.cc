@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "epore/runtime/bytes.h"
 #include "epore/runtime/send_result.h"
 #include "examples/resp.h"
 
@@ -59,6 +60,8 @@ const absl::flat_hash_map<std::string_view, KvSession::Command>& KvSession::comm
       {"CONFIG", {&S::config, -2}},
       {"SELECT", {&S::select, 2}},
       {"QUIT", {&S::quit, -1, true}},
+      {"POST", {&S::hang_up, -1, true}},
+      {"HOST:", {&S::hang_up, -1, true}},
   });
   return *commands;
 }
@@ -83,7 +86,8 @@ KvSession::~KvSession() {
   for (const std::string& channel : subscriptions_) leave(channel);
 }
 
-void KvSession::run(Arguments arguments, std::string& reply) {
+std::size_t KvSession::run(Arguments arguments, std::string& reply) {
+  work_ = arguments.size();
   const Command* const command = find_command(arguments[0]);
   const auto size = static_cast<int>(arguments.size());
   if (command == nullptr) {
@@ -104,6 +108,7 @@ void KvSession::run(Arguments arguments, std::string& reply) {
   } else {
     (this->*command->run)(arguments, reply);
   }
+  return work_;
 }
 
 void KvSession::ping(Arguments a, std::string& reply) {
@@ -163,11 +168,13 @@ void KvSession::leave(std::string_view channel) {
 void KvSession::publish(Arguments a, std::string& reply) {
   const auto found = shared_.channels.find(a[1]);
   if (found == shared_.channels.end()) return add_integer(reply, 0);
-  std::string message;
-  add_array(message, 3);
-  add_bulk(message, "message");
-  add_bulk(message, a[1]);
-  add_bulk(message, a[2]);
+  std::string text;
+  add_array(text, 3);
+  add_bulk(text, "message");
+  add_bulk(text, a[1]);
+  add_bulk(text, a[2]);
+  const epore::Bytes message(std::move(text));  // one piece of memory for all
+  work_ += found->second.size();
   std::int64_t receivers = 0;
   for (epore::Connection subscriber : found->second) {
     receivers += subscriber.send(message).ok() ? 1 : 0;
@@ -227,5 +234,9 @@ void KvSession::quit(Arguments, std::string& reply) {
   has_quit_ = true;
   add_simple(reply, "OK");
 }
+
+// A web page makes the browser send a request of HTTP here, whose body is commands. They shall not
+// be run. Redis does the same.
+void KvSession::hang_up(Arguments, std::string&) { has_quit_ = true; }
 
 }  // namespace examples

@@ -34,13 +34,14 @@ class KvSession {
   KvSession(const KvSession&) = delete;
   KvSession& operator=(const KvSession&) = delete;
 
-  // Runs a command, the first argument, and appends its reply.
-  void run(Arguments arguments, std::string& reply);
+  // Runs a command, the first argument, and appends its reply. Returns how much work that was: an
+  // argument, a client that was sent something, or a key that was looked at is about 1.
+  std::size_t run(Arguments arguments, std::string& reply);
 
   // Whether others may publish to it.
   bool is_subscriber() const { return !subscriptions_.empty(); }
 
-  // The client has said QUIT.
+  // The client has said QUIT, or speaks HTTP.
   bool has_quit() const { return has_quit_; }
 
  private:
@@ -75,6 +76,7 @@ class KvSession {
   void config(Arguments, std::string&);
   void select(Arguments, std::string&);
   void quit(Arguments, std::string&);
+  void hang_up(Arguments, std::string&);
 
   void leave(std::string_view channel);
 
@@ -83,6 +85,7 @@ class KvSession {
   KvStore& store_;
   absl::flat_hash_set<std::string> subscriptions_;
   std::string name_;
+  std::size_t work_ = 0;  // of the command that runs
   bool has_quit_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,10 @@ namespace {
 
 constexpr std::size_t kSmallestBulk = 6;  // "$0\r\n\r\n"
 
+// What a client that asks nothing keeps at most: the rest of a long request's memory goes.
+constexpr std::size_t kKeptArguments = 64;
+constexpr std::size_t kKeptLine = 1024;
+
 }  // namespace
 
 RespParser::State RespParser::parse(std::string_view bytes) {
@@ -26,6 +31,9 @@ RespParser::State RespParser::parse(std::string_view bytes) {
     missing_ = bulk_size_ = -1;
     pieces_.clear();
     arguments_.clear();
+    if (pieces_.capacity() > kKeptArguments) pieces_ = {};
+    if (arguments_.capacity() > kKeptArguments) arguments_ = {};
+    if (unquoted_.capacity() > kKeptLine) unquoted_ = {};
   }
   if (state_ == State::bad) return state_;
   if (bytes.empty()) return want(1);
@@ -205,11 +213,17 @@ bool matches_one(std::string_view pattern, char c, std::size_t& size) {
 }  // namespace
 
 bool matches(std::string_view pattern, std::string_view name) {
+  std::size_t steps = std::numeric_limits<std::size_t>::max();
+  return matches(pattern, name, steps);
+}
+
+bool matches(std::string_view pattern, std::string_view name, std::size_t& steps) {
   std::size_t p = 0;
   std::size_t n = 0;
   std::size_t star = pattern.npos;  // behind the last one, which takes the name up to `taken`
   std::size_t taken = 0;
-  while (true) {
+  while (steps > 0) {
+    --steps;
     if (p < pattern.size() && pattern[p] == '*') {
       star = ++p;
       taken = n;
@@ -217,7 +231,10 @@ bool matches(std::string_view pattern, std::string_view name) {
     }
     std::size_t size = 0;
     if (n == name.size() && p == pattern.size()) return true;
-    if (n < name.size() && p < pattern.size() && matches_one(pattern.substr(p), name[n], size)) {
+    const bool is_match =
+        n < name.size() && p < pattern.size() && matches_one(pattern.substr(p), name[n], size);
+    steps -= std::min(steps, size);
+    if (is_match) {
       p += size;
       ++n;
       continue;
@@ -226,6 +243,7 @@ bool matches(std::string_view pattern, std::string_view name) {
     p = star;
     n = ++taken;
   }
+  return false;
 }
 
 }  // namespace examples

@@ -82,6 +82,10 @@ std::optional<std::int64_t> parse_integer(std::string_view text);
 // takes time in proportion to the product of the sizes.
 bool matches(std::string_view pattern, std::string_view name);
 
+// The same in at most `steps` steps, from which it takes those that it needs. With 0 left it has
+// given up, and the result says nothing.
+bool matches(std::string_view pattern, std::string_view name, std::size_t& steps);
+
 }  // namespace examples
 
 #endif  // EPORE_EXAMPLES_RESP_H_

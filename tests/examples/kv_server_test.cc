@@ -1,6 +1,9 @@
 // examples/kv_server.cc, by sockets and by Redis' own clients.
 
+#include <sys/ioctl.h>
+
 #include <cstddef>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,6 +40,22 @@ std::string request(const std::vector<std::string>& arguments) {
   std::string text = absl::StrCat("*", arguments.size(), "\r\n");
   for (const std::string& argument : arguments) text += bulk(argument);
   return text;
+}
+
+// The memory of a process, in bytes.
+std::size_t resident(int pid) {
+  std::ifstream statm(absl::StrCat("/proc/", pid, "/statm"));
+  std::size_t size = 0;
+  std::size_t pages = 0;
+  statm >> size >> pages;
+  return pages * 4096;
+}
+
+// How many bytes have come that nobody has received.
+int waiting(const Client& client) {
+  int count = -1;
+  EXPECT_EQ(::ioctl(client.fd(), FIONREAD, &count), 0);
+  return count;
 }
 
 void expect(Client& client, std::string_view reply) {
@@ -150,6 +169,54 @@ TEST_F(KvServer, TakesRequestsInPieces) {
   expect(client_, "+OK\r\n" + bulk(large));
 }
 
+// As many as a request has room for, without a look at each byte again and again.
+TEST_F(KvServer, TakesManyArguments) {
+  constexpr std::size_t kMany = 150'000;
+  std::string all = absl::StrCat("*", kMany + 1, "\r\n$4\r\nMGET\r\n");
+  std::string nothing = absl::StrCat("*", kMany, "\r\n");
+  for (std::size_t i = 0; i < kMany; ++i) {
+    all += "$0\r\n\r\n";
+    nothing += "$-1\r\n";
+  }
+  ASSERT_TRUE(client_.send(all));
+  EXPECT_TRUE(client_.read_exactly(nothing.size()) == nothing);
+}
+
+// A web page may send a browser here, and name the commands in the body.
+TEST_F(KvServer, RunsNoCommandsOfABrowser) {
+  ask(client_, "SET a 1", "+OK\r\n");
+  for (const char* head : {"POST / HTTP/1.1\r\n", "OPTIONS / HTTP/1.1\r\nHost: localhost\r\n"}) {
+    Client browser(server_.address);
+    ASSERT_TRUE(browser.send(absl::StrCat(head, "\r\nFLUSHDB\r\n")));
+    EXPECT_FALSE(absl::StrContains(browser.read_to_end(), "+OK")) << head;
+  }
+  ask(client_, "GET a", bulk("1"));
+}
+
+TEST_F(KvServer, RefusesAPatternThatTakesTooLong) {
+  ASSERT_TRUE(client_.send(request({"SET", std::string(400'000, 'a'), "x"})));
+  expect(client_, "+OK\r\n");
+  ASSERT_TRUE(client_.send(request({"KEYS", "*" + std::string(200'000, 'a') + "b"})));
+  expect(client_, "-ERR the pattern takes too long\r\n");
+}
+
+// Its replies come as they are made, and others get theirs between them.
+TEST_F(KvServer, APipelineOfLongCommandsHoldsUpNobody) {
+  std::vector<std::string> keys = {"MSET"};
+  for (int i = 0; i < 40'000; ++i) keys.insert(keys.end(), {absl::StrCat("key", i), "x"});
+  ASSERT_TRUE(client_.send(request(keys)));
+  expect(client_, "+OK\r\n");
+  constexpr int kMany = 1000;
+  Client greedy(server_.address);
+  std::string all;
+  for (int i = 0; i < kMany; ++i) all += "KEYS x\r\n";
+  ASSERT_TRUE(greedy.send(all));
+  expect(greedy, "*0\r\n");
+  ask(client_, "PING", "+PONG\r\n");
+  EXPECT_LT(waiting(greedy), (kMany - 1) * 4);
+  for (int i = 1; i < kMany; ++i) expect(greedy, "*0\r\n");
+}
+
 TEST_F(KvServer, AnswersBeforeAProtocolError) {
   ASSERT_TRUE(client_.send("PING\r\n*1\r\n$x\r\nPING\r\n"));
   EXPECT_EQ(client_.read_to_end(), "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");
@@ -227,6 +294,32 @@ TEST_F(KvServer, DropsASubscriberThatDoesNotRead) {
   EXPECT_LT(published, 1000);
   (void)slow.read_to_end();
   EXPECT_TRUE(slow.was_reset());
+}
+
+// However many it is for.
+TEST_F(KvServer, AMessageTakesMemoryOnce) {
+  std::vector<std::unique_ptr<Client>> slow;
+  for (int i = 0; i < 40; ++i) {
+    slow.push_back(std::make_unique<Client>(server_.address));
+    ask(*slow.back(), "SUBSCRIBE news", "*3\r\n" + bulk("subscribe") + bulk("news") + ":1\r\n");
+  }
+  const std::size_t before = resident(server_.process.pid());
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_TRUE(client_.send(request({"PUBLISH", "news", std::string(1'000'000, 'x')})));
+    expect(client_, ":40\r\n");
+  }
+  EXPECT_LT(resident(server_.process.pid()), before + 150'000'000);
+}
+
+TEST_F(KvServer, HoldsUpASubscriberThatDoesNotRead) {
+  Client greedy(server_.address);
+  ask(greedy, "SUBSCRIBE news", "*3\r\n" + bulk("subscribe") + bulk("news") + ":1\r\n");
+  const std::string text(20'000, 'x');
+  const std::string ping = request({"PING", text});
+  (void)greedy.send_until_stuck(ping, 40'000'000);
+  EXPECT_LT(counter(server_.counters(), "queued_bytes"), 2'000'000);
+  for (int i = 0; i < 20; ++i) expect(greedy, "*2\r\n" + bulk("pong") + bulk(text));
+  EXPECT_FALSE(greedy.was_reset());
 }
 
 TEST_F(KvServer, AnswersWhatClientsAskAtFirst) {

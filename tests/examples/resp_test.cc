@@ -135,6 +135,31 @@ TEST(Resp, ParsesIntegersAsRedisDoes) {
   }
 }
 
+// An idle client keeps no memory of a long request.
+TEST(Resp, KeepsLittleOfALongRequest) {
+  RespParser parser(1 << 20);
+  std::string array = "*10000\r\n";
+  for (int i = 0; i < 10000; ++i) array += "$1\r\na\r\n";
+  for (const std::string& request : {array, std::string(60'000, 'a') + " b\n"}) {
+    ASSERT_EQ(parser.parse(request), RespParser::State::complete);
+    EXPECT_EQ(parser.parse(""), RespParser::State::incomplete);
+    EXPECT_LT(parser.arguments().capacity(), 1000u);
+  }
+}
+
+TEST(Resp, AMatchGivesUpAfterSomeSteps) {
+  const std::string name(1000, 'a');
+  std::size_t steps = 100'000;
+  EXPECT_FALSE(matches("*" + std::string(500, 'a') + "b", name, steps));
+  EXPECT_EQ(steps, 0u);
+  steps = 100'000;
+  EXPECT_FALSE(matches("*[" + std::string(500, 'x') + "]", name, steps));
+  EXPECT_EQ(steps, 0u);
+  steps = 100'000;
+  EXPECT_TRUE(matches("*a*b", name + "b", steps));
+  EXPECT_GT(steps, 90'000u);
+}
+
 TEST(Resp, MatchesPatterns) {
   for (const char* pattern : {"hello", "h?llo", "h*o", "*", "**", "h[ae]llo", "h[^b]llo",
                               "h[a-f]llo", "h[f-a]llo", "\\hello", "*l*", "hello*", "h[e"}) {
