@@ -31,6 +31,12 @@ int sequence_length(std::string_view bytes) {
   return length;
 }
 
+// Whether U+0080 to U+009F begins here. Terminals take U+009B for the start of an escape sequence.
+bool is_c1(std::string_view text) {
+  return text.size() > 1 && text[0] == '\xC2' && static_cast<unsigned char>(text[1]) >= 0x80 &&
+         static_cast<unsigned char>(text[1]) < 0xA0;
+}
+
 }  // namespace
 
 std::string percent_decode(std::string_view text) {
@@ -64,8 +70,11 @@ std::string replace_invalid_utf8(std::string_view bytes) {
 std::string on_one_line(std::string_view text) {
   std::string line;
   line.reserve(text.size());
-  for (const char c : text) {
-    if (c == '\n') {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (is_c1(text.substr(i))) {
+      absl::StrAppend(&line, "\\u00", absl::Hex(static_cast<unsigned char>(text[++i])));
+    } else if (c == '\n') {
       line += "\\n";
     } else if (c == '\t') {
       line += "\\t";

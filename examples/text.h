@@ -14,7 +14,8 @@ std::string percent_decode(std::string_view text);
 // (The Unicode Standard, 3.9, "U+FFFD Substitution of Maximal Subparts").
 std::string replace_invalid_utf8(std::string_view bytes);
 
-// Writes control characters as \n, \t or \x1b, so that the text stays on its line of a log.
+// Writes control characters as \n, \t, \x1b or \u009b, so that the text stays on its line of a
+// log.
 std::string on_one_line(std::string_view text);
 
 }  // namespace examples

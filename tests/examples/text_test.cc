@@ -62,6 +62,7 @@ TEST(ReplaceInvalidUtf8, ReplacesEachMaximalPart) {
 TEST(OnOneLine, EscapesControlCharacters) {
   EXPECT_EQ(on_one_line("a\nb\tc\rd\x1b[0m\x7f"), "a\\nb\\tc\\x0dd\\x1b[0m\\x7f");
   EXPECT_EQ(on_one_line("caf\xC3\xA9 \\n"), "caf\xC3\xA9 \\n");
+  EXPECT_EQ(on_one_line("\xC2\x9B\x32J\xC2\x80\xC2\xA0\xC2"), "\\u009b2J\\u0080\xC2\xA0\xC2");
 }
 
 }  // namespace
