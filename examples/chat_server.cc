@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdio>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -66,7 +67,8 @@ class Room {
       }
       if (*line == "/quit") co_return;
       if (*line == "/who") {
-        peer.send(absl::StrCat("* ", who(), "\n"));
+        const std::string answer = absl::StrCat("* ", who(), "\n");
+        co_await peer.write(answer);  // who does not read is held up
       } else {
         tell_all(absl::StrCat(name, ": ", *line, "\n"));
       }
@@ -77,13 +79,15 @@ class Room {
   epore::Task<std::string> ask_for_name(epore::Connection& peer) {
     while (true) {
       std::string name = co_await read_line(peer);
+      std::string answer;
       if (name.empty() || name.size() > kLongestName || name.find(' ') != std::string::npos) {
-        peer.send(absl::StrCat("* a name is one word of 1 to ", kLongestName, " bytes\n"));
+        answer = absl::StrCat("* a name is one word of 1 to ", kLongestName, " bytes\n");
       } else if (members_.contains(name)) {
-        peer.send(absl::StrCat("* ", name, " is here already, take another name\n"));
+        answer = absl::StrCat("* ", name, " is here already, take another name\n");
       } else {
         co_return name;
       }
+      co_await peer.write(answer);
     }
   }
 
@@ -102,25 +106,28 @@ class Room {
     return true;
   }
 
+  // Who reads too slowly leaves, which the others are told next.
   void tell_all(std::string text) {
-    const epore::Bytes message(std::move(text));
-    std::vector<std::string> slow;
-    for (auto& [name, member] : members_) {
-      if (member.send(message) == epore::SendResult::high) slow.push_back(name);
+    std::deque<std::string> texts = {std::move(text)};
+    for (; !texts.empty(); texts.pop_front()) {
+      const epore::Bytes message(std::move(texts.front()));
+      for (auto member = members_.begin(); member != members_.end();) {
+        if (member->second.send(message) == epore::SendResult::high) {
+          drop(member->second);
+          texts.push_back(absl::StrCat("* ", member->first, " reads too slowly and leaves\n"));
+          member = members_.erase(member);
+        } else {
+          ++member;
+        }
+      }
     }
-    for (const std::string& name : slow) drop(name);
   }
 
   // What waits above the high mark shall not grow. It is sent yet, with the reason behind it, if
   // the member takes it soon: see ConnectionOptions::write_stall_timeout.
-  void drop(const std::string& name) {
-    const auto member = members_.find(name);
-    if (member == members_.end()) return;
-    epore::Connection peer = member->second;
-    members_.erase(member);
+  static void drop(epore::Connection& peer) {
     peer.send("* you read too slowly\n");
     peer.close(absl::ResourceExhaustedError("reads too slowly"));
-    tell_all(absl::StrCat("* ", name, " reads too slowly and leaves\n"));
   }
 
   std::string who() const {

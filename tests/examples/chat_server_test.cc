@@ -80,6 +80,8 @@ TEST_P(ChatServerTest, ANameIsOneWordThatNobodyElseHas) {
   expect(ann, "* a\\x1b[2Jb enters\n");
   ASSERT_TRUE(other.send("b\xff\n/quit\n"));
   expect(ann, "a\\x1b[2Jb: b\xEF\xBF\xBD\n* a\\x1b[2Jb leaves\n");
+  ASSERT_TRUE(ann.send("\xC2\x9B\x32J\n"));  // the same escape sequence in one character
+  expect(ann, "ann: \\u009b2J\n");
   other.half_close();
   ann.half_close();
   EXPECT_EQ(server_.terminate(), 0);
@@ -118,6 +120,25 @@ TEST_P(ChatServerTest, WhoReadsTooSlowlyIsToldSoAndLeaves) {
   ann.half_close();
   ben.half_close();
   EXPECT_EQ(server_.terminate(), 0);
+}
+
+// A client without a name, and a member.
+TEST_P(ChatServerTest, WhoAsksAndDoesNotReadIsHeldUp) {
+  const std::string name(32, 'x');
+  const std::string enters = absl::StrCat("* ", name, " enters\n");
+  const std::string bad = "* a name is one word of 1 to 32 bytes\n";
+  for (const bool is_member : {false, true}) {
+    Client client(server_.address);
+    if (is_member) {
+      ASSERT_TRUE(client.send(name + "\n"));
+      expect(client, enters);
+    }
+    (void)client.send_until_stuck(is_member ? "/who\n" : "\n", 6'000'000);
+    EXPECT_LT(counter(server_.counters(), "queued_bytes"), 1'000'000);
+    const std::string answer = is_member ? absl::StrCat("* ", name, "\n") : bad;
+    for (int i = 0; i < 20'000; ++i) ASSERT_EQ(client.read_exactly(answer.size()), answer);
+    EXPECT_FALSE(client.was_reset());
+  }
 }
 
 // All hear all in one sequence, as the room's order says it.
@@ -193,6 +214,43 @@ TEST(ChatServerDoorsTest, ACrowdOfAThousandTalksOverTcpAndUnixSockets) {
   crowd.clear();
   EXPECT_EQ(doors.server.counter("connections", 0), 0);
   EXPECT_EQ(doors.server.terminate(), 0);
+}
+
+// They have got the same, so the same line is too much for all of them. None is told of another one
+// that leaves with it.
+TEST(ChatServerDoorsTest, ThoseThatReadTooSlowlyLeaveTogether) {
+  TwoDoors doors;
+  Client talker("unix:" + doors.path);
+  ASSERT_TRUE(talker.send("talker\n"));
+  expect(talker, "* talker enters\n");
+  std::vector<std::unique_ptr<Client>> slow;
+  for (int i = 0; i < 5; ++i) {
+    slow.push_back(std::make_unique<Client>("unix:" + doors.path));
+    const std::string enters = absl::StrCat("* slow", i, " enters\n");
+    ASSERT_TRUE(slow.back()->send(absl::StrCat("slow", i, "\n")));
+    for (const std::unique_ptr<Client>& client : slow) expect(*client, enters);
+    expect(talker, enters);
+  }
+  const std::string line(4000, 'x');
+  const std::string everybody = "* slow0 slow1 slow2 slow3 slow4 talker\n";
+  const auto leaves = [](int i) {
+    return absl::StrCat("* slow", i, " reads too slowly and leaves\n");
+  };
+  std::string next = everybody;
+  for (int lines = 0; next == everybody && lines < 10'000; ++lines) {
+    ASSERT_TRUE(talker.send(line + "\n/who\n"));
+    expect(talker, absl::StrCat("talker: ", line, "\n"));
+    next = talker.read_exactly(leaves(0).size());
+    if (next != leaves(0)) next += talker.read_exactly(everybody.size() - next.size());
+  }
+  EXPECT_EQ(next, leaves(0));
+  for (int i = 1; i < 5; ++i) expect(talker, leaves(i));
+  expect(talker, "* talker\n");
+  for (const std::unique_ptr<Client>& client : slow) {
+    const std::string rest = client->read_to_end();
+    EXPECT_TRUE(absl::EndsWith(rest, "x\n* you read too slowly\n"));
+    EXPECT_FALSE(absl::StrContains(rest, "leaves"));
+  }
 }
 
 TEST(ChatServerDoorsTest, TalksWithNetcat) {
