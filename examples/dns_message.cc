@@ -16,6 +16,10 @@ namespace {
 constexpr std::size_t kHeader = 12;
 constexpr std::size_t kLongestName = 255;
 constexpr std::size_t kLongestLabel = 63;
+
+// A name has no more labels than that, so no more pointers lead to some.
+constexpr int kMostPointers = 127;
+
 constexpr std::uint16_t kInternet = 1;
 constexpr std::uint16_t kAnyClass = 255;
 
@@ -103,13 +107,13 @@ std::optional<std::string> read_dns_name(std::string_view message, std::size_t& 
   std::string name;
   std::size_t at = offset;
   std::size_t begin = at;  // of the labels that are being read
-  bool has_jumped = false;
+  int pointers = 0;
   while (at < message.size()) {
     const std::size_t length = byte_at(message, at);
     if (length > kLongestLabel) {
       if (length < 0xC0 || message.size() - at < 2) return std::nullopt;
-      if (!has_jumped) offset = at + 2;
-      has_jumped = true;
+      if (pointers == 0) offset = at + 2;
+      if (++pointers > kMostPointers) return std::nullopt;
       at = number_at(message, at) & 0x3FFF;
       if (at < kHeader || at >= begin) return std::nullopt;
       begin = at;
@@ -119,7 +123,7 @@ std::optional<std::string> read_dns_name(std::string_view message, std::size_t& 
     name += message.substr(at, length + 1);
     at += length + 1;
     if (length != 0) continue;
-    if (!has_jumped) offset = at;
+    if (pointers == 0) offset = at;
     return name;
   }
   return std::nullopt;

@@ -36,7 +36,8 @@ enum DnsType : std::uint16_t {
 
 // Reads the name at `offset` of a message and moves `offset` behind it. Nothing if it is none: it
 // goes beyond the end of the message or has more than 255 bytes; a label is of an unknown kind; a
-// pointer does not point to before the labels that led to it, as a loop must not.
+// pointer does not point to before the labels that led to it, as a loop must not; there are more
+// pointers than a name can have labels.
 std::optional<std::string> read_dns_name(std::string_view message, std::size_t& offset);
 
 // Reads "www.example.com.", with or without the last dot. Nothing if a label is empty or has more

@@ -57,6 +57,24 @@ DnsCode code_of(const std::string& message) {
   return query ? query->code : DnsCode::ok;
 }
 
+// Each points to the one before. A message has room for thousands of names that begin at the last.
+TEST(DnsMessageTest, AChainOfPointersHasAnEnd) {
+  const auto chain_of = [](std::size_t pointers) {
+    std::string message = header(0) + '\0';
+    std::size_t before = message.size() - 1;
+    for (; pointers > 0; --pointers) {
+      const std::size_t at = message.size();
+      append_16(message, 0xC000 | before);
+      before = at;
+    }
+    std::size_t offset = before;
+    return read_dns_name(message, offset);
+  };
+  EXPECT_EQ(chain_of(127), "\0"s);
+  EXPECT_EQ(chain_of(128), std::nullopt);
+  EXPECT_EQ(chain_of(8000), std::nullopt);
+}
+
 TEST(DnsMessageTest, AQueryIsTakenApart) {
   const std::optional<DnsQuery> query =
       parse_dns_query(header(1, 1) + question(kName, kDnsMx) + options(4096));
