@@ -28,6 +28,7 @@
 namespace examples {
 namespace {
 
+constexpr std::string_view kScheme = "http://";
 constexpr absl::Duration kFresh = absl::Seconds(1);
 constexpr std::size_t kMostCached = 64 << 20;
 constexpr std::size_t kEntryBytes = 512;  // what a cached file takes beside its bytes, about
@@ -59,6 +60,11 @@ std::string_view type_of(std::string_view path) {
 }  // namespace
 
 std::optional<std::string> path_of(std::string_view target) {
+  if (absl::StartsWithIgnoreCase(target, kScheme)) {
+    target.remove_prefix(kScheme.size());
+    target.remove_prefix(std::min(target.find_first_of("/?"), target.size()));
+    if (!absl::StartsWith(target, "/")) target = "/";
+  }
   const std::string path = percent_decode(target.substr(0, target.find('?')));
   if (!absl::StartsWith(path, "/") || absl::StrContains(path, '\0')) return std::nullopt;
   for (const std::string_view part : absl::StrSplit(path, '/')) {

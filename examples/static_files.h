@@ -50,7 +50,8 @@ class StaticFiles {
 };
 
 // The path below the folder; none if it would lead out of it. "/a%20b?c" is "a b", "/" and "/a/"
-// are "index.html" and "a/index.html".
+// are "index.html" and "a/index.html", and so are "http://host" and "http://host/a/", which a
+// server must take as well (RFC 9112, 3.2.2).
 std::optional<std::string> path_of(std::string_view target);
 
 }  // namespace examples

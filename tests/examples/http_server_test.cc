@@ -87,6 +87,17 @@ TEST_F(HttpServer, ServesFiles) {
   EXPECT_EQ(body_of(ask(get("/large"))), Folder::large());
 }
 
+// As a client sends them to a proxy.
+TEST_F(HttpServer, ServesTargetsThatNameAHost) {
+  for (const char* target : {"http://localhost/index.html", "HTTP://localhost:80/",
+                             "http://localhost", "http://localhost?query"}) {
+    EXPECT_EQ(ask(get(target)), kIndex) << target;
+  }
+  const std::string bad = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+  EXPECT_EQ(ask(get("http://localhost/../etc/passwd")), bad);
+  EXPECT_EQ(ask(get("https://localhost/")), bad);
+}
+
 TEST_F(HttpServer, AnswersAPipeline) {
   std::string requests;
   for (int i = 0; i < 500; ++i) requests += get("/");
