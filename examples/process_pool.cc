@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -40,6 +41,8 @@ SIGHUP restarts all copies. SIGTERM asks them to end and waits for them.
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
 constexpr absl::Duration kRunsWell = absl::Seconds(10);  // then the pause begins anew
 
+constexpr std::size_t kLongestLine = 64 * 1024;
+
 struct Pool {
   std::vector<std::string> command;
   absl::Duration longest_pause;
@@ -47,15 +50,22 @@ struct Pool {
 };
 
 void say(int number, std::string_view text) {
-  std::printf("%d: %.*s\n", number, static_cast<int>(text.size()), text.data());
+  const std::string line = absl::StrCat(number, ": ", text, "\n");
+  std::fwrite(line.data(), 1, line.size(), stdout);  // text may have zero bytes
   std::fflush(stdout);
 }
 
+// A line that is too long is printed in pieces, and the last one also if it has no end.
 epore::Task<> print_lines(int number, epore::Connection from) {
   while (true) {
-    auto line = co_await from.read_until("\n", 64 * 1024).result();
-    if (!line.ok()) co_return;  // the end
-    say(number, line->text().substr(0, line->size() - 1));
+    const auto line = co_await from.read_until("\n", kLongestLine).result();
+    if (line.ok()) {
+      say(number, line->text().substr(0, line->size() - 1));
+      continue;
+    }
+    const auto piece = co_await from.read().result();
+    if (!piece.ok() || piece->empty()) co_return;  // the end
+    say(number, piece->text());
   }
 }
 
@@ -103,12 +113,22 @@ int main(int argc, char** argv) {
   if (pool.command.empty()) examples::usage_error("no program to run");
   pool.longest_pause = absl::GetFlag(FLAGS_longest_pause);
   pool.grace = absl::GetFlag(FLAGS_grace);
+  const int children = absl::GetFlag(FLAGS_children);
+  if (children < 1) {
+    examples::usage_error(absl::StrCat("--children=", children, ": at least 1"));
+  }
+  for (const auto& [name, value] :
+       {std::pair("longest-pause", pool.longest_pause), {"grace", pool.grace}}) {
+    if (value > absl::ZeroDuration()) continue;
+    examples::usage_error(
+        absl::StrCat("--", name, "=", absl::FormatDuration(value), ": more than zero"));
+  }
 
   epore::Runtime runtime({.drain_timeout = 2 * pool.grace});
   const absl::StatusOr<epore::Signal> hangup = runtime.on_signal(SIGHUP);
   if (!hangup.ok()) return epore::report(hangup.status());
   if (absl::Status bad = runtime.catch_signals(); !bad.ok()) return epore::report(bad);
-  for (int number = 0; number < absl::GetFlag(FLAGS_children); ++number) {
+  for (int number = 0; number < children; ++number) {
     runtime.spawn(keep_running, std::cref(pool), number, *hangup);
   }
   return epore::report(runtime.run_service());

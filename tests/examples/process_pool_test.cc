@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <optional>
 #include <set>
 #include <string>
@@ -81,6 +82,30 @@ TEST(ProcessPool, KillsWhatDoesNotEndByItself) {
   pool.process().signal(SIGTERM);
   EXPECT_EQ(pool.process().wait().value_or(-1), 0);
   for (const int pid : pids) EXPECT_FALSE(is_there(pid)) << pid;
+}
+
+// A child that prints without line ends is not held up, and nothing that it has printed is lost.
+TEST(ProcessPool, PrintsLongLinesAndTheLastOne) {
+  ChildProcess pool =
+      start_program("process_pool", {"--children=1", "--", "/bin/sh", "-c",
+                                     "head -c 300000 /dev/zero | tr '\\0' x; echo; printf end"});
+  std::size_t size = 0;
+  std::optional<std::string> line = pool.read_line();
+  for (; line && *line != "0: end"; line = pool.read_line()) {
+    if (absl::EndsWith(*line, "x")) size += line->size() - 3;
+  }
+  EXPECT_EQ(line.value_or(""), "0: end");
+  EXPECT_EQ(size, 300'000u);
+  pool.signal(SIGTERM);
+  EXPECT_EQ(pool.wait().value_or(-1), 0);
+}
+
+TEST(ProcessPool, RefusesBadFlags) {
+  for (const char* flag : {"--children=0", "--children=-1", "--longest-pause=0", "--grace=-1s"}) {
+    ChildProcess pool = start_program("process_pool", {flag, "--", "/bin/true"});
+    EXPECT_TRUE(absl::StrContains(pool.read_error_line().value_or(""), "ERROR: --")) << flag;
+    EXPECT_EQ(pool.wait().value_or(-1), 1) << flag;
+  }
 }
 
 TEST(ProcessPool, SaysWhyAProgramDoesNotStart) {
