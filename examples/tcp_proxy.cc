@@ -100,7 +100,11 @@ epore::Task<> serve(epore::Connection client, Origins& origins, bool tells_clien
         examples::proxy_header(client.peer_address(), client.local_address());
     co_await origin.write(header);
   }
-  co_await epore::all(pump(client, origin), pump(origin, client));
+  const absl::Status passed =
+      co_await epore::all(pump(client, origin), pump(origin, client)).result();
+  // An error resets the client. Nor shall the origin take a part for the whole.
+  if (!passed.ok()) origin.abort(passed);
+  co_await passed;
 }
 
 }  // namespace

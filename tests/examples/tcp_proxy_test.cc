@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <fstream>
 #include <iterator>
@@ -45,6 +46,9 @@ class Origin {
   }
 
   const std::string& address() const { return address_; }
+  epore::OwnedFd accept() const {
+    return epore::OwnedFd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  }
   void close() { fd_.reset(); }
 
  private:
@@ -112,6 +116,20 @@ TEST_F(TcpProxy, SigtermLetsItsClientsEnd) {
   client.half_close();
   EXPECT_EQ(client.read_to_end(), "y");
   EXPECT_EQ(proxy_.process.wait().value_or(-1), 0);
+}
+
+// It must not take a part of what the client wanted to send for all of it.
+TEST(TcpProxyOrigin, IsResetWhenTheClientIs) {
+  Origin origin(1);
+  Server proxy("tcp_proxy", {origin.address(), "--address=127.0.0.1:0"});
+  Client client(proxy.address);
+  const epore::OwnedFd accepted = origin.accept();
+  ASSERT_TRUE(client.send("part"));
+  char bytes[8];
+  ASSERT_EQ(::recv(accepted.get(), bytes, 4, MSG_WAITALL), 4);
+  client.reset();
+  EXPECT_EQ(::recv(accepted.get(), bytes, 1, 0), -1);
+  EXPECT_EQ(errno, ECONNRESET);
 }
 
 TEST(TcpProxyOrigin, MayRefuse) {
