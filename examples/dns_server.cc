@@ -89,11 +89,14 @@ epore::Task<> serve_udp(epore::UdpSocket socket, const Names& names) {
 // Questions may come before the answers to earlier ones are read.
 epore::Task<> serve_tcp(epore::Connection peer, const Names& names) {
   while (true) {
-    const epore::ByteView head = co_await epore::within(kIdle, peer.read_exactly(2));
+    // Also at an error: it ends in peace, for answers may be on their way.
+    const auto head = co_await epore::within(kIdle, peer.read_exactly(2)).result();
+    if (!head.ok()) co_return;
     const std::size_t size =
-        std::to_integer<std::size_t>(head[0]) << 8 | std::to_integer<std::size_t>(head[1]);
-    const epore::ByteView question = co_await epore::within(kIdle, peer.read_exactly(size));
-    const std::string answer = names.answer(question.text(), false);
+        std::to_integer<std::size_t>((*head)[0]) << 8 | std::to_integer<std::size_t>((*head)[1]);
+    const auto question = co_await epore::within(kIdle, peer.read_exactly(size)).result();
+    if (!question.ok()) co_return;
+    const std::string answer = names.answer(question->text(), false);
     if (answer.empty()) co_return;
     std::string message;
     examples::append_16(message, answer.size());

@@ -206,6 +206,22 @@ TEST_F(DnsServerTest, AClientByTcpMayAskBeforeItIsAnswered) {
   EXPECT_EQ(server().terminate(), 0);
 }
 
+// Also if it has told that it asks no more.
+TEST_F(DnsServerTest, AClientByTcpThatHasAskedGetsAllAnswers) {
+  constexpr std::size_t kMany = 4000;
+  Client client(server().address);
+  const int little = 4096;  // so that most of them wait at the server
+  ASSERT_EQ(::setsockopt(client.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof little), 0);
+  const std::string asked = query("www.example.com", kDnsA);
+  const std::string answer = with_length(ask_by_tcp(client, asked));
+  std::string all;
+  for (std::size_t i = 0; i < kMany; ++i) all += with_length(asked);
+  ASSERT_TRUE(client.send(all));
+  client.half_close();
+  EXPECT_EQ(client.read_to_end().size(), kMany * answer.size());
+  EXPECT_FALSE(client.was_reset());
+}
+
 TEST_F(DnsServerTest, ABadZoneIsToldAtTheStart) {
   const std::string path = testing::TempDir() + "/bad_zone";
   std::ofstream(path) << "example.com. x A 1.2.3.4\n" << std::flush;
