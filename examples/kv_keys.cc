@@ -25,9 +25,9 @@ constexpr std::string_view kNoMemory = "OOM command not allowed when used memory
 constexpr std::string_view kNoInteger = "ERR value is not an integer or out of range";
 constexpr std::string_view kTooLong = "ERR the reply would be too long";
 
-// The most steps of a KEYS, which take about a second. A pattern like *aaaa...b needs as many as
-// its length for each byte of a key.
-constexpr std::size_t kMostSteps = 200'000'000;
+// The most steps of a KEYS, which take some tenths of a second. A pattern like *aaaa...b needs as
+// many as its length for each byte of a key.
+constexpr std::size_t kMostSteps = 100'000'000;
 
 // After so many milliseconds; none if the clock does not go so far.
 std::optional<KvStore::Clock::time_point> deadline_in(std::int64_t count, std::int64_t unit) {
