@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <new>
 #include <optional>
-#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -70,28 +69,28 @@ class TaskPromiseBase : public TaskNode {
 
   // `co_await x`. The location is where the program says it.
   template <MakesAwaitable C>
-  Awaiter<typename C::Made, false> await_transform(
-      C&& call, std::source_location at = std::source_location::current()) {
-    where = at;
+  Awaiter<typename C::Made, false> await_transform(C&& call,
+                                                   Place at = __builtin_source_location()) {
+    where = location_of(at);
     return {std::move(call), *this};
   }
   template <MakesAwaitable C>
-  Awaiter<typename C::Made, true> await_transform(
-      Result<C>&& call, std::source_location at = std::source_location::current()) {
-    where = at;
+  Awaiter<typename C::Made, true> await_transform(Result<C>&& call,
+                                                  Place at = __builtin_source_location()) {
+    where = location_of(at);
     return {std::move(call.awaitable), *this};
   }
   // A temporary lives in the frame until the end of the expression, so it is not moved.
   template <OwnAwaitable A>
   Awaiter<std::remove_reference_t<A>&, false> await_transform(
-      A&& awaitable, std::source_location at = std::source_location::current()) {
-    where = at;
+      A&& awaitable, Place at = __builtin_source_location()) {
+    where = location_of(at);
     return {awaitable, *this};
   }
   template <typename A>
   Awaiter<std::remove_reference_t<A>&, true> await_transform(
-      Result<A>&& result, std::source_location at = std::source_location::current()) {
-    where = at;
+      Result<A>&& result, Place at = __builtin_source_location()) {
+    where = location_of(at);
     return {result.awaitable, *this};
   }
   StatusAwaiter await_transform(absl::Status awaited) { return {std::move(awaited), *this}; }

@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_TASK_TASK_NODE_H_
 #define EPORE_RUNTIME_INTERNAL_TASK_TASK_NODE_H_
 
+#include <bit>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,14 @@ class OrderState;
 class TaskChain;
 class TaskHome;
 struct TaskScope;
+
+// Where a co_await is in the program: what a std::source_location consists of. As the type of a
+// default argument it costs a frame nothing, while gcc keeps a source_location there for each call.
+using Place = decltype(__builtin_source_location());
+
+inline std::source_location location_of(Place place) {
+  return std::bit_cast<std::source_location>(place);
+}
 
 // A TaskNode is a coroutine, or the end of a chain of coroutines (TaskChain), as something that
 // waits. It is part of the coroutine's promise. A coroutine waits for one thing at a time: another
