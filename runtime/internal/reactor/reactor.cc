@@ -179,7 +179,13 @@ void Reactor::notify() {
   if (!waker_.wake().ok()) wake_flag_.failed();
 }
 
-TimerQueue::Armed Reactor::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
+TimerQueue::Armed Reactor::arm(TimerNode& node, std::int64_t deadline) {
+  const TimerQueue::Armed armed = timers_.arm(node, deadline);
+  if (armed.is_earliest) notify();
+  return armed;
+}
+
+TimerQueue::Armed Reactor::arm(PeriodicNode& node, std::int64_t deadline, std::int64_t interval) {
   const TimerQueue::Armed armed = timers_.arm(node, deadline, interval);
   if (armed.is_earliest) notify();
   return armed;

@@ -12,7 +12,7 @@ namespace epore::internal {
 
 // A TimerEntry is what a Timer names. While it is armed, the queue holds a reference to it.
 // expired() takes this reference over.
-class TimerEntry : public TimerNode {
+class TimerEntry : public PeriodicNode {
  public:
   bool arm(std::int64_t after);
   bool arm_every(std::int64_t interval);
@@ -22,7 +22,7 @@ class TimerEntry : public TimerNode {
   std::string describe() const override { return "a timer"; }
 
  protected:
-  TimerEntry(Reactor& home, Kind kind) : TimerNode(home, kind) {}
+  TimerEntry(Reactor& home, Kind kind) : PeriodicNode(home, kind) {}
 
   // Called right before the callback. Returns false if the timer was cancelled or armed anew.
   bool claim();

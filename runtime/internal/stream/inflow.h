@@ -2,9 +2,12 @@
 #define EPORE_RUNTIME_INTERNAL_STREAM_INFLOW_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
+#include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/base/io_buffers.h"
 #include "epore/runtime/internal/base/ref.h"
 
@@ -22,7 +25,10 @@ namespace epore::internal {
 //   own     In a buffer of the connection, for a read that needs more bytes than have arrived.
 //
 // The first bytes may be lent: a coroutine has a view of them. The next read drops lent bytes.
-class Inflow {
+//
+// It is in the FrameCache, so that each message may make one: 500 connections that wait do not have
+// 500 of them, and the one in use stays in the cache of the processor.
+class Inflow : public InFrameCache {
  public:
   Inflow() = default;
   Inflow(const Inflow&) = delete;
@@ -36,6 +42,12 @@ class Inflow {
 
   // Nobody has taken the view: the bytes are not lent any more.
   void take_back() { lent_ = 0; }
+
+  // Another read begins, which looks for a delimiter of its own.
+  void begin_read() {
+    drop_lent();
+    searched = 0;
+  }
 
   void drop_lent() { drop(std::exchange(lent_, 0)); }
 
@@ -56,18 +68,21 @@ class Inflow {
   // Puts bytes back in front. Throws std::bad_alloc.
   void put_back(std::span<const std::byte> bytes);
 
+  // How far a read_until() has looked in vain: its delimiter does not begin before this.
+  std::uint32_t searched = 0;
+
  private:
   enum class Place : unsigned char { none, window, slab, own };
 
   void clear();
 
+  Place place_ = Place::none;  // in the word of `searched`
   std::byte* begin_ = nullptr;
   std::size_t size_ = 0;
   std::size_t lent_ = 0;
   Ref<ReadSlab> slab_;
   std::unique_ptr<std::byte[]> own_;
   std::size_t capacity_ = 0;  // of own_
-  Place place_ = Place::none;
 };
 
 }  // namespace epore::internal

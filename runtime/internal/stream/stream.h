@@ -26,6 +26,7 @@
 #include "epore/runtime/internal/reactor/registration.h"
 #include "epore/runtime/internal/stream/connection_timer.h"
 #include "epore/runtime/internal/stream/high_mark.h"
+#include "epore/runtime/internal/stream/inflow.h"
 #include "epore/runtime/internal/stream/mail.h"
 #include "epore/runtime/internal/stream/stream_limits.h"
 #include "epore/runtime/internal/stream/stream_tasks.h"
@@ -107,14 +108,14 @@ class Stream final : public Registration, public BufferOwner {
   // the result of an operation that completes inside the call. --
   bool is_in_order() const;
   bool has_turn() const;
-  void use_tasks();  // throws std::bad_alloc
+  void use_tasks() { has_tasks_ = true; }
   bool begin_read(ReadOperationBase& reader, absl::Status& status);
   bool begin_write(WriteOperationBase& writer, absl::Status& status);
   bool begin_closed(ClosedOperation& waiter, absl::Status& status);
   void cancel(StreamOperation& operation, const absl::Status& why);
   bool is_waiting(const StreamOperation& operation) const;
   // The order of the task that has read: it takes what the read has got, or nobody takes it.
-  void taken() { tasks_->has_untaken.store(false, std::memory_order_release); }
+  void taken() { has_untaken_.store(false, std::memory_order_release); }
   void give_back(std::span<const std::byte> bytes, bool is_copied);
   void flush_output() override;
   void keep_view() override;
@@ -214,11 +215,14 @@ class Stream final : public Registration, public BufferOwner {
   void replace(Member Stream::*member, Member with, Target target);
 
   // stream_await.cc
+  StreamTasks& make_tasks();  // throws std::bad_alloc
   void end_operations();
   void end_closed(const absl::Status& status);
   absl::Status ended_status() const;
 
   // stream_await_read.cc
+  std::span<const std::byte> received() const;
+  void drop_empty_inflow();
   void pull();
   bool must_end_read(bool looks_once_more) const;
   bool receive_for(ReadOperationBase& reader);
@@ -435,24 +439,47 @@ class Stream final : public Registration, public BufferOwner {
   bool was_told_closed_ : 1 = false;
   bool is_write_blocked_ : 1 = false;  // waits for an edge for writing
   bool is_corked_ : 1 = false;         // TCP_CORK is set
+  bool has_tasks_ : 1 = false;         // coroutines serve it, or wait for its end
+  bool is_of_closed_ : 1 = false;      // at first by closed(), which callbacks go with
+  bool is_read_by_task_ : 1 = false;   // a coroutine has read, so on_data is refused
   static constexpr std::uint8_t kReceived = 1;
   static constexpr std::uint8_t kSent = 2;
   static constexpr std::uint8_t kQueued = 4;  // into a queue that was empty
-  std::uint8_t moved_ : 4 = kReceived;        // what moved in this run; the first run counts
-  std::uint8_t armed_directions_ : 4 = 0;     // engines without edges: the last interest
+  std::uint8_t moved_ : 3 = kReceived;        // what moved in this run; the first run counts
+  std::uint8_t armed_directions_ : 3 = 0;     // engines without edges: the last interest
+  bool is_draining_ : 1 = false;              // a read that has no byte and finds none ends
   Call* call_ = nullptr;                      // not null while a callback runs
   const Ref<Core> core_;
   Connection self_;  // the argument of callbacks; a reference to itself from start() to finish()
   OwnedFd fd_;
   WriteQueue queue_;
   const std::unique_ptr<UnixPeer> unix_;          // null: TCP
-  std::unique_ptr<StreamTasks> tasks_;            // null: no coroutine has used it
+  ReadOperationBase* reader_ = nullptr;           // a coroutine that waits for bytes
+  std::unique_ptr<Inflow> inflow_;                // null: there are no bytes
+  std::unique_ptr<StreamTasks> tasks_;            // null: no coroutine has waited but for bytes
   std::unique_ptr<StreamTimeouts> own_timeouts_;  // null while those of limits_ hold
   std::int64_t last_activity_ = 0;                // the end of the last run in which bytes moved
   Connection::DataCallback on_data_;
 
   // What few messages need.
-  std::uint32_t suspect_sweep_ = 0;  // the poll thread only: when the first expiry came
+  std::int8_t receives_left_ = 0;  // of this run, for coroutines
+
+  // Whether a read has got bytes, and its coroutine has not taken them yet: it is in another order,
+  // or in line behind others. Meanwhile it is the reader still. No other read begins, and the bytes
+  // stay where they are.
+  //
+  //   the order of the connection            the order of the coroutine
+  //   (1) satisfy(): true
+  //       completes the coroutine  ------->  (2) take(): false, or
+  //   (4) begin_read(): is it false?             nobody takes the bytes: give_back(), by mail
+  //   (3) the mail: the bytes are back; false
+  //
+  // (1) is relaxed, as the completion publishes it. (2) is a release, for the acquire of (4): a
+  // later read may then drop the bytes that were taken. (3) is in the order, before any read that
+  // began later, because has_turn() lets none overtake the mail.
+  std::atomic<bool> has_untaken_{false};
+
+  std::uint16_t suspect_sweep_ = 0;  // the poll thread only: when the first expiry came, mod 2^16
   std::uint32_t lingered_bytes_ = 0;
   std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;

@@ -13,8 +13,10 @@
 
 namespace epore::internal {
 
-void Stream::use_tasks() {
+StreamTasks& Stream::make_tasks() {
   if (!tasks_) tasks_ = std::make_unique<StreamTasks>();
+  has_tasks_ = true;
+  return *tasks_;
 }
 
 void Stream::count_handles(bool is_of_task) {
@@ -35,15 +37,14 @@ absl::Status Stream::ended_status() const {
 
 bool Stream::begin_closed(ClosedOperation& waiter, absl::Status& status) {
   if (phase_ == Phase::closed) return true;
-  if (!tasks_) {
-    use_tasks();
-    tasks_->is_of_closed = true;
-  }
-  if (tasks_->is_draining) {
+  if (is_draining_) {
     status = absl::CancelledError(absl::StrCat(waiter.name(), ": the runtime shuts down"));
     return true;
   }
-  waiter.next_ = std::exchange(tasks_->first_closed, &waiter);
+  const bool is_first = !has_tasks_;
+  StreamTasks& tasks = make_tasks();
+  if (is_first) is_of_closed_ = true;
+  waiter.next_ = std::exchange(tasks.first_closed, &waiter);
   return false;
 }
 
@@ -53,8 +54,8 @@ void Stream::end_closed(const absl::Status& status) {
 }
 
 bool Stream::is_waiting(const StreamOperation& operation) const {
+  if (reader_ == &operation) return true;
   if (!tasks_) return false;
-  if (tasks_->reader == &operation) return true;
   const ClosedOperation* waiter = tasks_->first_closed;
   while (waiter != nullptr && waiter != &operation) waiter = waiter->next_;
   if (waiter != nullptr) return true;
@@ -65,12 +66,14 @@ bool Stream::is_waiting(const StreamOperation& operation) const {
 
 // Cancels an operation that waits.
 void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
+  if (reader_ == &operation) {
+    reader_ = nullptr;
+    return operation.end(why);
+  }
   StreamTasks& tasks = *tasks_;
   ClosedOperation** closed = &tasks.first_closed;
   while (*closed != nullptr && *closed != &operation) closed = &(*closed)->next_;
-  if (tasks.reader == &operation) {
-    tasks.reader = nullptr;
-  } else if (*closed != nullptr) {
+  if (*closed != nullptr) {
     *closed = (*closed)->next_;
   } else {
     WriteOperationBase* before = nullptr;
@@ -86,8 +89,9 @@ void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
 // The connection closes or has failed: what waits for it ends. A flush() goes on until the queue is
 // written.
 void Stream::end_operations() {
+  if (reader_ != nullptr) std::exchange(reader_, nullptr)->end(ended_status());
+  if (!tasks_) return;
   StreamTasks& tasks = *tasks_;
-  if (tasks.reader != nullptr) std::exchange(tasks.reader, nullptr)->end(ended_status());
   WriteOperationBase* writer = std::exchange(tasks.first_writer, nullptr);
   tasks.last_writer = nullptr;
   while (writer != nullptr) {

@@ -44,6 +44,16 @@ constexpr std::size_t kMuch = 16 * 1024;
 
 }  // namespace
 
+// The bytes that no coroutine has consumed.
+std::span<const std::byte> Stream::received() const {
+  return inflow_ ? inflow_->bytes() : std::span<const std::byte>();
+}
+
+// A connection that waits for bytes holds nothing for them.
+void Stream::drop_empty_inflow() {
+  if (inflow_ && inflow_->empty()) inflow_ = nullptr;
+}
+
 void Stream::refuse_on_data() {
   tell([this] {
     LOG(ERROR) << "epore: " << describe()
@@ -53,16 +63,15 @@ void Stream::refuse_on_data() {
 }
 
 bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
-  if (!tasks_) use_tasks();
-  StreamTasks& tasks = *tasks_;
+  use_tasks();
   const Wanted& wanted = reader.wanted_;
-  if (on_data_ && tasks.is_used) refuse_on_data();
+  if (on_data_ && is_read_by_task_) refuse_on_data();
   if (on_data_) {
     status = absl::FailedPreconditionError(
         absl::StrCat(reader.name(), ": the connection has an on_data callback"));
     return true;
   }
-  if (tasks.reader != nullptr || tasks.has_untaken.load(std::memory_order_acquire)) {
+  if (reader_ != nullptr || has_untaken_.load(std::memory_order_acquire)) {
     if (phase_ != Phase::open) {  // which may have dropped the mail of give_back()
       status = ended_status();
     } else {
@@ -79,15 +88,14 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
     status = absl::InvalidArgumentError("Connection::read_some: the buffer is empty");
     return true;
   }
-  tasks.is_used = true;
-  tasks.searched = 0;
-  tasks.inflow.drop_lent();
+  is_read_by_task_ = true;
+  if (inflow_) inflow_->begin_read();
   if (satisfy(reader, status)) return true;
-  bool looks_once_more = tasks.is_draining;  // as in pull()
+  bool looks_once_more = is_draining_;  // as in pull()
   while (phase_ == Phase::open && !read_closed_ && is_registered_ &&
-         (edges_.is_ready(Direction::read) || looks_once_more) && tasks.receives_left > 0) {
+         (edges_.is_ready(Direction::read) || looks_once_more) && receives_left_ > 0) {
     // Only what send() has queued holds the reader up: write() waits itself, and has no mark.
-    if (high_mark_.is_set() && !tasks.is_draining && (is_held_ || hold_reading())) break;
+    if (high_mark_.is_set() && !is_draining_ && (is_held_ || hold_reading())) break;
     if (receive_for(reader)) looks_once_more = false;
     if (satisfy(reader, status)) return true;
   }
@@ -103,7 +111,8 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
     status = absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down"));
     return true;
   }
-  tasks.reader = &reader;
+  reader_ = &reader;
+  drop_empty_inflow();
   // A run goes on behind the budget, or rearms for an engine without edges.
   if (looks_once_more ||
       (!is_runner() && (edges_.is_ready(Direction::read) || !home().has_edges()))) {
@@ -115,31 +124,30 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
 // Whether a read that has no byte ends, because of a drain. Not while bytes may be there that it
 // has not looked for: behind the budget, or behind an event that was not reported yet.
 bool Stream::must_end_read(bool looks_once_more) const {
-  return tasks_->is_draining && tasks_->inflow.empty() && !looks_once_more &&
+  return is_draining_ && received().empty() && !looks_once_more &&
          !edges_.is_ready(Direction::read);
 }
 
 // The part of a run that serves a reader. The coroutine is resumed in this run.
 void Stream::pull() {
-  StreamTasks& tasks = *tasks_;
   if (on_data_) [[unlikely]]
     refuse_on_data();
-  tasks.receives_left = kReceivesAtOnce;
-  if (tasks.reader == nullptr) {
+  receives_left_ = kReceivesAtOnce;
+  if (reader_ == nullptr) {
     if (!read_closed_ && edges_.is_ready(Direction::read)) take_hang_up();
     return;
   }
   const Trampoline::Run run(this_thread.now);
-  bool looks_once_more = tasks.is_draining;  // an event may not have been reported yet
-  while (tasks.reader != nullptr && tasks.receives_left > 0 &&
+  bool looks_once_more = is_draining_;  // an event may not have been reported yet
+  while (reader_ != nullptr && receives_left_ > 0 &&
          (edges_.is_ready(Direction::read) || looks_once_more)) {
-    if (high_mark_.is_set() && !tasks.is_draining && (is_held_ || hold_reading())) {
+    if (high_mark_.is_set() && !is_draining_ && (is_held_ || hold_reading())) {
       take_hang_up();
       break;
     }
-    ReadOperationBase& reader = *tasks.reader;
+    ReadOperationBase& reader = *reader_;
     if (receive_for(reader)) looks_once_more = false;
-    if (tasks.reader == nullptr) return;  // it has failed
+    if (reader_ == nullptr) return;  // it has failed
     absl::Status status;
     bool is_complete = satisfy(reader, status);
     if (!is_complete && read_closed_) {
@@ -147,14 +155,15 @@ void Stream::pull() {
       is_complete = true;
     }
     if (!is_complete) continue;
-    tasks.reader = nullptr;
+    reader_ = nullptr;
     reader.end(std::move(status));
     return;
   }
-  if (tasks.reader == nullptr) return;
+  if (reader_ == nullptr) return;
+  drop_empty_inflow();
   if (looks_once_more) (void)word().wake();
   if (must_end_read(looks_once_more)) {
-    ReadOperationBase& reader = *std::exchange(tasks.reader, nullptr);
+    ReadOperationBase& reader = *std::exchange(reader_, nullptr);
     reader.end(absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down")));
   }
 }
@@ -212,32 +221,31 @@ std::size_t Stream::count_of(const ReadOperationBase& reader) {
 
 // Receives once, to where the reader needs the bytes. Returns false if a signal has interrupted it.
 bool Stream::receive_for(ReadOperationBase& reader) {
-  StreamTasks& tasks = *tasks_;
-  Inflow& inflow = tasks.inflow;
   const Wanted& wanted = reader.wanted_;
   ReadBuffer& buffer = this_thread.buffers->read;
-  if (wanted.kind == Wanted::Kind::splice && inflow.empty() &&
+  if (wanted.kind == Wanted::Kind::splice && received().empty() &&
       receive_into_pipe(static_cast<SpliceReadOperation&>(reader))) {
-    --tasks.receives_left;
+    --receives_left_;
     return true;
   }
   std::span<std::byte> target;
   bool is_window = false;
   if (wanted.kind == Wanted::Kind::into) {
     target = wanted.into();
-  } else if (inflow.empty()) {
+  } else if (received().empty()) {
+    if (!inflow_) inflow_ = std::make_unique<Inflow>();  // before there are bytes to lose
     target = buffer.window();
     is_window = true;
   } else {
     std::size_t capacity = count_of(reader);
     if (wanted.kind == Wanted::Kind::until) {
-      capacity = std::min(capacity, std::max(kFirstRoom, inflow.bytes().size() + 1));
+      capacity = std::min(capacity, std::max(kFirstRoom, received().size() + 1));
     } else if (wanted.kind == Wanted::Kind::peek) {
       capacity = std::max(capacity, kPeekRoom);
     }
-    target = inflow.room(capacity);
+    target = inflow_->room(capacity);
   }
-  --tasks.receives_left;
+  --receives_left_;
   const std::uint32_t mark = edges_.mark(Direction::read);
   const SysResult result = receive(target);
   if (result.value() > 0) {
@@ -248,13 +256,13 @@ bool Stream::receive_for(ReadOperationBase& reader) {
     }
     note_received(count);
     if (is_window) {
-      inflow.set_window(target.first(count));
+      inflow_->set_window(target.first(count));
       buffer.lent_to = this;
     } else if (wanted.kind == Wanted::Kind::into) {
       reader.wanted_.bytes = ByteView(target.data(), count);
       give(reader, 0);
     } else {
-      inflow.add(count);
+      inflow_->add(count);
     }
     return true;
   }
@@ -263,9 +271,8 @@ bool Stream::receive_for(ReadOperationBase& reader) {
 
 // Completes the reader if there are the bytes that it wants.
 bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
-  Inflow& inflow = tasks_->inflow;
   const Wanted& wanted = reader.wanted_;
-  const std::span<const std::byte> bytes = inflow.bytes();
+  const std::span<const std::byte> bytes = received();
   switch (wanted.kind) {
     case Wanted::Kind::some:
       if (bytes.empty()) return false;
@@ -297,7 +304,7 @@ bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
         if (bytes.empty()) return false;
         const std::size_t count = std::min(bytes.size(), wanted.into().size());
         std::memcpy(wanted.into().data(), bytes.data(), count);
-        inflow.drop(count);
+        inflow_->drop(count);
         reader.wanted_.bytes = wanted.bytes.first(count);
         give(reader, 0);
       }
@@ -310,15 +317,15 @@ bool Stream::satisfy(ReadOperationBase& reader, absl::Status& status) {
 // The reader has got bytes. The first `lent` bytes of the inflow are gone once it has taken them.
 void Stream::give(ReadOperationBase& reader, std::size_t lent) {
   reader.wanted_.is_got = true;
-  tasks_->inflow.lend(lent);
-  tasks_->has_untaken.store(true, std::memory_order_relaxed);
+  if (inflow_) inflow_->lend(lent);
+  has_untaken_.store(true, std::memory_order_relaxed);
 }
 
 bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
   const Wanted& wanted = reader.wanted_;
   const std::size_t limit = count_of(reader);
-  const std::string_view text = ByteView(tasks_->inflow.bytes()).text();
-  const std::size_t found = text.find(wanted.delimiter(), tasks_->searched);
+  const std::string_view text = ByteView(received()).text();
+  const std::size_t found = text.find(wanted.delimiter(), inflow_ ? inflow_->searched : 0);
   const std::size_t end =
       found == std::string_view::npos ? text.size() : found + wanted.delimiter().size();
   if (found != std::string_view::npos && end <= limit) {
@@ -330,8 +337,9 @@ bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
         "Connection::read_until: there is no delimiter in the first ", limit, " bytes"));
     return true;
   }
+  if (text.empty()) return false;
   const std::size_t searched = text.size() - std::min(text.size(), wanted.delimiter().size() - 1);
-  tasks_->searched = static_cast<std::uint32_t>(
+  inflow_->searched = static_cast<std::uint32_t>(
       std::min<std::size_t>(searched, std::numeric_limits<std::uint32_t>::max()));
   return false;
 }
@@ -340,11 +348,11 @@ bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
 void Stream::satisfy_at_end(ReadOperationBase& reader, absl::Status& status) {
   const Wanted::Kind kind = reader.wanted_.kind;
   if (kind == Wanted::Kind::exactly || kind == Wanted::Kind::until) {
-    status = absl::OutOfRangeError(absl::StrCat(reader.name(), ": the peer ended after ",
-                                                tasks_->inflow.bytes().size(), " bytes"));
+    status = absl::OutOfRangeError(
+        absl::StrCat(reader.name(), ": the peer ended after ", received().size(), " bytes"));
     return;
   }
-  reader.wanted_.bytes = ByteView(tasks_->inflow.bytes());  // peek(); empty for the others
+  reader.wanted_.bytes = ByteView(received());  // peek(); empty for the others
   if (!reader.wanted_.bytes.empty()) give(reader, 0);
 }
 
@@ -356,8 +364,7 @@ void Stream::consume(std::size_t count) {
 }
 
 void Stream::drop_seen(std::size_t count) {
-  if (!tasks_) return;
-  if (tasks_->has_untaken.load(std::memory_order_acquire)) {
+  if (has_untaken_.load(std::memory_order_acquire)) {
     tell([this] {
       LOG(ERROR)
           << "epore: " << describe()
@@ -365,8 +372,9 @@ void Stream::drop_seen(std::size_t count) {
     });
     return;
   }
-  tasks_->inflow.drop_lent();
-  tasks_->inflow.drop(count);
+  if (!inflow_) return;
+  inflow_->drop_lent();
+  inflow_->drop(count);
 }
 
 // A read has completed, and nobody has taken its bytes. They are in the inflow still, or they were
@@ -381,11 +389,12 @@ void Stream::give_back(std::span<const std::byte> bytes, bool is_copied) {
       return;
     }
     if (is_copied) {
-      tasks_->inflow.put_back(bytes);
-    } else {
-      tasks_->inflow.take_back();
+      if (!inflow_) inflow_ = std::make_unique<Inflow>();
+      inflow_->put_back(bytes);
+    } else if (inflow_) {
+      inflow_->take_back();
     }
-    tasks_->has_untaken.store(false, std::memory_order_relaxed);
+    has_untaken_.store(false, std::memory_order_relaxed);
   } catch (const std::bad_alloc&) {
     no_memory();
   }
@@ -394,7 +403,7 @@ void Stream::give_back(std::span<const std::byte> bytes, bool is_copied) {
 void Stream::keep_view() {
   ReadBuffer& buffer = this_thread.buffers->read;
   if (buffer.lent_to == this) buffer.lent_to = nullptr;
-  if (tasks_) tasks_->inflow.keep(buffer);
+  if (inflow_) inflow_->keep(buffer);
 }
 
 }  // namespace epore::internal

@@ -65,7 +65,7 @@ bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
       if (is_ending()) status = ended_status();
       return true;
     }
-    use_tasks();
+    make_tasks();
   } catch (const std::bad_alloc&) {
     // Some of the bytes may have left, so the connection cannot go on as if nothing had happened.
     status = limits_->no_memory;

@@ -52,7 +52,7 @@ SendResult Stream::send(std::span<const Bytes> pieces) {
   if (!can_send_.load(std::memory_order_acquire)) return SendResult::closed;
   const std::size_t size = size_of(pieces);
   try {
-    const bool is_here = is_in_order() && (tasks_ ? has_turn() : is_runner());  // as for a copy
+    const bool is_here = is_in_order() && (has_tasks_ ? has_turn() : is_runner());  // as for a copy
     return is_here ? send_shared_here(pieces, size) : send_shared_from_elsewhere(pieces, size);
   } catch (const std::bad_alloc&) {
     no_memory();  // as for a copy

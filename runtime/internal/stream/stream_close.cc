@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <string_view>
@@ -29,7 +30,7 @@ void Stream::begin_close(absl::Status why) {
   end_ = std::move(why);
   can_send_.store(false, std::memory_order_release);
   is_open_.store(false, std::memory_order_release);
-  if (tasks_) end_operations();
+  if (has_tasks_) end_operations();
 }
 
 void Stream::fail(absl::Status why) {
@@ -38,7 +39,7 @@ void Stream::fail(absl::Status why) {
   if (end_.ok()) end_ = std::move(why);
   can_send_.store(false, std::memory_order_release);
   is_open_.store(false, std::memory_order_release);
-  if (tasks_) end_operations();
+  if (has_tasks_) end_operations();
   if (!is_runner()) core_->wake(*this);  // a coroutine of the same order found it
 }
 
@@ -135,7 +136,7 @@ void Stream::finish() {
   if (tasks_) tasks_->sent.clear();
   recount();
   // A coroutine may have got the bytes that they came with, and be about to take them.
-  if (unix_ && !(tasks_ && tasks_->is_used)) unix_->descriptors().close();
+  if (unix_ && !is_read_by_task_) unix_->descriptors().close();
   // Each callback is moved out first: the destructors of its captures may call this connection.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
   if (auto closed = take(on_closed_)) {
@@ -159,14 +160,16 @@ void Stream::finish() {
 // for the present time. The second expiry comes behind a poll(), and after all events that were
 // ready at the first one.
 void Stream::expired() {
-  if (is_suspect_.load(std::memory_order_relaxed) && home().sweeps() - suspect_sweep_ < 2) {
+  const std::uint16_t sweep = static_cast<std::uint16_t>(home().sweeps());
+  if (is_suspect_.load(std::memory_order_relaxed) &&
+      static_cast<std::uint16_t>(sweep - suspect_sweep_) < 2) {
     try {
       home().arm(*this, this_thread.now);
       return;
     } catch (const std::bad_alloc&) {  // without a timer, judge it now
     }
   }
-  suspect_sweep_ = home().sweeps();
+  suspect_sweep_ = sweep;
   timeout_expired_.store(true, std::memory_order_release);
   core_->wake(*this);
 }
@@ -239,7 +242,7 @@ void Stream::check_timeouts() {
 // Whether bytes of the peer wait while reading is paused, or no coroutine reads. Then this side is
 // idle, not the peer.
 bool Stream::holds_up_peer() {
-  const bool waits_for_task = tasks_ && tasks_->is_used && tasks_->reader == nullptr;
+  const bool waits_for_task = is_read_by_task_ && reader_ == nullptr;
   if (!is_paused_ && !is_held_ && !waits_for_task) return false;
   std::byte byte;
   return core_->kernel().recv(fd_.get(), &byte, 1, MSG_PEEK).value() > 0;

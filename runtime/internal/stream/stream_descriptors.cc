@@ -82,7 +82,7 @@ SendResult Stream::send(ByteView bytes, std::vector<OwnedFd> descriptors) {
     }
     DescriptorPart part{std::string(bytes.text()), std::move(descriptors)};
     const std::size_t size = part.size();
-    const bool is_here = is_in_order() && (tasks_ ? has_turn() : is_runner());  // as for bytes
+    const bool is_here = is_in_order() && (has_tasks_ ? has_turn() : is_runner());  // as for bytes
     if (!is_here) {
       return leave_sent(std::make_unique<DescriptorMail>(*this, std::move(part)), size);
     }

@@ -98,7 +98,7 @@ SendResult Stream::send(File file, std::uint64_t offset, std::uint64_t length) {
 }
 
 SendResult Stream::send_part(FilePart part) {
-  const bool is_here = is_in_order() && (tasks_ ? has_turn() : is_runner());  // as for bytes
+  const bool is_here = is_in_order() && (has_tasks_ ? has_turn() : is_runner());  // as for bytes
   if (is_here) {
     if (phase_ != Phase::open) return SendResult::closed;
     put_sent(std::move(part));

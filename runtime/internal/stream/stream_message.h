@@ -19,8 +19,8 @@ inline bool Stream::wants_read() const {
   if (read_closed_) return false;
   if (phase_ != Phase::open) [[unlikely]]
     return !is_ending();
-  if (tasks_ && tasks_->is_used) [[unlikely]]
-    return tasks_->reader != nullptr && (!is_held_ || tasks_->is_draining);
+  if (is_read_by_task_) [[unlikely]]
+    return reader_ != nullptr && (!is_held_ || is_draining_);
   return on_data_ && !is_paused_ && !is_held_;
 }
 

@@ -46,7 +46,7 @@ SendResult Stream::send(std::span<const ByteView> pieces) {
   if (!can_send_.load(std::memory_order_acquire)) return SendResult::closed;
   const std::size_t size = size_of(pieces);
   try {
-    const bool is_here = is_in_order() && (tasks_ ? has_turn() : is_runner());  // as for one
+    const bool is_here = is_in_order() && (has_tasks_ ? has_turn() : is_runner());  // as for one
     return is_here ? send_pieces_here(pieces, size) : send_from_elsewhere(pieces, size);
   } catch (const std::bad_alloc&) {
     no_memory();  // as for one

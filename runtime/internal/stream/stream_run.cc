@@ -70,8 +70,8 @@ inline void Stream::run_once() {
     if (!is_write_blocked_) (void)word().wake();  // the next run looks at the low mark again
   }
   if (is_held_ && queued_bytes() <= limits_->write_low_mark) is_held_ = false;
-  if (tasks_) [[unlikely]] {
-    if (tasks_->first_writer != nullptr) resume_writers();
+  if (has_tasks_) [[unlikely]] {
+    if (tasks_ && tasks_->first_writer != nullptr) resume_writers();
     keep_view();
   }
   settle();
@@ -145,12 +145,13 @@ bool Stream::hold_reading() {
 
 // Whether coroutines serve the connection, and end it. Those that only wait for its end do not.
 bool Stream::is_of_coroutines() const {
-  return tasks_ && (!tasks_->is_of_closed || tasks_->is_used || tasks_->first_writer != nullptr);
+  if (!has_tasks_) return false;
+  return !is_of_closed_ || is_read_by_task_ || (tasks_ && tasks_->first_writer != nullptr);
 }
 
 inline void Stream::read() {
-  if (tasks_ && phase_ == Phase::open) [[unlikely]] {
-    if (tasks_->is_used || (!on_data_ && is_of_coroutines())) return pull();
+  if (has_tasks_ && phase_ == Phase::open) [[unlikely]] {
+    if (is_read_by_task_ || (!on_data_ && is_of_coroutines())) return pull();
   }
   const std::span<std::byte> buffer = this_thread.buffers->read.window();
   // A request may have arrived whose event was not reported yet. It is answered before the close.
@@ -276,7 +277,8 @@ void Stream::drain() {
   if (phase_ != Phase::open || is_drained_) return;
   is_drained_ = true;
   if (is_of_coroutines() && !on_drain_) {
-    tasks_->is_draining = true;
+    is_draining_ = true;
+    if (!tasks_) return;
     end_closed(absl::CancelledError("Connection::closed: the runtime shuts down"));
     return;
   }

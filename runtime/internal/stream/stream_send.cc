@@ -89,7 +89,7 @@ SendResult Stream::send(std::span<const std::byte> bytes) {
     // A coroutine also writes, at once, so its sends may not come later by mail. Callbacks that
     // send to many connections of their order gain by mail: each of these then writes all in one
     // call.
-    const bool is_here = is_in_order() && (tasks_ ? has_turn() : is_runner());
+    const bool is_here = is_in_order() && (has_tasks_ ? has_turn() : is_runner());
     return is_here ? send_here(bytes) : send_from_elsewhere(bytes);
   } catch (const std::bad_alloc&) {
     // Some of the bytes may have left, so the connection cannot go on as if nothing had happened.

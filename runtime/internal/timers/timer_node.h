@@ -36,16 +36,30 @@ class TimerNode : public Runnable {
 
   std::uint32_t place() const { return place_.load(std::memory_order_acquire); }
   void set_place(std::uint32_t place) { place_.store(place, std::memory_order_release); }
-  bool is_periodic() const { return interval_.load(std::memory_order_relaxed) != 0; }
+  virtual bool is_periodic() const { return false; }
 
   // All members are written under the queue's lock. place_ is stored with release and loaded with
   // acquire by any thread, to look whether the timer is armed. The answer is certain only in the
-  // timer's own order; elsewhere another thread may change it at once. interval_ is relaxed,
-  // because only the thread that claims the node uses it.
+  // timer's own order; elsewhere another thread may change it at once.
   std::atomic<std::uint32_t> place_{kOut};
   std::uint32_t number_ = 0;  // the order of insertion, see TimerHeap
   std::int64_t deadline_ = 0;
-  std::atomic<std::int64_t> interval_{0};  // 0: not periodic
+};
+
+// A PeriodicNode is a TimerNode that may be armed for an interval. Connections and tasks never are,
+// and do without the word.
+class PeriodicNode : public TimerNode {
+ protected:
+  using TimerNode::TimerNode;
+
+ private:
+  friend class TimerQueue;
+
+  bool is_periodic() const override { return interval_.load(std::memory_order_relaxed) != 0; }
+
+  // 0: not periodic. Written under the queue's lock; relaxed, because only the thread that claims
+  // the node uses it.
+  std::atomic<std::int64_t> interval_{0};
 };
 
 }  // namespace epore::internal

@@ -17,14 +17,15 @@ std::int64_t next_period(std::int64_t deadline, std::int64_t interval, std::int6
 
 }  // namespace
 
-TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, std::int64_t interval) {
+TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, PeriodicNode* periodic,
+                                  std::int64_t interval) {
   const absl::MutexLock lock(&mutex_);
   if (node.place() == TimerNode::kDisabled) return {State::idle, false, false};
   if (deadline == kNever || is_closed_) return {take_out(node, TimerNode::kOut), false, false};
   heap_.reserve(heap_.size() + due_periodic_ + 1);
   const State before = state(node);
   if (before == State::due && node.is_periodic()) --due_periodic_;
-  node.interval_.store(interval, std::memory_order_relaxed);
+  if (periodic != nullptr) periodic->interval_.store(interval, std::memory_order_relaxed);
   const bool is_earliest = insert(node, deadline);
   if (before != State::armed) node.entered();
   return {before, true, is_earliest};
@@ -35,7 +36,7 @@ TimerQueue::State TimerQueue::make_idle(TimerNode& node, std::uint32_t place) {
   return node.place() == TimerNode::kDisabled ? State::idle : take_out(node, place);
 }
 
-TimerQueue::Claimed TimerQueue::claim(TimerNode& node, std::int64_t now) {
+TimerQueue::Claimed TimerQueue::claim(PeriodicNode& node, std::int64_t now) {
   const absl::MutexLock lock(&mutex_);
   if (node.place() != TimerNode::kDue) return {false, false, false};
   const std::int64_t interval = node.interval_.load(std::memory_order_relaxed);

@@ -42,7 +42,12 @@ class TimerQueue {
   // Arms the node in any state, unless it was disabled. An `interval` of more than 0 makes it
   // periodic. With kNever the node becomes idle. Throws std::bad_alloc, and has then changed
   // nothing.
-  [[nodiscard]] Armed arm(TimerNode& node, std::int64_t deadline, std::int64_t interval = 0);
+  [[nodiscard]] Armed arm(TimerNode& node, std::int64_t deadline) {
+    return arm(node, deadline, nullptr, 0);
+  }
+  [[nodiscard]] Armed arm(PeriodicNode& node, std::int64_t deadline, std::int64_t interval = 0) {
+    return arm(node, deadline, &node, interval);
+  }
 
   // Makes the node idle. Returns its state before.
   State cancel(TimerNode& node) { return make_idle(node, TimerNode::kOut); }
@@ -52,7 +57,7 @@ class TimerQueue {
 
   // Any thread, without the lock: the state at this moment.
   static State state(const TimerNode& node);
-  static bool is_periodic(const TimerNode& node) { return node.is_periodic(); }
+  static bool is_periodic(const PeriodicNode& node) { return node.is_periodic(); }
 
   // The leader: takes out at most kAtOnce nodes with deadlines up to `now`, earliest first. Does
   // nothing while nodes of the last call are not popped. A node must live until it is popped and
@@ -70,7 +75,7 @@ class TimerQueue {
   };
   // Takes the right to call the callback of a due node. The node becomes idle, or armed for the
   // first period that ends after `now`. The result says whether the node was due.
-  [[nodiscard]] Claimed claim(TimerNode& node, std::int64_t now);
+  [[nodiscard]] Claimed claim(PeriodicNode& node, std::int64_t now);
 
   // The earliest deadline, or a time before it. Any thread, without the lock.
   std::int64_t earliest() const { return earliest_.load(std::memory_order_acquire); }
@@ -81,6 +86,7 @@ class TimerQueue {
   void close();
 
  private:
+  Armed arm(TimerNode& node, std::int64_t deadline, PeriodicNode* periodic, std::int64_t interval);
   State make_idle(TimerNode& node, std::uint32_t place);
   State take_out(TimerNode& node, std::uint32_t place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool insert(TimerNode& node, std::int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

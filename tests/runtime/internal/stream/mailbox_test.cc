@@ -37,7 +37,6 @@ TEST(MailboxTest, MailIsDeliveredInTheOrderOfThePushes) {
   EXPECT_TRUE(mailbox.take().empty());
   for (int i = 0; i < 3; ++i) mailbox.push(mail(i));
   MailList list = mailbox.take();
-  EXPECT_EQ(list.size(), 3u);
   list.pop()->deliver();
   mailbox.push(mail(3));  // behind those that were taken already
   while (!list.empty()) list.pop()->deliver();

@@ -11,12 +11,12 @@
 namespace epore::internal {
 
 // A node for a queue or a heap alone: there is no reactor, and nobody asks for one.
-class TestNode final : public TimerNode {
+class TestNode final : public PeriodicNode {
  public:
   using TimerNode::kOut;
 
   explicit TestNode(std::function<void()> when_expired = [] {})
-      : TimerNode(no_reactor(), Kind::lasting), when_expired_(std::move(when_expired)) {}
+      : PeriodicNode(no_reactor(), Kind::lasting), when_expired_(std::move(when_expired)) {}
 
   void expired() override { when_expired_(); }
   void run() override {}
