@@ -18,7 +18,7 @@ bool fail_to_start(bool was_moved_from, TaskNode& node) {
   return true;
 }
 
-bool start_child(TaskNode& child, TaskNode& parent) {
+bool start_child(CoroutineNode& child, TaskNode& parent) {
   if (const absl::Status* const stop = find_stop(parent.scope); stop != nullptr) [[unlikely]] {
     child.frame().destroy();
     parent.status = *stop;

@@ -82,12 +82,12 @@ inline Task<void> TaskPromise<void>::get_return_object_on_allocation_failure() n
   return Task<void>();
 }
 inline Task<void> TaskPromise<void>::get_return_object() noexcept {
-  static_assert(alignof(TaskPromise) == alignof(TaskNode), "see TaskNode::frame()");
+  static_assert(alignof(TaskPromise) == alignof(CoroutineNode), "see CoroutineNode");
   return Task<void>(this);
 }
 
 // Starts the child and returns true if it has ended.
-bool start_child(TaskNode& child, TaskNode& parent);
+bool start_child(CoroutineNode& child, TaskNode& parent);
 
 // Completes `node` with the error of a Task without a frame, and returns true.
 bool fail_to_start(bool was_moved_from, TaskNode& node);

@@ -1,5 +1,7 @@
 #include "epore/runtime/internal/order/task_root.h"
 
+#include <cstdint>
+#include <limits>
 #include <new>
 #include <string>
 #include <utility>
@@ -141,10 +143,14 @@ void TaskRoot::run_deadlines() {
   if (deadlines_.earliest() == kNever && armed_ == kNever) return;
   const std::int64_t now = this->now();
   if (now >= armed_) armed_ = kNever;
-  const std::int64_t judged = judged_.load(std::memory_order_acquire);
+  const bool has_suspect = has_suspect_.load(std::memory_order_acquire);
+  const std::int64_t judged = has_suspect ? std::numeric_limits<std::int64_t>::min() : judged_;
   while (Deadline* const deadline = deadlines_.pop(now, judged)) deadline->due();
-  // What is left is a limit. arm_rest() arms the timer for it at once.
-  if (deadlines_.earliest() <= now) has_suspect_.store(true, std::memory_order_release);
+  // What is left is a limit. arm_rest() arms the timer for it at once. A mark that was there is not
+  // set again: the leader may have cleared it meanwhile, and has woken the next run, which judges.
+  if (!has_suspect && deadlines_.earliest() <= now) {
+    has_suspect_.store(true, std::memory_order_release);
+  }
 }
 
 void TaskRoot::arm(Deadline& deadline, std::int64_t at) {
@@ -172,8 +178,8 @@ void TaskRoot::arm_timer(std::int64_t at) {
 void TaskRoot::expired() {
   Ref<TaskRoot> self = Ref<TaskRoot>::adopt(this);
   if (has_suspect_.load(std::memory_order_acquire)) {
-    if (judging_ == kNever) {
-      judging_ = this_thread.now;
+    if (!std::exchange(is_judging_, true)) {
+      judged_ = this_thread.now;
       sweep_ = static_cast<std::uint16_t>(home().sweeps());
     }
     if (static_cast<std::uint16_t>(home().sweeps() - sweep_) < 2) {
@@ -182,8 +188,8 @@ void TaskRoot::expired() {
       } catch (const std::bad_alloc&) {  // without a timer, judge it now
       }
     }
-    judged_.store(std::exchange(judging_, kNever), std::memory_order_release);
-    has_suspect_.store(false, std::memory_order_relaxed);
+    is_judging_ = false;
+    has_suspect_.store(false, std::memory_order_release);
   }
   // Another thread may end the task as soon as it is in the inbox of its order. The order must
   // outlive the wake behind that.

@@ -116,14 +116,15 @@ class TaskRoot : public ListedTask, public TaskHome {
 
   // A limit that is due is judged in two steps, as the timeouts of a connection are (see
   // Stream::expired()): bytes that came in time may still wait in the kernel. The run that finds it
-  // only marks it as a suspect (release). The leader then waits until everything that was ready has
-  // been reported, stores up to which time limits are judged, clears the mark (the wake publishes
-  // both), and the next run ends them.
+  // only marks it as a suspect (release). The leader, who sees the mark (acquire), notes the time
+  // in judged_, waits until everything that was ready then has been reported, and clears the mark
+  // (release). The next run, which sees no mark (acquire), ends the limits up to that time. So
+  // judged_ is the leader's while there is a mark, and the run's while there is none.
   std::atomic<bool> has_suspect_{false};
   bool has_begun_ = false;   // the runner only
-  std::uint16_t sweep_ = 0;  // the leader only: when it looked first, modulo 2^16
-  std::atomic<std::int64_t> judged_{std::numeric_limits<std::int64_t>::min()};
-  std::int64_t judging_ = kNever;  // the leader only: the limits that are due at this time
+  bool is_judging_ = false;  // the leader only: it has noted the time
+  std::uint16_t sweep_ = 0;  // the leader only: when it has, modulo 2^16
+  std::int64_t judged_ = std::numeric_limits<std::int64_t>::min();
 
   const Ref<OrderState> order_;
   Handoff<TaskNode> inbox_;

@@ -1,5 +1,6 @@
 #include "epore/runtime/internal/reactor/task_list.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -40,7 +41,7 @@ void TaskList::remove(ListedTask& task) {
     count_.fetch_sub(1, std::memory_order_seq_cst);
   }
   if (is_last_answer) ends_.notify();
-  if (task.waiters_.load(std::memory_order_seq_cst) != 0) ends_.notify();
+  if (task.is_awaited_.load(std::memory_order_seq_cst)) ends_.notify();
   if (shutdown_.phase() != Shutdown::Phase::running) shutdown_.notify();
 }
 
@@ -95,9 +96,10 @@ std::vector<TaskAnswer> TaskList::ask() {
   for (ListedTask* first : {first_, told_}) {
     for (; first != nullptr; first = first->next_in_list_) {
       answers.push_back({.task = Ref<Runnable>::share(first), .listed = first, .text = {}});
-      first->answer_ = &answers.back();
+      first->answer_ = static_cast<std::uint32_t>(answers.size());
     }
   }
+  answers_ = answers.data();
   unanswered_ = answers.size();
   return answers;
 }
@@ -110,13 +112,14 @@ bool TaskList::has_all_answers() {
 // From here on `answers` belongs to the caller alone.
 void TaskList::withdraw(std::vector<TaskAnswer>& answers) {
   const absl::MutexLock lock(&mutex_);
-  for (TaskAnswer& answer : answers) answer.listed->answer_ = nullptr;
+  for (TaskAnswer& answer : answers) answer.listed->answer_ = 0;
+  answers_ = nullptr;
 }
 
 // Returns whether this was the last answer that the dump waits for.
 bool TaskList::take_answer(ListedTask& task, std::string text) {
-  if (task.answer_ == nullptr) return false;  // no dump waits for it
-  TaskAnswer& answer = *std::exchange(task.answer_, nullptr);
+  if (task.answer_ == 0) return false;  // no dump waits for it
+  TaskAnswer& answer = answers_[std::exchange(task.answer_, 0) - 1];
   answer.text = std::move(text);
   answer.has_answered = true;
   return --unanswered_ == 0;

@@ -48,10 +48,10 @@ class ListedTask : public TimerNode {
   // Under the mutex of the list.
   ListedTask* previous_in_list_ = nullptr;
   ListedTask* next_in_list_ = nullptr;
-  TaskAnswer* answer_ = nullptr;  // what a dump has asked for
+  std::uint32_t answer_ = 0;  // that a dump has asked for, counted from 1; 0: none has
   bool is_told_ = false;
 
-  std::atomic<int> waiters_{0};  // see TaskList::await()
+  std::atomic<bool> is_awaited_{false};  // see TaskList::await()
 };
 
 // A TaskList has all root tasks of a runtime that have not ended. The shutdown stops them and waits
@@ -84,9 +84,8 @@ class TaskList {
   template <typename Task>
   void await(Task& task) {
     ListedTask& listed = task;
-    listed.waiters_.fetch_add(1, std::memory_order_seq_cst);
+    listed.is_awaited_.store(true, std::memory_order_seq_cst);
     wait([&task] { return task.has_ended(); });
-    listed.waiters_.fetch_sub(1, std::memory_order_relaxed);
   }
 
   // Returns what all tasks wait for, a paragraph each, and blocks until they have told it, but not
@@ -109,8 +108,9 @@ class TaskList {
 
   std::atomic<std::uint64_t> connections_{0};  // any thread counts, the shutdown reads
 
-  // The race: a task ends while await() begins. await() counts itself in the task and then looks at
-  // it, remove() comes after the task's has_ended() and then looks at the count. All are seq_cst.
+  // The race: a task ends while await() begins. await() marks the task and then looks at it,
+  // remove() comes after the task's has_ended() and then looks at the mark. All are seq_cst. The
+  // mark stays.
   Gate ends_;
 
   std::vector<TaskAnswer> ask();
@@ -129,6 +129,7 @@ class TaskList {
   ListedTask* told_ ABSL_GUARDED_BY(mutex_) = nullptr;  // the tasks that stop() has told
   bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_dumping_ ABSL_GUARDED_BY(mutex_) = false;
+  TaskAnswer* answers_ ABSL_GUARDED_BY(mutex_) = nullptr;  // of the dump
   std::size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

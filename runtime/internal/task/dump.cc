@@ -22,10 +22,10 @@ class Dump {
       : now_(now), text_(text), end_(text.size() + kLongest) {}
 
   void add(const TaskChain& chain, std::size_t depth, std::size_t joins) {
-    std::vector<const TaskNode*> nodes;  // the innermost coroutine first
+    std::vector<const CoroutineNode*> nodes;  // the innermost coroutine first
     for (const TaskNode* node = chain.innermost; node != nullptr && !node->is_chain;
-         node = node->up) {
-      nodes.push_back(node);
+         node = nodes.back()->up) {
+      nodes.push_back(static_cast<const CoroutineNode*>(node));
     }
     std::size_t left_out = 0;
     if (nodes.size() > 2 * kEnds) left_out = nodes.size() - 2 * kEnds;
@@ -53,7 +53,7 @@ class Dump {
     text_.append(2 * std::min(depth, kDeepest), ' ');
   }
 
-  void add_place(const TaskNode& node) {
+  void add_place(const CoroutineNode& node) {
     if (node.where.line() == 0) {
       text_ += "a task that begins soon";
       return;

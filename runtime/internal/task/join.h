@@ -27,7 +27,9 @@ class JoinChild : public TaskChain {
 
  private:
   friend class Join;
+  friend void stop(TaskScope& scope, absl::Status why);
 
+  JoinChild* next_to_cancel_ = nullptr;  // in the list of stop()
   Join* join_ = nullptr;
   JoinChild* previous_ = nullptr;
   JoinChild* next_ = nullptr;

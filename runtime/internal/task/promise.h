@@ -36,9 +36,9 @@ Promise* no_frame() {
 template <typename A>
 concept OwnAwaitable = Awaitable<std::remove_reference_t<A>>;
 
-// What the promises of all tasks have in common. Each begins with its TaskNode, and needs no other
-// alignment: see TaskNode::frame().
-class TaskPromiseBase : public TaskNode {
+// What the promises of all tasks have in common. Each begins with its CoroutineNode, and needs no
+// other alignment: see there.
+class TaskPromiseBase : public CoroutineNode {
  public:
   TaskPromiseBase() = default;
   TaskPromiseBase(const TaskPromiseBase&) = delete;
@@ -105,7 +105,7 @@ class TaskPromise final : public TaskPromiseBase {
  public:
   static Task<T> get_return_object_on_allocation_failure() noexcept { return Task<T>(); }
   Task<T> get_return_object() noexcept {
-    static_assert(alignof(TaskPromise) == alignof(TaskNode), "see TaskNode::frame()");
+    static_assert(alignof(TaskPromise) == alignof(CoroutineNode), "see CoroutineNode");
     return Task<T>(this);
   }
 

@@ -39,23 +39,29 @@ struct TaskNode : HandoffNode<TaskNode> {
 
   using HandoffNode<TaskNode>::next_in_list;  // for the list of the trampoline
 
-  // The coroutine, unless this is a TaskChain. Its promise begins with this node and is aligned as
-  // it is (see promise.h), so the frame is where it is for a promise of this type.
-  std::coroutine_handle<> frame() { return std::coroutine_handle<TaskNode>::from_promise(*this); }
-
-  TaskNode* up = nullptr;      // what waits for the end of this coroutine
   TaskScope* scope = nullptr;  // the deadline and the stop that apply to it
   absl::Status status;         // of what it has waited for; later, of its own end
-  std::source_location where;  // of the last co_await
 
   // One word, because each frame has it. 2^60 ns are 36 years.
-  bool is_chain : 1 = false;      // this is a TaskChain
+  bool is_chain : 1 = false;      // this is a TaskChain, otherwise a CoroutineNode
   bool takes_errors : 1 = false;  // it asked for result(): resume it also with an error
   bool has_failed : 1 = false;    // what it awaits has failed in begin(): its suspension ends it
   std::int64_t waits_since : 61 = 0;  // the cached time of its last suspension, for the dump
 
   // The mask tells compilers that `now` fits.
   void wait_since(std::int64_t now) { waits_since = now & ((std::int64_t{1} << 60) - 1); }
+};
+
+// A coroutine.
+struct CoroutineNode : TaskNode {
+  // Its promise begins with this node and is aligned as it is (see promise.h), so the frame is
+  // where it is for a promise of this type.
+  std::coroutine_handle<> frame() {
+    return std::coroutine_handle<CoroutineNode>::from_promise(*this);
+  }
+
+  TaskNode* up = nullptr;      // what waits for the end of this coroutine
+  std::source_location where;  // of the last co_await
 };
 
 // A TaskScope is a part of a task that is stopped as a whole: a chain, or the inside of within().
@@ -106,12 +112,8 @@ class TaskChain : public TaskNode {
   ~TaskChain() = default;
 
  private:
-  friend void stop(TaskScope& scope, absl::Status why);
-
   TaskHome* home_ = nullptr;
   TaskScope base_;
-
-  TaskChain* next_to_cancel_ = nullptr;  // in the list of stop()
 };
 
 // Stops what is in `scope`: the operation that it waits for is cancelled with `why`, and so is
@@ -173,10 +175,7 @@ class TaskHome {
  private:
   friend void stop(TaskScope& scope, absl::Status why);
 
-  // The small members are last: those of a derived class begin right behind them.
-  TaskChain* to_cancel_ = nullptr;
-  bool has_stopped_ = false;
-  bool is_cancelling_ = false;
+  bool has_stopped_ = false;  // last: the small members of a derived class are in its word
 };
 
 inline const absl::Status* find_stop(const TaskScope* scope) {

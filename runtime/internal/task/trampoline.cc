@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "epore/runtime/internal/task/join.h"
 #include "epore/runtime/internal/task/operation.h"
 
 namespace epore::internal {
@@ -15,7 +16,7 @@ constexpr int kResumesAtOnce = 256;
 bool Trampoline::is_cut_off(TaskNode& node) { return node.scope->chain->home().is_cut_off(); }
 
 // Ends a suspended coroutine with its error. Returns what waits for it, which has the error now.
-TaskNode* Trampoline::end(TaskNode& node) {
+TaskNode* Trampoline::end(CoroutineNode& node) {
   TaskNode* const up = node.up;
   absl::Status status = std::move(node.status);
   node.frame().destroy();  // with the node
@@ -73,22 +74,24 @@ void stop(TaskScope& scope, absl::Status why) {
     if (inner == nullptr) return;  // it waits outside: what was in `scope` has ended
     if (inner->is_shield && !is_cut_off) return;
   }
-  if (home.is_cancelling_) {  // the call comes from a join that is being cancelled
-    bool& waits = scope.chain->base().waits_for_cancel;
-    if (std::exchange(waits, true)) return;
-    scope.chain->next_to_cancel_ = std::exchange(home.to_cancel_, scope.chain);
-    return;
-  }
-  home.is_cancelling_ = true;
-  leaf->cancel(scope.stop);
   // A loop, and no recursion, as joins may be nested as deep as coroutines. Nothing is resumed
   // here, so the chains stay.
-  while (home.to_cancel_ != nullptr) {
-    TaskChain& chain = *std::exchange(home.to_cancel_, home.to_cancel_->next_to_cancel_);
-    chain.base().waits_for_cancel = false;
-    chain.leaf->cancel(chain.base().stop);
+  static thread_local constinit bool is_cancelling = false;
+  static thread_local constinit JoinChild* to_cancel = nullptr;
+  if (is_cancelling) {  // the call comes from a join that is being cancelled, for a child of it
+    if (std::exchange(scope.chain->base().waits_for_cancel, true)) return;
+    JoinChild& child = static_cast<JoinChild&>(*scope.chain);
+    child.next_to_cancel_ = std::exchange(to_cancel, &child);
+    return;
   }
-  home.is_cancelling_ = false;
+  is_cancelling = true;
+  leaf->cancel(scope.stop);
+  while (to_cancel != nullptr) {
+    JoinChild& child = *std::exchange(to_cancel, to_cancel->next_to_cancel_);
+    child.base().waits_for_cancel = false;
+    child.leaf->cancel(child.base().stop);
+  }
+  is_cancelling = false;
 }
 
 }  // namespace epore::internal

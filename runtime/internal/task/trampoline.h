@@ -67,7 +67,7 @@ class Trampoline {
 
   // Called in begin(), in the coroutine that awaits: starts `child`, whose `up` is `parent`.
   // Returns true if the child has ended; its status is then that of `parent`.
-  bool start(TaskNode& child, TaskNode& parent) {
+  bool start(CoroutineNode& child, TaskNode& parent) {
     if (depth_ >= kDepth) [[unlikely]] {
       child.scope->chain->innermost = &child;
       push(child);
@@ -99,16 +99,17 @@ class Trampoline {
     chain.leaf = nullptr;
     chain.innermost = nullptr;
     if (node.is_chain) return chain.ended();
+    CoroutineNode& coroutine = static_cast<CoroutineNode&>(node);
     if (!node.status.ok()) [[unlikely]] {
-      if (!node.takes_errors || is_cut_off(node)) return end(node);
+      if (!node.takes_errors || is_cut_off(node)) return end(coroutine);
     }
     next_ = nullptr;
-    node.frame().resume();
+    coroutine.frame().resume();
     return std::exchange(next_, nullptr);
   }
 
   static bool is_cut_off(TaskNode& node);
-  static TaskNode* end(TaskNode& node);
+  static TaskNode* end(CoroutineNode& node);
   void drain();
 
   bool is_active_ = false;
