@@ -86,8 +86,45 @@ class HandoffNode {
   friend class Handoff;
   template <typename>
   friend class HandoffList;
+  template <typename>
+  friend class HandoffRing;
 
   Node* next_ = nullptr;
+};
+
+// A list of one word, in order, for an object of which there are many. It does not own its nodes.
+// One thread at a time.
+template <typename Node>
+class HandoffRing {
+ public:
+  HandoffRing() = default;
+  HandoffRing(HandoffRing&& other) noexcept : last_(std::exchange(other.last_, nullptr)) {}
+  HandoffRing& operator=(HandoffRing&&) = delete;
+
+  void push(Node* node) { append({.first = node, .last = node, .size = 1}); }
+
+  // Adds the nodes of Handoff::take() to the end.
+  void append(typename Handoff<Node>::Chain chain) {
+    if (chain.size == 0) return;
+    chain.last->next_ = last_ == nullptr ? chain.first : std::exchange(last_->next_, chain.first);
+    last_ = chain.last;
+  }
+
+  // Requires that there is one.
+  Node* pop() {
+    Node* const first = last_->next_;
+    if (first == last_) {
+      last_ = nullptr;
+    } else {
+      last_->next_ = first->next_;
+    }
+    return first;
+  }
+
+  bool empty() const { return last_ == nullptr; }
+
+ private:
+  Node* last_ = nullptr;  // whose next one is the first
 };
 
 // A list that owns its nodes, in order. One thread at a time.

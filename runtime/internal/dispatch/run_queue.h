@@ -60,11 +60,33 @@ class RunQueue {
   std::size_t size_ = 0;
 };
 
+// As a RunQueue, but one word: each order has one.
+class RunRing {
+ public:
+  RunRing() = default;
+  RunRing(const RunRing&) = delete;
+  RunRing& operator=(const RunRing&) = delete;
+  ~RunRing() {
+    while (!empty()) pop();
+  }
+
+  void push(Ref<Runnable> runnable) { ring_.push(runnable.release()); }
+
+  // Adds what Handoff::take() returned to the end.
+  void append(Handoff<Runnable>::Chain chain) { ring_.append(chain); }
+
+  Ref<Runnable> pop() { return Ref<Runnable>::adopt(ring_.pop()); }
+  bool empty() const { return ring_.empty(); }
+
+ private:
+  HandoffRing<Runnable> ring_;
+};
+
 // The Runnables that other threads hand to a poll thread. Any thread pushes, one thread takes.
 class Inbox {
  public:
   ~Inbox() {
-    RunQueue rest;
+    RunRing rest;
     take(rest);
   }
 
@@ -79,6 +101,7 @@ class Inbox {
 
   // The taker only: moves all entries to the end of `queue`.
   void take(RunQueue& queue) { queue.append(pushed_.take()); }
+  void take(RunRing& queue) { queue.append(pushed_.take()); }
 
   // The taker only: closes the Inbox. Returns false if there are entries to take first.
   bool close() { return pushed_.close(); }

@@ -69,6 +69,8 @@ class Runnable : public RefCounted {
   friend class RunQueue;
   template <typename>
   friend class Handoff;
+  template <typename>
+  friend class HandoffRing;
 
   // The small members are first, in the same word as the count of references.
   DispatchWord word_;

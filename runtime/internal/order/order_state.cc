@@ -20,10 +20,16 @@ constexpr std::int64_t kTimeAtOnce = 100'000;
 
 }  // namespace
 
-OrderState::OrderState(Ref<Core> core, Reactor& home)
-    : Runnable(home, Kind::order), core_(std::move(core)) {}
+// It has a reference to the core. The reactor knows where that is, which saves a word.
+OrderState::OrderState(Ref<Core> core, Reactor& home) : Runnable(home, Kind::order) {
+  (void)core.release();
+}
 
-OrderState::~OrderState() = default;
+OrderState::~OrderState() {
+  const Ref<Core> last = Ref<Core>::adopt(&core());
+  inbox_.take(queue_);
+  while (!queue_.empty()) (void)queue_.pop();
+}
 
 Order OrderState::make(Ref<Core> core) {
   Reactor& home = core->any_reactor();
@@ -38,7 +44,7 @@ Order OrderState::make(Ref<Core> core) {
 
 OrderState* OrderState::find(const Order& order, const Core& core) {
   OrderState* const state = order.state_.get();
-  return state != nullptr && state->core_.get() == &core ? state : nullptr;
+  return state != nullptr && &state->core() == &core ? state : nullptr;
 }
 
 Ref<OrderState> OrderState::share(const Order& order, const Core& core) {
@@ -69,7 +75,7 @@ void OrderState::push(Ref<Runnable> member) {
     return;
   }
   (void)inbox_.push(std::move(member));  // cannot fail: no thread closes inbox_
-  core_->wake_pushed(*this);
+  core().wake_pushed(*this);
 }
 
 bool OrderState::claim_for(Runnable& member) {
@@ -82,17 +88,17 @@ bool OrderState::claim_for(Runnable& member) {
 // Counts as an activity during the push, so that the shutdown does not end the threads meanwhile.
 absl::Status OrderState::post(absl::AnyInvocable<void()> closure) {
   auto queued = Ref<Runnable>::adopt(new QueuedClosure(home(), std::move(closure)));
-  if (!core_->begin_activity()) {
+  if (!core().begin_activity()) {
     return absl::FailedPreconditionError("Order::post: the runtime is shut down");
   }
-  core_->counters().add(Counter::posts);
+  core().counters().add(Counter::posts);
   push(std::move(queued));
-  core_->end_activity();
+  core().end_activity();
   return absl::OkStatus();
 }
 
 Ref<TimerEntry> OrderState::timer(absl::AnyInvocable<void()> callback) {
-  if (core_->phase() >= Core::Phase::refusing) return {};
+  if (core().phase() >= Core::Phase::refusing) return {};
   auto timer =
       Ref<OrderTimer>::adopt(new OrderTimer(Ref<OrderState>::share(this), std::move(callback)));
   if (!timer->list()) return {};
@@ -102,14 +108,14 @@ Ref<TimerEntry> OrderState::timer(absl::AnyInvocable<void()> callback) {
 void OrderState::run() {
   OrderState* const before = std::exchange(this_thread.order, this);
   // During the last steps of a shutdown no other thread may be left to run the rest later.
-  const bool is_limited = core_->phase() < Core::Phase::refusing;
+  const bool is_limited = core().phase() < Core::Phase::refusing;
   std::int64_t end = kNever;
   inbox_.take(queue_);
   int runs = 0;
   while (!queue_.empty()) {
-    core_->execute(*queue_.pop());
+    core().execute(*queue_.pop());
     if (++runs % kRunsBetweenClocks != 0) continue;
-    this_thread.now = core_->kernel().now();
+    this_thread.now = core().kernel().now();
     if (end == kNever) end = this_thread.now + kTimeAtOnce;
     if (is_limited && (runs >= kRunsAtOnce || this_thread.now >= end)) break;
   }

@@ -11,6 +11,7 @@
 #include "epore/runtime/internal/dispatch/run_queue.h"
 #include "epore/runtime/internal/dispatch/runnable.h"
 #include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/reactor.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 #include "epore/runtime/internal/reactor/timer_entry.h"
 #include "epore/runtime/order.h"
@@ -77,17 +78,14 @@ class OrderState final : public Runnable {
   Ref<TimerEntry> timer(absl::AnyInvocable<void()> callback);  // null where post() fails
   bool is_current() const { return this_thread.order == this; }
 
-  Core& core() const { return *core_; }
+  Core& core() const { return home().core(); }
 
   void run() override;
   std::string describe() const override { return "an order"; }
 
  private:
-  const Ref<Core> core_;
   Inbox inbox_;
-
-  // The runner only.
-  RunQueue queue_;
+  RunRing queue_;  // the runner only
 };
 
 }  // namespace epore::internal

@@ -2,7 +2,6 @@
 #define EPORE_RUNTIME_INTERNAL_STREAM_MAIL_H_
 
 #include <memory>
-#include <utility>
 
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/base/handoff.h"
@@ -17,49 +16,28 @@ class Mail : public HandoffNode<Mail>, public InFrameCache {
 
   // Called instead of deliver() after the end of the connection. Most mail is dropped then.
   virtual void deliver_late() {}
-
- private:
-  friend class MailList;
 };
 
-// A list that owns its mail, in the order of the pushes. It is one word, because each connection
-// has one. One thread at a time.
+// A list that owns its mail, in order. One thread at a time.
 class MailList {
  public:
   MailList() = default;
-  MailList(MailList&& other) noexcept : last_(std::exchange(other.last_, nullptr)) {}
+  MailList(MailList&&) noexcept = default;
   MailList& operator=(MailList&&) = delete;
   ~MailList() {
     while (!empty()) (void)pop();
   }
 
-  void push(std::unique_ptr<Mail> mail) {
-    Mail* const added = mail.release();
-    append({.first = added, .last = added, .size = 1});
-  }
+  void push(std::unique_ptr<Mail> mail) { ring_.push(mail.release()); }
 
   // Adds the mail of Handoff::take() to the end, and owns it.
-  void append(Handoff<Mail>::Chain chain) {
-    if (chain.size == 0) return;
-    chain.last->next_in_list() =
-        last_ == nullptr ? chain.first : std::exchange(last_->next_in_list(), chain.first);
-    last_ = chain.last;
-  }
+  void append(Handoff<Mail>::Chain chain) { ring_.append(chain); }
 
-  std::unique_ptr<Mail> pop() {
-    Mail* const first = last_->next_in_list();
-    if (first == last_) {
-      last_ = nullptr;
-    } else {
-      last_->next_in_list() = first->next_in_list();
-    }
-    return std::unique_ptr<Mail>(first);
-  }
-
-  bool empty() const { return last_ == nullptr; }
+  std::unique_ptr<Mail> pop() { return std::unique_ptr<Mail>(ring_.pop()); }
+  bool empty() const { return ring_.empty(); }
 
  private:
-  Mail* last_ = nullptr;  // whose next one is the first
+  HandoffRing<Mail> ring_;
 };
 
 // A Mailbox holds the mail of a connection in the order of the pushes. Mail that the runner leaves
