@@ -128,7 +128,7 @@ class Stream final : public Registration, public BufferOwner {
   void run() override;
   std::string describe() const override;
   void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
-  Runnable* claim_order() override { return order_->claim_for(*this) ? order_.get() : nullptr; }
+  Runnable* claim_order() override;
   const Ref<OrderState>& order() const { return order_; }
   TimerList& timers() { return timers_; }
 
@@ -223,6 +223,8 @@ class Stream final : public Registration, public BufferOwner {
   // stream_await_read.cc
   std::span<const std::byte> received() const;
   void drop_empty_inflow();
+  void fetch_frame() const;
+  void fetch_root() const;
   void pull();
   bool must_end_read(bool looks_once_more) const;
   bool receive_for(ReadOperationBase& reader);
