@@ -20,7 +20,7 @@ namespace epore::internal {
 namespace {
 
 constexpr std::size_t kLine = FrameCache::kCacheLine;
-constexpr std::size_t kSizes[] = {1, 64, 65, 200, 500, 1000, 1024, 1025, 1280, 3000, 4096};
+constexpr std::size_t kSizes[] = {1, 64, 65, 200, 500, 1000, 1016, 1024, 1280, 3000, 4096};
 
 std::vector<void*> allocate(std::size_t count, std::size_t size = kLine) {
   std::vector<void*> blocks;
@@ -242,6 +242,34 @@ TEST_F(FrameCacheHeapTest, WhatIsKeptIsBounded) {
     free(blocks, size);
     EXPECT_LT(heap.so_far().bytes, 1'000'000) << size;
   }
+}
+
+// Each alone would cost a line more from malloc(), for its alignment.
+TEST_F(FrameCacheHeapTest, BlocksOfWaitingFramesComeEightAtATime) {
+  constexpr std::size_t kCount = 4000;
+  constexpr std::size_t kSize = 376;  // a class that no other test here has
+  const ScopedHeapCount heap;
+  const std::vector<void*> blocks = allocate(kCount, kSize);
+  EXPECT_LT(heap.so_far().allocations, kCount / 6);
+  EXPECT_LT(heap.so_far().bytes, static_cast<std::int64_t>(kCount * (kSize + 48)));
+  free(blocks, kSize);
+}
+
+// Every second block stays, and then nothing of the slabs may be lost or come twice.
+TEST(FrameCacheTest, BlocksComeBackInAnySequence) {
+  constexpr std::size_t kSize = 440;  // as above
+  std::vector<void*> blocks = allocate(2000, kSize);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<void*> stay;
+    std::vector<void*> go;
+    for (std::size_t i = 0; i < blocks.size(); ++i) (i % 2 == 0 ? stay : go).push_back(blocks[i]);
+    free(go, kSize);
+    const std::vector<void*> more = allocate(go.size(), kSize);
+    stay.insert(stay.end(), more.begin(), more.end());
+    blocks = std::move(stay);
+    EXPECT_EQ(std::set<void*>(blocks.begin(), blocks.end()).size(), 2000u);
+  }
+  free(blocks, kSize);
 }
 
 TEST_F(FrameCacheHeapTest, AThreadThatEndsLeavesItsBlocksToOthers) {
