@@ -125,11 +125,6 @@ void TaskRoot::begin_task() {
   if (has_ended) finish();
 }
 
-TaskNode* TaskRoot::Chain::ended() {
-  static_cast<TaskRoot&>(home()).finish();
-  return nullptr;
-}
-
 void TaskRoot::finish() {
   drop_callable();
   on_end();

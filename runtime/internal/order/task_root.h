@@ -60,6 +60,7 @@ class TaskRoot : public ListedTask, public TaskHome {
   OrderState* order_state() const override { return order_.get(); }
   bool is_cut_off() const override { return core().is_cut_off(); }
   std::int64_t now() const override { return core().kernel().now(); }
+  void root_ended() override { finish(); }
   void arm(Deadline& deadline, std::int64_t at) override;
   void disarm(Deadline& deadline) override { deadlines_.remove(deadline); }
 
@@ -84,10 +85,6 @@ class TaskRoot : public ListedTask, public TaskHome {
   virtual absl::Status why_stopped();
 
  private:
-  class Chain final : public TaskChain {
-    TaskNode* ended() override;
-  };
-
   void list();
   void request(std::uint8_t what);
   void serve_requests();
@@ -130,7 +127,7 @@ class TaskRoot : public ListedTask, public TaskHome {
   Handoff<TaskNode> inbox_;
 
   // The runner only.
-  Chain chain_;  // its status is the result
+  TaskChain chain_;  // its status is the result
   DeadlineHeap deadlines_;
   std::int64_t armed_ = kNever;
 };

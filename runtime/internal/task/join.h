@@ -17,8 +17,12 @@ class Join;
 // A child of a join: a chain of its own, in a list of the join.
 class JoinChild : public TaskChain {
  public:
-  JoinChild() = default;
-  JoinChild(JoinChild&&) noexcept {}  // before it begins
+  JoinChild() { is_child = true; }
+  JoinChild(JoinChild&&) noexcept : JoinChild() {}  // before it begins
+
+  // What it waits for has ended, with TaskNode::status. Frames are gone. Returns the node that is
+  // completed by that, or null.
+  virtual TaskNode* ended() = 0;
 
  protected:
   ~JoinChild() = default;

@@ -42,14 +42,15 @@ struct TaskNode : HandoffNode<TaskNode> {
   TaskScope* scope = nullptr;  // the deadline and the stop that apply to it
   absl::Status status;         // of what it has waited for; later, of its own end
 
-  // One word, because each frame has it. 2^60 ns are 36 years.
+  // One word, because each frame has it. 2^59 ns are 18 years.
   bool is_chain : 1 = false;      // this is a TaskChain, otherwise a CoroutineNode
+  bool is_child : 1 = false;      // this is a JoinChild
   bool takes_errors : 1 = false;  // it asked for result(): resume it also with an error
   bool has_failed : 1 = false;    // what it awaits has failed in begin(): its suspension ends it
-  std::int64_t waits_since : 61 = 0;  // the cached time of its last suspension, for the dump
+  std::int64_t waits_since : 60 = 0;  // the cached time of its last suspension, for the dump
 
   // The mask tells compilers that `now` fits.
-  void wait_since(std::int64_t now) { waits_since = now & ((std::int64_t{1} << 60) - 1); }
+  void wait_since(std::int64_t now) { waits_since = now & ((std::int64_t{1} << 59) - 1); }
 };
 
 // A coroutine.
@@ -86,10 +87,6 @@ class TaskChain : public TaskNode {
   TaskChain() { is_chain = true; }
   TaskChain(TaskChain&&) noexcept : TaskChain() {}  // before it begins
 
-  // What the chain waits for has ended, with TaskNode::status. Frames are gone. Returns the node
-  // that is completed by that, or null.
-  virtual TaskNode* ended() = 0;
-
   // Before it begins.
   void attach(TaskHome& home, TaskScope* enclosing) {
     home_ = &home;
@@ -107,9 +104,6 @@ class TaskChain : public TaskNode {
 
   // The innermost coroutine, or this chain. Null while the chain runs.
   TaskNode* innermost = nullptr;
-
- protected:
-  ~TaskChain() = default;
 
  private:
   TaskHome* home_ = nullptr;
@@ -160,6 +154,9 @@ class TaskHome {
 
   // The order, for operations that make something in it. Null in a test without one.
   virtual OrderState* order_state() const { return nullptr; }
+
+  // The chain that is no child of a join has ended, with TaskNode::status. Frames are gone.
+  virtual void root_ended() = 0;
 
   // Whether the runtime is shut down so far that the task must end.
   virtual bool is_cut_off() const = 0;

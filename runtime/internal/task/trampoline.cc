@@ -15,6 +15,13 @@ constexpr int kResumesAtOnce = 256;
 
 bool Trampoline::is_cut_off(TaskNode& node) { return node.scope->chain->home().is_cut_off(); }
 
+// What the chain waits for has ended. Returns the node that is completed by that, or null.
+TaskNode* Trampoline::ended(TaskChain& chain) {
+  if (chain.is_child) return static_cast<JoinChild&>(chain).ended();
+  chain.home().root_ended();
+  return nullptr;
+}
+
 // Ends a suspended coroutine with its error. Returns what waits for it, which has the error now.
 TaskNode* Trampoline::end(CoroutineNode& node) {
   TaskNode* const up = node.up;

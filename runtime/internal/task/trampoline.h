@@ -98,7 +98,7 @@ class Trampoline {
     TaskChain& chain = *node.scope->chain;
     chain.leaf = nullptr;
     chain.innermost = nullptr;
-    if (node.is_chain) return chain.ended();
+    if (node.is_chain) return ended(chain);
     CoroutineNode& coroutine = static_cast<CoroutineNode&>(node);
     if (!node.status.ok()) [[unlikely]] {
       if (!node.takes_errors || is_cut_off(node)) return end(coroutine);
@@ -108,6 +108,7 @@ class Trampoline {
     return std::exchange(next_, nullptr);
   }
 
+  static TaskNode* ended(TaskChain& chain);
   static bool is_cut_off(TaskNode& node);
   static TaskNode* end(CoroutineNode& node);
   void drain();

@@ -83,6 +83,7 @@ class ManualHome final : public internal::TaskHome {
     if (when_posted) when_posted();
   }
   bool is_current() const override { return completes_here; }
+  void root_ended() override { root_.has_ended = true; }
   bool is_cut_off() const override { return is_cut_off_; }
   std::int64_t now() const override { return now_; }
   void arm(internal::Deadline& deadline, std::int64_t at) override {
@@ -96,10 +97,6 @@ class ManualHome final : public internal::TaskHome {
  private:
   struct Root final : internal::TaskChain {
     bool has_ended = false;
-    internal::TaskNode* ended() override {
-      has_ended = true;
-      return nullptr;
-    }
   };
 
   void resume_posted() {
