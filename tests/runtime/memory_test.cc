@@ -16,9 +16,12 @@
 #include <vector>
 
 #include "absl/log/check.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/runtime.h"
+#include "epore/runtime/within.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/heap.h"
@@ -104,6 +107,18 @@ TEST_P(MemoryTest, AlsoOneThatIsToldOfItsEnd) {
       },
       with_idle_timeout());
   EXPECT_LE(bytes_of_an_idle_connection(listener), 512);
+}
+
+TEST_P(MemoryTest, ACoroutineThatWaitsWithADeadlineIsSmall) {
+  Runtime runtime(options());
+  const absl::StatusOr<Listener> listener =
+      runtime.listen("127.0.0.1:0", [](Connection peer) -> Task<> {
+        while (ByteView bytes = co_await within(absl::Hours(1), peer.read())) {
+          co_await peer.write(bytes);
+        }
+      });
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_LE(bytes_of_an_idle_connection(*listener), 1200);
 }
 
 // `post` is called with a closure as small as most are; how often anything was allocated for 2,000

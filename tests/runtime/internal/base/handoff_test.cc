@@ -70,6 +70,29 @@ TEST(HandoffTest, OneThatIsClosedTakesNothingAndOneThatHoldsSomethingIsNotClosed
   EXPECT_EQ(numbers(list), std::vector<int>{0});
 }
 
+TEST(HandoffTest, ARingOwnsNothingAndKeepsTheSequence) {
+  Handoff<Bare> handoff;
+  HandoffRing<Bare> ring;
+  ring.append(handoff.take());
+  EXPECT_TRUE(ring.empty());
+  Bare nodes[5];
+  for (int round = 0; round < 2; ++round) {
+    ring.push(&nodes[0]);
+    EXPECT_EQ(ring.pop(), &nodes[0]);
+    EXPECT_TRUE(ring.empty());
+    ring.push(&nodes[0]);
+    ring.push(&nodes[1]);
+    for (int i = 2; i < 4; ++i) EXPECT_TRUE(handoff.push(&nodes[i]));
+    ring.append(handoff.take());
+    EXPECT_EQ(ring.pop(), &nodes[0]);
+    ring.push(&nodes[4]);
+    HandoffRing<Bare> moved(std::move(ring));
+    EXPECT_TRUE(ring.empty());  // NOLINT: as it says
+    for (int i = 1; i < 5; ++i) EXPECT_EQ(moved.pop(), &nodes[i]);
+    EXPECT_TRUE(moved.empty());
+  }
+}
+
 TEST(HandoffTest, AListThatIsMovedIsEmptyAndOneThatIsDroppedDestroysItsNodes) {
   HandoffList<Number> list;
   list.push(std::make_unique<Number>(0));
