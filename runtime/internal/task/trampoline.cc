@@ -85,14 +85,15 @@ void stop(TaskScope& scope, absl::Status why) {
   // here, so the chains stay.
   static thread_local constinit bool is_cancelling = false;
   static thread_local constinit JoinChild* to_cancel = nullptr;
-  if (is_cancelling) {  // the call comes from a join that is being cancelled, for a child of it
+  if (is_cancelling && scope.chain->is_child) {  // by a join of it that is being cancelled
     if (std::exchange(scope.chain->base().waits_for_cancel, true)) return;
     JoinChild& child = static_cast<JoinChild&>(*scope.chain);
     child.next_to_cancel_ = std::exchange(to_cancel, &child);
     return;
   }
-  is_cancelling = true;
+  const bool was_cancelling = std::exchange(is_cancelling, true);
   leaf->cancel(scope.stop);
+  if (was_cancelling) return;
   while (to_cancel != nullptr) {
     JoinChild& child = *std::exchange(to_cancel, to_cancel->next_to_cancel_);
     child.base().waits_for_cancel = false;
