@@ -40,6 +40,9 @@ class Inflow : public InFrameCache {
   // Lends the first `count` bytes until drop_lent().
   void lend(std::size_t count) { lent_ = count; }
 
+  // Whether nothing is left for the next read.
+  bool is_all_lent() const { return lent_ == size_; }
+
   // Nobody has taken the view: the bytes are not lent any more.
   void take_back() { lent_ = 0; }
 

@@ -222,6 +222,7 @@ class Stream final : public Registration, public BufferOwner {
 
   // stream_await_read.cc
   std::span<const std::byte> received() const;
+  void drop_lent();
   void drop_empty_inflow();
   void fetch_frame() const;
   void fetch_root() const;

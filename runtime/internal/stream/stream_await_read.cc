@@ -50,6 +50,15 @@ std::span<const std::byte> Stream::received() const {
   return inflow_ ? inflow_->bytes() : std::span<const std::byte>();
 }
 
+// The bytes that were read are gone.
+void Stream::drop_lent() {
+  if (inflow_->is_all_lent()) {
+    inflow_ = nullptr;
+  } else {
+    inflow_->begin_read();
+  }
+}
+
 // A connection that waits for bytes holds nothing for them.
 void Stream::drop_empty_inflow() {
   if (inflow_ && inflow_->empty()) inflow_ = nullptr;
@@ -90,8 +99,8 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
     return true;
   }
   is_read_by_task_ = true;
-  if (inflow_) inflow_->begin_read();
-  if (satisfy(reader, status)) return true;
+  if (inflow_) drop_lent();
+  if ((inflow_ || wanted.kind != Wanted::Kind::some) && satisfy(reader, status)) return true;
   bool looks_once_more = is_draining_;  // as in pull()
   while (phase_ == Phase::open && !read_closed_ && is_registered_ &&
          (edges_.is_ready(Direction::read) || looks_once_more) && receives_left_ > 0) {
