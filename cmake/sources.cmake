@@ -22,6 +22,7 @@ set(EPORE_SOURCES
   runtime/address.cc
   runtime/async_event.cc
   runtime/bytes.cc
+  runtime/connection_info.cc
   runtime/counters.cc
   runtime/group.cc
   runtime/internal/base/caught_exception.cc
@@ -93,6 +94,7 @@ set(EPORE_SOURCES
   runtime/internal/signals/signal_waiter.cc
   runtime/internal/signals/signals.cc
   runtime/internal/stream/connection.cc
+  runtime/internal/stream/connection_list.cc
   runtime/internal/stream/connection_timer.cc
   runtime/internal/stream/inflow.cc
   runtime/internal/stream/received_descriptors.cc
@@ -105,6 +107,7 @@ set(EPORE_SOURCES
   runtime/internal/stream/stream_close.cc
   runtime/internal/stream/stream_descriptors.cc
   runtime/internal/stream/stream_file.cc
+  runtime/internal/stream/stream_look.cc
   runtime/internal/stream/stream_operation.cc
   runtime/internal/stream/stream_pieces.cc
   runtime/internal/stream/stream_run.cc
@@ -165,6 +168,7 @@ set(EPORE_HEADERS
   runtime/connect.h
   runtime/connect_attempt.h
   runtime/connection.h
+  runtime/connection_info.h
   runtime/connection_operations.h
   runtime/counters.h
   runtime/file.h

@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
@@ -32,6 +34,7 @@
 #include "epore/runtime/internal/reactor/runtime_timer.h"
 #include "epore/runtime/internal/signals/service_manager.h"
 #include "epore/runtime/internal/signals/signal_waiter.h"
+#include "epore/runtime/internal/stream/connection_list.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/watch/watch_state.h"
 
@@ -381,6 +384,22 @@ absl::StatusOr<std::string> Runtime::dump_tasks(absl::Duration limit) const {
     }
     const std::int64_t wait = std::max<std::int64_t>(absl::ToInt64Nanoseconds(limit), 0);
     return core_->tasks().dump(internal::saturating_add(core_->kernel().now(), wait));
+  });
+}
+
+absl::StatusOr<std::vector<ConnectionInfo>> Runtime::connections(std::size_t most) const {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  const Ref<Core> core = core_;  // a shutdown that waits for this call may end before it returns
+  return or_no_memory("connections", [&]() -> absl::StatusOr<std::vector<ConnectionInfo>> {
+    return internal::ConnectionList::of(*core, most).connections;
+  });
+}
+
+absl::StatusOr<std::string> Runtime::dump_connections(std::size_t most) const {
+  if (absl::Status bad = status(); !bad.ok()) return bad;
+  const Ref<Core> core = core_;  // as above
+  return or_no_memory("dump_connections", [&]() -> absl::StatusOr<std::string> {
+    return internal::ConnectionList::of(*core, most).to_string();
   });
 }
 

@@ -1,12 +1,14 @@
 #ifndef EPORE_RUNTIME_RUNTIME_H_
 #define EPORE_RUNTIME_RUNTIME_H_
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
@@ -25,6 +27,7 @@
 #include "epore/runtime/connect.h"
 #include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
+#include "epore/runtime/connection_info.h"
 #include "epore/runtime/counters.h"
 #include "epore/runtime/file.h"
 #include "epore/runtime/group.h"
@@ -422,6 +425,33 @@ class Runtime {
   // FailedPrecondition from a callback or a task, where tasks would wait for it; ResourceExhausted
   // without memory; status().
   absl::StatusOr<std::string> dump_tasks(absl::Duration limit = absl::Milliseconds(200)) const;
+
+  // Returns what the open connections do and wait for, the oldest first, at most `most` of them:
+  // for a service that leaks connections, or has one that is stuck. Those that close are among
+  // them. There are none from the end of the drain of a shutdown on.
+  //
+  // It waits for no thread and stops none, and connections pay nothing until it is called. It looks
+  // at one after the other, so two of them may be a moment apart: one may have handed its bytes to
+  // the other meanwhile, and be here with the old number and the other one with the new. If a
+  // thread is in a connection, it looks again behind the others. If one still is, or is in its
+  // order, ConnectionInfo::is_known is false: that is how a stuck one looks. Otherwise it holds the
+  // connection for the time of some loads. An event that comes just then is handed to the
+  // connection's thread afterwards, as one by a worker is.
+  //
+  // Threads: any, callbacks and tasks included. It takes the lock of each reactor's table for 64
+  // connections at a time, in which no system call is made, and makes some allocations. Its time
+  // grows with the number of connections, also of those that are left out. Errors:
+  // ResourceExhausted without memory; status().
+  absl::StatusOr<std::vector<ConnectionInfo>> connections(std::size_t most = 1000) const;
+
+  // Returns the same as a text:
+  //
+  //   connections: 1002
+  //   connection 7 (peer 10.0.0.2:40312, local 10.0.0.1:80), for 12.5s: read by a task at ...
+  //   connection 8 (peer 10.0.0.2:40314, local 10.0.0.1:80), for 12s: reading is paused, ...
+  //   ...
+  //   ... 2 younger ones
+  absl::StatusOr<std::string> dump_connections(std::size_t most = 1000) const;
 
  private:
   absl::StatusOr<Listener> listen_with(std::string_view address, Handler handler,

@@ -775,6 +775,22 @@ TEST(HeaderSnippets, Signals) {
   EXPECT_EQ(announce(runtime, listener), 0);
 }
 
+int print_old(const epore::Runtime& runtime) {
+  const auto all = runtime.connections();
+  if (!all.ok()) return epore::report(all.status());
+  for (const epore::ConnectionInfo& one : *all) {
+    if (one.age > absl::Hours(1)) std::puts(one.to_string().c_str());
+  }
+  return 0;
+}
+
+TEST(HeaderSnippets, Connections) {
+  epore::Runtime runtime;
+  const auto listener = runtime.listen("127.0.0.1:0", connections::echo);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_EQ(print_old(runtime), 0);
+}
+
 [[maybe_unused]] void start(const char* path, char** arguments) {
   if (pid_t child = fork(); child == 0) {
     epore::unblock_signals();

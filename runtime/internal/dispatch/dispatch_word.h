@@ -31,7 +31,8 @@ namespace epore::internal {
 //   (2)      begin(): exchange(RUNNING), seq_cst, by the thread that took the queue entry.
 //   (6)      claim(): compare-exchange 0 -> RUNNING, acq_rel. It is wake() and begin() in one, for
 //            a thread that would run the Runnable at once anyway. If it fails, it is a wake().
-//            claim_idle() is its first half: if it fails, the caller pushes its work first.
+//            claim_idle() is its first half: if it fails, the caller pushes its work first. Any
+//            thread may look at an idle Runnable that way: claim_idle(), reading, end().
 //            claim_led() and end_led() are the same with plain loads and stores. They are for
 //            timers, which only the leader of their reactor wakes. While a timer is idle, or the
 //            leader runs it and was not relieved, no other thread writes the word. Lead orders the
@@ -71,6 +72,9 @@ class DispatchWord {
 
   // Whether a run() was asked for and has not begun.
   bool is_pending() const { return (word_.load(std::memory_order_seq_cst) & kPending) != 0; }
+
+  // Any thread: whether a thread is in run() at this moment.
+  bool is_running() const { return (word_.load(std::memory_order_acquire) & kRunning) != 0; }
 
   enum class Claim { run, queue, none };
 

@@ -61,6 +61,9 @@ class Registration : public TimerNode {
   // if the order is not idle, or if workers run it.
   virtual Runnable* claim_order() { return nullptr; }
 
+  // Whether this is a Stream.
+  virtual bool is_connection() const { return false; }
+
   Token token() const { return token_; }
 
  protected:

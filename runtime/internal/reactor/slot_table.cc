@@ -1,7 +1,10 @@
 #include "epore/runtime/internal/reactor/slot_table.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -19,7 +22,7 @@ SlotTable::~SlotTable() {
   }
 }
 
-bool SlotTable::acquire(Registration& registration) {
+bool SlotTable::acquire(Registration& registration, std::int64_t now) {
   absl::MutexLock lock(&mutex_);
   std::uint32_t index;
   if (!free_.empty()) {
@@ -39,6 +42,7 @@ bool SlotTable::acquire(Registration& registration) {
   registration.add_ref();
   registration.token_ = Token{std::uint64_t{index} << 32 | generation};
   taken.registration = &registration;
+  taken.since = ticks(now);
   taken.generation.store(generation, std::memory_order_release);
   return true;
 }
@@ -50,12 +54,25 @@ void SlotTable::retire(const Registration& registration) {
 
 void SlotTable::reclaim(Registration& registration) {
   const std::uint32_t index = index_of(registration.token());
-  slot(index).registration = nullptr;
   {
     absl::MutexLock lock(&mutex_);
+    slot(index).registration = nullptr;
     free_.push_back(index);
   }
   registration.drop_ref();  // outside the lock, as it may destroy the registration
+}
+
+std::uint32_t SlotTable::share_live(std::uint32_t first, std::span<Live, kAtOnce> found,
+                                    std::size_t& count) {
+  count = 0;
+  const absl::MutexLock lock(&mutex_);
+  const std::uint32_t end = std::min(used_, first + static_cast<std::uint32_t>(kAtOnce));
+  for (std::uint32_t index = first; index < end; ++index) {
+    const Slot& one = slot(index);
+    if (one.generation.load(std::memory_order_acquire) % 2 == 0) continue;
+    found[count++] = {Ref<Registration>::share(one.registration), one.since};
+  }
+  return end < used_ ? end : 0;
 }
 
 std::uint32_t SlotTable::used() {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -37,6 +38,10 @@ namespace epore::internal {
 //              reference and frees the slot.
 //
 // find() loads the generation with acquire and compares.
+//
+// Other threads look at the registrations with share_live(), under the lock. The race: reclaim()
+// drops the slot's reference meanwhile. It clears the slot's pointer under the lock and drops the
+// reference after that, so whoever finds a pointer under the lock may add a reference.
 class SlotTable {
  public:
   SlotTable() = default;
@@ -44,8 +49,9 @@ class SlotTable {
   SlotTable& operator=(const SlotTable&) = delete;
   ~SlotTable();
 
-  // Gives `registration` a slot and a token. False: all kMaxSlots (4,194,304) slots are taken.
-  bool acquire(Registration& registration);
+  // Gives `registration` a slot and a token. `now` is what share_live() says as `since`. False: all
+  // kMaxSlots (4,194,304) slots are taken.
+  bool acquire(Registration& registration, std::int64_t now = 0);
 
   void retire(const Registration& registration);
 
@@ -77,6 +83,26 @@ class SlotTable {
     }
   }
 
+  // What a slot holds. `since` is the time of acquire() in ticks().
+  struct Live {
+    Ref<Registration> registration;
+    std::uint32_t since = 0;
+  };
+
+  // A time in units of 2^26 ns (67 ms), modulo 2^32 of them, which are nine years.
+  static constexpr int kTickBits = 26;
+  static std::uint32_t ticks(std::int64_t now) {
+    return static_cast<std::uint32_t>(static_cast<std::uint64_t>(now) >> kTickBits);
+  }
+
+  // The slots that share_live() looks at with the lock held. It holds up acquire() that long.
+  static constexpr std::size_t kAtOnce = 64;
+
+  // Any thread: puts the registrations that are not retired into `found`, of at most kAtOnce slots
+  // from `first` on, and their number into `count`. Returns the slot to go on with; 0: no more.
+  // `found` has no references yet: dropping one under the lock might destroy a registration.
+  std::uint32_t share_live(std::uint32_t first, std::span<Live, kAtOnce> found, std::size_t& count);
+
  private:
   static constexpr std::uint32_t kChunk = 1024;
   static constexpr std::uint32_t kMaxSlots = 4096 * kChunk;
@@ -84,7 +110,8 @@ class SlotTable {
   struct Slot {
     // Odd: a registration has the slot. Even: the slot is free, or waits for reclaim().
     std::atomic<std::uint32_t> generation{0};
-    Registration* registration = nullptr;
+    std::uint32_t since = 0;               // under mutex_
+    Registration* registration = nullptr;  // stored under mutex_
   };
   using Chunk = std::array<Slot, kChunk>;
 

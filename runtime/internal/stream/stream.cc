@@ -60,10 +60,13 @@ bool Stream::start(Connection::Callback first, bool is_registered) {
   // Before any thread can find this stream, so that `first` comes first, also during a shutdown.
   self_ = Connection(Ref<Stream>::share(this));
   auto call_first = [first = std::move(first)](Stream& stream) mutable { stream.call(first); };
+  // Threads of blocking() have no cached time, nor buffers.
+  const bool has_time = core_->is_own_thread() && this_thread.buffers != nullptr;
+  const std::int64_t begin = has_time ? this_thread.now : core_->kernel().now();
   bool has_slot = false;
   try {
     mailbox_.push(std::make_unique<ActionMail<decltype(call_first)>>(*this, std::move(call_first)));
-    has_slot = home().slots().acquire(*this);
+    has_slot = home().slots().acquire(*this, begin);
   } catch (const std::bad_alloc&) {
   }
   if (!has_slot) {

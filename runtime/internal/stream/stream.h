@@ -18,6 +18,7 @@
 #include "epore/runtime/address.h"
 #include "epore/runtime/bytes.h"
 #include "epore/runtime/connection.h"
+#include "epore/runtime/connection_info.h"
 #include "epore/runtime/internal/base/caught_exception.h"
 #include "epore/runtime/internal/base/io_buffers.h"
 #include "epore/runtime/internal/net/compact_address.h"
@@ -94,6 +95,11 @@ class Stream final : public Registration, public BufferOwner {
   absl::StatusOr<PeerCredentials> peer_credentials() const;
   int fd() const;
 
+  // Any thread, which the shutdown waits for (begin_activity()): describes the connection for
+  // Runtime::connections(). If no thread is in its order, this one claims the order for a moment to
+  // look inside. Returns false if the connection has ended. See ConnectionInfo.
+  bool look(std::int64_t now, ConnectionInfo& info);
+
   static const Ref<Stream>& of(const Connection& connection) { return connection.stream_; }
   static Connection handle(Ref<Stream> stream) { return Connection(std::move(stream)); }
 
@@ -129,6 +135,7 @@ class Stream final : public Registration, public BufferOwner {
   std::string describe() const override;
   void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
   Runnable* claim_order() override;
+  bool is_connection() const override { return true; }
   const Ref<OrderState>& order() const { return order_; }
   TimerList& timers() { return timers_; }
 
@@ -383,6 +390,11 @@ class Stream final : public Registration, public BufferOwner {
   std::int64_t next_timeout() const;
   void arm_timeouts();
   void expired() override;  // TimerNode
+
+  // stream_look.cc
+  void look_inside(std::int64_t now, ConnectionInfo& info) const;
+  void look_at_reading(ConnectionInfo& info) const;
+  void look_at_timeouts(std::int64_t now, ConnectionInfo& info) const;
 
   // These members are apart from those that a run needs for each closure. Other threads write them,
   // and each post takes their cache line from the runner.

@@ -1,9 +1,12 @@
 #include "epore/runtime/internal/reactor/slot_table.h"
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "epore/runtime/internal/reactor/retired_list.h"
@@ -183,6 +186,63 @@ TEST_F(SlotTableTest, F04AnEventThatComesAtOnceFindsTheRegistrationWhole) {
   }
   publisher.join();
   retired.take([&](Registration& registration) { table.reclaim(registration); });
+}
+
+// The slots of all that share_live() finds, with their times.
+std::set<std::pair<const Registration*, std::uint32_t>> live(SlotTable& table) {
+  std::set<std::pair<const Registration*, std::uint32_t>> all;
+  std::uint32_t slot = 0;
+  do {
+    std::array<SlotTable::Live, SlotTable::kAtOnce> found;
+    std::size_t count = 0;
+    slot = table.share_live(slot, found, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      all.emplace(found[i].registration.get(), found[i].since);
+    }
+  } while (slot != 0);
+  return all;
+}
+
+TEST_F(SlotTableTest, ShareLiveFindsEachThatIsNotRetiredOnce) {
+  SlotTable table;
+  EXPECT_TRUE(live(table).empty());
+  std::vector<Ref<TestRegistration>> all;
+  std::set<std::pair<const Registration*, std::uint32_t>> expected;
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    all.push_back(make());
+    ASSERT_TRUE(table.acquire(*all.back(), std::int64_t{i} << SlotTable::kTickBits));
+    expected.emplace(all.back().get(), i);
+  }
+  EXPECT_EQ(live(table), expected);
+  for (std::uint32_t i = 0; i < 200; i += 3) {
+    table.retire(*all[i]);
+    if (i % 2 == 0) table.reclaim(*all[i]);
+    expected.erase({all[i].get(), i});
+  }
+  EXPECT_EQ(live(table), expected);
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    if (i % 3 != 0) table.retire(*all[i]);
+    if (i % 6 != 0) table.reclaim(*all[i]);
+  }
+  EXPECT_TRUE(live(table).empty());
+}
+
+// One thread looks while another one frees what it finds.
+TEST_F(SlotTableTest, ShareLiveFindsNothingThatIsGone) {
+  SlotTable table;
+  std::atomic<bool> is_over{false};
+  std::thread looker([&] {
+    while (!is_over.load(std::memory_order_acquire)) (void)live(table);
+  });
+  for (int i = 0; i < 2000; ++i) {
+    const Ref<TestRegistration> one = make();
+    ASSERT_TRUE(table.acquire(*one));
+    TestRegistration& registration = *one;
+    table.retire(registration);
+    table.reclaim(registration);
+  }
+  is_over.store(true, std::memory_order_release);
+  looker.join();
 }
 
 }  // namespace
