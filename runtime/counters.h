@@ -1,6 +1,8 @@
 #ifndef EPORE_RUNTIME_COUNTERS_H_
 #define EPORE_RUNTIME_COUNTERS_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -49,6 +51,30 @@ struct Counters {
   std::uint64_t connections_cut_off = 0;
   std::uint64_t high_marks = 0;  // a queue rose above its high mark
 
+  // Callbacks that have held their thread so long that the watchdog came, which takes some ms. With
+  // Dispatch::adaptive and Dispatch::workers only, the others have no watchdog.
+  std::uint64_t stuck_callbacks = 0;
+
+  // Which of them has held its thread for longest, such as "connection 7 (peer ...)", and for how
+  // long since the watchdog came. One that has not returned yet counts up to now. Empty and 0 if
+  // there was none.
+  std::string longest_stuck_callback;
+  std::uint64_t longest_stuck_callback_us = 0;
+
+  // How long what was ready has waited until its callback began, of a sample. queue_delay[i] counts
+  // delays of less than 2^i microseconds that are in no element before it; the last element counts
+  // all longer ones. The sample is one of 64 closures of Runtime::post() and Order::post(), from
+  // that call on, and one of 64 events, from where its poll returned; what a poll thread hands to
+  // workers is sampled more often. An event that came while the poll thread was in a callback was
+  // not polled yet: that wait is not in here, but the delay of a post in that time is.
+  static constexpr std::size_t kDelayBuckets = 22;
+  std::array<std::uint64_t, kDelayBuckets> queue_delay = {};
+
+  // Returns a bound in microseconds that at least the part `part` of the sample, 0 to 1, was below:
+  // queue_delay_us(0.99). It is a power of two; 0 if there is no sample, and the largest number if
+  // there is no bound. Subtract queue_delay of an earlier copy before, for the time since then.
+  std::uint64_t queue_delay_us(double part) const;
+
   // The engine of the event queue, as in RuntimeOptions::selector. The reason is empty, unless the
   // system has refused the engine that was asked for.
   std::string selector;
@@ -61,7 +87,8 @@ struct Counters {
   std::uint64_t system_call(const std::string& name) const;
 
   // Returns one line:
-  // {"connections":3,...,"selector":"epoll",...,"system_calls":{"recvfrom":17,...}}.
+  // {"connections":3,...,"queue_delay_us":{"1":25,"2":3,...,"more":0},"selector":"epoll",...,
+  // "system_calls":{"recvfrom":17,...}}. The names of queue_delay_us are the bounds.
   std::string to_json() const;
 };
 

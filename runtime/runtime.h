@@ -401,8 +401,9 @@ class Runtime {
   absl::Duration poll_timeout() const;
 
   // Returns what the runtime has counted so far, also after a shutdown. It stops no thread. It adds
-  // up the counts of each thread, some thousand loads, takes one lock for each reactor, and
-  // allocates. So it is for a log or a scrape, and not for every message.
+  // up the counts of each thread, some thousand loads, takes one lock for each reactor and each
+  // thread that runs callbacks, and allocates. So it is for a log or a scrape, and not for every
+  // message.
   Counters counters() const;
 
   // Returns a text about all tasks: what each of their coroutines waits for, since when, and where

@@ -44,13 +44,12 @@ class ThreadCounters {
     for (std::atomic<Shard*>& shard : shards_) delete shard.load(std::memory_order_acquire);
   }
 
-  void add(std::size_t counter, std::uint64_t n = 1) {
+  // Returns the sum of the shard that this thread adds to, which most threads have for themselves.
+  std::uint64_t add(std::size_t counter, std::uint64_t n = 1) {
     Shard* const shard = shards_[this_thread_slot].load(std::memory_order_acquire);
-    if (shard != nullptr) [[likely]] {
-      add_to((*shard)[counter], n);
-    } else {
-      add_slowly(counter, n);
-    }
+    if (shard != nullptr) [[likely]]
+      return add_to((*shard)[counter], n);
+    return add_slowly(counter, n);
   }
 
   std::uint64_t sum(std::size_t counter) const {
@@ -66,20 +65,19 @@ class ThreadCounters {
   using Cells = std::array<std::atomic<std::uint64_t>, N>;
   struct alignas(64) Shard : Cells {};
 
-  static void add_to(std::atomic<std::uint64_t>& cell, std::uint64_t n) {
-    cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  static std::uint64_t add_to(std::atomic<std::uint64_t>& cell, std::uint64_t n) {
+    const std::uint64_t sum = cell.load(std::memory_order_relaxed) + n;
+    cell.store(sum, std::memory_order_relaxed);
+    return sum;
   }
 
   // The first addition of a thread, and all additions of a thread without a shard. It is kept out
   // of line so that add() stays small.
-  [[gnu::noinline, gnu::cold]] void add_slowly(std::size_t counter, std::uint64_t n) {
+  [[gnu::noinline, gnu::cold]] std::uint64_t add_slowly(std::size_t counter, std::uint64_t n) {
     const std::size_t slot = thread_slot();
     Shard* const shard = slot < kThreadSlots ? own_shard(slot) : nullptr;
-    if (shard != nullptr) {
-      add_to((*shard)[counter], n);
-    } else {
-      overflow_[counter].fetch_add(n, std::memory_order_relaxed);
-    }
+    if (shard != nullptr) return add_to((*shard)[counter], n);
+    return overflow_[counter].fetch_add(n, std::memory_order_relaxed) + n;
   }
 
   // Returns null if there is no memory, because counting must not make a call fail.

@@ -4,8 +4,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 #include <memory>
+#include <numeric>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -15,6 +19,7 @@
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/clock_kernel.h"
 #include "tests/support/sockets.h"
 
 namespace epore {
@@ -30,15 +35,90 @@ TEST(CountersJsonTest, EveryNumberHasItsNameInOneLine) {
   counters.high_marks = 2;
   counters.selector_reason = "a \"b\"";
   counters.system_calls = {{"recvfrom", 17}, {"sendto", 4}};
+  counters.queue_delay[2] = 3;
+  counters.queue_delay.back() = 1;
   const std::string json = counters.to_json();
   EXPECT_EQ(json.find('\n'), std::string::npos);
   EXPECT_EQ(json.find("{\"connections\":1,\"queued_bytes\":0,"), 0u) << json;
-  EXPECT_NE(json.find("\"high_marks\":2,\"selector\":\"\",\"selector_reason\":\"a "
+  EXPECT_NE(json.find("\"high_marks\":2,\"stuck_callbacks\":0,"), std::string::npos) << json;
+  EXPECT_NE(json.find("\"queue_delay_us\":{\"1\":0,\"2\":0,\"4\":3,\"8\":0,"), std::string::npos)
+      << json;
+  EXPECT_NE(json.find(",\"1048576\":0,\"more\":1},\"selector\":\"\",\"selector_reason\":\"a "
                       "'b'\",\"system_calls\":{\"recvfrom\":17,\"sendto\":4}}"),
             std::string::npos)
       << json;
   EXPECT_EQ(counters.system_call("recvfrom"), 17u);
   EXPECT_EQ(counters.system_call("bind"), 0u);
+}
+
+TEST(CountersQueueDelayTest, TheBoundOfAPartOfTheSample) {
+  Counters counters;
+  EXPECT_EQ(counters.queue_delay_us(0.5), 0u);
+  counters.queue_delay[0] = 90;
+  counters.queue_delay[4] = 9;
+  counters.queue_delay[Counters::kDelayBuckets - 1] = 1;
+  EXPECT_EQ(counters.queue_delay_us(0), 1u);
+  EXPECT_EQ(counters.queue_delay_us(0.9), 1u);
+  EXPECT_EQ(counters.queue_delay_us(0.91), 16u);
+  EXPECT_EQ(counters.queue_delay_us(0.99), 16u);
+  EXPECT_EQ(counters.queue_delay_us(1), std::numeric_limits<std::uint64_t>::max());
+}
+
+std::uint64_t samples(const Counters& counters) {
+  return std::accumulate(counters.queue_delay.begin(), counters.queue_delay.end(),
+                         std::uint64_t{0});
+}
+
+TEST_P(CountersTest, TheQueueDelayOfOnePostOf64IsNoted) {
+  constexpr int kPosts = 640;
+  absl::BlockingCounter ran(2 * kPosts);
+  Runtime runtime(options());
+  const Order order = runtime.order();
+  for (int i = 0; i < kPosts; ++i) {
+    ASSERT_TRUE(runtime.post([&] { ran.DecrementCount(); }).ok());
+    ASSERT_TRUE(order.post([&] { ran.DecrementCount(); }).ok());
+  }
+  ran.Wait();
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(samples(runtime.counters()), 20u);
+  EXPECT_EQ(runtime.counters().posts, 2u * kPosts);
+  EXPECT_EQ(runtime.counters().callbacks, 2u * kPosts);
+}
+
+TEST_P(CountersTest, TheQueueDelayOfEventsIsNoted) {
+  Observer observer;
+  observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  for (int i = 0; i < 1000; ++i) {
+    link.peer.send("x");
+    ASSERT_EQ(link.peer.receive(1), "x");
+  }
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_GE(samples(runtime.counters()), 1u);
+}
+
+// The delay is exact on a clock that the test moves.
+TEST(CountersQueueDelayTest, CountsFromThePost) {
+  ClockKernel clock;
+  absl::Notification is_in;
+  absl::Notification may_return;
+  Runtime runtime({.dispatch = Dispatch::poll_thread, .kernel = &clock});
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    is_in.Notify();
+                    may_return.WaitForNotification();
+                  })
+                  .ok());
+  is_in.WaitForNotification();
+  for (int i = 1; i < 64; ++i) ASSERT_TRUE(runtime.post([] {}).ok());
+  clock.advance(absl::Milliseconds(3));
+  may_return.Notify();
+  EXPECT_TRUE(runtime.shutdown(absl::InfiniteDuration()).ok());
+  const Counters counters = runtime.counters();
+  EXPECT_EQ(samples(counters), 1u);
+  EXPECT_EQ(counters.queue_delay[12], 1u);  // 2,048 to 4,095 us
+  EXPECT_EQ(counters.queue_delay_us(1), 4096u);
 }
 
 TEST_P(CountersTest, TheyCountWhatHappened) {

@@ -223,8 +223,17 @@ TEST_P(WatchdogTest, WhoBlocksIsNamedWithTheThreadAndForHowLong) {
   for (int i = 0; i < 1'000 && !lines.match(now); ++i) tick();
   EXPECT_TRUE(lines.match(now));
   EXPECT_FALSE(lines.match(afterwards));
+  Counters counters = runtime.counters();
+  EXPECT_EQ(counters.stuck_callbacks, threads_to_be_stuck());
+  EXPECT_EQ(counters.longest_stuck_callback, "a posted closure");
+  EXPECT_GE(counters.longest_stuck_callback_us, 100'000u);  // it has not returned yet
   release();
   lines.await(afterwards);
+  do {  // the thread takes note of it behind the line in the log
+    counters = runtime.counters();
+  } while (counters.longest_stuck_callback_us < 100'000u);
+  EXPECT_EQ(counters.stuck_callbacks, threads_to_be_stuck());
+  EXPECT_EQ(counters.longest_stuck_callback, "a posted closure");
 }
 
 INSTANTIATE_TEST_SUITE_P(Dispatch, WatchdogTest,

@@ -53,6 +53,7 @@ class RunQueue {
 
   bool empty() const { return head_ == nullptr; }
   std::size_t size() const { return size_; }
+  const Runnable* last() const { return tail_; }
 
  private:
   Runnable* head_ = nullptr;

@@ -30,23 +30,44 @@ void WatchedThread::stuck(std::uint64_t number, std::string what, std::int64_t s
   since_ = since;
   run_delay_ = run_delay;
   is_reported_ = false;
+  ++so_far_.count;
+}
+
+void WatchedThread::Stuck::add(Stuck other) {
+  count += other.count;
+  if (other.longest <= longest) return;
+  longest = other.longest;
+  std::swap(what, other.what);
+}
+
+WatchedThread::Stuck WatchedThread::stuck_so_far(std::int64_t now) {
+  const absl::MutexLock lock(&mutex_);
+  if (what_.empty() || now - since_ <= so_far_.longest) return so_far_;
+  return {.count = so_far_.count, .longest = now - since_, .what = what_};
 }
 
 void WatchedThread::over(std::uint64_t number, std::int64_t now) {
   std::string ended;
-  std::int64_t since = 0;
+  std::int64_t held = 0;
+  bool is_reported = false;
   {
     const absl::MutexLock lock(&mutex_);
     over_ = number;
     if (what_.empty() || number_ != number) return;
     std::swap(ended, what_);
-    if (!is_reported_) return;
-    since = since_;
+    held = now - since_;
+    is_reported = is_reported_;
   }
-  tell([&] {
-    LOG(WARNING) << "epore: " << ended << " has held " << name_ << " for " << duration(now - since)
-                 << "; callbacks must not block";
-  });
+  if (is_reported) {
+    tell([&] {
+      LOG(WARNING) << "epore: " << ended << " has held " << name_ << " for " << duration(held)
+                   << "; callbacks must not block";
+    });
+  }
+  const absl::MutexLock lock(&mutex_);
+  if (held <= so_far_.longest) return;
+  so_far_.longest = held;
+  std::swap(so_far_.what, ended);
 }
 
 bool WatchedThread::is_stuck() {

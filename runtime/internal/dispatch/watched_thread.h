@@ -49,6 +49,17 @@ class WatchedThread {
   // The watchdog: logs the run that is stuck, unless there was a line a short while ago.
   void report(std::int64_t now);
 
+  // The runs that were stuck so far, one that still is included.
+  struct Stuck {
+    std::uint64_t count = 0;
+    std::int64_t longest = 0;  // ns since stuck() was told of it
+    std::string what;          // the longest one
+
+    // Adds those of another thread.
+    void add(Stuck other);
+  };
+  Stuck stuck_so_far(std::int64_t now);
+
  private:
   const std::string name_;
   const std::int64_t warn_after_;
@@ -65,6 +76,7 @@ class WatchedThread {
   std::int64_t run_delay_ ABSL_GUARDED_BY(mutex_) = 0;  // when it became stuck
   bool is_reported_ ABSL_GUARDED_BY(mutex_) = false;
   std::int64_t last_log_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: never
+  Stuck so_far_ ABSL_GUARDED_BY(mutex_);               // of those that have ended, but for `count`
 };
 
 }  // namespace epore::internal

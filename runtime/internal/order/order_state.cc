@@ -87,11 +87,11 @@ bool OrderState::claim_for(Runnable& member) {
 
 // Counts as an activity during the push, so that the shutdown does not end the threads meanwhile.
 absl::Status OrderState::post(absl::AnyInvocable<void()> closure) {
-  auto queued = Ref<Runnable>::adopt(new QueuedClosure(home(), std::move(closure)));
+  auto queued = Ref<QueuedClosure>::adopt(new QueuedClosure(home(), std::move(closure)));
   if (!core().begin_activity()) {
     return absl::FailedPreconditionError("Order::post: the runtime is shut down");
   }
-  core().counters().add(Counter::posts);
+  core().count_post(queued->closure());
   push(std::move(queued));
   core().end_activity();
   return absl::OkStatus();

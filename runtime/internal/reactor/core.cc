@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -15,6 +17,7 @@
 #include "epore/runtime/internal/base/caught_exception.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/tell.h"
+#include "epore/runtime/internal/dispatch/watched_thread.h"
 #include "epore/runtime/internal/reactor/posted_closure.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
 
@@ -158,18 +161,37 @@ void Core::schedule(Ref<Runnable> runnable) {
   if (!offer(runnable)) execute(*runnable);
 }
 
-void Core::schedule(RunQueue& batch) {
-  if (workers_.push(batch)) return;
+void Core::schedule(RunQueue& batch, std::int64_t since) {
+  if (workers_.push(batch, since)) return;
   while (!batch.empty()) execute(*batch.pop());
 }
 
 absl::Status Core::post(absl::AnyInvocable<void()>&& closure) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
   if (phase() < Phase::refusing) {
-    counters_.add(Counter::posts);
+    count_post(closure);
     if (offer(std::move(closure))) return absl::OkStatus();
   }
   return absl::FailedPreconditionError("post: the runtime is shut down");
+}
+
+void Core::time_post(absl::AnyInvocable<void()>& closure) {
+  TimedClosure::put_before(closure, *this);
+}
+
+void TimedClosure::put_before(absl::AnyInvocable<void()>& closure, Core& core) {
+  std::unique_ptr<TimedClosure> timed;
+  try {
+    timed.reset(new TimedClosure{{}, core, core.kernel().now(), {}});
+  } catch (const std::bad_alloc&) {
+    return;  // one sample less
+  }
+  timed->closure = std::move(closure);
+  // Needs no memory of its own: a pointer fits in.
+  closure = [timed = std::move(timed)] {
+    timed->core.counters().add_delay(timed->core.kernel().now() - timed->posted_at);
+    timed->closure();
+  };
 }
 
 // An order runs on the thread where a member became ready, which saves a wake.
@@ -207,7 +229,7 @@ Counters Core::snapshot() {
   counters.callbacks = counters_.sum(Counter::callbacks);
   counters.callback_exceptions = counters_.sum(Counter::callback_exceptions);
   counters.handler_errors = counters_.sum(Counter::handler_errors);
-  counters.posts = counters_.sum(Counter::posts);
+  counters.posts = counters_.sum(Counter::posts) + counters_.sum(Counter::connection_posts);
   counters.shared = counters_.sum(Counter::shared);
   counters.reliefs = counters_.sum(Counter::reliefs);
   counters.wakes = counters_.sum(Counter::wakes);
@@ -219,6 +241,9 @@ Counters Core::snapshot() {
   counters.read_pauses = counters_.sum(Counter::read_pauses);
   counters.connections_cut_off = counters_.sum(Counter::connections_cut_off);
   counters.high_marks = counters_.sum(Counter::high_marks);
+  static_assert(Counters::kDelayBuckets == kDelayBuckets);
+  for (std::size_t i = 0; i < kDelayBuckets; ++i) counters.queue_delay[i] = counters_.delays(i);
+  add_stuck(counters);
   if (!reactors_.empty()) counters.selector = reactors_.front()->registry()->selector_name();
   counters.selector_reason = selector_reason_;
   const KernelCallCounts calls = kernel_.counts();
@@ -227,6 +252,17 @@ Counters Core::snapshot() {
     counters.system_calls.emplace_back(kernel_call_name(static_cast<KernelCall>(i)), calls[i]);
   }
   return counters;
+}
+
+void Core::add_stuck(Counters& counters) {
+  const std::int64_t now = kernel_.now();
+  WatchedThread::Stuck stuck = workers_.stuck_so_far(now);
+  for (const std::unique_ptr<Reactor>& reactor : reactors_) {
+    stuck.add(reactor->watched().stuck_so_far(now));
+  }
+  counters.stuck_callbacks = stuck.count;
+  counters.longest_stuck_callback = std::move(stuck.what);
+  counters.longest_stuck_callback_us = static_cast<std::uint64_t>(stuck.longest) / 1000;
 }
 
 void Core::report_exception() {

@@ -72,9 +72,9 @@ class Core final : public RefCounted {
   }
 
   // Queues a Runnable after a wake() of its word. When all threads have ended it runs in this call:
-  // it has ended by then, and only drops what came too late.
+  // it has ended by then, and only drops what came too late. A batch has been ready since `since`.
   void schedule(Ref<Runnable> runnable);
-  void schedule(RunQueue& batch);
+  void schedule(RunQueue& batch, std::int64_t since);
 
   // Runs `function` as the first run of a Runnable that no other thread knows. `function` may make
   // it known. A wake by another thread meanwhile causes another run.
@@ -126,6 +126,12 @@ class Core final : public RefCounted {
   // Runs `closure` soon. Errors: FailedPrecondition from Phase::refusing on.
   absl::Status post(absl::AnyInvocable<void()>&& closure);
 
+  // Counts a post. The queue delay of one of kDelaySample is noted.
+  void count_post(absl::AnyInvocable<void()>& closure) {
+    if (counters_.add(Counter::posts) % kDelaySample == 0) [[unlikely]]
+      time_post(closure);
+  }
+
   // Calls user code of no connection. An exception is counted and logged.
   template <typename Function, typename... Arguments>
   void call(Function& function, Arguments&&... arguments);
@@ -174,6 +180,8 @@ class Core final : public RefCounted {
   bool is_for_workers(const Slowness& slowness) const;
   Reactor& reactor_for(Runnable& runnable);
   void report_exception();
+  void time_post(absl::AnyInvocable<void()>& closure);
+  void add_stuck(Counters& counters);
 
   // Constant after construction.
   const RuntimeOptions options_;

@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_REACTOR_POSTED_CLOSURE_H_
 #define EPORE_RUNTIME_INTERNAL_REACTOR_POSTED_CLOSURE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +18,16 @@ namespace epore::internal {
 struct PostedClosure final : HandoffNode<PostedClosure>, InFrameCache {
   explicit PostedClosure(absl::AnyInvocable<void()>&& c) : closure(std::move(c)) {}
 
+  absl::AnyInvocable<void()> closure;
+};
+
+// A closure whose queue delay is noted, behind the face of a plain one.
+struct TimedClosure final : InFrameCache {
+  // Puts `closure` behind it. Without memory, `closure` is left as it is.
+  static void put_before(absl::AnyInvocable<void()>& closure, Core& core);
+
+  Core& core;
+  const std::int64_t posted_at;
   absl::AnyInvocable<void()> closure;
 };
 
@@ -42,6 +53,8 @@ class QueuedClosure final : public Runnable, public InFrameCache {
  public:
   QueuedClosure(Reactor& home, absl::AnyInvocable<void()>&& closure)
       : Runnable(home, Kind::closure), closure_(std::move(closure)) {}
+
+  absl::AnyInvocable<void()>& closure() { return closure_; }
 
   void run() override {
     if (!home().core().is_cut_off()) home().core().call(closure_);

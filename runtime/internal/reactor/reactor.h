@@ -12,6 +12,7 @@
 #include "epore/poll/events.h"
 #include "epore/poll/poll.h"
 #include "epore/poll/waker.h"
+#include "epore/runtime/internal/base/counter.h"
 #include "epore/runtime/internal/base/handoff.h"
 #include "epore/runtime/internal/dispatch/lead.h"
 #include "epore/runtime/internal/dispatch/run_queue.h"
@@ -182,6 +183,8 @@ class Reactor {
   void was_relieved(Runnable& runnable, Lead::Ticket ticket);
   void await_kept(Lead::Ticket ticket);
   [[gnu::always_inline]] Registration* take_ready(const Event& event);
+  [[gnu::always_inline]] void sample_delay();
+  void note_delay();
   void begin_turn();
   void count_sweep();
   bool is_worth_sharing() const;
@@ -242,7 +245,9 @@ class Reactor {
   Events events_;
   std::size_t next_event_ = 0;   // the turn has handled the events before this one
   std::size_t end_event_ = 0;    // and has shared the events from this one on
-  Runnable* exposed_ = nullptr;  // what the leader runs while the lead is exposed
+  std::int64_t turn_began_ = 0;  // after the poll
+  std::uint32_t events_to_sample_ = kDelaySample;  // until the next whose queue delay is noted
+  Runnable* exposed_ = nullptr;                    // what the leader runs while the lead is exposed
   Sharing sharing_;
   std::uint32_t sweeps_ = 0;
   std::size_t swept_ = 0;  // the events since sweeps_ last went up

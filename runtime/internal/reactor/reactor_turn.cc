@@ -28,7 +28,8 @@ void Reactor::begin_turn() {
   wake_flag_.awake();
   if (dispatch_ == Dispatch::adaptive) core_.watchdog().poke();
   this_thread.now = core_.kernel().now();
-  sharing_.begin(this_thread.now);
+  turn_began_ = this_thread.now;
+  sharing_.begin(turn_began_);
   next_event_ = 0;
   end_event_ = events_.size();
   count_sweep();
@@ -83,7 +84,7 @@ bool Reactor::run_ready() {
     }
   }
   core_.counters().add(Counter::events, count);
-  if (is_leading && !batch_.empty()) core_.schedule(batch_);
+  if (is_leading && !batch_.empty()) core_.schedule(batch_, turn_began_);
   return is_leading;
 }
 
@@ -105,6 +106,7 @@ bool Reactor::run_in_order(Registration& member) {
     core_.wake(member);
     return true;
   }
+  sample_delay();
   if (!run_claimed(*order)) return false;
   sharing_.has_also_run(std::max(this_thread.member_runs - 1, 0));
   return true;
@@ -113,6 +115,7 @@ bool Reactor::run_in_order(Registration& member) {
 inline bool Reactor::run_now(Registration& registration) {
   switch (registration.word().claim()) {
     case DispatchWord::Claim::run:
+      sample_delay();
       return run_claimed(registration);  // the slot holds a reference until reclaim()
     case DispatchWord::Claim::queue:
       core_.schedule(Ref<Runnable>::share(&registration));
@@ -121,6 +124,17 @@ inline bool Reactor::run_now(Registration& registration) {
       return true;
   }
   return true;
+}
+
+// Called where an event's callback is about to begin on this thread.
+inline void Reactor::sample_delay() {
+  if (--events_to_sample_ == 0) [[unlikely]]
+    note_delay();
+}
+
+void Reactor::note_delay() {
+  events_to_sample_ = kDelaySample;
+  core_.counters().add_delay(core_.kernel().now() - turn_began_);
 }
 
 bool Reactor::run_due() {

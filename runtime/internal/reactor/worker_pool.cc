@@ -74,15 +74,21 @@ absl::Status WorkerPool::start_one() {
   return errno_status(started.error(), absl::StrCat("starting thread ", name));
 }
 
-bool WorkerPool::push(RunQueue& batch) { return add(batch, /*is_shared=*/false); }
+bool WorkerPool::push(RunQueue& batch, std::int64_t since) {
+  return add(batch, /*is_shared=*/false, since);
+}
 
-bool WorkerPool::share(RunQueue& batch) { return add(batch, /*is_shared=*/true); }
+bool WorkerPool::share(RunQueue& batch) { return add(batch, /*is_shared=*/true, kNever); }
 
-bool WorkerPool::add(RunQueue& batch, bool is_shared) {
+bool WorkerPool::add(RunQueue& batch, bool is_shared, std::int64_t since) {
   Worker* woken = nullptr;
   {
     absl::MutexLock lock(&mutex_);
     if (alive_ == 0) return false;
+    if (since != kNever && sample_ == nullptr) {
+      sample_ = batch.last();
+      sampled_since_ = since;
+    }
     (is_shared ? shared_ : handed_over_).append(batch);
     woken = sleeper_for_work();
   }
@@ -153,6 +159,7 @@ void WorkerPool::work(Worker& worker) {
     switch (step) {
       case Step::run: {
         const std::int64_t began = has_run ? this_thread.now : core_.kernel().now();
+        if (worker.ready_since != kNever) core_.counters().add_delay(began - worker.ready_since);
         spent = run(*runnable, began, worker.is_shared);
         break;
       }
@@ -212,6 +219,11 @@ WorkerPool::Step WorkerPool::next_step(Worker& worker, Ref<Runnable>& runnable, 
     was_shared_ = is_shared;
     runnable = (is_shared ? shared_ : handed_over_).pop();
     worker.running = runnable.get();
+    worker.ready_since = kNever;
+    if (runnable.get() == sample_) {
+      worker.ready_since = sampled_since_;
+      sample_ = nullptr;
+    }
     worker.is_shared = is_shared;
     ++worker.run;
     next = sleeper_for_work();
@@ -225,6 +237,15 @@ WorkerPool::Step WorkerPool::next_step(Worker& worker, Ref<Runnable>& runnable, 
   worker.parked.store(1, std::memory_order_relaxed);
   sleeping_.push_back(&worker);
   return Step::sleep;
+}
+
+WatchedThread::Stuck WorkerPool::stuck_so_far(std::int64_t now) {
+  WatchedThread::Stuck all;
+  const absl::MutexLock lock(&mutex_);
+  for (const std::unique_ptr<Worker>& worker : workers_) {
+    all.add(worker->watched.stuck_so_far(now));
+  }
+  return all;
 }
 
 void WorkerPool::add_threads(std::vector<int>& ids) {

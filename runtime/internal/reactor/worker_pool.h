@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/base/io_buffers.h"
 #include "epore/runtime/internal/dispatch/lead.h"
 #include "epore/runtime/internal/dispatch/run_queue.h"
@@ -47,8 +48,8 @@ class WorkerPool {
   absl::Status start(int count, int spares);
 
   // Hands over all of `batch`. Returns false, and leaves `batch` alone, if the last worker has
-  // ended.
-  [[nodiscard]] bool push(RunQueue& batch);
+  // ended. `since` is when the batch was ready, for its queue delay; kNever if nobody knows.
+  [[nodiscard]] bool push(RunQueue& batch, std::int64_t since = kNever);
 
   // Shares all of `batch`. Returns false as push() does.
   [[nodiscard]] bool share(RunQueue& batch);
@@ -67,6 +68,9 @@ class WorkerPool {
   std::size_t most() const {
     return static_cast<std::size_t>(count_) + static_cast<std::size_t>(spares_);
   }
+
+  // Any thread: WatchedThread::stuck_so_far() of all workers.
+  WatchedThread::Stuck stuck_so_far(std::int64_t now);
 
   // The watchdog: appends the Kernel::thread_id() of each worker.
   void add_threads(std::vector<int>& ids);
@@ -100,9 +104,10 @@ class WorkerPool {
     // Under mutex_.
     bool is_busy = true;  // counted in busy_
     Runnable* running = nullptr;
-    bool is_shared = false;      // its run was shared, not handed over
-    std::uint64_t run = 0;       // the number of its last run
-    std::uint64_t seen_run = 0;  // the run that the watchdog saw last
+    bool is_shared = false;             // its run was shared, not handed over
+    std::int64_t ready_since = kNever;  // of its run, if that is a sample of the queue delay
+    std::uint64_t run = 0;              // the number of its last run
+    std::uint64_t seen_run = 0;         // the run that the watchdog saw last
     std::int64_t seen_since = 0;
     std::uint64_t stuck_run = 0;  // the last run that was reported to `watched`
   };
@@ -125,7 +130,7 @@ class WorkerPool {
   SharedTime run(Runnable& runnable, std::int64_t began, bool is_shared);
   Step next_step(Worker& worker, Ref<Runnable>& runnable, Relief& relief, Worker*& next)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool add(RunQueue& batch, bool is_shared);
+  bool add(RunQueue& batch, bool is_shared, std::int64_t since);
   Worker* sleeper_for_work() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool wants_worker() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void set_busy(Worker& worker, bool is_busy) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -144,6 +149,12 @@ class WorkerPool {
   RunQueue shared_ ABSL_GUARDED_BY(mutex_);
   bool was_shared_ ABSL_GUARDED_BY(mutex_) = false;  // the last take was of shared_; they alternate
   SharedTime shared_time_ ABSL_GUARDED_BY(mutex_);
+
+  // The last one of a batch that was handed over, until a worker takes it, and since when it was
+  // ready. One at a time, so that a queue needs no times.
+  const Runnable* sample_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::int64_t sampled_since_ ABSL_GUARDED_BY(mutex_) = 0;
+
   std::vector<Relief> reliefs_ ABSL_GUARDED_BY(mutex_);
   std::vector<Worker*> sleeping_ ABSL_GUARDED_BY(mutex_);
   int alive_ ABSL_GUARDED_BY(mutex_) = 0;  // the workers that will look at the queues again

@@ -167,7 +167,7 @@ absl::Status Stream::post(Connection::Callback closure) {
   static_assert(sizeof(ActionMail<decltype(call)>) <= FrameCache::kCacheLine,
                 "a post would take two lines");
   if (!try_mail(std::move(call))) return limits_->no_memory;
-  core_->counters().add(Counter::posts);
+  core_->counters().add(Counter::connection_posts);
   return absl::OkStatus();
 }
 

@@ -81,6 +81,27 @@ TEST_F(WatchedThreadTest, ThereIsOneLineASecond) {
   EXPECT_EQ(lines_.all().size(), 3u);
 }
 
+TEST_F(WatchedThreadTest, TheLongestRunSoFarMayBeTheOneThatIsStuck) {
+  const auto is_so_far = [&](int now_ms, std::uint64_t count, int longest_ms, const char* what) {
+    const WatchedThread::Stuck stuck = thread_.stuck_so_far(kStart + now_ms * kMillisecond);
+    EXPECT_EQ(stuck.count, count);
+    EXPECT_EQ(stuck.longest, longest_ms * kMillisecond);
+    EXPECT_EQ(stuck.what, what);
+  };
+  is_so_far(0, 0, 0, "");
+  thread_.stuck(1, "one", kStart, 0);
+  is_so_far(30, 1, 30, "one");
+  thread_.over(1, kStart + 40 * kMillisecond);
+  is_so_far(90, 1, 40, "one");
+  thread_.stuck(1, "one", kStart, 0);  // comes too late
+  is_so_far(90, 1, 40, "one");
+  thread_.stuck(2, "two", kStart + 100 * kMillisecond, 0);
+  is_so_far(120, 2, 40, "one");
+  is_so_far(150, 2, 50, "two");
+  thread_.over(2, kStart + 120 * kMillisecond);
+  is_so_far(200, 2, 40, "one");
+}
+
 TEST_F(WatchedThreadTest, NeverMeansThatTheLogIsSilent) {
   WatchedThread silent("thread", kNever);
   silent.stuck(1, "a test", 0, 0);
