@@ -7,7 +7,7 @@
 namespace examples {
 
 // Lets `runtime` print on stderr whenever SIGUSR1 comes: its counters, as one line of JSON, and
-// what each task waits for. Called before the runtime catches signals.
+// what each task and each connection waits for. Called before the runtime catches signals.
 absl::Status dump_on_signal(epore::Runtime& runtime);
 
 }  // namespace examples

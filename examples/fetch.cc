@@ -52,8 +52,8 @@ Downloads pages, all at once, and tells how many came. A URL is http://HOST[:POR
   --longest-page=N     a longer one fails; 64 MiB by default
   --first-error        end at the first page that fails; otherwise go on, and tell all that failed
 
-Ctrl-C ends it, and SIGUSR1 tells what each task waits for. Exits with 0 if all pages came, 1 if
-not, and 130 after ctrl-C.
+Ctrl-C ends it, and SIGUSR1 tells what each task and each connection waits for. Exits with 0 if all
+pages came, 1 if not, and 130 after ctrl-C.
 )";
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);

@@ -42,7 +42,8 @@ Flags that all servers share:
   --help               print this
 
 The first line on stdout is `LISTEN address:port`. SIGTERM drains and exits with 0, a second one ends
-at once. SIGUSR1 prints on stderr the counters, as one line of JSON, and what each task waits for.
+at once. SIGUSR1 prints on stderr the counters, as one line of JSON, and what each task and each
+connection waits for.
 )";
 
 int at_least(int least, const absl::Flag<int>& flag, std::string_view name) {

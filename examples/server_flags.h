@@ -24,8 +24,8 @@ struct ServerFlags {
 ServerFlags parse_server_flags(int argc, char** argv, std::string_view help);
 
 // The life of a server that listens: prints `LISTEN address:port` for each address, calls
-// `on_listening`, and prints the counters and the tasks on stderr whenever SIGUSR1 comes; runs
-// until SIGTERM or SIGINT. Returns the exit code.
+// `on_listening`, and prints the counters, the tasks and the connections on stderr whenever SIGUSR1
+// comes; runs until SIGTERM or SIGINT. Returns the exit code.
 int run_server(
     epore::Runtime& runtime, const epore::Listener& listener,
     absl::AnyInvocable<void()> on_listening = [] {});

@@ -286,24 +286,29 @@ TEST(FetchTest, CtrlCEndsAThousandThatWait) {
   EXPECT_EQ(fetched.exit_code, 130);
 }
 
-TEST(FetchTest, ASignalTellsWhatTheTasksWaitFor) {
+TEST(FetchTest, ASignalTellsWhatTheTasksAndTheConnectionsWaitFor) {
   Answers silent({""});
   ChildProcess process =
       start_program("fetch", {"--jobs=1000", "--times=1000", "--timeout=1h", silent.url()});
   silent.await_many();
   bool has_counters = false;
   bool has_tasks = false;
+  bool has_connections = false;
   // ThreadSanitizer may keep a signal back, and a dump leaves out who does not answer in time.
-  for (int i = 0; i < 20 && !(has_counters && has_tasks); ++i) {
+  const auto has_all = [&] { return has_counters && has_tasks && has_connections; };
+  for (int i = 0; i < 20 && !has_all(); ++i) {
     process.signal(SIGUSR1);
     while (std::optional<std::string> line = process.read_error_line(absl::Seconds(2))) {
       has_counters = has_counters || absl::StartsWith(*line, "{");
       has_tasks = has_tasks || absl::EndsWith(*line, ": Connection::read");
-      if (has_counters && has_tasks) break;
+      has_connections = has_connections || (absl::StartsWith(*line, "connection ") &&
+                                            absl::StrContains(*line, ": read by a task at "));
+      if (has_all()) break;
     }
   }
   EXPECT_TRUE(has_counters);
   EXPECT_TRUE(has_tasks);
+  EXPECT_TRUE(has_connections);
 }
 
 TEST(FetchTest, WhatIsNoUrlIsRefused) {
