@@ -1,11 +1,14 @@
 // The snippets of the pages in docs/guide, as they stand there. pages_test compares them.
 
 #include <sched.h>
+#include <signal.h>
 
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <iostream>
 #include <optional>
 #include <set>
 #include <span>
@@ -424,6 +427,50 @@ TEST(Names, AreThoseOfTheTest) {
   EXPECT_EQ(runtime.run(read_from, name).value_or(""), "hello");
   std::string gone = "gone.example:80";
   EXPECT_TRUE(absl::IsNotFound(runtime.run(read_from, gone).status()));
+}
+
+// -- observing.md --
+
+std::vector<epore::ConnectionInfo> held_up(const epore::Runtime& runtime) {
+  auto all = runtime.connections(100'000);
+  if (!all.ok()) return {};
+  std::erase_if(*all, [](const epore::ConnectionInfo& one) {
+    return !one.has_unread || one.reading == epore::ConnectionInfo::Reading::by_task;
+  });
+  return *std::move(all);
+}
+
+std::uint64_t p99_of_queue_delay(const epore::Runtime& runtime, epore::Counters& last) {
+  epore::Counters now = runtime.counters();
+  epore::Counters since = now;
+  for (std::size_t i = 0; i < since.queue_delay.size(); ++i) {
+    since.queue_delay[i] -= last.queue_delay[i];
+  }
+  last = std::move(now);
+  return since.queue_delay_us(0.99);
+}
+
+std::string oldest_connections(const epore::Runtime& runtime) {
+  return runtime.dump_connections(10).value_or("?");  // and how many are younger
+}
+
+TEST(Observing, WhatARuntimeTells) {
+  epore::Runtime runtime;
+  absl::Status set = runtime.on_signal(SIGUSR1, [&] {
+    std::cerr << runtime.counters().to_json() << '\n'
+              << runtime.dump_connections().value_or("no connections to tell of\n")
+              << runtime.dump_tasks().value_or("no tasks to tell of\n");
+  });
+  EXPECT_TRUE(set.ok()) << set;
+  EXPECT_TRUE(held_up(runtime).empty());
+  EXPECT_EQ(oldest_connections(runtime), "connections: 0\n");
+  epore::Counters last = runtime.counters();
+  absl::Notification done;
+  for (int i = 1; i < 64; ++i) EXPECT_TRUE(runtime.post([] {}).ok());
+  EXPECT_TRUE(runtime.post([&done] { done.Notify(); }).ok());
+  done.WaitForNotification();
+  EXPECT_GT(p99_of_queue_delay(runtime, last), 0u);
+  EXPECT_EQ(p99_of_queue_delay(runtime, last), 0u);
 }
 
 }  // namespace

@@ -65,9 +65,9 @@ TEST(Pages, GuideToCoroutines) {
 
 TEST(Pages, Guide) {
   const std::pair<const char*, std::size_t> pages[] = {
-      {"first-service", 5}, {"timeouts", 4},  {"cancellation", 4},
-      {"backpressure", 4},  {"broadcast", 2}, {"shutdown", 2},
-      {"threads", 3},       {"testing", 4},   {"tuning", 2}};
+      {"first-service", 5}, {"timeouts", 4}, {"cancellation", 4}, {"backpressure", 4},
+      {"broadcast", 2},     {"shutdown", 2}, {"threads", 3},      {"testing", 4},
+      {"tuning", 2},        {"observing", 4}};
   for (const auto& [page, at_least] : pages) {
     expect_compiled(std::string("docs/guide/") + page + ".md",
                     {"tests/docs/guide_snippets_test.cc"}, at_least);
