@@ -1,6 +1,7 @@
 // What a Stream tells of itself in the list of connections.
 
 #include <cstdint>
+#include <source_location>
 
 #include "absl/time/time.h"
 #include "epore/runtime/connection_info.h"
@@ -11,6 +12,15 @@
 #include "epore/runtime/internal/stream/stream_message.h"
 
 namespace epore::internal {
+namespace {
+
+// An operation that is itself the child of a join has no place.
+std::source_location place_of(const TaskNode& waiter) {
+  if (waiter.is_chain) return {};
+  return static_cast<const CoroutineNode&>(waiter).where;
+}
+
+}  // namespace
 
 // A thread that looks is the runner for that moment: it claims the word of the order, and a wake
 // meanwhile makes end() queue the order. It runs no user code, makes no system call and allocates
@@ -58,18 +68,20 @@ void Stream::look_inside(std::int64_t now, ConnectionInfo& info) const {
   look_at_timeouts(now, info);
 }
 
-// Also of coroutines: an operation stays in its frame as long as it is in the lists of tasks_, and
+// Also of coroutines: an operation stays in its frame as long as the stream knows it, and
 // what it is awaited by stays suspended.
 void Stream::look_at_reading(ConnectionInfo& info) const {
   using Reading = ConnectionInfo::Reading;
-  const bool is_of_tasks = tasks_ && (tasks_->is_used || (!on_data_ && is_of_coroutines()));
+  const bool is_of_tasks = is_read_by_task_ || (!on_data_ && is_of_coroutines());
   info.has_unread = !read_closed_ && edges_.is_ready(Direction::read);
   if (phase_ != Phase::open) {
     info.reading = Reading::discarding;
   } else if (read_closed_) {
     info.reading = Reading::ended;
   } else if (is_of_tasks) {
-    info.reading = tasks_->reader != nullptr ? Reading::by_task : Reading::by_nobody;
+    info.reading = reader_ == nullptr ? Reading::by_nobody
+                   : is_held_         ? Reading::held
+                                      : Reading::by_task;
   } else if (!on_data_) {
     info.reading = Reading::by_nobody;
   } else if (is_paused_) {
@@ -77,14 +89,10 @@ void Stream::look_at_reading(ConnectionInfo& info) const {
   } else {
     info.reading = is_held_ ? Reading::held : Reading::by_callback;
   }
-  if (!tasks_) return;
-  info.has_writer = tasks_->first_writer != nullptr;
-  if (info.has_writer && tasks_->first_writer->is_waiting()) {
-    info.where = tasks_->first_writer->waiter().where;
-  }
-  if (tasks_->reader != nullptr && tasks_->reader->is_waiting()) {
-    info.where = tasks_->reader->waiter().where;
-  }
+  const WriteOperationBase* const writer = tasks_ ? tasks_->first_writer : nullptr;
+  info.has_writer = writer != nullptr;
+  if (writer != nullptr && writer->is_waiting()) info.where = place_of(writer->waiter());
+  if (reader_ != nullptr && reader_->is_waiting()) info.where = place_of(reader_->waiter());
 }
 
 void Stream::look_at_timeouts(std::int64_t now, ConnectionInfo& info) const {
