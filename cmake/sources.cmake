@@ -64,6 +64,7 @@ set(EPORE_SOURCES
   runtime/internal/net/compact_address.cc
   runtime/internal/net/hosts.cc
   runtime/internal/net/inherited_sockets.cc
+  runtime/internal/net/option_setter.cc
   runtime/internal/net/resolver.cc
   runtime/internal/net/socket_file.cc
   runtime/internal/net/socket_options.cc

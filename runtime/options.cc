@@ -15,20 +15,17 @@
 #include "absl/time/time.h"
 #include "epore/poll/engine/selector_factory.h"
 #include "epore/runtime/address.h"
+#include "epore/runtime/internal/base/check_range.h"
 #include "epore/runtime/internal/base/printable.h"
 
 namespace epore {
 namespace {
 
+using internal::check_range;
+using internal::first_error;
+
 // Far more threads than any machine has cores, and far fewer than it takes to bring one down.
 constexpr int kMaxThreads = 1024;
-
-absl::Status check_range(std::string_view name, std::int64_t value, std::int64_t low,
-                         std::int64_t high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, " is ", value, ", must be from ", low, " to ", high));
-}
 
 absl::Status check_timeout(std::string_view name, absl::Duration value) {
   if (value >= absl::ZeroDuration()) return absl::OkStatus();
@@ -102,13 +99,6 @@ absl::Status check_user_timeout(absl::Duration value) {
   return absl::InvalidArgumentError(absl::StrCat(
       "ConnectionOptions::user_timeout is ", absl::FormatDuration(value),
       ", must be more than zero, and at most ", absl::FormatDuration(kMost), " or infinite"));
-}
-
-template <typename... Statuses>
-absl::Status first_error(Statuses... statuses) {
-  absl::Status first;
-  ((first.ok() ? void(first = statuses) : void()), ...);
-  return first;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/datagram/error_queue.h"
+#include "epore/runtime/internal/net/option_setter.h"
 #include "epore/runtime/internal/net/socket_options.h"
 
 namespace epore::internal {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/net/option_setter.h"
 #include "epore/runtime/internal/net/socket_options.h"
 
 namespace epore::internal {

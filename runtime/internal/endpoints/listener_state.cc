@@ -22,6 +22,7 @@
 #include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/net/hosts.h"
 #include "epore/runtime/internal/net/inherited_sockets.h"
+#include "epore/runtime/internal/net/option_setter.h"
 #include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/net/socket_file.h"
 #include "epore/runtime/internal/net/socket_options.h"

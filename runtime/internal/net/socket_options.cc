@@ -5,12 +5,11 @@
 #include <sys/socket.h>
 
 #include <cstdint>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/poll/kernel/errno_status.h"
-#include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/net/option_setter.h"
 
 namespace epore::internal {
 
@@ -26,31 +25,7 @@ absl::StatusOr<OwnedFd> open_stream_socket(Kernel& kernel, const SocketAddress& 
   return OwnedFd(opened.fd(), kernel);
 }
 
-absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value,
-                        const char* name) {
-  const SysResult set = kernel.setsockopt(fd, level, option, &value, sizeof value);
-  if (set.ok()) return absl::OkStatus();
-  return errno_status(set.error(), absl::StrCat("setsockopt(fd ", fd, ", ", name, ")"));
-}
-
 namespace {
-
-// Sets one option after the other until the first error.
-class Setter {
- public:
-  Setter(Kernel& kernel, int fd) : kernel_(kernel), fd_(fd) {}
-
-  void set(bool is_wanted, int level, int option, std::int64_t value, const char* name) {
-    if (!is_wanted || !status_.ok()) return;
-    status_ = set_option(kernel_, fd_, level, option, static_cast<int>(value), name);
-  }
-  absl::Status take() { return std::move(status_); }
-
- private:
-  Kernel& kernel_;
-  const int fd_;
-  absl::Status status_;
-};
 
 std::int64_t whole_seconds(absl::Duration duration) {
   return absl::ToInt64Seconds(absl::Ceil(duration, absl::Seconds(1)));
@@ -59,7 +34,7 @@ std::int64_t whole_milliseconds(absl::Duration duration) {
   return absl::ToInt64Milliseconds(absl::Ceil(duration, absl::Milliseconds(1)));
 }
 
-void set_tcp_options(Setter& setter, const ConnectionOptions& options, SocketUse use) {
+void set_tcp_options(OptionSetter& setter, const ConnectionOptions& options, SocketUse use) {
   constexpr absl::Duration kNone = absl::ZeroDuration();
   setter.set(options.no_delay, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
   const bool by_default = use == SocketUse::listens || options.has_keep_alive_times();
@@ -75,35 +50,22 @@ void set_tcp_options(Setter& setter, const ConnectionOptions& options, SocketUse
              whole_milliseconds(options.user_timeout), "TCP_USER_TIMEOUT");
 }
 
-// The class of an IPv6 socket is that of its IPv4 peers as well only by IP_TOS.
-void set_traffic_class(Setter& setter, const SocketAddress& address, int value) {
-  setter.set(address.is_ipv6(), IPPROTO_IPV6, IPV6_TCLASS, value, "IPV6_TCLASS");
-  setter.set(true, IPPROTO_IP, IP_TOS, value, "IP_TOS");
-}
-
-absl::Status call_on_socket(absl::Status (*on_socket)(int fd), int fd) {
-  try {
-    return on_socket(fd);
-  } catch (...) {
-    return caught_exception();
-  }
-}
-
 }  // namespace
 
 absl::Status set_connection_options(Kernel& kernel, int fd, const SocketAddress& address,
                                     const ConnectionOptions& options, SocketUse use) {
-  Setter setter(kernel, fd);
+  OptionSetter setter(kernel, fd);
   setter.set(options.send_buffer != 0, SOL_SOCKET, SO_SNDBUF, options.send_buffer, "SO_SNDBUF");
   setter.set(options.receive_buffer != 0, SOL_SOCKET, SO_RCVBUF, options.receive_buffer,
              "SO_RCVBUF");
   if (!address.is_unix()) {
     set_tcp_options(setter, options, use);
-    if (options.traffic_class) set_traffic_class(setter, address, *options.traffic_class);
+    if (options.traffic_class) {
+      setter.set_traffic_class(address.is_ipv6(), *options.traffic_class);
+    }
   }
-  absl::Status set = setter.take();
-  if (!set.ok() || options.on_socket == nullptr) return set;
-  return call_on_socket(options.on_socket, fd);
+  setter.call(options.on_socket);
+  return setter.take();
 }
 
 absl::Status bind_local(Kernel& kernel, int fd, const SocketAddress& local,

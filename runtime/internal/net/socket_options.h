@@ -15,9 +15,6 @@ namespace epore::internal {
 absl::StatusOr<OwnedFd> open_stream_socket(Kernel& kernel, const SocketAddress& address,
                                            int* error = nullptr);
 
-// Sets an int option with setsockopt(2). `name` is the option's name in the error.
-absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value, const char* name);
-
 // Sets the socket options that `options` ask for, before the socket is bound or connected. A Unix
 // socket has none of TCP and IP. An accepted socket inherits those of its listener.
 enum class SocketUse : bool { connects, listens };

@@ -1,0 +1,31 @@
+#ifndef EPORE_RUNTIME_INTERNAL_BASE_CHECK_RANGE_H_
+#define EPORE_RUNTIME_INTERNAL_BASE_CHECK_RANGE_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace epore::internal {
+
+// Whether an option is from `low` to `high`. Errors: InvalidArgument, which names it, and says what
+// it is and must be.
+inline absl::Status check_range(std::string_view name, std::int64_t value, std::int64_t low,
+                                std::int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " is ", value, ", must be from ", low, " to ", high));
+}
+
+// The first of the statuses that is an error, or ok.
+template <typename... Statuses>
+absl::Status first_error(Statuses... statuses) {
+  absl::Status first;
+  ((first.ok() ? void(first = statuses) : void()), ...);
+  return first;
+}
+
+}  // namespace epore::internal
+
+#endif  // EPORE_RUNTIME_INTERNAL_BASE_CHECK_RANGE_H_
