@@ -40,6 +40,8 @@ set(EPORE_SOURCES
   runtime/internal/children/start_process.cc
   runtime/internal/datagram/error_queue.cc
   runtime/internal/datagram/inbound_batch.cc
+  runtime/internal/datagram/multicast_group.cc
+  runtime/internal/datagram/network_interface.cc
   runtime/internal/datagram/open_udp.cc
   runtime/internal/datagram/open_unix.cc
   runtime/internal/datagram/outbound_batch.cc
@@ -47,6 +49,7 @@ set(EPORE_SOURCES
   runtime/internal/datagram/udp_receiver.cc
   runtime/internal/datagram/udp_sender.cc
   runtime/internal/datagram/udp_socket.cc
+  runtime/internal/datagram/udp_socket_options.cc
   runtime/internal/datagram/udp_state.cc
   runtime/internal/dispatch/watched_thread.cc
   runtime/internal/endpoints/accept_queue.cc

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -61,7 +62,38 @@ struct UdpOptions {
   bool icmp_errors = false;
 
   bool reuse_port = false;  // SO_REUSEPORT: several sockets share the port
-  int receive_buffer = 0;   // SO_RCVBUF in bytes; 0: the system's default
+
+  // SO_REUSEADDR, socket(7): other sockets that have it as well, of any user, may be bound to the
+  // port. Each of them gets what is sent to a group that it has joined. Of other datagrams only one
+  // of them gets each.
+  bool reuse_address = false;
+
+  // The sizes of the buffers of the socket, in bytes: SO_RCVBUF and SO_SNDBUF, socket(7). 0: the
+  // system's default.
+  int receive_buffer = 0;
+  int send_buffer = 0;
+
+  bool broadcast = false;  // SO_BROADCAST, socket(7): may send to broadcast addresses
+
+  // The number of hops that a datagram to one host may take, 1 to 255: IP_TTL, ip(7), and
+  // IPV6_UNICAST_HOPS, ipv6(7). 0: the system's default.
+  int hops = 0;
+
+  // The class of what is sent, 0 to 255: IP_TOS, ip(7), and IPV6_TCLASS, ipv6(7).
+  std::optional<int> traffic_class = std::nullopt;
+
+  // For what is sent to multicast groups: the interface that it leaves by, a number of
+  // network_interface() (0: the system's choice); its hops, 0 to 255, where 0 keeps it on this
+  // machine and 1 in this network; whether sockets of this machine get it as well. See
+  // IP_MULTICAST_IF, IP_MULTICAST_TTL and IP_MULTICAST_LOOP, ip(7).
+  unsigned multicast_interface = 0;
+  int multicast_hops = 1;
+  bool multicast_loop = true;
+
+  // Is called with the socket before it is bound, for options that have no name here, such as
+  // SO_BINDTODEVICE. An error, or an exception, ends the call that opens the socket. It may not
+  // keep or close the descriptor. A function or a lambda without captures.
+  absl::Status (*on_socket)(int fd) = nullptr;
 
   // The permissions of a Unix socket's file, as in ListenOptions::unix_mode.
   std::optional<unsigned> unix_mode = std::nullopt;
@@ -92,6 +124,12 @@ struct UdpCounters {
 //     forget(epore::peer_of(received.status()));
 //   }
 SocketAddress peer_of(const absl::Status& status);
+
+// Returns the number of a network interface of this machine, for UdpSocket::join() and
+// UdpOptions::multicast_interface. `name_or_address` is its name or one of its addresses: "eth0",
+// "192.0.2.7", "2001:db8::7". Numbers are never 0. Errors: NotFound if there is no such interface;
+// those of getifaddrs(3).
+absl::StatusOr<unsigned> network_interface(std::string_view name_or_address);
 
 // A UdpSocket sends and receives datagrams. Runtime::udp() opens one. See examples/udp_echo.cc. It
 // is also the face of a Unix datagram socket: UnixDatagramSocket, below.
@@ -153,10 +191,20 @@ class UdpSocket {
   // through the system where it has UDP_SEGMENT. At most 64 of them. Errors: as send().
   absl::Status send_segments(ByteView bytes, std::size_t segment, const SocketAddress& to) const;
 
-  // Joins or leaves a multicast group, on the interface with that number (if_nametoindex(3)), or
-  // the system's choice. Errors: those of setsockopt(2); FailedPrecondition if it is closed.
+  // Joins or leaves a multicast group, on the interface with that number (network_interface()). 0:
+  // that of the group's scope, as in "[ff02::fb%eth0]:0", or the system's choice. The port does not
+  // matter. A socket that has joined groups hears of no others. Errors: InvalidArgument if it is no
+  // group, or of a family that the socket has not; those of setsockopt(2), such as EADDRINUSE: it
+  // has joined already, EADDRNOTAVAIL: it has not, ENODEV: there is no such interface;
+  // FailedPrecondition if the socket is closed.
   absl::Status join(const SocketAddress& group, unsigned interface = 0) const;
   absl::Status leave(const SocketAddress& group, unsigned interface = 0) const;
+
+  // The same for what one source sends to the group, RFC 4607. Several sources may be joined.
+  absl::Status join_source(const SocketAddress& group, const SocketAddress& source,
+                           unsigned interface = 0) const;
+  absl::Status leave_source(const SocketAddress& group, const SocketAddress& source,
+                            unsigned interface = 0) const;
 
   // Closes the socket, soon: what was sent before is handed to the system if that takes it at once.
   void close() const;

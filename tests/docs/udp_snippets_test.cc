@@ -2,10 +2,12 @@
 
 #include <cerrno>
 #include <set>
+#include <span>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
@@ -71,6 +73,42 @@ TEST(UdpSnippets, AskAllAndForgetThoseThatAreGone) {
     co_await ask_all(*socket, servers);
   });
   EXPECT_TRUE(status.ok()) << status;
+}
+
+epore::Task<std::string> hear_one(epore::Runtime& runtime, std::string name,
+                                  epore::SocketAddress group) {
+  // The name is as "eth0", or an address that the interface has.
+  const unsigned interface = co_await epore::network_interface(name);
+  const std::string port = absl::StrCat(":", group.port());
+  epore::UdpSocket socket = co_await runtime.udp("0.0.0.0" + port, {.reuse_address = true});
+  co_await socket.join(group, interface);
+  const std::span<const epore::Datagram> batch = co_await socket.receive();
+  co_return std::string(batch[0].bytes.text());
+}
+
+epore::Task<> announce(epore::Runtime& runtime, std::string name, epore::SocketAddress group) {
+  const unsigned interface = co_await epore::network_interface(name);
+  epore::UdpSocket socket =
+      co_await runtime.udp("0.0.0.0:0", {.multicast_interface = interface, .multicast_hops = 1});
+  co_await socket.send("here I am", group);
+}
+
+TEST(UdpSnippets, HearAndAnnounce) {
+  if (!epore::network_interface("lo").ok()) GTEST_SKIP() << "no interface lo";
+  epore::Runtime runtime;
+  auto port = runtime.udp("0.0.0.0:0", {.reuse_address = true});  // keeps the port
+  ASSERT_TRUE(port.ok()) << port.status();
+  const epore::SocketAddress group =
+      epore::SocketAddress::parse("239.255.77.3:0")->with_port(port->address().port());
+  std::string heard;
+  epore::Job listener =
+      runtime.spawn([&]() -> epore::Task<> { heard = co_await hear_one(runtime, "lo", group); });
+  while (!listener.status().has_value()) {  // what is sent before the join is lost
+    absl::Status status = runtime.run([&] { return announce(runtime, "lo", group); });
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  EXPECT_TRUE(listener.wait().ok()) << listener.wait();
+  EXPECT_EQ(heard, "here I am");
 }
 
 }  // namespace

@@ -2,10 +2,8 @@
 
 #include "epore/runtime/udp.h"
 
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -26,6 +24,7 @@
 #include "absl/synchronization/notification.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
+#include "tests/runtime/plain_udp.h"
 #include "tests/runtime/runtime_test_base.h"
 
 namespace epore {
@@ -48,43 +47,7 @@ INSTANTIATE_TEST_SUITE_P(Everywhere, UdpTest, testing::ValuesIn(all_modes()), mo
 
 SocketAddress parse(std::string_view text) { return *SocketAddress::parse(text); }
 
-// A blocking socket of the test's own, past every Kernel.
-class Plain {
- public:
-  explicit Plain(std::string_view address = "127.0.0.1:0")
-      : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    const timeval guard = {60, 0};
-    PCHECK(::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &guard, sizeof guard) == 0);
-    const SocketAddress bound = parse(address);
-    PCHECK(::bind(fd(), bound.data(), bound.size()) == 0);
-    sockaddr_storage storage;
-    socklen_t size = sizeof storage;
-    PCHECK(::getsockname(fd(), reinterpret_cast<sockaddr*>(&storage), &size) == 0);
-    address_ = SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), size);
-  }
-
-  int fd() const { return fd_.get(); }
-  const SocketAddress& address() const { return address_; }
-
-  void send(std::string_view bytes, const SocketAddress& to) {
-    PCHECK(::sendto(fd(), bytes.data(), bytes.size(), 0, to.data(), to.size()) >= 0);
-  }
-  std::string receive(SocketAddress* from = nullptr) {
-    std::string bytes(70000, '\0');
-    sockaddr_storage storage;
-    socklen_t size = sizeof storage;
-    auto* const name = reinterpret_cast<sockaddr*>(&storage);
-    const ssize_t count = ::recvfrom(fd(), bytes.data(), bytes.size(), 0, name, &size);
-    PCHECK(count >= 0);
-    if (from != nullptr) *from = SocketAddress::from_sockaddr(name, size);
-    bytes.resize(static_cast<std::size_t>(count));
-    return bytes;
-  }
-
- private:
-  OwnedFd fd_;
-  SocketAddress address_;
-};
+using Plain = PlainUdp;
 
 Task<> echo(UdpSocket socket) {
   while (true) {
@@ -468,30 +431,6 @@ TEST_P(UdpTest, WhatTheSystemDropsIsCounted) {
   const UdpCounters counters = socket.counters();
   EXPECT_GT(counters.dropped, 0u);
   EXPECT_EQ(counters.received + counters.dropped, 201u);
-}
-
-TEST_P(UdpTest, AGroupIsJoinedAndLeft) {
-  const unsigned loopback = ::if_nametoindex("lo");
-  if (loopback == 0) GTEST_SKIP() << "no interface lo";
-  Plain peer;
-  const in_addr interface = {htonl(INADDR_LOOPBACK)};
-  ASSERT_EQ(::setsockopt(peer.fd(), IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof interface), 0);
-  Runtime runtime(options());
-  UdpSocket socket = open(runtime, {}, "0.0.0.0:0");
-  const SocketAddress group = parse("239.1.2.3:1").with_port(socket.address().port());
-  absl::Status joined = socket.join(group, loopback);
-  if (errno_of(joined) == ENODEV) GTEST_SKIP() << joined;
-  ASSERT_TRUE(joined.ok()) << joined;
-  EXPECT_EQ(errno_of(socket.join(group, loopback)), EADDRINUSE);
-  peer.send("to all", group);
-  absl::Status status = runtime.run([&]() -> Task<> {
-    Batch batch = co_await socket.receive();
-    EXPECT_EQ(batch[0].bytes.text(), "to all");
-  });
-  EXPECT_TRUE(status.ok()) << status;
-  EXPECT_TRUE(socket.leave(group, loopback).ok());
-  EXPECT_EQ(errno_of(socket.leave(group, loopback)), EADDRNOTAVAIL);
-  EXPECT_TRUE(absl::IsInvalidArgument(socket.join(SocketAddress())));
 }
 
 TEST_P(UdpTest, ALostAnyAndADeadlineLoseNoDatagram) {

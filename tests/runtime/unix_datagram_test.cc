@@ -404,6 +404,13 @@ TEST_P(UnixDatagramTest, WhatIsOfUdpIsRefused) {
       {[](UdpOptions& o) { o.receive_offload = true; }, "UdpOptions::receive_offload"},
       {[](UdpOptions& o) { o.icmp_errors = true; }, "UdpOptions::icmp_errors"},
       {[](UdpOptions& o) { o.reuse_port = true; }, "UdpOptions::reuse_port"},
+      {[](UdpOptions& o) { o.reuse_address = true; }, "UdpOptions::reuse_address"},
+      {[](UdpOptions& o) { o.broadcast = true; }, "UdpOptions::broadcast"},
+      {[](UdpOptions& o) { o.hops = 1; }, "UdpOptions::hops"},
+      {[](UdpOptions& o) { o.traffic_class = 0; }, "UdpOptions::traffic_class"},
+      {[](UdpOptions& o) { o.multicast_interface = 1; }, "UdpOptions::multicast_interface"},
+      {[](UdpOptions& o) { o.multicast_hops = 0; }, "UdpOptions::multicast_hops"},
+      {[](UdpOptions& o) { o.multicast_loop = false; }, "UdpOptions::multicast_loop"},
       {[](UdpOptions& o) { o.unix_mode = 01000; }, "unix_mode"}};
   for (const auto& [change, part] : changes) {
     UdpOptions options;

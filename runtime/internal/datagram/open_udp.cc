@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/printable.h"
-#include "epore/runtime/internal/datagram/error_queue.h"
+#include "epore/runtime/internal/datagram/udp_socket_options.h"
 #include "epore/runtime/internal/net/option_setter.h"
 #include "epore/runtime/internal/net/socket_options.h"
 
@@ -23,34 +23,6 @@ absl::StatusOr<SocketAddress> address_of(std::string_view text, const UdpOptions
     return absl::InvalidArgumentError("udp(\"\"): neither an address nor a peer");
   }
   return SocketAddress::parse(options.peer.is_ipv6() ? "[::]:0" : "0.0.0.0:0");
-}
-
-absl::Status set_options(Kernel& kernel, int fd, const SocketAddress& address,
-                         const UdpOptions& options) {
-  const bool is_ipv6 = address.is_ipv6();
-  absl::Status set;
-  // Set in any case, because the default depends on the machine (net.ipv6.bindv6only).
-  if (is_ipv6) {
-    set =
-        set_option(kernel, fd, IPPROTO_IPV6, IPV6_V6ONLY, address.is_any() ? 0 : 1, "IPV6_V6ONLY");
-  }
-  if (set.ok() && options.reuse_port) {
-    set = set_option(kernel, fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
-  }
-  if (set.ok() && options.receive_buffer > 0) {
-    set = set_option(kernel, fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer, "SO_RCVBUF");
-  }
-  if (set.ok() && options.local_address) {
-    set = is_ipv6 ? set_option(kernel, fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO")
-                  : set_option(kernel, fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO");
-  }
-  if (set.ok() && options.icmp_errors) {
-    const SysResult kept = keep_errors(kernel, fd, is_ipv6, /*has_ipv4=*/address.is_any());
-    if (!kept.ok()) {
-      set = errno_status(kept.error(), absl::StrCat("setsockopt(fd ", fd, ", IP_RECVERR)"));
-    }
-  }
-  return set;
 }
 
 bool set_gro(Kernel& kernel, int fd) {
@@ -85,7 +57,7 @@ absl::StatusOr<OpenUdp> open_udp(Kernel& kernel, std::string_view text, const Ud
   OpenUdp socket;
   socket.fd = OwnedFd(opened.fd(), kernel);
   const int fd = socket.fd.get();
-  if (absl::Status set = set_options(kernel, fd, *address, options); !set.ok()) return set;
+  if (absl::Status set = set_udp_options(kernel, fd, *address, options); !set.ok()) return set;
   // Without these a socket counts and copies less well, and works.
   (void)set_option(kernel, fd, SOL_SOCKET, SO_RXQ_OVFL, 1, "SO_RXQ_OVFL");
   socket.has_gso = has_gso(kernel, fd);

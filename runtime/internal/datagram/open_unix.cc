@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/runtime/internal/base/printable.h"
-#include "epore/runtime/internal/net/option_setter.h"
+#include "epore/runtime/internal/datagram/udp_socket_options.h"
 #include "epore/runtime/internal/net/socket_options.h"
 
 namespace epore::internal {
@@ -23,6 +23,13 @@ std::string_view foreign_option(const UdpOptions& options) {
   if (options.receive_offload) return "receive_offload";
   if (options.icmp_errors) return "icmp_errors";
   if (options.reuse_port) return "reuse_port";
+  if (options.reuse_address) return "reuse_address";
+  if (options.broadcast) return "broadcast";
+  if (options.hops != 0) return "hops";
+  if (options.traffic_class) return "traffic_class";
+  if (options.multicast_interface != 0) return "multicast_interface";
+  if (options.multicast_hops != 1) return "multicast_hops";
+  if (!options.multicast_loop) return "multicast_loop";
   return "";
 }
 
@@ -62,11 +69,7 @@ absl::StatusOr<OpenUdp> open_unix(Kernel& kernel, std::string_view text,
   OpenUdp socket;
   socket.fd = OwnedFd(opened.fd(), kernel);
   const int fd = socket.fd.get();
-  if (options.receive_buffer > 0) {
-    absl::Status set =
-        set_option(kernel, fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer, "SO_RCVBUF");
-    if (!set.ok()) return set;
-  }
+  if (absl::Status set = set_unix_datagram_options(kernel, fd, options); !set.ok()) return set;
   if (options.unix_mode) {
     // The file gets the mode of its socket, so it never has another one.
     const SysResult set = kernel.fchmod(fd, *options.unix_mode);

@@ -1,8 +1,14 @@
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "epore/runtime/internal/base/check_range.h"
 #include "epore/runtime/internal/base/no_memory.h"
+#include "epore/runtime/internal/datagram/multicast_group.h"
 #include "epore/runtime/internal/datagram/peer_payload.h"
 #include "epore/runtime/internal/datagram/udp_state.h"
 #include "epore/runtime/udp.h"
@@ -10,21 +16,44 @@
 namespace epore {
 namespace {
 
+using internal::check_range;
+using internal::first_error;
+using internal::Membership;
+using internal::MulticastGroup;
+
 absl::Status no_socket(const char* call) {
   return absl::FailedPreconditionError(absl::StrCat(call, ": this handle names no socket"));
+}
+
+absl::Status no_source(const char* call) {
+  return absl::InvalidArgumentError(absl::StrCat(call, ": the source is empty"));
+}
+
+internal::Ref<internal::UdpState> state_of(const internal::Ref<internal::UdpHandle>& handle) {
+  if (!handle) return internal::Ref<internal::UdpState>();
+  return internal::Ref<internal::UdpState>::share(&handle->state());
+}
+
+// A size that is larger is out of every range as well.
+std::int64_t to_signed(std::size_t size) {
+  return static_cast<std::int64_t>(std::min(size, std::size_t{1} << 62));
 }
 
 }  // namespace
 
 absl::Status UdpOptions::check() const {
-  const auto bad = [](const char* what) {
-    return absl::InvalidArgumentError(absl::StrCat("UdpOptions: ", what));
-  };
-  if (max_datagram < 1 || max_datagram > 65535) return bad("max_datagram is from 1 to 65535");
-  if (batch < 1 || batch > 1024) return bad("batch is from 1 to 1024");
-  if (receive_buffer < 0) return bad("receive_buffer is not negative");
-  if (unix_mode && *unix_mode > 0777) return bad("unix_mode is from 0 to 0777");
-  return absl::OkStatus();
+  constexpr int kMost = std::numeric_limits<int>::max();
+  absl::Status sizes =
+      first_error(check_range("UdpOptions::max_datagram", to_signed(max_datagram), 1, 65535),
+                  check_range("UdpOptions::batch", to_signed(batch), 1, 1024),
+                  check_range("UdpOptions::receive_buffer", receive_buffer, 0, kMost),
+                  check_range("UdpOptions::send_buffer", send_buffer, 0, kMost));
+  if (!sizes.ok()) return sizes;
+  return first_error(check_range("UdpOptions::hops", hops, 0, 255),
+                     check_range("UdpOptions::traffic_class", traffic_class.value_or(0), 0, 255),
+                     check_range("UdpOptions::multicast_interface", multicast_interface, 0, kMost),
+                     check_range("UdpOptions::multicast_hops", multicast_hops, 0, 255),
+                     check_range("UdpOptions::unix_mode", unix_mode.value_or(0), 0, 0777));
 }
 
 SocketAddress peer_of(const absl::Status& status) { return internal::get_peer(status); }
@@ -39,9 +68,7 @@ UdpSocket::~UdpSocket() = default;
 UdpSocket::UdpSocket(internal::Ref<internal::UdpHandle> handle) : handle_(std::move(handle)) {}
 
 internal::DatagramOperation UdpSocket::receive() const {
-  return internal::DatagramOperation(
-      handle_ ? internal::Ref<internal::UdpState>::share(&handle_->state())
-              : internal::Ref<internal::UdpState>());
+  return internal::DatagramOperation(state_of(handle_));
 }
 
 absl::Status UdpSocket::send(ByteView bytes, const SocketAddress& to,
@@ -62,13 +89,35 @@ absl::Status UdpSocket::send_segments(ByteView bytes, std::size_t segment,
 }
 
 absl::Status UdpSocket::join(const SocketAddress& group, unsigned interface) const {
-  return handle_ ? handle_->state().change_group(group, interface, /*joins=*/true)
-                 : no_socket("UdpSocket::join");
+  constexpr const char* kCall = "UdpSocket::join";
+  if (!handle_) return no_socket(kCall);
+  const MulticastGroup all_sources(kCall, group, SocketAddress(), interface);
+  return handle_->state().change(all_sources, Membership::join);
 }
 
 absl::Status UdpSocket::leave(const SocketAddress& group, unsigned interface) const {
-  return handle_ ? handle_->state().change_group(group, interface, /*joins=*/false)
-                 : no_socket("UdpSocket::leave");
+  constexpr const char* kCall = "UdpSocket::leave";
+  if (!handle_) return no_socket(kCall);
+  const MulticastGroup all_sources(kCall, group, SocketAddress(), interface);
+  return handle_->state().change(all_sources, Membership::leave);
+}
+
+absl::Status UdpSocket::join_source(const SocketAddress& group, const SocketAddress& source,
+                                    unsigned interface) const {
+  constexpr const char* kCall = "UdpSocket::join_source";
+  if (!handle_) return no_socket(kCall);
+  if (source.is_empty()) return no_source(kCall);
+  const MulticastGroup one_source(kCall, group, source, interface);
+  return handle_->state().change(one_source, Membership::join);
+}
+
+absl::Status UdpSocket::leave_source(const SocketAddress& group, const SocketAddress& source,
+                                     unsigned interface) const {
+  constexpr const char* kCall = "UdpSocket::leave_source";
+  if (!handle_) return no_socket(kCall);
+  if (source.is_empty()) return no_source(kCall);
+  const MulticastGroup one_source(kCall, group, source, interface);
+  return handle_->state().change(one_source, Membership::leave);
 }
 
 void UdpSocket::close() const {
@@ -84,6 +133,14 @@ UdpCounters UdpSocket::counters() const {
 }
 
 namespace internal {
+namespace {
+
+bool ends_without_socket(TaskNode& node, const char* why) {
+  node.status = make_error(absl::StatusCode::kFailedPrecondition, why);
+  return true;
+}
+
+}  // namespace
 
 DatagramOperation::DatagramOperation(Ref<UdpState> state) : state_(std::move(state)) {}
 DatagramOperation::DatagramOperation(DatagramOperation&& other) noexcept
@@ -92,9 +149,7 @@ DatagramOperation::~DatagramOperation() = default;
 
 bool DatagramOperation::begin(TaskNode& node) {
   if (state_) return state_->begin(*this, node);
-  node.status = make_error(absl::StatusCode::kFailedPrecondition,
-                           "UdpSocket::receive: this handle names no socket");
-  return true;
+  return ends_without_socket(node, "UdpSocket::receive: this handle names no socket");
 }
 
 void DatagramOperation::cancel(const absl::Status& why) { state_->cancel(*this, why); }

@@ -1,15 +1,12 @@
 #include "epore/runtime/internal/datagram/udp_state.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <cerrno>
-#include <cstring>
 #include <new>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/registry.h"
@@ -113,21 +110,11 @@ absl::Status UdpState::send(ByteView bytes, const SocketAddress& to, const Socke
   return queued;
 }
 
-absl::Status UdpState::change_group(const SocketAddress& group, unsigned interface, bool joins) {
-  const char* const name = joins ? "UdpSocket::join" : "UdpSocket::leave";
-  if (!group.is_ipv4() && !group.is_ipv6()) {
-    return absl::InvalidArgumentError(absl::StrCat(name, ": the group is no IP address"));
-  }
-  group_req request = {};
-  request.gr_interface = interface;
-  std::memcpy(&request.gr_group, group.data(), group.size());
+absl::Status UdpState::change(const MulticastGroup& group, Membership membership) {
+  if (absl::Status bad = group.check(address_); !bad.ok()) return bad;
   if (!calls_.begin_call()) return closed();
-  const SysResult set = core_->kernel().setsockopt(
-      calls_.get(), group.is_ipv6() ? IPPROTO_IPV6 : IPPROTO_IP,
-      joins ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &request, sizeof request);
-  calls_.end_call();
-  if (set.ok()) return absl::OkStatus();
-  return errno_status(set.error(), absl::StrCat(name, "(", group.to_string(), ")"));
+  const absl::Cleanup done = [this] { calls_.end_call(); };
+  return group.change(core_->kernel(), calls_.get(), membership);
 }
 
 void UdpState::close() {

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/internal/base/ref.h"
+#include "epore/runtime/internal/datagram/multicast_group.h"
 #include "epore/runtime/internal/datagram/open_udp.h"
 #include "epore/runtime/internal/datagram/udp_receiver.h"
 #include "epore/runtime/internal/datagram/udp_sender.h"
@@ -45,7 +46,7 @@ class UdpState final : public Registration {
   // Any thread. See UdpSocket.
   absl::Status send(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
                     std::size_t segment);
-  absl::Status change_group(const SocketAddress& group, unsigned interface, bool joins);
+  absl::Status change(const MulticastGroup& group, Membership membership);
   void close();
   const SocketAddress& address() const { return address_; }
   UdpCounters counters() const;
