@@ -20,7 +20,9 @@
 namespace epore {
 
 namespace internal {
+class DatagramFlushOperation;
 class DatagramOperation;
+class DatagramWriteOperation;
 class UdpHandle;
 class UdpState;
 }  // namespace internal
@@ -153,7 +155,7 @@ absl::StatusOr<unsigned> network_interface(std::string_view name_or_address);
 //    a callback or a coroutine sends leaves together.
 // 2. Nothing is received while nobody waits: then the system keeps datagrams, and drops and counts
 //    what its buffer does not hold.
-// 3. send() never waits. When its queue is full it says so, and drops the datagram.
+// 3. send() never waits. When its queue is full it says so, and drops the datagram. write() waits.
 // 4. While a shutdown drains, sockets go on. They end with the posts and timers; a task that waits
 //    is stopped before.
 //
@@ -191,6 +193,28 @@ class UdpSocket {
   // through the system where it has UDP_SEGMENT. At most 64 of them. Errors: as send().
   absl::Status send_segments(ByteView bytes, std::size_t segment, const SocketAddress& to) const;
 
+  // Waits in a task while the queue has no room for the datagram, and then does what send() does.
+  // Any number of tasks may write; they take turns in the sequence of their calls. `bytes` and the
+  // addresses must live until then. Errors, after which the datagram is not sent: those of send()
+  // but for a full queue; InvalidArgument also if it is longer than UdpOptions::send_queue allows;
+  // Cancelled when the socket is closed, or the task is stopped.
+  internal::DatagramWriteOperation write(ByteView bytes, const SocketAddress& to) const;
+  internal::DatagramWriteOperation write(ByteView bytes, const SocketAddress& to,
+                                         const SocketAddress& from) const;
+  internal::DatagramWriteOperation write(ByteView bytes) const;  // of a connected socket
+
+  // Waits in a task until every datagram that was queued before has left the queue: the system has
+  // taken it, or refused it (UdpCounters::send_errors). Errors: FailedPrecondition if the socket is
+  // closed; Cancelled when it is closed, or the task is stopped.
+  internal::DatagramFlushOperation flush() const;
+
+  // Stops and resumes the callback, which may do so itself. Meanwhile the system keeps datagrams,
+  // as guarantee 2 says, and the last error is told when it goes on. In the order of the callback
+  // no call begins after pause_receiving(). Elsewhere one may be on its way. Without a callback
+  // they do nothing: a task that wants no datagrams does not receive.
+  void pause_receiving() const;
+  void resume_receiving() const;
+
   // Joins or leaves a multicast group, on the interface with that number (network_interface()). 0:
   // that of the group's scope, as in "[ff02::fb%eth0]:0", or the system's choice. The port does not
   // matter. A socket that has joined groups hears of no others. Errors: InvalidArgument if it is no
@@ -206,7 +230,8 @@ class UdpSocket {
   absl::Status leave_source(const SocketAddress& group, const SocketAddress& source,
                             unsigned interface = 0) const;
 
-  // Closes the socket, soon: what was sent before is handed to the system if that takes it at once.
+  // Closes the socket, soon: what was sent before is handed to the system if that takes it at once
+  // (flush() waits until it has). A write() that waits ends.
   void close() const;
 
   SocketAddress address() const;  // its own; empty: this names no socket
@@ -251,6 +276,58 @@ class [[nodiscard]] DatagramOperation final : public ListedOperation,
   const char* name() const override { return "UdpSocket::receive"; }
 
   Ref<UdpState> state_;
+};
+
+class [[nodiscard]] DatagramWriteOperation final : public ListedOperation,
+                                                   public WithResult<DatagramWriteOperation> {
+ public:
+  using Value = void;
+
+  // A null address is an empty one.
+  DatagramWriteOperation(Ref<UdpState> state, ByteView bytes, const SocketAddress* to,
+                         const SocketAddress* from);
+  DatagramWriteOperation(DatagramWriteOperation&&) noexcept;
+  ~DatagramWriteOperation();
+
+  bool begin(TaskNode& node);
+  void finish(TaskNode&) {}
+  void take() {}
+
+  ByteView bytes() const { return bytes_; }
+  const SocketAddress& to() const;
+  const SocketAddress& from() const;
+
+ private:
+  void cancel(const absl::Status& why) override;
+  const char* name() const override { return "UdpSocket::write"; }
+
+  Ref<UdpState> state_;
+  ByteView bytes_;
+  const SocketAddress* to_;
+  const SocketAddress* from_;
+};
+
+class [[nodiscard]] DatagramFlushOperation final : public ListedOperation,
+                                                   public WithResult<DatagramFlushOperation> {
+ public:
+  using Value = void;
+
+  explicit DatagramFlushOperation(Ref<UdpState> state);
+  DatagramFlushOperation(DatagramFlushOperation&&) noexcept;
+  ~DatagramFlushOperation();
+
+  bool begin(TaskNode& node);
+  void finish(TaskNode&) {}
+  void take() {}
+
+ private:
+  friend class UdpSender;
+
+  void cancel(const absl::Status& why) override;
+  const char* name() const override { return "UdpSocket::flush"; }
+
+  Ref<UdpState> state_;
+  std::uint64_t target_ = 0;  // it waits until so many datagrams have left the queue
 };
 
 }  // namespace internal

@@ -101,7 +101,7 @@ TEST(Pages, UnixSockets) {
 
 TEST(Pages, GuideToUdp) {
   expect_compiled("docs/guide/udp.md", {"examples/udp_echo.cc", "tests/docs/udp_snippets_test.cc"},
-                  5);
+                  7);
 }
 
 TEST(Pages, Services) {

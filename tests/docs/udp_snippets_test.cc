@@ -4,6 +4,8 @@
 #include <set>
 #include <span>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -75,6 +77,34 @@ TEST(UdpSnippets, AskAllAndForgetThoseThatAreGone) {
   EXPECT_TRUE(status.ok()) << status;
 }
 
+epore::Task<> report_all(epore::UdpSocket socket, epore::SocketAddress collector,
+                         std::vector<std::string> lines) {
+  for (const std::string& line : lines) {
+    co_await socket.write(line, collector);  // waits while the queue is full
+  }
+  // Until the system has taken all of them, or refused them (UdpCounters::send_errors).
+  co_await socket.flush();
+}
+
+TEST(UdpSnippets, ReportAll) {
+  epore::Runtime runtime;
+  std::vector<std::string> work;
+  auto socket = runtime.udp("127.0.0.1:0", [&](epore::UdpSocket& self, auto received) {
+    if (!received.ok()) return;
+    for (const epore::Datagram& datagram : *received) work.emplace_back(datagram.bytes.text());
+    if (work.size() >= 100) self.pause_receiving();  // resume_receiving(), when the work is done
+  });
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  auto from = runtime.udp("127.0.0.1:0");
+  ASSERT_TRUE(from.ok()) << from.status();
+  const std::vector<std::string> lines(50, "a line");
+  absl::Status status = runtime.run([&] { return report_all(*from, socket->address(), lines); });
+  EXPECT_TRUE(status.ok()) << status;
+  while (socket->counters().received < lines.size()) std::this_thread::yield();
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(work, lines);
+}
+
 epore::Task<std::string> hear_one(epore::Runtime& runtime, std::string name,
                                   epore::SocketAddress group) {
   // The name is as "eth0", or an address that the interface has.
@@ -90,7 +120,8 @@ epore::Task<> announce(epore::Runtime& runtime, std::string name, epore::SocketA
   const unsigned interface = co_await epore::network_interface(name);
   epore::UdpSocket socket =
       co_await runtime.udp("0.0.0.0:0", {.multicast_interface = interface, .multicast_hops = 1});
-  co_await socket.send("here I am", group);
+  co_await socket.write("here I am", group);
+  co_await socket.flush();
 }
 
 TEST(UdpSnippets, HearAndAnnounce) {

@@ -49,7 +49,7 @@ void UdpReceiver::add_to(UdpCounters& counters) const {
 }
 
 bool UdpReceiver::is_wanted() const {
-  if (has_callback_) return true;
+  if (has_callback_) return !is_paused_.load(std::memory_order_acquire);
   const absl::MutexLock lock(&mutex_);
   return !waiting_.empty() && !has_batch_;
 }

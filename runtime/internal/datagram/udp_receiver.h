@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_DATAGRAM_UDP_RECEIVER_H_
 #define EPORE_RUNTIME_INTERNAL_DATAGRAM_UDP_RECEIVER_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -35,10 +36,11 @@ class UdpReceiver {
 
   // Any thread.
   void add_to(UdpCounters& counters) const;
+  void set_paused(bool is_paused) { is_paused_.store(is_paused, std::memory_order_release); }
 
   // -- The runner. --
 
-  // Whether somebody wants datagrams: the callback, or a coroutine that waits.
+  // Whether somebody wants datagrams: the callback, unless it is paused, or a coroutine that waits.
   bool is_wanted() const;
 
   // Receives a batch, and counts it.
@@ -58,6 +60,9 @@ class UdpReceiver {
 
  private:
   const bool has_callback_;
+
+  // Of the callback. Any thread stores it (release) before a wake, the runner loads it (acquire).
+  std::atomic<bool> is_paused_{false};
 
   mutable absl::Mutex mutex_;
   WaitList waiting_ ABSL_GUARDED_BY(mutex_);        // at most one

@@ -26,6 +26,10 @@ bool is_without_gso(int error) {
   return error == EIO || error == EOPNOTSUPP || error == ENOPROTOOPT;
 }
 
+std::size_t cost_of(const DatagramWriteOperation& operation) {
+  return operation.bytes().size() + OutboundBatch::kOverhead;
+}
+
 }  // namespace
 
 bool is_of_peer(int error) {
@@ -40,13 +44,15 @@ UdpSender::UdpSender(const OpenUdp& socket, const UdpOptions& options)
       limit_(options.send_queue),
       has_gso_(socket.has_gso) {}
 
-absl::Status UdpSender::check(ByteView bytes, const SocketAddress& to) const {
+absl::Status UdpSender::check(std::string_view call, ByteView bytes,
+                              const SocketAddress& to) const {
   if (to.is_empty() && peer_.is_empty()) {
-    return absl::InvalidArgumentError("UdpSocket::send: no address, and the socket has no peer");
+    return absl::InvalidArgumentError(
+        absl::StrCat(call, ": no address, and the socket has no peer"));
   }
   if (bytes.size() > kLongest) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "UdpSocket::send: ", bytes.size(), " bytes, and a datagram has at most ", kLongest));
+    return absl::InvalidArgumentError(
+        absl::StrCat(call, ": ", bytes.size(), " bytes, and a datagram has at most ", kLongest));
   }
   return absl::OkStatus();
 }
@@ -72,20 +78,116 @@ absl::Status UdpSender::queue(ByteView bytes, const SocketAddress& to, const Soc
   const bool is_whole = !is_split || has_gso_.load(std::memory_order_relaxed);
   const std::size_t cost =
       bytes.size() + (is_whole ? std::size_t{1} : parts) * OutboundBatch::kOverhead;
-  if (filling_.cost() + leaving_cost_ + cost > limit_) {
+  if (!has_room(cost)) {
     ++refused_;
     return absl::ResourceExhaustedError("UdpSocket::send: the queue is full");
   }
   if (is_whole) {
     const bool joins = !is_split && has_gso_.load(std::memory_order_relaxed);
     filling_.push(bytes, to, from, is_split ? segment : 0, joins);
+    queued_ += parts;
     return absl::OkStatus();
   }
   for (std::size_t at = 0; at < bytes.size(); at += segment) {
     const ByteView part(bytes.data() + at, std::min(segment, bytes.size() - at));
     filling_.push(part, to, from, 0, false);
+    ++queued_;
   }
   return absl::OkStatus();
+}
+
+bool UdpSender::has_room(std::size_t cost) const {
+  return filling_.cost() + leaving_cost_ + cost <= limit_;
+}
+
+// Does not throw.
+absl::Status UdpSender::fill(const DatagramWriteOperation& operation) {
+  try {
+    filling_.push(operation.bytes(), operation.to(), operation.from(), 0,
+                  has_gso_.load(std::memory_order_relaxed));
+  } catch (const std::bad_alloc&) {
+    return no_memory("UdpSocket::write");
+  }
+  ++queued_;
+  return absl::OkStatus();
+}
+
+bool UdpSender::begin(DatagramWriteOperation& operation, TaskNode& node) {
+  const std::size_t cost = cost_of(operation);
+  if (cost > limit_) {
+    node.status = or_no_memory("UdpSocket::write", [&] {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "UdpSocket::write: ", operation.bytes().size(), " bytes, and ", OutboundBatch::kOverhead,
+          " more, are more than UdpOptions::send_queue, ", limit_));
+    });
+    return true;
+  }
+  const absl::MutexLock lock(&mutex_);
+  if (is_closed_) {
+    node.status =
+        make_error(absl::StatusCode::kFailedPrecondition, "UdpSocket::write: the socket is closed");
+    return true;
+  }
+  if (writers_.empty() && has_room(cost)) {
+    node.status = fill(operation);
+    return true;
+  }
+  writers_.push(operation, node);
+  return false;
+}
+
+bool UdpSender::begin(DatagramFlushOperation& operation, TaskNode& node) {
+  const absl::MutexLock lock(&mutex_);
+  if (is_closed_) {
+    node.status =
+        make_error(absl::StatusCode::kFailedPrecondition, "UdpSocket::flush: the socket is closed");
+    return true;
+  }
+  if (sent_ + errors_ == queued_) return true;
+  operation.target_ = queued_;
+  flushers_.push(operation, node);
+  return false;
+}
+
+void UdpSender::cancel(DatagramWriteOperation& operation, const absl::Status& why) {
+  ReadyList ready;
+  const absl::MutexLock lock(&mutex_);
+  if (WaitList::has(operation)) ready.add(writers_, operation, &why);
+}
+
+void UdpSender::cancel(DatagramFlushOperation& operation, const absl::Status& why) {
+  ReadyList ready;
+  const absl::MutexLock lock(&mutex_);
+  if (WaitList::has(operation)) ready.add(flushers_, operation, &why);
+}
+
+void UdpSender::close(const absl::Status& why) {
+  ReadyList ready;
+  const absl::MutexLock lock(&mutex_);
+  is_closed_ = true;
+  while (!writers_.empty()) ready.add(writers_, *writers_.first(), &why);
+  while (!flushers_.empty()) ready.add(flushers_, *flushers_.first(), &why);
+}
+
+// Lets those that wait fill the queue while it has room. What one finds no memory for ends with
+// `failed`, which outlives `ready`.
+void UdpSender::let_writers_fill(ReadyList& ready, absl::Status& failed) {
+  while (!writers_.empty()) {
+    auto& first = static_cast<DatagramWriteOperation&>(*writers_.first());
+    if (!has_room(cost_of(first))) return;
+    absl::Status filled = fill(first);
+    const bool is_filled = filled.ok();
+    if (!is_filled) failed = std::move(filled);
+    ready.add(writers_, first, is_filled ? nullptr : &failed);
+  }
+}
+
+void UdpSender::let_flushers_go(ReadyList& ready) {
+  while (!flushers_.empty()) {
+    auto& first = static_cast<DatagramFlushOperation&>(*flushers_.first());
+    if (sent_ + errors_ < first.target_) return;
+    ready.add(flushers_, first);
+  }
 }
 
 void UdpSender::add_to(UdpCounters& counters) const {
@@ -97,7 +199,11 @@ void UdpSender::add_to(UdpCounters& counters) const {
 
 bool UdpSender::take_queued() {
   leaving_.clear();
+  absl::Status failed;
+  ReadyList ready;
   const absl::MutexLock lock(&mutex_);
+  leaving_cost_ = 0;
+  let_writers_fill(ready, failed);
   std::swap(leaving_, filling_);
   leaving_cost_ = leaving_.cost();
   return !leaving_.empty();
@@ -110,8 +216,10 @@ SysResult UdpSender::send(Kernel& kernel, int fd) {
   const std::size_t datagrams = leaving_.drop(static_cast<std::size_t>(sent.value()));
   refusals_ = 0;
   stalled_since_ = kNever;
+  ReadyList ready;
   const absl::MutexLock lock(&mutex_);
   sent_ += datagrams;
+  let_flushers_go(ready);
   return sent;
 }
 
@@ -131,8 +239,10 @@ bool UdpSender::is_dropped_at_receiver(std::int64_t now) {
 void UdpSender::drop_first() {
   stalled_since_ = kNever;
   const std::size_t datagrams = leaving_.drop(1);
+  ReadyList ready;
   const absl::MutexLock lock(&mutex_);
   errors_ += datagrams;
+  let_flushers_go(ready);
 }
 
 UdpSender::Refused UdpSender::refused(Kernel& kernel, int fd, int error) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -13,6 +14,7 @@
 #include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/datagram/open_udp.h"
 #include "epore/runtime/internal/datagram/outbound_batch.h"
+#include "epore/runtime/internal/task/wait_list.h"
 #include "epore/runtime/udp.h"
 
 namespace epore::internal {
@@ -24,23 +26,34 @@ namespace epore::internal {
 //   any thread                              the runner
 //   push(): into filling_, under the lock   take_queued(): filling_ becomes leaving_
 //                                           send(): sendmmsg(2) of leaving_
+//
+// A task that finds no room waits in writers_. The queue is not empty then, so the runner comes to
+// take_queued() once more, which copies what there is room for. It lets a task wait only until the
+// last of leaving_ has gone, as room comes then for many at once.
 class UdpSender {
  public:
   UdpSender(const OpenUdp& socket, const UdpOptions& options);
 
   // Any thread, see UdpSocket::send(). A `segment` that is not 0 cuts the bytes. push() copies what
-  // check() has found right.
-  absl::Status check(ByteView bytes, const SocketAddress& to) const;
+  // check() has found right; `call` is the name in errors.
+  absl::Status check(std::string_view call, ByteView bytes, const SocketAddress& to) const;
   absl::Status push(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
                     std::size_t segment);
   void add_to(UdpCounters& counters) const;
+
+  // In the order of a task. True: it has completed. Of a write that completes with ok the datagram
+  // is queued, as by push().
+  bool begin(DatagramWriteOperation& operation, TaskNode& node);
+  bool begin(DatagramFlushOperation& operation, TaskNode& node);
+  void cancel(DatagramWriteOperation& operation, const absl::Status& why);
+  void cancel(DatagramFlushOperation& operation, const absl::Status& why);
 
   // -- The runner. --
 
   bool is_sending() const { return !leaving_.empty(); }
 
-  // When nothing is left: goes on with what was queued meanwhile. Returns whether there is
-  // something.
+  // When nothing is left: goes on with what was queued meanwhile, and what tasks wait to queue.
+  // Returns whether there is something.
   bool take_queued();
 
   // Makes one call. EAGAIN leaves everything as it is.
@@ -66,9 +79,17 @@ class UdpSender {
   };
   Refused refused(Kernel& kernel, int fd, int error);
 
+  // The socket is closed. Whoever waits gets `why`.
+  void close(const absl::Status& why);
+
  private:
   absl::Status queue(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
                      std::size_t segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool has_room(std::size_t cost) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status fill(const DatagramWriteOperation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void let_writers_fill(ReadyList& ready, absl::Status& failed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void let_flushers_go(ReadyList& ready) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void drop_first();
 
   // Constant after construction.
@@ -84,6 +105,12 @@ class UdpSender {
   mutable absl::Mutex mutex_;
   OutboundBatch filling_ ABSL_GUARDED_BY(mutex_);
   std::size_t leaving_cost_ ABSL_GUARDED_BY(mutex_) = 0;  // of leaving_
+  WaitList writers_ ABSL_GUARDED_BY(mutex_);   // DatagramWriteOperations: they wait for room
+  WaitList flushers_ ABSL_GUARDED_BY(mutex_);  // DatagramFlushOperations, the nearest target first
+  bool is_closed_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // In datagrams. Those that were queued and have left the queue are sent, or errors.
+  std::uint64_t queued_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t sent_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t errors_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -88,6 +88,31 @@ absl::Status UdpSocket::send_segments(ByteView bytes, std::size_t segment,
   return handle_->state().send(bytes, to, SocketAddress(), segment);
 }
 
+internal::DatagramWriteOperation UdpSocket::write(ByteView bytes, const SocketAddress& to) const {
+  return internal::DatagramWriteOperation(state_of(handle_), bytes, &to, nullptr);
+}
+
+internal::DatagramWriteOperation UdpSocket::write(ByteView bytes, const SocketAddress& to,
+                                                  const SocketAddress& from) const {
+  return internal::DatagramWriteOperation(state_of(handle_), bytes, &to, &from);
+}
+
+internal::DatagramWriteOperation UdpSocket::write(ByteView bytes) const {
+  return internal::DatagramWriteOperation(state_of(handle_), bytes, nullptr, nullptr);
+}
+
+internal::DatagramFlushOperation UdpSocket::flush() const {
+  return internal::DatagramFlushOperation(state_of(handle_));
+}
+
+void UdpSocket::pause_receiving() const {
+  if (handle_) handle_->state().pause_receiving();
+}
+
+void UdpSocket::resume_receiving() const {
+  if (handle_) handle_->state().resume_receiving();
+}
+
 absl::Status UdpSocket::join(const SocketAddress& group, unsigned interface) const {
   constexpr const char* kCall = "UdpSocket::join";
   if (!handle_) return no_socket(kCall);
@@ -140,6 +165,11 @@ bool ends_without_socket(TaskNode& node, const char* why) {
   return true;
 }
 
+const SocketAddress& no_address() {
+  static const SocketAddress empty;
+  return empty;
+}
+
 }  // namespace
 
 DatagramOperation::DatagramOperation(Ref<UdpState> state) : state_(std::move(state)) {}
@@ -155,6 +185,38 @@ bool DatagramOperation::begin(TaskNode& node) {
 void DatagramOperation::cancel(const absl::Status& why) { state_->cancel(*this, why); }
 
 std::span<const Datagram> DatagramOperation::take() { return state_->take(); }
+
+DatagramWriteOperation::DatagramWriteOperation(Ref<UdpState> state, ByteView bytes,
+                                               const SocketAddress* to, const SocketAddress* from)
+    : state_(std::move(state)), bytes_(bytes), to_(to), from_(from) {}
+DatagramWriteOperation::DatagramWriteOperation(DatagramWriteOperation&& other) noexcept = default;
+DatagramWriteOperation::~DatagramWriteOperation() = default;
+
+const SocketAddress& DatagramWriteOperation::to() const {
+  return to_ != nullptr ? *to_ : no_address();
+}
+
+const SocketAddress& DatagramWriteOperation::from() const {
+  return from_ != nullptr ? *from_ : no_address();
+}
+
+bool DatagramWriteOperation::begin(TaskNode& node) {
+  if (state_) return state_->begin(*this, node);
+  return ends_without_socket(node, "UdpSocket::write: this handle names no socket");
+}
+
+void DatagramWriteOperation::cancel(const absl::Status& why) { state_->cancel(*this, why); }
+
+DatagramFlushOperation::DatagramFlushOperation(Ref<UdpState> state) : state_(std::move(state)) {}
+DatagramFlushOperation::DatagramFlushOperation(DatagramFlushOperation&& other) noexcept = default;
+DatagramFlushOperation::~DatagramFlushOperation() = default;
+
+bool DatagramFlushOperation::begin(TaskNode& node) {
+  if (state_) return state_->begin(*this, node);
+  return ends_without_socket(node, "UdpSocket::flush: this handle names no socket");
+}
+
+void DatagramFlushOperation::cancel(const absl::Status& why) { state_->cancel(*this, why); }
 
 }  // namespace internal
 }  // namespace epore

@@ -103,7 +103,7 @@ absl::Status UdpState::start(const UdpSocket& handle) {
 
 absl::Status UdpState::send(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
                             std::size_t segment) {
-  if (absl::Status bad = sender_.check(bytes, to); !bad.ok()) return bad;
+  if (absl::Status bad = sender_.check("UdpSocket::send", bytes, to); !bad.ok()) return bad;
   if (is_closing_.load(std::memory_order_acquire)) return closed();
   absl::Status queued = sender_.push(bytes, to, from, segment);
   if (queued.ok() && this_thread.current != this) core_->wake(*this);
@@ -115,6 +115,11 @@ absl::Status UdpState::change(const MulticastGroup& group, Membership membership
   if (!calls_.begin_call()) return closed();
   const absl::Cleanup done = [this] { calls_.end_call(); };
   return group.change(core_->kernel(), calls_.get(), membership);
+}
+
+void UdpState::resume_receiving() {
+  receiver_.set_paused(false);
+  core_->wake(*this);
 }
 
 void UdpState::close() {
@@ -162,6 +167,7 @@ void UdpState::look_again_soon() {
 void UdpState::run_once() {
   flush();
   if (is_closing_.load(std::memory_order_acquire)) return end();
+  tell_kept_error();
   receive();
   flush();
   if (is_closing_.load(std::memory_order_acquire)) return end();
@@ -299,8 +305,14 @@ void UdpState::deliver() {
 }
 
 void UdpState::tell(const absl::Status& error) {
-  if (has_callback_) return call(error);
-  receiver_.give(error);
+  if (!has_callback_) return receiver_.give(error);
+  if (receiver_.is_wanted()) return call(error);
+  kept_error_ = error;
+}
+
+void UdpState::tell_kept_error() {
+  if (kept_error_.ok() || !receiver_.is_wanted()) return;
+  call(std::exchange(kept_error_, absl::OkStatus()));
 }
 
 void UdpState::call(absl::StatusOr<std::span<const Datagram>> received) {
@@ -350,7 +362,9 @@ void UdpState::end() {
   file_.reset();
   fd_.reset();
   calls_.done();
-  receiver_.close(make_error(absl::StatusCode::kCancelled, "the socket is closed"));
+  const absl::Status why = make_error(absl::StatusCode::kCancelled, "the socket is closed");
+  sender_.close(why);
+  receiver_.close(why);
   callback_ = nullptr;
   self_ = UdpSocket();
   core_->end_lingering();
@@ -362,6 +376,23 @@ bool UdpState::begin(DatagramOperation& operation, TaskNode& node) {
   if (ends_with_stop(node) || receiver_.begin(operation, node)) return true;
   core_->wake(*this);
   return false;
+}
+
+bool UdpState::begin(DatagramWriteOperation& operation, TaskNode& node) {
+  if (ends_with_stop(node)) return true;
+  node.status = or_no_memory("UdpSocket::write", [&] {
+    absl::Status bad = sender_.check("UdpSocket::write", operation.bytes(), operation.to());
+    if (bad.ok() && is_closing_.load(std::memory_order_acquire)) bad = closed();
+    return bad;
+  });
+  if (!node.status.ok()) return true;
+  if (!sender_.begin(operation, node)) return false;
+  if (node.status.ok() && this_thread.current != this) core_->wake(*this);
+  return true;
+}
+
+bool UdpState::begin(DatagramFlushOperation& operation, TaskNode& node) {
+  return ends_with_stop(node) || sender_.begin(operation, node);
 }
 
 }  // namespace epore::internal

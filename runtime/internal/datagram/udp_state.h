@@ -47,6 +47,8 @@ class UdpState final : public Registration {
   absl::Status send(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
                     std::size_t segment);
   absl::Status change(const MulticastGroup& group, Membership membership);
+  void pause_receiving() { receiver_.set_paused(true); }
+  void resume_receiving();
   void close();
   const SocketAddress& address() const { return address_; }
   UdpCounters counters() const;
@@ -57,6 +59,16 @@ class UdpState final : public Registration {
     receiver_.cancel(operation, why);
   }
   std::span<const Datagram> take() { return receiver_.take(); }
+
+  // The same of a DatagramWriteOperation and a DatagramFlushOperation.
+  bool begin(DatagramWriteOperation& operation, TaskNode& node);
+  void cancel(DatagramWriteOperation& operation, const absl::Status& why) {
+    sender_.cancel(operation, why);
+  }
+  bool begin(DatagramFlushOperation& operation, TaskNode& node);
+  void cancel(DatagramFlushOperation& operation, const absl::Status& why) {
+    sender_.cancel(operation, why);
+  }
 
   // Runnable, Registration.
   void run() override;
@@ -80,6 +92,7 @@ class UdpState final : public Registration {
   bool tell_peer_error();
   void deliver();
   void tell(const absl::Status& error);
+  void tell_kept_error();
   void call(absl::StatusOr<std::span<const Datagram>> received);
   void rearm();
   void end();
@@ -110,6 +123,7 @@ class UdpState final : public Registration {
   UdpSocket self_;  // a handle for the callback, which keeps the socket open
   OwnedFd fd_;
   std::unique_ptr<SocketFile> file_;  // null: it has none
+  absl::Status kept_error_;           // the last one that a callback has missed while it is paused
   bool may_have_errors_ = false;      // in the error queue
   bool is_registered_ = false;
   bool hears_of_room_ = false;  // registered for "writable" as well
