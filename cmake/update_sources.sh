@@ -6,9 +6,9 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 export LC_ALL=C
 
-# runtime/testing and what it is made of are a library of their own. runtime/cares needs more than Abseil.
+# runtime/testing and what it is made of are a library of their own. runtime/cares and runtime/tls need more than Abseil.
 rooms() {
-  find poll runtime -name BUILD -not -path 'runtime/cares/*' -printf '%h\n' | grep -v '/testing$' | sort
+  find poll runtime -name BUILD -not -path 'runtime/cares/*' -not -path 'runtime/tls/*' -printf '%h\n' | grep -v '/testing$' | sort
 }
 testing_rooms() { find poll runtime -name BUILD -printf '%h\n' | grep '/testing$' | sort; }
 

@@ -5,15 +5,29 @@ load("@bazel_tools//tools/build_defs/repo:http.bzl", "http_archive")
 load(":system_libraries.bzl", "system_libraries")
 
 def optional_repositories():
-    """Declares what //runtime/cares needs. Without it on the machine that target says so at run time."""
+    """Declares what //runtime/cares and //runtime/tls need. Without it on the machine these say so at run time."""
     system_libraries(
         name = "epore_system",
-        headers = {"c_ares": "/usr/include/ares.h"},
+        headers = {
+            "c_ares": "/usr/include/ares.h",
+            "crypto": "/usr/include/openssl/crypto.h",
+            "ssl": "/usr/include/openssl/ssl.h",
+        },
         libraries = {
             "c_ares": [
                 "/usr/lib/x86_64-linux-gnu/libcares.so",
                 "/usr/lib/aarch64-linux-gnu/libcares.so",
                 "/usr/lib64/libcares.so",
+            ],
+            "crypto": [
+                "/usr/lib/x86_64-linux-gnu/libcrypto.so",
+                "/usr/lib/aarch64-linux-gnu/libcrypto.so",
+                "/usr/lib64/libcrypto.so",
+            ],
+            "ssl": [
+                "/usr/lib/x86_64-linux-gnu/libssl.so",
+                "/usr/lib/aarch64-linux-gnu/libssl.so",
+                "/usr/lib64/libssl.so",
             ],
         },
     )
