@@ -1,0 +1,202 @@
+// What TlsStream makes of an engine that cannot write before the peer has sent more, as OpenSSL in
+// the middle of a ticket that comes in several records. Without OpenSSL.
+
+#include "epore/runtime/tls/tls_stream.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
+#include "epore/runtime/join.h"
+#include "epore/runtime/runtime.h"
+#include "epore/runtime/sleep.h"
+#include "epore/runtime/tls/tls_engine.h"
+#include "epore/runtime/until.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/runtime_test_base.h"
+
+namespace epore {
+namespace {
+
+using internal::TlsEngine;
+using internal::TlsStream;
+
+// Encrypts nothing. The first `message` bytes are a message for the engine, and nothing can be
+// written before they have come. "." is the end.
+class PlainEngine final : public TlsEngine {
+ public:
+  explicit PlainEngine(std::size_t message) : message_(message) {}
+
+  void feed(ByteView bytes) override { input_ = bytes; }
+  Step handshake() override { return Step::done; }
+  Step read(std::span<std::byte> into, std::size_t& count) override {
+    take_message();
+    if (message_ != 0 || input_.empty()) return Step::wants_input;
+    if (input_.text().front() == '.') return Step::ended;
+    count = std::min(into.size(), input_.size());
+    std::memcpy(into.data(), input_.data(), count);
+    input_ = input_.subspan(count);
+    return Step::done;
+  }
+  Step write(ByteView bytes) override {
+    take_message();
+    if (message_ != 0) return Step::wants_input;
+    output_ += bytes.text();
+    return Step::done;
+  }
+  Step end() override { return write("."); }
+  std::string take_output() override { return std::exchange(output_, {}); }
+  const absl::Status& error() const override { return error_; }
+  std::string alpn() const override { return {}; }
+  std::string version() const override { return {}; }
+  std::string server_name() const override { return {}; }
+  std::string peer_subject() const override { return {}; }
+
+ private:
+  void take_message() {
+    const std::size_t count = std::min(message_, input_.size());
+    message_ -= count;
+    input_ = input_.subspan(count);
+  }
+
+  std::size_t message_;
+  ByteView input_;
+  std::string output_;
+  absl::Status error_;
+};
+
+using Stream = std::shared_ptr<TlsStream>;
+
+class TlsStreamTest : public testing::Test {
+ protected:
+  // Serves one connection with an engine whose message is "abc".
+  void serve(std::function<Task<>(Stream)> use) {
+    const auto handler = [use](Connection peer) -> Task<> {
+      const auto stream = std::make_shared<TlsStream>(std::make_unique<PlainEngine>(3), peer);
+      co_await use(stream);
+    };
+    absl::StatusOr<Listener> listener = runtime_.listen("127.0.0.1:0", handler);
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    listener_ = *std::move(listener);
+    peer_.emplace(listener_.address());
+  }
+
+  Runtime runtime_;
+  Listener listener_;
+  std::optional<Peer> peer_;
+};
+
+TEST_F(TlsStreamTest, AWriterReceivesIfNobodyReads) {
+  serve([](Stream stream) -> Task<> {
+    co_await TlsStream::write(stream, "hello");
+    co_await TlsStream::shut_down_write(stream);
+    const ByteView rest = co_await TlsStream::read(stream);  // behind the message
+    EXPECT_EQ(rest.text(), "rest");
+    const ByteView end = co_await TlsStream::read(stream);
+    EXPECT_TRUE(end.empty());
+    TlsStream::close(stream);
+  });
+  peer_->send("a");
+  peer_->send("bcrest");
+  EXPECT_EQ(peer_->receive(6), "hello.");
+  peer_->send(".");
+  peer_->half_close();
+  EXPECT_EQ(peer_->receive_all(), "");
+}
+
+TEST_F(TlsStreamTest, AWriterWaitsForTheReader) {
+  absl::Notification both_wait;
+  serve([&both_wait](Stream stream) -> Task<> {
+    const auto read = [&stream]() -> Task<> {
+      const ByteView rest = co_await TlsStream::read(stream);
+      EXPECT_EQ(rest.text(), "rest");
+    };
+    const auto write = [&stream]() -> Task<> { co_await TlsStream::write(stream, "hello"); };
+    const auto tell = [&both_wait]() -> Task<> {
+      both_wait.Notify();
+      co_return;
+    };
+    co_await all(read(), write(), tell());
+    TlsStream::close(stream);
+  });
+  both_wait.WaitForNotification();
+  peer_->send("a");
+  peer_->send("bc");
+  EXPECT_EQ(peer_->receive(5), "hello");
+  peer_->send("rest");
+  EXPECT_EQ(peer_->receive(1), ".");
+}
+
+TEST_F(TlsStreamTest, AWriterGoesOnWhenTheReaderIsStopped) {
+  absl::Notification is_stopped;
+  serve([&is_stopped](Stream stream) -> Task<> {
+    std::stop_source source;
+    const auto read = [&]() -> Task<> {
+      const auto stopped = co_await until(source.get_token(), TlsStream::read(stream)).result();
+      EXPECT_TRUE(absl::IsCancelled(stopped.status())) << stopped.status();
+    };
+    const auto write = [&stream]() -> Task<> { co_await TlsStream::write(stream, "hello"); };
+    const auto stop = [&]() -> Task<> {
+      co_await yield();
+      source.request_stop();
+      is_stopped.Notify();
+    };
+    co_await all(read(), write(), stop());
+    TlsStream::close(stream);
+  });
+  is_stopped.WaitForNotification();
+  peer_->send("abc");
+  EXPECT_EQ(peer_->receive(6), "hello.");
+}
+
+TEST_F(TlsStreamTest, AReaderWaitsForTheWriter) {
+  absl::Notification both_wait;
+  serve([&both_wait](Stream stream) -> Task<> {
+    const auto read = [&stream]() -> Task<> {
+      const ByteView rest = co_await TlsStream::read(stream);
+      EXPECT_EQ(rest.text(), "rest");
+    };
+    const auto write = [&stream]() -> Task<> { co_await TlsStream::write(stream, "hello"); };
+    const auto tell = [&both_wait]() -> Task<> {
+      both_wait.Notify();
+      co_return;
+    };
+    co_await all(write(), read(), tell());
+    TlsStream::close(stream);
+  });
+  both_wait.WaitForNotification();
+  peer_->send("abcrest");
+  EXPECT_EQ(peer_->receive(6), "hello.");
+}
+
+TEST_F(TlsStreamTest, AnEndEndsBoth) {
+  absl::Notification has_ended;
+  serve([&has_ended](Stream stream) -> Task<> {
+    const auto read = [&stream]() -> Task<> {
+      const auto bytes = co_await TlsStream::read(stream).result();
+      EXPECT_TRUE(absl::IsDataLoss(bytes.status())) << bytes.status();
+    };
+    const auto write = [&stream]() -> Task<> {
+      const absl::Status status = co_await TlsStream::write(stream, "hello").result();
+      EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    };
+    co_await all(write(), read());
+    has_ended.Notify();
+  });
+  peer_->send("ab");
+  peer_->half_close();
+  has_ended.WaitForNotification();
+}
+
+}  // namespace
+}  // namespace epore
