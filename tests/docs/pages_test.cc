@@ -99,6 +99,10 @@ TEST(Pages, UnixSockets) {
   expect_compiled("docs/guide/unix-sockets.md", {"tests/docs/unix_snippets_test.cc"}, 9);
 }
 
+TEST(Pages, GuideToTls) {
+  expect_compiled("docs/guide/tls.md", {"tests/docs/tls_snippets_test.cc"}, 5);
+}
+
 TEST(Pages, GuideToUdp) {
   expect_compiled("docs/guide/udp.md", {"examples/udp_echo.cc", "tests/docs/udp_snippets_test.cc"},
                   7);
