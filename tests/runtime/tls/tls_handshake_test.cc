@@ -296,7 +296,6 @@ TEST_F(TlsHandshake, AStopEndsIt) {
   const auto listener = runtime.listen("127.0.0.1:0", handler);
   ASSERT_TRUE(listener.ok());
   Peer peer(listener->address());
-  peer.send("\x16\x03");
   expect(outcome.await(), absl::StatusCode::kCancelled, "TlsConnection::accept(127.0.0.1:");
   EXPECT_NE(peer.end(), 0);
 }
