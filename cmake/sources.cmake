@@ -58,9 +58,11 @@ set(EPORE_SOURCES
   runtime/internal/endpoints/connect_operation.cc
   runtime/internal/endpoints/connecting_socket.cc
   runtime/internal/endpoints/connector.cc
+  runtime/internal/endpoints/destination.cc
   runtime/internal/endpoints/handler_root.cc
   runtime/internal/endpoints/listener.cc
   runtime/internal/endpoints/listener_state.cc
+  runtime/internal/endpoints/resolve.cc
   runtime/internal/file/file.cc
   runtime/internal/file/whole_file.cc
   runtime/internal/net/address_order.cc
@@ -208,6 +210,7 @@ set(EPORE_HEADERS
   runtime/peer_credentials.h
   runtime/ready.h
   runtime/report.h
+  runtime/resolve.h
   runtime/runtime.h
   runtime/semaphore.h
   runtime/send_result.h

@@ -3,13 +3,17 @@
 
 #include <concepts>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "epore/runtime/address.h"
 #include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/task/awaitable.h"
@@ -27,10 +31,13 @@ class ConnectOperation final : public Operation, public WithResult<ConnectOperat
   using Value = Connection;
 
   ConnectOperation(std::string_view address, ConnectOptions options)
-      : address_(address), options_(std::move(options)) {}
+      : to_(std::string(address)), options_(std::move(options)) {}
+  ConnectOperation(std::span<const SocketAddress> addresses, ConnectOptions options)
+      : to_(std::vector<SocketAddress>(addresses.begin(), addresses.end())),
+        options_(std::move(options)) {}
   ConnectOperation(ConnectOperation&& other) noexcept
       : Operation(std::move(other)),
-        address_(std::move(other.address_)),
+        to_(std::move(other.to_)),
         options_(std::move(other.options_)) {}
 
   bool begin(TaskNode& node);
@@ -42,7 +49,7 @@ class ConnectOperation final : public Operation, public WithResult<ConnectOperat
   const char* name() const override { return "connect"; }
   void connected(absl::StatusOr<Connection> result);
 
-  std::string address_;
+  std::variant<std::string, std::vector<SocketAddress>> to_;
   ConnectOptions options_;
   ConnectAttempt attempt_;
   absl::Status stop_;  // not ok once it was cancelled
@@ -70,6 +77,21 @@ class ConnectOperation final : public Operation, public WithResult<ConnectOperat
 template <std::same_as<ConnectOptions> Options>
 [[nodiscard]] internal::ConnectOperation connect(std::string_view address, const Options& options) {
   return {address, options};
+}
+
+// Connects to the first of several addresses that answers, in a task: those that resolve() or a
+// NameResolver has found, or that the program knows. They race as those of a name do, and are
+// copied in this call. Errors: those of Runtime::connect(); Cancelled, as above.
+[[nodiscard]] inline internal::ConnectOperation connect(std::span<const SocketAddress> addresses,
+                                                        const ConnectionOptions& options = {}) {
+  ConnectOptions all;
+  all.connection = options;
+  return {addresses, std::move(all)};
+}
+template <std::same_as<ConnectOptions> Options>
+[[nodiscard]] internal::ConnectOperation connect(std::span<const SocketAddress> addresses,
+                                                 const Options& options) {
+  return {addresses, options};
 }
 
 }  // namespace epore

@@ -232,7 +232,8 @@ struct ConnectOptions {
   // tried at once. At least 10 ms. Infinite tries one address after the other.
   absl::Duration connection_attempt_delay = absl::Milliseconds(250);
 
-  // The most addresses of a name that are tried, 1 to 1000. Each may have a socket of its own.
+  // The most addresses that are tried, 1 to 1000, of a name or of a span. Each may have a socket of
+  // its own.
   std::size_t max_addresses = 16;
 
   // The address of this end: of one of this machine's interfaces, with a port or with 0 for a free

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,7 @@
 #include "epore/runtime/internal/children/child_state.h"
 #include "epore/runtime/internal/datagram/udp_state.h"
 #include "epore/runtime/internal/endpoints/connector.h"
+#include "epore/runtime/internal/endpoints/destination.h"
 #include "epore/runtime/internal/endpoints/handler_root.h"
 #include "epore/runtime/internal/endpoints/listener_state.h"
 #include "epore/runtime/internal/order/job_root.h"
@@ -167,9 +169,19 @@ absl::StatusOr<Listener> Runtime::listen_now(std::string_view address, AcceptCal
 
 ConnectAttempt Runtime::connect(std::string_view address, ConnectCallback on_connected,
                                 const ConnectOptions& options) {
+  return connect_to(internal::Destination(address), std::move(on_connected), options);
+}
+
+ConnectAttempt Runtime::connect(std::span<const SocketAddress> addresses,
+                                ConnectCallback on_connected, const ConnectOptions& options) {
+  return connect_to(internal::Destination(addresses), std::move(on_connected), options);
+}
+
+ConnectAttempt Runtime::connect_to(const internal::Destination& to, ConnectCallback on_connected,
+                                   const ConnectOptions& options) {
   if (!on_connected) {
     tell([&] {
-      LOG(ERROR) << "epore: connect(\"" << internal::printable(address)
+      LOG(ERROR) << "epore: connect(\"" << to.to_string()
                  << "\"): on_connected is null; nothing is started";
     });
     return ConnectAttempt();
@@ -183,8 +195,7 @@ ConnectAttempt Runtime::connect(std::string_view address, ConnectCallback on_con
     return ConnectAttempt();
   }
   try {
-    return ConnectAttempt(
-        internal::Connector::start(core_, address, std::move(on_connected), options));
+    return ConnectAttempt(internal::Connector::start(core_, to, std::move(on_connected), options));
   } catch (const std::bad_alloc&) {  // no memory for an attempt that calls it later
     core_->call(on_connected, no_memory("connect"));
     return ConnectAttempt();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -17,6 +18,7 @@
 #include "absl/time/time.h"
 #include "epore/poll/errno_of.h"
 #include "epore/poll/interest.h"
+#include "epore/runtime/address.h"
 #include "epore/runtime/async_event.h"
 #include "epore/runtime/async_mutex.h"
 #include "epore/runtime/blocking.h"
@@ -42,6 +44,7 @@
 #include "epore/runtime/order.h"
 #include "epore/runtime/ready.h"
 #include "epore/runtime/report.h"
+#include "epore/runtime/resolve.h"
 #include "epore/runtime/semaphore.h"
 #include "epore/runtime/signal.h"
 #include "epore/runtime/sleep.h"
@@ -58,6 +61,7 @@ namespace epore {
 
 namespace internal {
 class Core;
+class Destination;
 class SignalWaiter;
 }  // namespace internal
 
@@ -154,7 +158,7 @@ class Runtime {
   // Listens as above, for tasks that accept the connections: see Listener::accept().
   absl::StatusOr<Listener> listen(std::string_view address, const ListenOptions& options = {});
 
-  // Connects to "HOST:PORT" or to a Unix socket. Names are resolved on a thread of their own. The
+  // Connects to "HOST:PORT" or to a Unix socket. Names are resolved on threads of their own. The
   // addresses of a name race, so that a silent one holds nobody up (ConnectOptions). The returned
   // handle can cancel the attempt, and may be ignored.
   //
@@ -169,6 +173,12 @@ class Runtime {
   // (ResourceExhausted), this call calls it. If it is null, nothing is started, and there is an
   // error in the log.
   ConnectAttempt connect(std::string_view address, ConnectCallback on_connected,
+                         const ConnectOptions& options = {});
+
+  // Connects as above to the first of several addresses that answers, which race as those of a name
+  // do: the families take turns. They are copied in this call. InvalidArgument without addresses,
+  // for an empty one, and for a Unix socket that is not the only one.
+  ConnectAttempt connect(std::span<const SocketAddress> addresses, ConnectCallback on_connected,
                          const ConnectOptions& options = {});
 
   // Runs `closure` on a worker or the poll thread, never inside this call. Closures run in any
@@ -460,6 +470,8 @@ class Runtime {
   absl::StatusOr<Listener> listen_now(std::string_view address, AcceptCallback on_accept,
                                       bool has_tasks, const ListenOptions& options);
   absl::Status check_callback(std::string_view address, const AcceptCallback& on_accept) const;
+  ConnectAttempt connect_to(const internal::Destination& to, ConnectCallback on_connected,
+                            const ConnectOptions& options);
   absl::Status check_run() const;
   Job start_job(const Order& order,
                 absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start);

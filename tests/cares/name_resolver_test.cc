@@ -273,14 +273,17 @@ epore::Task<epore::Connection> connect_to_service(const epore::NameResolver& nam
     const auto addresses = co_await names.addresses(target.address()).result();
     last = addresses.status();
     if (!addresses.ok()) continue;
-    for (const epore::SocketAddress& address : *addresses) {
-      absl::StatusOr<epore::Connection> peer =
-          co_await epore::connect(address.to_string()).result();
-      if (peer.ok()) co_return *std::move(peer);
-      last = peer.status();
-    }
+    absl::StatusOr<epore::Connection> peer = co_await epore::connect(*addresses).result();
+    if (peer.ok()) co_return *std::move(peer);
+    last = peer.status();
   }
   co_return last;
+}
+
+// And this.
+epore::Task<epore::Connection> connect_by(const epore::NameResolver& names, std::string host_port) {
+  const std::vector<epore::SocketAddress> addresses = co_await names.addresses(host_port);
+  co_return co_await epore::connect(addresses);
 }
 
 TEST_F(NameResolverTest, TheGuideMakesOne) {
@@ -302,6 +305,32 @@ TEST_F(NameResolverTest, ConnectsToAService) {
     co_return std::string(bytes.text());
   };
   EXPECT_EQ(runtime_.run(ask).value_or(""), "hello");
+}
+
+// Nobody listens at the first address, or nobody at the second one: the answer has no sequence.
+TEST_F(NameResolverTest, ConnectsToTheAddressThatAnswers) {
+  const auto greet = [](Connection peer) -> Task<> { co_await peer.write("hello"); };
+  const auto listener = runtime_.listen("127.0.0.2:0", greet);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const NameResolver names =
+      make(serve("kv.example.com. 300 A 127.0.0.1\n"
+                 "kv.example.com. 300 A 127.0.0.2\n"
+                 "gone.example.com. 300 A 127.0.0.1\n"
+                 "gone.example.com. 300 A 127.0.0.3\n"));
+  const auto ask = [&](std::string name) -> Task<std::string> {
+    Connection peer =
+        co_await connect_by(names, absl::StrCat(name, ":", listener->address().port()));
+    const ByteView bytes = co_await peer.read();
+    co_return std::string(bytes.text());
+  };
+  EXPECT_EQ(runtime_.run(ask, "kv.example.com").value_or(""), "hello");
+  const absl::Status gone = runtime_.run(ask, "gone.example.com").status();
+  EXPECT_TRUE(absl::IsUnavailable(gone)) << gone;
+  for (const char* host : {"127.0.0.1", "127.0.0.3"}) {
+    const std::string tried =
+        absl::StrCat("connect(", host, ":", listener->address().port(), "): ");
+    EXPECT_TRUE(absl::StrContains(gone.message(), tried)) << gone;
+  }
 }
 
 // One channel is asked by several threads at once.

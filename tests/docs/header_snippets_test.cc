@@ -534,6 +534,16 @@ TEST(HeaderSnippets, ConnectAttempt) {
   EXPECT_FALSE(status->ok());
 }
 
+TEST(HeaderSnippets, Resolve) {
+  epore::Runtime runtime({.hosts = {{"db.example", {"127.0.0.1:0"}}}});
+  const absl::Status done = runtime.run([]() -> epore::Task<> {
+    for (const epore::SocketAddress& address : co_await epore::resolve("db.example:5432")) {
+      std::cout << address.to_string() << "\n";
+    }
+  });
+  EXPECT_TRUE(done.ok()) << done;
+}
+
 int try_next_port() { return 2; }
 
 int listen_again(epore::Runtime& runtime, const std::string& address) {

@@ -2,6 +2,7 @@
 // lose. The clock is the test's.
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -112,14 +113,28 @@ class HappyEyeballsTest : public RuntimeTest {
 
   ConnectAttempt connect(Runtime& runtime, ConnectOptions options = {}) {
     options.order = order_ = runtime.order();
-    return runtime.connect(
-        "service.example:1",
-        [this](absl::StatusOr<Connection> result) {
-          const std::size_t open = system_.open_sockets();
-          absl::MutexLock lock(&mutex_);
-          told_.push_back({std::move(result), open});
-        },
-        options);
+    return runtime.connect("service.example:1", note(), options);
+  }
+
+  // As above, to addresses. They are gone when this returns.
+  ConnectAttempt connect_to(Runtime& runtime, const std::vector<std::string>& texts,
+                            ConnectOptions options = {}) {
+    options.order = order_ = runtime.order();
+    return runtime.connect(parsed(texts), note(), options);
+  }
+
+  static std::vector<SocketAddress> parsed(const std::vector<std::string>& texts) {
+    std::vector<SocketAddress> addresses;
+    for (const std::string& text : texts) addresses.push_back(*SocketAddress::parse(text));
+    return addresses;
+  }
+
+  Runtime::ConnectCallback note() {
+    return [this](absl::StatusOr<Connection> result) {
+      const std::size_t open = system_.open_sockets();
+      absl::MutexLock lock(&mutex_);
+      told_.push_back({std::move(result), open});
+    };
   }
 
   Told await() {
@@ -418,6 +433,139 @@ TEST_P(HappyEyeballsTest, AShutdownEndsAllAttempts) {
   const Told told = await();
   EXPECT_EQ(told.result.status().code(), absl::StatusCode::kCancelled) << told.result.status();
   EXPECT_EQ(told.open, 0u);
+}
+
+// -- Addresses of the caller. --
+
+TEST_P(HappyEyeballsTest, AddressesOfTheCallerRaceAsThoseOfAName) {
+  const SilentPort silent;
+  const TcpPort refusing = refusing_port();
+  const TcpPort listener = tcp_listener();
+  Runtime runtime(options({}));
+  connect_to(runtime, {silent.address(), on_loopback(refusing), on_loopback(listener)});
+  await_race(1);
+  expect_no_other_until(runtime, kDelay);
+  const Told told = await();
+  ASSERT_TRUE(told.result.ok()) << told.result.status();
+  EXPECT_EQ(told.result->peer_address().to_string(), on_loopback(listener));
+  EXPECT_EQ(told.open, 1u) << "those that lost are closed first";
+  EXPECT_EQ(system_.tried(), (std::vector<std::string>{silent.address(), on_loopback(refusing),
+                                                       on_loopback(listener)}));
+}
+
+TEST_P(HappyEyeballsTest, TheFamiliesOfTheCallersAddressesTakeTurns) {
+  Runtime runtime(options({}));
+  clock_.fail(KernelCall::kConnect, ENETUNREACH);  // one of them
+  ConnectOptions three;
+  three.max_addresses = 3;
+  connect_to(runtime, {"127.0.0.2:1", "127.0.0.3:1", "127.0.0.4:1", "[::1]:1"}, three);
+  const absl::Status status = await().result.status();
+  EXPECT_TRUE(absl::StartsWith(status.message(),
+                               "connect(127.0.0.2:1 and 3 more): no address connects; "
+                               "connect(127.0.0.2:1): ENETUNREACH (Network is unreachable); "
+                               "connect([::1]:1): "))
+      << status;
+  EXPECT_TRUE(has(status,
+                  "; connect(127.0.0.3:1): ECONNREFUSED (Connection refused); "
+                  "not tried (ConnectOptions::max_addresses): 1"))
+      << status;
+}
+
+TEST_P(HappyEyeballsTest, OneDeadlineHoldsForTheCallersAddresses) {
+  const SilentPort first;
+  const SilentPort last("127.0.0.2");
+  Runtime runtime(options({}));
+  ConnectOptions second;
+  second.timeout = absl::Seconds(1);
+  connect_to(runtime, {first.address(), last.address()}, second);
+  await_race(1);
+  expect_no_other_until(runtime, kDelay);
+  await_race(2);
+  expect_no_other_until(runtime, absl::Seconds(1) - kDelay);
+  const Told told = await();
+  const absl::Status status = told.result.status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(status.message(), absl::StrCat("connect(", first.address(),
+                                           " and 1 more): not connected within 1s; no answer from ",
+                                           first.address(), ", ", last.address()));
+  EXPECT_EQ(told.open, 0u);
+}
+
+TEST_P(HappyEyeballsTest, OneAddressIsAsItsText) {
+  const TcpPort refusing = refusing_port();
+  Runtime runtime(options({}));
+  connect_to(runtime, {on_loopback(refusing)});
+  EXPECT_EQ(
+      await().result.status().message(),
+      absl::StrCat("connect(", on_loopback(refusing), "): ECONNREFUSED (Connection refused)"));
+}
+
+TEST_P(HappyEyeballsTest, BadAddressesOfTheCallerAreRefused) {
+  const std::pair<std::vector<SocketAddress>, const char*> cases[] = {
+      {{}, "connect(): there are no addresses"},
+      {{SocketAddress()}, "connect(): address 1 of 1 is empty"},
+      {{*SocketAddress::parse("127.0.0.1:1"), SocketAddress()},
+       "connect(127.0.0.1:1 and 1 more): address 2 of 2 is empty"},
+      {{*SocketAddress::parse("unix:/run/x"), *SocketAddress::parse("127.0.0.1:1")},
+       "connect(unix:/run/x and 1 more): address 1 of 2 is a Unix socket, which must be the only "
+       "address"},
+  };
+  Runtime runtime(options({}));
+  for (const auto& [addresses, why] : cases) {
+    absl::Notification told;
+    const absl::Status expected = absl::InvalidArgumentError(why);
+    runtime.connect(addresses, [&](absl::StatusOr<Connection> result) {
+      EXPECT_EQ(result.status(), expected);
+      told.Notify();
+    });
+    told.WaitForNotification();
+  }
+  EXPECT_TRUE(system_.tried().empty());
+}
+
+TEST_P(HappyEyeballsTest, AUnixSocketMayBeTheOnlyAddress) {
+  Runtime runtime(options({}));
+  const std::string address = absl::StrCat("unix:@epore-", ::getpid(), "-only");
+  const auto listener = runtime.listen(address, [](Connection&) {});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  connect_to(runtime, {address});
+  EXPECT_TRUE(await().result.ok());
+}
+
+TEST_P(HappyEyeballsTest, AfterAShutdownTheCallersAddressesAreNotTried) {
+  Runtime runtime(options({}));
+  const std::vector<SocketAddress> addresses = parsed({"127.0.0.1:1", "127.0.0.2:1"});
+  EXPECT_TRUE(runtime.shutdown().ok());
+  int calls = 0;
+  runtime.connect(addresses, [&](absl::StatusOr<Connection> result) {
+    EXPECT_EQ(result.status(),
+              absl::CancelledError("connect(127.0.0.1:1 and 1 more): the runtime is shut down"));
+    ++calls;
+  });
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_P(HappyEyeballsTest, ATaskConnectsToItsAddresses) {
+  const SilentPort silent;
+  const TcpPort listener = tcp_listener();
+  const TcpPort refusing = refusing_port();
+  Runtime runtime(options({on_loopback(refusing), on_loopback(listener)}));
+  const auto find = [&]() -> Task<std::vector<SocketAddress>> {
+    co_return parsed({silent.address(), on_loopback(listener)});
+  };
+  std::vector<std::string> peers;
+  order_ = runtime.order();
+  Job job = runtime.spawn_in(order_, [&]() -> Task<> {
+    const Connection first = co_await epore::connect(co_await find());
+    peers.push_back(first.peer_address().to_string());
+    const Connection second = co_await epore::connect(co_await epore::resolve("service.example:1"),
+                                                      ConnectOptions{.max_addresses = 2});
+    peers.push_back(second.peer_address().to_string());
+  });
+  await_race(1);
+  clock_.advance(kDelay);
+  EXPECT_TRUE(job.wait().ok()) << job.wait();
+  EXPECT_EQ(peers, (std::vector<std::string>{on_loopback(listener), on_loopback(listener)}));
 }
 
 // One permit of max_connections for all attempts, and it comes back.

@@ -1,11 +1,12 @@
 #include <new>
 #include <utility>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/connect.h"
-#include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/endpoints/connector.h"
+#include "epore/runtime/internal/endpoints/destination.h"
 #include "epore/runtime/internal/order/order_state.h"
 
 namespace epore::internal {
@@ -20,7 +21,8 @@ bool ConnectOperation::begin(TaskNode& node) {
   wait(node);
   try {
     attempt_ = Connector::start_for_task(
-        Ref<Core>::share(&order.core()), address_,
+        Ref<Core>::share(&order.core()),
+        std::visit([](const auto& to) { return Destination(to); }, to_),
         [this](absl::StatusOr<Connection> result) { connected(std::move(result)); }, options_);
   } catch (const std::bad_alloc&) {
     end_wait().status = absl::ResourceExhaustedError("connect: no memory");

@@ -14,7 +14,6 @@
 #include "absl/time/time.h"
 #include "epore/poll/errno_of.h"
 #include "epore/runtime/internal/base/no_memory.h"
-#include "epore/runtime/internal/base/printable.h"
 #include "epore/runtime/internal/net/address_order.h"
 #include "epore/runtime/internal/net/hosts.h"
 #include "epore/runtime/internal/net/resolver.h"
@@ -81,23 +80,22 @@ class Connector::Refusal final : public Runnable {
   absl::Status why_;
 };
 
-Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callback&& done,
+Ref<Connector> Connector::start(Ref<Core> core, const Destination& to, Callback&& done,
                                 const ConnectOptions& options) {
-  return start(std::move(core), address, std::move(done), options, /*is_of_task=*/false);
+  return start(std::move(core), to, std::move(done), options, /*is_of_task=*/false);
 }
 
-ConnectAttempt Connector::start_for_task(Ref<Core> core, std::string_view address, Callback&& done,
+ConnectAttempt Connector::start_for_task(Ref<Core> core, const Destination& to, Callback&& done,
                                          const ConnectOptions& options) {
-  return ConnectAttempt(
-      start(std::move(core), address, std::move(done), options, /*is_of_task=*/true));
+  return ConnectAttempt(start(std::move(core), to, std::move(done), options, /*is_of_task=*/true));
 }
 
-Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callback&& done,
+Ref<Connector> Connector::start(Ref<Core> core, const Destination& to, Callback&& done,
                                 const ConnectOptions& options, bool is_of_task) {
   Reactor& home = core->any_reactor();
   if (!core->begin_activity()) {  // perhaps no thread is left for the call
     absl::Status why = absl::CancelledError(
-        absl::StrCat("connect(", printable(address), "): the runtime is shut down"));
+        absl::StrCat("connect(", to.to_string(), "): the runtime is shut down"));
     if (OrderState* const order = OrderState::find(options.order, *core); order != nullptr) {
       order->push(Ref<Runnable>::adopt(new Refusal(home, std::move(done), std::move(why))));
     } else {
@@ -111,7 +109,7 @@ Ref<Connector> Connector::start(Ref<Core> core, std::string_view address, Callba
   std::move(end_activity).Cancel();
   core->first_run(*connector, [&] {
     try {
-      connector->begin(address);
+      connector->begin(to);
     } catch (const std::bad_alloc&) {
       connector->resolved(no_memory("connect"));
     }
@@ -143,15 +141,15 @@ bool Connector::cancel() {
   return true;
 }
 
-void Connector::begin(std::string_view address) {
-  target_ = printable(address);
+void Connector::begin(const Destination& to) {
+  target_ = to.to_string();
   if (!home().slots().acquire(*this)) {
     return resolved(absl::ResourceExhaustedError("connect: no slot is left"));
   }
   absl::Status bad = options_.check();
   if (bad.ok())
     bad = OrderState::check(options_.order, *core_, absl::StrCat("connect(", target_, ")"));
-  absl::StatusOr<Target> target = parse_target(address, /*to_listen=*/false);
+  absl::StatusOr<Target> target = to.target();
   if (bad.ok()) bad = target.status();
   if (!bad.ok()) {
     resolved(bad);

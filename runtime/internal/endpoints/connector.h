@@ -18,6 +18,7 @@
 #include "epore/runtime/connect_attempt.h"
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/endpoints/connecting_socket.h"
+#include "epore/runtime/internal/endpoints/destination.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
@@ -46,11 +47,11 @@ class Connector final : public Registration {
   // Begins an attempt. `done` is called exactly once, later, in a run of the Connector. If the
   // runtime is shut down, no thread is left for that. Then `done` is called in this call, which
   // returns null. Throws std::bad_alloc, and the caller still has `done`.
-  static Ref<Connector> start(Ref<Core> core, std::string_view address, Callback&& done,
+  static Ref<Connector> start(Ref<Core> core, const Destination& to, Callback&& done,
                               const ConnectOptions& options);
 
   // As start(), for a task whose order is in the options. The last handle closes the connection.
-  static ConnectAttempt start_for_task(Ref<Core> core, std::string_view address, Callback&& done,
+  static ConnectAttempt start_for_task(Ref<Core> core, const Destination& to, Callback&& done,
                                        const ConnectOptions& options);
 
   Connector(Ref<Core> core, Reactor& home, Callback&& done, const ConnectOptions& options,
@@ -69,9 +70,9 @@ class Connector final : public Registration {
   class Told;
   class Refusal;
 
-  static Ref<Connector> start(Ref<Core> core, std::string_view address, Callback&& done,
+  static Ref<Connector> start(Ref<Core> core, const Destination& to, Callback&& done,
                               const ConnectOptions& options, bool is_of_task);
-  void begin(std::string_view address);
+  void begin(const Destination& to);
   void run_once();
   void resolved(absl::StatusOr<std::vector<SocketAddress>> addresses);
   bool is_cancelled();

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -73,6 +74,10 @@ TEST_F(BracesTest, OfListenAndConnect) {
     auto both = co_await all(connect(address, ConnectOptions{.order = order_}),
                              connect(address, {.no_delay = false}));
     Connection accepted = co_await tasks.accept();
+    const std::vector<SocketAddress> addresses(2, tasks.address());
+    auto again = co_await all(connect(addresses, ConnectOptions{.order = order_}),
+                              connect(addresses, {.no_delay = false}),
+                              connect(co_await resolve(address), {.no_delay = false}));
     tasks.close();
     called.close();
     served.close();
