@@ -112,7 +112,8 @@ class BlockingOperation final : public BlockingCall,
 //
 //   const std::string text = co_await epore::blocking(read_file, path);
 //
-// Each runtime has at most eight threads for this, which start on demand. More calls wait in line.
+// Each runtime has at most eight threads for this, which start on demand. More calls wait in line,
+// as many as RuntimeOptions::blocking_queue says.
 // With a `lane` the call runs on a thread of it, see Runtime::lane().
 //
 // A call that has begun cannot be interrupted: a stop, a deadline and a shutdown wait until it
@@ -121,7 +122,7 @@ class BlockingOperation final : public BlockingCall,
 // The function, and copies of the arguments (references by std::ref), live in the awaiting
 // coroutine until then. It may use epore, but not wait for the runtime: Job::wait(), Runtime::run()
 // and shutdown() are refused there, as in a callback. Errors: its own; Internal if it throws; those
-// of a stop; ResourceExhausted if too many calls of the lane wait, and the like if no thread can be
+// of a stop; ResourceExhausted if too many calls wait already, and the like if no thread can be
 // started; InvalidArgument for a lane of another runtime.
 //
 // gcc 12 destroys a temporary lambda with captures twice in an awaiting expression if it has a

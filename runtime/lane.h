@@ -68,7 +68,7 @@ static_assert(std::is_trivially_destructible_v<LaneOptions>);
 // as the runtime, so make few lanes, at the start.
 class Lane {
  public:
-  Lane();  // that of the runtime itself: at most eight threads, any number of calls wait
+  Lane();  // that of the runtime itself: at most eight threads; RuntimeOptions::blocking_queue
   Lane(const Lane&);
   Lane(Lane&&) noexcept;
   Lane& operator=(const Lane&);

@@ -92,6 +92,11 @@ struct RuntimeOptions {
   // ResourceExhausted.
   std::size_t max_connections = 0;
 
+  // The most calls of blocking() without a lane that wait while all of its eight threads are taken,
+  // those of read_file() and write_file() included. Beyond it they end with ResourceExhausted at
+  // once, and what has begun or waits goes on. A lane has its own limit, LaneOptions::queue.
+  std::size_t blocking_queue = 100'000;
+
   // Names and their addresses, for tests of a service without a network: connect() and listen()
   // find these names here, and ask the system for all others. A port of 0 is the one that is asked
   // for. A name without addresses is not known (NotFound). Upper and lower case are the same.

@@ -19,8 +19,8 @@
 
 namespace epore::internal {
 
-BlockingPool::BlockingPool(Core& core, LaneOptions options)
-    : core_(core), options_(std::move(options)), gate_(core.kernel()) {
+BlockingPool::BlockingPool(Core& core, LaneOptions options, std::string_view limit_name)
+    : core_(core), options_(std::move(options)), limit_name_(limit_name), gate_(core.kernel()) {
   ids_.reserve(static_cast<std::size_t>(options_.threads));
 }
 
@@ -37,7 +37,7 @@ void BlockingPool::push(BlockingWork& work) {
     work.fail(or_no_memory("blocking", [&] {
       return absl::ResourceExhaustedError(
           absl::StrCat("blocking: ", options_.queue, " calls wait for the threads of the lane ",
-                       std::string_view(options_.name), " already"));
+                       std::string_view(options_.name), " already (", limit_name_, ")"));
     }));
   } else if (is_short) {
     start_thread();
@@ -147,7 +147,7 @@ void BlockingPool::stop() {
 
 absl::StatusOr<Lane> Lanes::make(Core& core, LaneOptions options) {
   const Ref<BlockingPool> pool =
-      Ref<BlockingPool>::adopt(new BlockingPool(core, std::move(options)));
+      Ref<BlockingPool>::adopt(new BlockingPool(core, std::move(options), "LaneOptions::queue"));
   const absl::MutexLock lock(&mutex_);
   if (is_stopped_) return absl::FailedPreconditionError("lane: the runtime is shut down");
   pools_.push_back(pool);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -24,7 +25,8 @@ class Core;
 // A task awaits each piece of work, so a shutdown, which waits for tasks, finds the pool idle.
 class BlockingPool final : public RefCounted {
  public:
-  BlockingPool(Core& core, LaneOptions options);
+  // `limit_name`: what to call options.queue in an error, a literal.
+  BlockingPool(Core& core, LaneOptions options, std::string_view limit_name);
 
   // A handle of this pool.
   Lane handle() { return Lane(Ref<BlockingPool>::share(this)); }
@@ -51,6 +53,7 @@ class BlockingPool final : public RefCounted {
 
   Core& core_;
   const LaneOptions options_;
+  const std::string_view limit_name_;
   Gate gate_;
 
   absl::Mutex mutex_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <new>
 #include <string>
@@ -49,10 +48,10 @@ Core::Core(RuntimeOptions options)
       worker_count_(options_.workers > 0 ? options_.workers : kernel_.processors()),
       helpers_(helpers_of(options_, worker_count_, kernel_.processors())),
       workers_(*this),
-      blocking_(Ref<BlockingPool>::adopt(
-          new BlockingPool(*this, {.name = "blocking",
-                                   .threads = kBlockingThreads,
-                                   .queue = std::numeric_limits<std::size_t>::max()}))),
+      blocking_(Ref<BlockingPool>::adopt(new BlockingPool(
+          *this,
+          {.name = "blocking", .threads = kBlockingThreads, .queue = options_.blocking_queue},
+          "RuntimeOptions::blocking_queue"))),
       watchdog_(*this),
       permits_(options_.max_connections),
       resolver_(kernel_, own_kernel_),

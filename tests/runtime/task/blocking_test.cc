@@ -122,6 +122,52 @@ TEST_P(Blocking, AStopWaitsForACallThatHasBegunAndEndsOneInLine) {
   EXPECT_EQ(begun.load(), kAtOnce);
 }
 
+TEST_P(Blocking, SoManyWaitInLineAndOneMoreIsRefused) {
+  RuntimeOptions three = options();
+  three.blocking_queue = 3;
+  Runtime runtime(three);
+  constexpr int kAtOnce = 8;
+  absl::Notification go_on;
+  std::atomic<int> begun = 0;
+  absl::Notification all_have_begun;
+  auto waits = [&] {
+    if (begun.fetch_add(1) + 1 == kAtOnce) all_have_begun.Notify();
+    go_on.WaitForNotification();
+  };
+  std::atomic<int> refused = 0;
+  const auto note = [&](const absl::Status& status) {
+    if (status.ok()) return;
+    EXPECT_EQ(status, absl::ResourceExhaustedError(
+                          "blocking: 3 calls wait for the threads of the lane blocking already "
+                          "(RuntimeOptions::blocking_queue)"));
+    ++refused;
+  };
+  auto work = [&]() -> Task<> { note(co_await blocking(waits).result()); };
+  auto file = [&]() -> Task<> { note((co_await read_file("/dev/null").result()).status()); };
+  std::vector<Job> jobs;
+  for (int i = 0; i < kAtOnce; ++i) jobs.push_back(runtime.spawn(work));
+  all_have_begun.WaitForNotification();
+  const Order order = runtime.order();
+  for (int i = 0; i < 5; ++i) jobs.push_back(runtime.spawn_in(order, work));
+  EXPECT_TRUE(jobs.back().wait().ok());
+  EXPECT_EQ(refused.load(), 2) << "three wait";
+  EXPECT_TRUE(runtime.run(file).ok());
+  EXPECT_EQ(refused.load(), 3);
+  go_on.Notify();
+  for (const Job& job : jobs) EXPECT_TRUE(job.wait().ok()) << job.wait();
+  EXPECT_EQ(begun.load(), kAtOnce + 3);
+  EXPECT_EQ(refused.load(), 3);
+}
+
+// Also with no place in line a call that finds a thread runs.
+TEST_P(Blocking, WithoutALineThreadsAreUsed) {
+  RuntimeOptions none = options();
+  none.blocking_queue = 0;
+  Runtime runtime(none);
+  absl::Status status = runtime.run([]() -> Task<> { (void)co_await blocking(here); });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST_P(Blocking, AShutdownWaitsForIt) {
   Runtime runtime(options());
   absl::Notification has_begun;

@@ -59,7 +59,9 @@ TEST(LaneTest, HasNoMoreThreadsThanItMayAndNoMoreInLine) {
     const absl::Status status = co_await blocking(*lane, waits).result();
     if (status.ok()) co_return;
     EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
-    EXPECT_TRUE(absl::StrContains(status.message(), "narrow")) << status;
+    EXPECT_EQ(status.message(),
+              "blocking: 3 calls wait for the threads of the lane narrow already "
+              "(LaneOptions::queue)");
     ++refused;
   };
   const Order order = runtime.order();
