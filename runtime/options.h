@@ -92,6 +92,16 @@ struct RuntimeOptions {
   // ResourceExhausted.
   std::size_t max_connections = 0;
 
+  // How many bytes the write queues of all connections may have together; 0 means no limit. Each
+  // queue counts in steps of 4 KiB. Shared bytes (Bytes) do not count, as many queues may have the
+  // same ones, and a part of a file counts 128 bytes.
+  //
+  // Above half of it no connection has a high mark above 4 KiB, and each has a low mark of 0. So
+  // reading pauses, write() waits, and send() returns `high`, until its queue is empty. Above all
+  // of it a connection whose queue grows beyond its share is reset with ResourceExhausted. The
+  // share is max_queued_bytes divided by the number of open connections.
+  std::size_t max_queued_bytes = std::size_t{1024} * 1024 * 1024;
+
   // The most calls of blocking() without a lane that wait while all of its eight threads are taken,
   // those of read_file() and write_file() included. Beyond it they end with ResourceExhausted at
   // once, and what has begun or waits goes on. A lane has its own limit, LaneOptions::queue.

@@ -16,6 +16,8 @@ enum class Counter : std::uint8_t {
   connections_closed,
   bytes_queued,
   bytes_dequeued,
+  blocks_queued,  // see QueueBudget
+  blocks_dequeued,
   accepts,
   accept_errors,
   accept_pauses,

@@ -47,6 +47,7 @@ Core::Core(RuntimeOptions options)
       forks_at_start_(count_forks_from_now_on()),
       worker_count_(options_.workers > 0 ? options_.workers : kernel_.processors()),
       helpers_(helpers_of(options_, worker_count_, kernel_.processors())),
+      budget_(counters_, options_.max_queued_bytes),
       workers_(*this),
       blocking_(Ref<BlockingPool>::adopt(new BlockingPool(
           *this,

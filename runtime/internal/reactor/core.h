@@ -23,6 +23,7 @@
 #include "epore/runtime/internal/reactor/blocking_pool.h"
 #include "epore/runtime/internal/reactor/caller_loop.h"
 #include "epore/runtime/internal/reactor/connection_permits.h"
+#include "epore/runtime/internal/reactor/queue_budget.h"
 #include "epore/runtime/internal/reactor/reactor.h"
 #include "epore/runtime/internal/reactor/shutdown.h"
 #include "epore/runtime/internal/reactor/task_list.h"
@@ -52,6 +53,7 @@ class Core final : public RefCounted {
   const RuntimeOptions& options() const { return options_; }
   Kernel& kernel() { return kernel_; }
   RuntimeCounters& counters() { return counters_; }
+  QueueBudget& budget() { return budget_; }
   Counters snapshot();
 
   // -- Dispatch. --
@@ -194,6 +196,7 @@ class Core final : public RefCounted {
   std::string selector_reason_;  // why their engine is not the one of the options
   absl::Status status_;
 
+  QueueBudget budget_;  // with what is read and hardly written
   RuntimeCounters counters_;
   WorkerPool workers_;
   const Ref<BlockingPool> blocking_;  // the lane of the runtime itself

@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_REACTOR_THREAD_CONTEXT_H_
 #define EPORE_RUNTIME_INTERNAL_REACTOR_THREAD_CONTEXT_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "epore/runtime/internal/base/io_buffers.h"
@@ -14,7 +15,7 @@ class Runnable;
 class WatchedThread;
 
 // What this thread is and does for a runtime. On a thread of the program all members but signals_of
-// are null.
+// and charged_blocks are null.
 struct ThreadContext {
   Core* core = nullptr;
   Reactor* reactor = nullptr;   // of which this thread is the poll thread or the relief
@@ -26,6 +27,7 @@ struct ThreadContext {
   WatchedThread* watched = nullptr;
   Core* signals_of = nullptr;  // whose on_signal callback runs on this thread, one of the program
   std::int64_t now = 0;        // cached: after the poll, or before the run
+  std::size_t charged_blocks = 0;  // see QueueBudget
 };
 
 inline constinit thread_local ThreadContext this_thread;

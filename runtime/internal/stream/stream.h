@@ -193,6 +193,10 @@ class Stream final : public Registration, public BufferOwner {
   // The most bytes that one run writes. Then other connections get their turn.
   static constexpr std::size_t kWriteBudget = 1024 * 1024;
 
+  // What counted_ and charged_ have room for.
+  static constexpr std::uint64_t kMostCounted = (std::uint64_t{1} << 44) - 1;
+  static constexpr std::uint64_t kMostCharged = (std::uint64_t{1} << 20) - 1;
+
   // Why an abort is due.
   static constexpr std::uint8_t kShutDown = 1;
   static constexpr std::uint8_t kNoMemory = 2;
@@ -284,6 +288,9 @@ class Stream final : public Registration, public BufferOwner {
   std::size_t queued_here() const;
   void recount();
   void uncount(std::size_t count);
+  void note_counted(std::size_t size) { counted_ = size & kMostCounted; }
+  void recharge();
+  absl::Status budget_error(std::size_t used, std::size_t own) const;
   bool has_output() const { return queued_bytes() != 0; }  // bytes in mail included
   SendResult over_cap(std::size_t queued);
 
@@ -326,7 +333,10 @@ class Stream final : public Registration, public BufferOwner {
   std::size_t write_descriptors(std::span<const OwnedFd> descriptors);
   SysResult receive_from_unix(std::span<std::byte> into);
 
-  SendResult mark(std::size_t queued);
+  SendResult mark(std::size_t queued, std::size_t waiting);
+  SendResult mark_here();
+  std::size_t high_mark() const;
+  std::size_t low_mark() const;
   bool tell_low_mark();
 
   SysResult receive(std::span<std::byte> into) {
@@ -498,8 +508,11 @@ class Stream final : public Registration, public BufferOwner {
   std::uint32_t lingered_bytes_ = 0;
   std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;
-  std::size_t counted_ = 0;  // the size of queue_ and tasks_->sent that queued_ includes
-  absl::Status end_;         // the reason for on_closed
+  // One word, because each connection has it. What queued_ includes of queue_ and tasks_->sent, in
+  // bytes, and what the QueueBudget includes of them, in its blocks.
+  std::uint64_t counted_ : 44 = 0;
+  std::uint64_t charged_ : 20 = 0;
+  absl::Status end_;  // the reason for on_closed
   std::unique_ptr<Connection::Callback> on_read_closed_;
   std::unique_ptr<Connection::Callback> on_writable_;
   std::unique_ptr<Connection::ClosedCallback> on_closed_;

@@ -112,12 +112,18 @@ bool Stream::push(WriteOperationBase& writer) {
 }
 
 // The bytes that a writer may give now, behind `queued` others. A high mark of a few bytes, or of
-// none, would make as small calls. So the first piece may be larger, up to the cap.
+// none, would make as small calls. So the first piece may be larger, up to the cap. While memory is
+// tight it is one that is written without a copy if the system has room.
 std::size_t Stream::room_behind(std::size_t queued) const {
   constexpr std::size_t kFirstPiece = 4096;
-  const std::size_t high = limits_->write_high_mark;
-  if (queued != 0) return high - std::min(high, queued);
-  return std::max(high, std::min(kFirstPiece, std::max<std::size_t>(limits_->write_cap, 1)));
+  if (queued != 0) {
+    const std::size_t high = high_mark();
+    return high - std::min(high, queued);
+  }
+  const std::size_t first =
+      std::max(limits_->write_high_mark,
+               std::min(kFirstPiece, std::max<std::size_t>(limits_->write_cap, 1)));
+  return core_->budget().is_tight() ? std::min(first, kLarge) : first;
 }
 
 bool Stream::push_rest(WriteOperationBase& writer, ByteView& rest) {
@@ -252,7 +258,7 @@ void Stream::resume_writers() {
     while (tasks.first_writer != nullptr) {
       WriteOperationBase& writer = *tasks.first_writer;
       const bool is_flush = writer.kind_ == WriteOperationBase::Kind::flush;
-      if (!is_flush && queued_ahead() > limits_->write_low_mark) break;
+      if (!is_flush && queued_ahead() > low_mark()) break;
       if (!push(writer) || tasks.first_writer != &writer) break;
       tasks.first_writer = writer.next_;
       release_sent();
@@ -260,7 +266,8 @@ void Stream::resume_writers() {
     }
   }
   flush_output();  // what the coroutines have written
-  if (tasks_->first_writer != nullptr && !is_write_blocked_ && !is_ending()) (void)word().wake();
+  const bool goes_on = tasks_->first_writer != nullptr || high_mark_.is_set();
+  if (goes_on && !is_write_blocked_ && !is_ending()) (void)word().wake();
 }
 
 }  // namespace epore::internal

@@ -38,7 +38,7 @@ class Stream::SharedMail final : public Mail {
   void deliver() override {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
-    stream.counted_ += size_;
+    stream.note_counted(stream.counted_ + size_);
     stream.put_sent(pieces_);
   }
 
@@ -65,8 +65,7 @@ SendResult Stream::send_shared_here(std::span<const Bytes> pieces, std::size_t s
   const std::size_t queued = queued_here() + size;
   if (queued > limits_->write_cap) return over_cap(queued);
   put_sent(pieces);
-  if (queued <= limits_->write_high_mark) return SendResult::queued;
-  return mark(queued_here());
+  return mark_here();
 }
 
 SendResult Stream::send_shared_from_elsewhere(std::span<const Bytes> pieces, std::size_t size) {

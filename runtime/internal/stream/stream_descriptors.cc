@@ -39,7 +39,7 @@ class Stream::DescriptorMail final : public Mail {
   void deliver() override {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
-    stream.counted_ += size_;
+    stream.note_counted(stream.counted_ + size_);
     stream.put_sent(std::move(part_));
   }
 
@@ -90,8 +90,7 @@ SendResult Stream::send(ByteView bytes, std::vector<OwnedFd> descriptors) {
     const std::size_t queued = queued_here() + size;
     if (queued > limits_->write_cap) return over_cap(queued);
     put_sent(std::move(part));
-    if (queued <= limits_->write_high_mark) return SendResult::queued;
-    return mark(queued_here());
+    return mark_here();
   } catch (const std::bad_alloc&) {
     no_memory();  // as for bytes
     return SendResult::no_memory;

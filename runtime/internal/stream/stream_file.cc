@@ -58,7 +58,7 @@ class Stream::FileMail final : public Mail {
   void deliver() override {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
-    stream.counted_ += WriteQueue::kFilePartSize;
+    stream.note_counted(stream.counted_ + WriteQueue::kFilePartSize);
     stream.put_sent(std::move(part_));
     stream.recount();
     (void)stream.high_mark_.set();  // send() has said so, and on_writable answers it
@@ -102,7 +102,7 @@ SendResult Stream::send_part(FilePart part) {
   if (is_here) {
     if (phase_ != Phase::open) return SendResult::closed;
     put_sent(std::move(part));
-    if (!has_files()) return mark(queued_here());
+    if (!has_files()) return mark_here();
   } else {
     auto mail = std::make_unique<FileMail>(*this, std::move(part));
     queued_.fetch_add(WriteQueue::kFilePartSize, std::memory_order_acq_rel);

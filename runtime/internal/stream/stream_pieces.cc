@@ -59,8 +59,8 @@ SendResult Stream::send_pieces_here(std::span<const ByteView> pieces, std::size_
   const std::size_t queued = queued_here() + size;
   if (queued > limits_->write_cap) return over_cap(queued);
   put_sent(pieces, size);
-  if (queued <= limits_->write_high_mark) return SendResult::queued;
-  return mark(queued_here());
+  if (queued <= limits_->write_high_mark && queue_.empty()) return SendResult::queued;
+  return mark_here();
 }
 
 // The pieces of send(). They wait where they would come amid a write() of a coroutine.

@@ -69,7 +69,7 @@ inline void Stream::run_once() {
     flush_output();
     if (!is_write_blocked_) (void)word().wake();  // the next run looks at the low mark again
   }
-  if (is_held_ && queued_bytes() <= limits_->write_low_mark) is_held_ = false;
+  if (is_held_ && queued_bytes() <= low_mark()) is_held_ = false;
   if (has_tasks_) [[unlikely]] {
     if (tasks_ && tasks_->first_writer != nullptr) resume_writers();
     keep_view();

@@ -3,9 +3,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <span>
@@ -42,7 +44,7 @@ class Stream::BytesMail final : public Mail {
   void deliver() override {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
-    stream.counted_ += bytes_.size();
+    stream.note_counted(stream.counted_ + bytes_.size());
     stream.put_sent(as_span(bytes_));
     stream.recount();
   }
@@ -74,13 +76,15 @@ inline SendResult Stream::send_here(std::span<const std::byte> bytes) {
   if (queued > limits_->write_high_mark) [[unlikely]]
     return send_above_mark(bytes, queued);
   put_sent(bytes);
+  if (!queue_.empty()) [[unlikely]]
+    return mark_here();
   return SendResult::queued;
 }
 
 SendResult Stream::send_above_mark(std::span<const std::byte> bytes, std::size_t queued) {
   if (queued > limits_->write_cap) return over_cap(queued);
   put_sent(bytes);
-  return mark(queued_here());
+  return mark_here();
 }
 
 SendResult Stream::send(std::span<const std::byte> bytes) {
@@ -115,7 +119,8 @@ SendResult Stream::leave_sent(std::unique_ptr<Mail> mail, std::size_t size) {
   const std::size_t queued = queued_.fetch_add(size, std::memory_order_acq_rel) + size;
   core_->counters().add(Counter::bytes_queued, size);
   if (queued > limits_->write_cap) return over_cap(queued);  // the mail's destructor uncounts
-  const SendResult result = mark(queued);  // before the mail, whose run looks at the mark
+  // Before the mail, whose run looks at the mark.
+  const SendResult result = mark(queued, queued - size);
   leave(std::move(mail));
   return result;
 }
@@ -133,18 +138,36 @@ SendResult Stream::over_cap(std::size_t queued) {
   return SendResult::over_cap;
 }
 
-SendResult Stream::mark(std::size_t queued) {
-  if (queued <= limits_->write_high_mark) return SendResult::queued;
+// `waiting`: those of the queued bytes that the system may have refused. Only they count against a
+// mark that is low because memory is tight, as others may leave at once.
+SendResult Stream::mark(std::size_t queued, std::size_t waiting) {
+  if (queued <= limits_->write_high_mark && waiting <= high_mark()) return SendResult::queued;
   if (high_mark_.set()) core_->counters().add(Counter::high_marks);
   return SendResult::high;
 }
 
+// The runner only.
+SendResult Stream::mark_here() {
+  return mark(queued_here(), is_write_blocked_ ? queue_.copied_size() : 0);
+}
+
+// The marks, which are lower while memory is tight. No wait is lost when that changes: a queue that
+// is not empty has a later run, which looks again.
+std::size_t Stream::high_mark() const {
+  const std::size_t high = limits_->write_high_mark;
+  return core_->budget().is_tight() ? std::min(high, QueueBudget::kTightHighMark) : high;
+}
+
+std::size_t Stream::low_mark() const {
+  return core_->budget().is_tight() ? 0 : limits_->write_low_mark;
+}
+
 // Called above the high mark. Calls on_writable and returns true if the queue is at its low mark.
 bool Stream::tell_low_mark() {
-  if (phase_ != Phase::open || queued_bytes() > limits_->write_low_mark) return false;
+  if (phase_ != Phase::open || queued_bytes() > low_mark()) return false;
   if (has_files()) return false;
   high_mark_.clear();
-  if (queued_bytes() > limits_->write_low_mark) {  // another thread has sent meanwhile
+  if (queued_bytes() > low_mark()) {  // another thread has sent meanwhile
     high_mark_.set();
     return false;
   }
@@ -249,14 +272,43 @@ void Stream::enqueue(std::span<const std::byte> bytes) {
 // Adds the change of the queues' size to queued_ in one step. Bytes that move from a mail into the
 // queue are therefore never counted twice.
 void Stream::recount() {
+  const std::size_t before = counted_;
   const std::size_t now = queue_.size() + (tasks_ ? tasks_->sent.size() : 0);
-  if (now < counted_) {
-    uncount(counted_ - now);
-  } else if (now > counted_) {
-    queued_.fetch_add(now - counted_, std::memory_order_acq_rel);
-    core_->counters().add(Counter::bytes_queued, now - counted_);
+  if (now < before) {
+    uncount(before - now);
+  } else if (now > before) {
+    queued_.fetch_add(now - before, std::memory_order_acq_rel);
+    core_->counters().add(Counter::bytes_queued, now - before);
   }
-  counted_ = now;
+  note_counted(now);
+  recharge();
+}
+
+// Tells the budget how much memory the queues have. If all of them have too much, this connection
+// ends, or holds its peer up until a run finds the queue low. That run comes, as the queue waits
+// for room.
+void Stream::recharge() {
+  QueueBudget& budget = core_->budget();
+  const std::size_t copied = queue_.copied_size() + (tasks_ ? tasks_->sent.copied_size() : 0);
+  const std::uint64_t before = charged_;
+  const std::uint64_t now = std::min<std::uint64_t>(QueueBudget::blocks(copied), kMostCharged);
+  charged_ = now & kMostCharged;
+  if (now < before) budget.discharge(before - now);
+  if (now <= before || !budget.charge(now - before)) [[likely]]
+    return;
+  const std::size_t used = budget.look();
+  if (budget.is_too_much(used, copied)) return reset(budget_error(used, copied));
+  const bool may_hold = phase_ == Phase::open && is_write_blocked_ && on_data_ && !is_held_ &&
+                        limits_->pause_reading_above_high_mark;
+  if (!budget.is_tight() || !may_hold) return;
+  core_->counters().add(Counter::read_pauses);
+  is_held_ = true;
+}
+
+absl::Status Stream::budget_error(std::size_t used, std::size_t own) const {
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "send: all connections have ", used, " bytes queued, RuntimeOptions::max_queued_bytes is ",
+      core_->budget().most(), ", and the ", own, " of this one are more than its share"));
 }
 
 void Stream::uncount(std::size_t count) {

@@ -21,12 +21,13 @@ struct WriteQueue::Block {
   enum class Kind : std::uint8_t { copied, shared, file, descriptors };
 
   Block* next;
-  Block* last;        // of the whole queue; valid in the first block only
-  std::size_t size;   // of the whole queue; valid in the first block only
-  std::size_t files;  // the parts of files in the queue; valid in the first block only
+  Block* last;         // of the whole queue; valid in the first block only
+  std::size_t size;    // of the whole queue; valid in the first block only
+  std::size_t shared;  // of it: shared bytes; valid in the first block only
   std::size_t begin;
   std::size_t end;
   std::size_t capacity;  // of copied bytes; otherwise 0
+  std::uint32_t files;   // the parts of files in the queue; valid in the first block only
   Kind kind;
 
   bool is_file() const { return kind == Kind::file; }
@@ -39,7 +40,7 @@ struct WriteQueue::Block {
   bool is_mapped() const { return sizeof(Block) + capacity == MappedBlocks::kSize; }
 
   static Block* create(std::size_t capacity) {
-    return new (allocate(capacity)) Block{nullptr, nullptr, 0, 0, 0, 0, capacity, Kind::copied};
+    return new (allocate(capacity)) Block{nullptr, nullptr, 0, 0, 0, 0, capacity, 0, Kind::copied};
   }
   static void* allocate(std::size_t capacity) {
     if (sizeof(Block) + capacity < MappedBlocks::kSize) {
@@ -54,21 +55,21 @@ struct WriteQueue::Block {
 // Of most messages to many it lives for one run only.
 struct WriteQueue::SharedBlock : Block, InFrameCache {
   explicit SharedBlock(Bytes&& of)
-      : Block{nullptr, nullptr, 0, 0, 0, of.size(), 0, Kind::shared}, shared(std::move(of)) {}
+      : Block{nullptr, nullptr, 0, 0, 0, of.size(), 0, 0, Kind::shared}, shared(std::move(of)) {}
 
   const Bytes shared;
 };
 
 struct WriteQueue::FileBlock : Block {
   explicit FileBlock(FilePart&& of)
-      : Block{nullptr, nullptr, 0, 0, 0, 0, 0, Kind::file}, part(std::move(of)) {}
+      : Block{nullptr, nullptr, 0, 0, 0, 0, 0, 0, Kind::file}, part(std::move(of)) {}
 
   FilePart part;
 };
 
 struct WriteQueue::DescriptorBlock : Block {
   explicit DescriptorBlock(DescriptorPart&& of)
-      : Block{nullptr, nullptr, 0, 0, 0, of.bytes.size(), 0, Kind::descriptors},
+      : Block{nullptr, nullptr, 0, 0, 0, of.bytes.size(), 0, 0, Kind::descriptors},
         part(std::move(of)) {}
 
   DescriptorPart part;
@@ -109,6 +110,9 @@ void WriteQueue::destroy(Block* block) {
 }
 
 std::size_t WriteQueue::size() const { return first_ == nullptr ? 0 : first_->size; }
+std::size_t WriteQueue::copied_size() const {
+  return first_ == nullptr ? 0 : first_->size - first_->shared;
+}
 bool WriteQueue::has_files() const { return first_ != nullptr && first_->files != 0; }
 
 // Puts a block at the end.
@@ -116,7 +120,14 @@ void WriteQueue::link(Block* block, std::size_t size) {
   (first_ != nullptr ? first_->last->next : first_) = block;
   first_->last = block;
   first_->size += size;
+  first_->shared += block->kind == Block::Kind::shared ? size : 0;
   first_->files += block->is_file() ? 1 : 0;
+}
+
+// Counts so many bytes of the first block no more.
+void WriteQueue::uncount(std::size_t count) {
+  first_->size -= count;
+  if (first_->kind == Block::Kind::shared) first_->shared -= count;
 }
 
 void WriteQueue::append(std::span<const std::byte> bytes) {
@@ -161,6 +172,7 @@ void WriteQueue::append_all(WriteQueue& other) {
   first_->last->next = first;
   first_->last = first->last;
   first_->size += first->size;
+  first_->shared += first->shared;
   first_->files += first->files;
 }
 
@@ -199,7 +211,7 @@ void WriteQueue::consume(std::size_t count) {
   while (first_ != nullptr && !first_->is_file()) {
     const std::size_t taken = std::min(count, first_->end - first_->begin);
     first_->begin += taken;
-    first_->size -= taken;
+    uncount(taken);
     count -= taken;
     if (first_->begin != first_->end) return;
     drop_first();
@@ -220,6 +232,7 @@ void WriteQueue::drop_first() {
   if (next != nullptr) {
     next->last = first_->last;
     next->size = first_->size - (first_->is_file() ? kFilePartSize : 0);
+    next->shared = first_->shared;
     next->files = first_->files - (first_->is_file() ? 1 : 0);
   }
   destroy(first_);
@@ -229,7 +242,7 @@ void WriteQueue::drop_first() {
 void WriteQueue::clear() {
   while (first_ != nullptr) {
     close_descriptors();
-    if (!first_->is_file()) first_->size -= first_->end - first_->begin;
+    if (!first_->is_file()) uncount(first_->end - first_->begin);
     drop_first();
   }
 }

@@ -82,6 +82,7 @@ class WriteQueue {
   void clear();
   bool empty() const { return first_ == nullptr; }
   std::size_t size() const;
+  std::size_t copied_size() const;  // without shared bytes
   bool has_files() const;
 
  private:
@@ -92,6 +93,7 @@ class WriteQueue {
 
   static void destroy(Block* block);
   void link(Block* block, std::size_t size);
+  void uncount(std::size_t count);
   void close_descriptors();
   void drop_first();
 

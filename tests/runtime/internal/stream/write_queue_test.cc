@@ -128,6 +128,35 @@ TEST(WriteQueueTest, KeepsSharedBytesAndCopiesInOrderAtEverySplit) {
   }
 }
 
+// Shared bytes are not its own, wherever they are.
+TEST(WriteQueueTest, KnowsWhatOfItIsCopied) {
+  const Bytes shared(numbered(1'000));
+  WriteQueue queue;
+  WriteQueue other;
+  EXPECT_EQ(queue.copied_size(), 0u);
+  queue.append(shared);
+  EXPECT_EQ(queue.copied_size(), 0u);
+  append(queue, "copied");
+  queue.append(shared.slice(0, 10));
+  EXPECT_EQ(queue.copied_size(), 6u);
+  append(other, "xy");
+  other.append(shared);
+  queue.append_all(other);
+  EXPECT_EQ(queue.size(), 2'018u);
+  EXPECT_EQ(queue.copied_size(), 8u);
+  queue.consume(400);
+  EXPECT_EQ(queue.copied_size(), 8u) << "a part of the first one";
+  queue.consume(600 + 2);
+  EXPECT_EQ(queue.copied_size(), 6u);
+  queue.consume(4 + 10 + 1);
+  EXPECT_EQ(queue.copied_size(), 1u);
+  EXPECT_EQ(queue.size(), 1'001u);
+  queue.clear();
+  EXPECT_EQ(queue.copied_size(), 0u);
+  append(queue, "z");
+  EXPECT_EQ(queue.copied_size(), 1u);
+}
+
 TEST(WriteQueueTest, SharedBytesAreBeforeAndBehindAFile) {
   WriteQueue queue;
   queue.append(Bytes("before"));
