@@ -21,7 +21,8 @@ namespace epore {
 // lookup goes on, and is left alone.
 //
 // Errors: InvalidArgument for the text; NotFound: the name has no address; Unavailable: the name
-// service does not answer; those of a stop; Cancelled once the runtime is shut down.
+// service does not answer; ResourceExhausted if 10,000 names wait already, or without memory; those
+// of a stop; Cancelled once the runtime is shut down.
 [[nodiscard]] Task<std::vector<SocketAddress>> resolve(std::string address);
 
 }  // namespace epore

@@ -150,6 +150,10 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
   {
     absl::MutexLock lock(&state.mutex);
     if (state.is_stopping) return absl::CancelledError("the runtime is shut down");
+    if (state.requests.size() >= kMostWaiting) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "resolving \"", printable(host_port.host), "\": ", kMostWaiting, " names wait already"));
+    }
     std::list<State::Thread> thread;
     if (static_cast<int>(state.requests.size()) >= state.idle + state.coming &&
         state.threads.size() < kThreads) {

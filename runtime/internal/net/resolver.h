@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_NET_RESOLVER_H_
 #define EPORE_RUNTIME_INTERNAL_NET_RESOLVER_H_
 
+#include <cstddef>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -44,8 +45,14 @@ class Resolver {
   // threads.
   explicit Resolver(Kernel& kernel, std::shared_ptr<Kernel> owner = nullptr);
 
+  // The most names that wait for a thread. Nobody may wait for them any more: a caller whose time
+  // is over does not take its name back, so a name service that hangs would collect them without
+  // end.
+  static constexpr std::size_t kMostWaiting = 10'000;
+
   // Calls `done` on a resolver thread, or in this call if no thread can be started. stop() destroys
-  // it without a call. Errors: Cancelled after stop().
+  // it without a call. Errors: Cancelled after stop(); ResourceExhausted if kMostWaiting names
+  // wait.
   absl::Status start(HostPort host_port, Callback done);
 
   // Returns when no callback runs any more. Does not wait for name servers.

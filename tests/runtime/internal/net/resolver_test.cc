@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -168,6 +169,56 @@ TEST_F(ResolverTest, StopDropsAllRequestsRefusesOthersAndWaitsForNoNameServer) {
   EXPECT_EQ(kernel_.calls(KernelCall::kThreadDetach), 4u);
   go_on.Notify();
   kernel_.await_threads();
+}
+
+// Those that wait are found all the same, and the next one is asked for again.
+TEST_F(ResolverTest, SoManyNamesWaitAndOneMoreIsRefused) {
+  constexpr int kThreads = 4;
+  constexpr int kMost = static_cast<int>(Resolver::kMostWaiting);
+  absl::BlockingCounter resolving(kThreads);
+  absl::Notification go_on;
+  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
+    if (call.nth > kThreads) return;
+    resolving.DecrementCount();
+    go_on.WaitForNotification();
+  });
+  absl::BlockingCounter done(kThreads + kMost);
+  const auto start = [&] {
+    return resolver_.start(host_port("a.example"), [&](Addresses addresses) {
+      EXPECT_TRUE(addresses.ok());
+      done.DecrementCount();
+    });
+  };
+  for (int i = 0; i < kThreads; ++i) EXPECT_TRUE(start().ok());
+  resolving.Wait();
+  for (int i = 0; i < kMost; ++i) EXPECT_TRUE(start().ok());
+  const absl::Status refused =
+      resolver_.start(host_port("b.example"), [](Addresses) { ADD_FAILURE(); });
+  EXPECT_EQ(refused,
+            absl::ResourceExhaustedError("resolving \"b.example\": 10000 names wait already"));
+  go_on.Notify();
+  done.Wait();
+  absl::Notification again;
+  EXPECT_TRUE(resolver_.start(host_port("a.example"), [&](Addresses) { again.Notify(); }).ok());
+  again.WaitForNotification();
+}
+
+TEST_F(ResolverTest, ALookupWithoutMemoryIsAnError) {
+  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
+    if (call.nth == 1) throw std::bad_alloc();
+  });
+  for (const bool is_ok : {false, true}) {
+    absl::Notification done;
+    EXPECT_TRUE(resolver_
+                    .start(host_port("a.example"),
+                           [&](Addresses addresses) {
+                             EXPECT_EQ(addresses.ok(), is_ok);
+                             EXPECT_EQ(absl::IsResourceExhausted(addresses.status()), !is_ok);
+                             done.Notify();
+                           })
+                    .ok());
+    done.WaitForNotification();
+  }
 }
 
 TEST_F(ResolverTest, StopWaitsForACallback) {
