@@ -28,13 +28,15 @@ using Batch = std::span<const Datagram>;
 SocketAddress parse(std::string_view text) { return SocketAddress::parse(text).value(); }
 
 // The number of an interface by which datagrams to `group` leave; 0: there is none. It is "lo" if
-// that is one. Linux has a way by "lo" to groups of IPv4, and to those of IPv6 only if somebody has
-// made one: `ip -6 route add multicast ff00::/8 dev lo table local`.
-unsigned interface_for(const SocketAddress& group) {
+// that is one, unless it is to be another. Linux has a way by "lo" to groups of IPv4, and to those
+// of IPv6 only if somebody has made one: `ip -6 route add multicast ff00::/8 dev lo table local`.
+enum class Which { any, not_lo };
+unsigned interface_for(const SocketAddress& group, Which which = Which::any) {
   struct if_nameindex* const list = ::if_nameindex();
   if (list == nullptr) return 0;
   const absl::Cleanup free = [list] { ::if_freenameindex(list); };
   for (const auto* i = list; i->if_index != 0; ++i) {  // "lo" is the first
+    if (which == Which::not_lo && i->if_name == std::string_view("lo")) continue;
     const OwnedFd fd(::socket(group.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ip_mreqn request = {};
     request.imr_ifindex = static_cast<int>(i->if_index);
@@ -148,9 +150,10 @@ TEST_P(UdpMulticastTest, ListenersOnOnePortHearOfTheirOwnGroupsOnly) {
   EXPECT_EQ(receive(runtime, first), "both again");
 }
 
+// What is sent by "lo" comes back in any case, as its wire is a loop.
 TEST_P(UdpMulticastTest, WithoutTheLoopThisMachineHearsNothing) {
-  const unsigned interface = interface_for(parse(kIpv4.group));
-  if (interface == 0) GTEST_SKIP() << "no interface has a way to " << kIpv4.group;
+  const unsigned interface = interface_for(parse(kIpv4.group), Which::not_lo);
+  if (interface == 0) GTEST_SKIP() << "no interface but lo has a way to " << kIpv4.group;
   Runtime runtime(options());
   UdpSocket socket = open(runtime, kIpv4.any);
   const SocketAddress group = parse(kIpv4.group).with_port(socket.address().port());
@@ -225,7 +228,7 @@ TEST_P(UdpMulticastTest, WhatCannotBeJoinedSaysWhy) {
   UdpOptions nowhere;
   nowhere.multicast_interface = 2'000'000'000;
   const absl::Status opened = runtime.udp("127.0.0.1:0", nowhere).status();
-  EXPECT_TRUE(absl::StrContains(opened.message(), "IP_MULTICAST_IF, 2000000000")) << opened;
+  EXPECT_TRUE(absl::StrContains(opened.message(), "IP_MULTICAST_IF")) << opened;
 }
 
 TEST(NetworkInterfaceTest, IsFoundByItsNameAndByItsAddresses) {

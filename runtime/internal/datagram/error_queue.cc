@@ -24,15 +24,6 @@ bool is_error(const cmsghdr& header) {
 
 }  // namespace
 
-SysResult keep_errors(Kernel& kernel, int fd, bool is_ipv6, bool has_ipv4) {
-  const int on = 1;
-  if (is_ipv6) {
-    const SysResult set = kernel.setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
-    if (!set.ok() || !has_ipv4) return set;
-  }
-  return kernel.setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
-}
-
 std::optional<PeerError> take_error(Kernel& kernel, int fd) {
   while (true) {
     sockaddr_storage peer;

@@ -14,12 +14,9 @@ struct PeerError {
   int error;           // an errno
 };
 
-// Lets the system keep what ICMP reports in the socket's error queue (ip(7), IP_RECVERR). From then
-// on an error is also what the next send or receive fails with, whatever its address is.
-// `has_ipv4`: an IPv6 socket that has IPv4 peers as well.
-SysResult keep_errors(Kernel& kernel, int fd, bool is_ipv6, bool has_ipv4);
-
-// Takes the first error out of the queue. No value: there is none, or the system refuses.
+// Takes the first error out of the error queue of a socket with IP_RECVERR or IPV6_RECVERR (ip(7)).
+// With these an error is also what the next send or receive fails with, whatever its address is. No
+// value: there is none, or the system refuses.
 std::optional<PeerError> take_error(Kernel& kernel, int fd);
 
 }  // namespace epore::internal

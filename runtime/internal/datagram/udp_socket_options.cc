@@ -3,9 +3,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "absl/strings/str_cat.h"
-#include "epore/poll/kernel/errno_status.h"
-#include "epore/runtime/internal/datagram/error_queue.h"
 #include "epore/runtime/internal/net/option_setter.h"
 
 namespace epore::internal {
@@ -38,30 +35,17 @@ void set_multicast_loop(OptionSetter& setter, Families has, bool loops) {
   setter.set(has.ipv4, IPPROTO_IP, IP_MULTICAST_LOOP, loops ? 1 : 0, "IP_MULTICAST_LOOP");
 }
 
-absl::Status set_multicast_interface(Kernel& kernel, int fd, Families has, unsigned interface) {
-  const auto refused = [&](SysResult set, const char* name) {
-    return errno_status(set.error(),
-                        absl::StrCat("setsockopt(fd ", fd, ", ", name, ", ", interface, ")"));
-  };
-  if (has.ipv6) {
-    const SysResult set =
-        kernel.setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &interface, sizeof interface);
-    if (!set.ok()) return refused(set, "IPV6_MULTICAST_IF");
-  }
-  if (has.ipv4) {
-    ip_mreqn request = {};
-    request.imr_ifindex = static_cast<int>(interface);
-    const SysResult set =
-        kernel.setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request);
-    if (!set.ok()) return refused(set, "IP_MULTICAST_IF");
-  }
-  return absl::OkStatus();
+void set_multicast_interface(OptionSetter& setter, Families has, unsigned interface) {
+  ip_mreqn request = {};
+  request.imr_ifindex = static_cast<int>(interface);
+  setter.set(has.ipv6, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface, "IPV6_MULTICAST_IF");
+  setter.set_struct(has.ipv4, IPPROTO_IP, IP_MULTICAST_IF, request, "IP_MULTICAST_IF");
 }
 
-absl::Status set_icmp_errors(Kernel& kernel, int fd, Families has) {
-  const SysResult kept = keep_errors(kernel, fd, has.ipv6, has.ipv4);
-  if (kept.ok()) return absl::OkStatus();
-  return errno_status(kept.error(), absl::StrCat("setsockopt(fd ", fd, ", IP_RECVERR)"));
+// The system keeps what ICMP reports in the socket's error queue: see take_error().
+void keep_icmp_errors(OptionSetter& setter, Families has) {
+  setter.set(has.ipv6, IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR");
+  setter.set(has.ipv4, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR");
 }
 
 }  // namespace
@@ -85,12 +69,10 @@ absl::Status set_udp_options(Kernel& kernel, int fd, const SocketAddress& addres
   if (options.traffic_class) setter.set_traffic_class(is_ipv6, *options.traffic_class);
   if (options.multicast_hops != 1) set_multicast_hops(setter, has, options.multicast_hops);
   if (!options.multicast_loop) set_multicast_loop(setter, has, false);
-  absl::Status set = setter.take();
-  if (set.ok() && options.multicast_interface != 0) {
-    set = set_multicast_interface(kernel, fd, has, options.multicast_interface);
+  if (options.multicast_interface != 0) {
+    set_multicast_interface(setter, has, options.multicast_interface);
   }
-  if (set.ok() && options.icmp_errors) set = set_icmp_errors(kernel, fd, has);
-  if (!set.ok()) return set;
+  if (options.icmp_errors) keep_icmp_errors(setter, has);
   setter.call(options.on_socket);
   return setter.take();
 }

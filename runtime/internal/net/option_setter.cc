@@ -9,11 +9,16 @@
 
 namespace epore::internal {
 
-absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value,
-                        const char* name) {
-  const SysResult set = kernel.setsockopt(fd, level, option, &value, sizeof value);
+absl::Status set_option(Kernel& kernel, int fd, int level, int option, const void* value,
+                        unsigned size, const char* name) {
+  const SysResult set = kernel.setsockopt(fd, level, option, value, size);
   if (set.ok()) return absl::OkStatus();
   return errno_status(set.error(), absl::StrCat("setsockopt(fd ", fd, ", ", name, ")"));
+}
+
+absl::Status set_option(Kernel& kernel, int fd, int level, int option, int value,
+                        const char* name) {
+  return set_option(kernel, fd, level, option, &value, sizeof value, name);
 }
 
 void OptionSetter::set_traffic_class(bool is_ipv6, int value) {
