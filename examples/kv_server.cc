@@ -75,7 +75,7 @@ epore::Task<> serve(epore::Connection peer, examples::KvShared& shared) {
         co_await peer.write(replies);  // a client that does not read is held up here
       }
       replies.clear();
-      if (replies.capacity() > 2 * kReplyBatch) replies = std::string();
+      if (replies.capacity() > 2 * kReplyBatch) std::string().swap(replies);
       if (work >= kWorkBatch) co_await epore::yield();
     } while (state == State::complete && !session.has_quit());
     if (state != State::incomplete) co_return;

@@ -61,7 +61,7 @@ bool KvStore::assign(Entry& entry, std::string_view value) {
   if (used > max_bytes_ && used > used_) return false;
   used_ = used;
   if (entry.value.capacity() / 2 > value.size() + 64) {
-    entry.value = std::string(value);  // gives memory back
+    std::string(value).swap(entry.value);  // gives memory back, as no assignment does for sure
   } else {
     entry.value.assign(value);
   }

@@ -31,9 +31,10 @@ RespParser::State RespParser::parse(std::string_view bytes) {
     missing_ = bulk_size_ = -1;
     pieces_.clear();
     arguments_.clear();
-    if (pieces_.capacity() > kKeptArguments) pieces_ = {};
-    if (arguments_.capacity() > kKeptArguments) arguments_ = {};
-    if (unquoted_.capacity() > kKeptLine) unquoted_ = {};
+    // An assignment may keep it.
+    if (pieces_.capacity() > kKeptArguments) std::vector<Piece>().swap(pieces_);
+    if (arguments_.capacity() > kKeptArguments) std::vector<std::string_view>().swap(arguments_);
+    if (unquoted_.capacity() > kKeptLine) std::string().swap(unquoted_);
   }
   if (state_ == State::bad) return state_;
   if (bytes.empty()) return want(1);

@@ -195,7 +195,10 @@ TEST_P(ReadTest, ALineInManyPieces) {
       [&](Connection& c) -> Task<> {
         EXPECT_TRUE((co_await c.read_until("\n", 200'000)).text() == line);
       },
-      [&](Peer& peer) { peer.send(line); });
+      [&](Peer& peer) {
+        peer.send(line);
+        peer.half_close();  // a short read is not the last one then
+      });
 }
 
 TEST_P(ReadTest, IntoMemoryOfOnesOwn) {
