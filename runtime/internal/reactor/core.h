@@ -15,6 +15,7 @@
 #include "epore/poll/kernel/kernel.h"
 #include "epore/runtime/counters.h"
 #include "epore/runtime/internal/base/counter.h"
+#include "epore/runtime/internal/base/deadline.h"
 #include "epore/runtime/internal/base/forks.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/dispatch/run_queue.h"
@@ -76,7 +77,7 @@ class Core final : public RefCounted {
   // Queues a Runnable after a wake() of its word. When all threads have ended it runs in this call:
   // it has ended by then, and only drops what came too late. A batch has been ready since `since`.
   void schedule(Ref<Runnable> runnable);
-  void schedule(RunQueue& batch, std::int64_t since);
+  void schedule(RunQueue& batch, std::int64_t since = kNever);
 
   // Runs `function` as the first run of a Runnable that no other thread knows. `function` may make
   // it known. A wake by another thread meanwhile causes another run.
