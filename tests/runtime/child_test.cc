@@ -314,7 +314,7 @@ TEST_P(ChildTest, AChildThatIsKilledLeavesNoZombieWhereTheWaitIsInterrupted) {
   Runtime runtime(options());
   kernel_.fail(KernelCall::kPoll, EINTR, 1, 100);
   kernel_.fail(KernelCall::kEpollCtl, ENOMEM);
-  expect_error(runtime.start_child(shell("sleep 1000")).status(), StatusCode::kResourceExhausted,
+  expect_error(runtime.start_child({"sleep", "1000"}).status(), StatusCode::kResourceExhausted,
                "ENOMEM");
 }
 
