@@ -270,6 +270,7 @@ class PiecesWriteBase : public WriteOperationBase {
  protected:
   PiecesWriteBase(const Ref<Stream>& stream, std::span<const ByteView> pieces);
   PiecesWriteBase(PiecesWriteBase&&) noexcept = default;
+  ~PiecesWriteBase() = default;
 
   std::span<const ByteView> pieces_;  // those that were not given to the stream yet
 

@@ -16,7 +16,7 @@ namespace epore {
 namespace internal {
 
 // The scope of a within(), an at() or a shield().
-class LimitScope : public Deadline, private TaskScope {
+class LimitScope final : public Deadline, private TaskScope {
  public:
   explicit LimitScope(const absl::Duration& duration) { at_ = absl::ToInt64Nanoseconds(duration); }
   explicit LimitScope(Instant at) : has_time_(true) {
