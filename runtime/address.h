@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -72,7 +73,10 @@ class SocketAddress {
   const sockaddr* data() const { return reinterpret_cast<const sockaddr*>(bytes_.data()); }
   unsigned size() const { return size_; }
 
-  friend bool operator==(const SocketAddress& a, const SocketAddress& b) = default;
+  // The default would compare all 112 bytes one by one.
+  friend bool operator==(const SocketAddress& a, const SocketAddress& b) {
+    return a.size_ == b.size_ && std::memcmp(a.bytes_.data(), b.bytes_.data(), a.size_) == 0;
+  }
 
  private:
   bool has_family(int family) const;
