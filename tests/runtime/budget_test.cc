@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -71,6 +72,25 @@ TEST_P(BudgetTest, AQueueBeyondItsShareEndsItsConnectionAndNoOther) {
   modest.peer.close();
   EXPECT_TRUE(of_modest.await_closed().ok());
   EXPECT_EQ(runtime.counters().queued_bytes, 0u);
+}
+
+// The share of the later ones is smaller, and the earlier ones keep what they have.
+TEST_P(BudgetTest, ThoseThatComeOneAfterTheOtherHaveTwiceOfItAtMost) {
+  constexpr std::size_t kConnections = 24;
+  Runtime runtime(options());
+  std::vector<std::unique_ptr<Observer>> observers;
+  std::vector<Link> links;
+  std::size_t most = 0;
+  for (std::size_t i = 0; i < kConnections; ++i) {
+    observers.push_back(std::make_unique<Observer>());
+    links.push_back(open_link(runtime, *observers.back(), marks(1'000, kUnlimited)));
+    // Just as much as its share, so that most of them stay.
+    fill(links.back().connection, kBudget / (i + 1) - 8'000);
+    most = std::max<std::size_t>(most, runtime.counters().queued_bytes);
+  }
+  EXPECT_GT(most, kBudget) << "the shares alone";
+  EXPECT_LT(most, 2 * kBudget + 2 * kGathered);
+  for (Link& link : links) link.connection.abort();
 }
 
 TEST_P(BudgetTest, WhatOtherThreadsSendCountsAsWell) {

@@ -63,10 +63,12 @@ class QueueBudget {
   // Whether all of them had more than half of the budget at the last look.
   bool is_tight() const { return is_tight_.load(std::memory_order_relaxed); }
 
-  // Whether, if all have `used`, a queue of `size` bytes has to go: it is more than its share. Some
-  // queue is, or all would fit.
+  // Whether, if all have `used`, a queue of `size` bytes that has grown has to go: it is more than
+  // its share. Some queue is, or all would fit; but one that was within the share of fewer
+  // connections may not grow any more. So above twice the limit each one that grows has to go.
   bool is_too_much(std::size_t used, std::size_t size) const {
     if (used <= most_) return false;
+    if (used / 2 > most_) return true;
     const std::size_t closed = counters_.sum(Counter::connections_closed);
     const std::size_t opened = counters_.sum(Counter::connections_opened);
     return size > most_ / std::max<std::size_t>(opened > closed ? opened - closed : 0, 1);

@@ -62,14 +62,15 @@ void SlotTable::reclaim(Registration& registration) {
   registration.drop_ref();  // outside the lock, as it may destroy the registration
 }
 
-std::uint32_t SlotTable::share_live(std::uint32_t first, std::span<Live, kAtOnce> found,
-                                    std::size_t& count) {
+std::uint32_t SlotTable::share_connections(std::uint32_t first, std::span<Live, kAtOnce> found,
+                                           std::size_t& count) {
   count = 0;
   const absl::MutexLock lock(&mutex_);
   const std::uint32_t end = std::min(used_, first + static_cast<std::uint32_t>(kAtOnce));
   for (std::uint32_t index = first; index < end; ++index) {
     const Slot& one = slot(index);
     if (one.generation.load(std::memory_order_acquire) % 2 == 0) continue;
+    if (!one.registration->is_connection()) continue;  // the last reference is not dropped here
     found[count++] = {Ref<Registration>::share(one.registration), one.since};
   }
   return end < used_ ? end : 0;

@@ -39,9 +39,9 @@ namespace epore::internal {
 //
 // find() loads the generation with acquire and compares.
 //
-// Other threads look at the registrations with share_live(), under the lock. The race: reclaim()
-// drops the slot's reference meanwhile. It clears the slot's pointer under the lock and drops the
-// reference after that, so whoever finds a pointer under the lock may add a reference.
+// Other threads look at the registrations with share_connections(), under the lock. The race:
+// reclaim() drops the slot's reference meanwhile. It clears the slot's pointer under the lock and
+// drops the reference after that, so whoever finds a pointer under the lock may add a reference.
 class SlotTable {
  public:
   SlotTable() = default;
@@ -49,8 +49,8 @@ class SlotTable {
   SlotTable& operator=(const SlotTable&) = delete;
   ~SlotTable();
 
-  // Gives `registration` a slot and a token. `now` is what share_live() says as `since`. False: all
-  // kMaxSlots (4,194,304) slots are taken.
+  // Gives `registration` a slot and a token. `now` is what share_connections() says as `since`.
+  // False: all kMaxSlots (4,194,304) slots are taken.
   bool acquire(Registration& registration, std::int64_t now = 0);
 
   void retire(const Registration& registration);
@@ -95,13 +95,15 @@ class SlotTable {
     return static_cast<std::uint32_t>(static_cast<std::uint64_t>(now) >> kTickBits);
   }
 
-  // The slots that share_live() looks at with the lock held. It holds up acquire() that long.
+  // The slots that share_connections() looks at with the lock held. It holds up acquire() that
+  // long.
   static constexpr std::size_t kAtOnce = 64;
 
-  // Any thread: puts the registrations that are not retired into `found`, of at most kAtOnce slots
+  // Any thread: puts the connections that are not retired into `found`, of at most kAtOnce slots
   // from `first` on, and their number into `count`. Returns the slot to go on with; 0: no more.
   // `found` has no references yet: dropping one under the lock might destroy a registration.
-  std::uint32_t share_live(std::uint32_t first, std::span<Live, kAtOnce> found, std::size_t& count);
+  std::uint32_t share_connections(std::uint32_t first, std::span<Live, kAtOnce> found,
+                                  std::size_t& count);
 
  private:
   static constexpr std::uint32_t kChunk = 1024;

@@ -39,9 +39,8 @@ std::vector<Found> find_oldest(Core& core, std::size_t most, std::size_t& count)
     do {
       std::array<SlotTable::Live, SlotTable::kAtOnce> live;
       std::size_t size = 0;
-      slot = reactor->slots().share_live(slot, live, size);
+      slot = reactor->slots().share_connections(slot, live, size);
       for (std::size_t i = 0; i < size; ++i) {
-        if (!live[i].registration->is_connection()) continue;
         ++count;
         oldest.push_back({std::move(live[i].registration), live[i].since});
         std::push_heap(oldest.begin(), oldest.end(), is_older);

@@ -89,7 +89,8 @@ void Stream::append(WriteOperationBase& writer) {
 
 // Gives the bytes of a writer to the system and to the queue, which stays within its high mark; see
 // room_behind().
-// Returns whether all are gone, or the connection has failed.
+// Returns whether all are gone, or the connection has failed. Then a writer of another order may be
+// gone as well: whoever gives bytes notes it in the writer before, and looks at is_ending() behind.
 bool Stream::push(WriteOperationBase& writer) {
   switch (writer.kind_) {
     case WriteOperationBase::Kind::bytes:
@@ -127,13 +128,13 @@ std::size_t Stream::room_behind(std::size_t queued) const {
 }
 
 bool Stream::push_rest(WriteOperationBase& writer, ByteView& rest) {
-  while (!rest.empty() && !is_ending()) {
+  while (!is_ending() && !rest.empty()) {
     const std::size_t room = room_behind(queued_ahead());
     if (room == 0) return false;
     const ByteView piece = rest.first(std::min(rest.size(), room));
-    put(piece);
     rest = rest.subspan(piece.size());
     writer.has_begun_ = true;
+    put(piece);
   }
   return true;
 }
@@ -173,9 +174,9 @@ bool Stream::push_shared(SharedWriteOperation& writer) {
     const std::size_t room = room_behind(queued_ahead());
     if (room == 0) return false;
     const Bytes piece = writer.rest_.slice(0, room);
-    put_shared(std::span(&piece, 1));
     writer.rest_ = writer.rest_.slice(piece.size());
     writer.has_begun_ = true;
+    put_shared(std::span(&piece, 1));
   }
   return true;
 }
@@ -185,11 +186,12 @@ bool Stream::push_file(FileWriteOperation& writer) {
   if (is_ending() || writer.left_ == 0) return true;
   if (queue_.has_files() || room_behind(queued_ahead()) == 0) return false;
   const std::uint64_t piece = std::min<std::uint64_t>(writer.left_, kFilePiece);
-  put_file({.file = writer.file_, .offset = writer.offset_, .left = piece});
+  FilePart part = {.file = writer.file_, .offset = writer.offset_, .left = piece};
   writer.offset_ += piece;
   writer.left_ -= piece;
   writer.has_begun_ = true;
-  if (writer.left_ == 0 || is_ending()) return true;
+  put_file(std::move(part));
+  if (is_ending() || writer.left_ == 0) return true;
   if (!is_write_blocked_) core_->wake(*this);  // goes on when others have had their turn
   return false;
 }
@@ -217,9 +219,10 @@ bool Stream::push_descriptors(DescriptorWriteOperation& writer) {
     const std::size_t of_bytes = 1 + room - std::min(room, least);
     const ByteView piece = writer.rest_.first(std::min(writer.rest_.size(), of_bytes));
     std::string copy(piece.text());  // may throw, and then the writer has its descriptors still
-    put_descriptors({std::move(copy), std::exchange(writer.descriptors_, {})});
     writer.rest_ = writer.rest_.subspan(piece.size());
     writer.has_begun_ = true;
+    put_descriptors({std::move(copy), std::exchange(writer.descriptors_, {})});
+    if (is_ending()) return true;
   }
   return push_rest(writer, writer.rest_);
 }

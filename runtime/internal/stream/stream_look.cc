@@ -14,9 +14,10 @@
 namespace epore::internal {
 namespace {
 
-// An operation that is itself the child of a join has no place.
+// An operation that is itself the child of a join has no place. is_chain is not asked, because the
+// waiter's order, which may be another one, writes to that word as the wait begins.
 std::source_location place_of(const TaskNode& waiter) {
-  if (waiter.is_chain) return {};
+  if (waiter.scope->chain == &waiter) return {};
   return static_cast<const CoroutineNode&>(waiter).where;
 }
 

@@ -74,7 +74,10 @@ void Stream::put_sent(std::span<const ByteView> pieces, std::size_t size) {
 // them.
 void Stream::put_pieces(std::span<const ByteView> pieces, std::size_t size) {
   if (size >= kLarge && !is_write_blocked_ && queue_.empty()) return write_pieces(pieces);
-  for (const ByteView& piece : pieces) put(piece);
+  for (const ByteView& piece : pieces) {
+    put(piece);
+    if (is_ending()) return;  // whose pieces these are may be gone: see push()
+  }
 }
 
 // Writes the output and the pieces from where they lie, and queues what the system does not take.
@@ -89,6 +92,7 @@ void Stream::write_pieces(std::span<const ByteView> pieces) {
     }
     const std::uint32_t mark = edges_.mark(Direction::write);
     const std::size_t count = written(send_gathered(output.bytes(), pieces, begun), mark);
+    if (is_ending()) break;
     budget -= std::min(budget, count);
     const std::size_t of_output = std::min(count, output.size());
     output.drop(of_output);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "epore/runtime/internal/task/join.h"
 #include "epore/runtime/internal/task/operation.h"
 
@@ -91,15 +92,18 @@ void stop(TaskScope& scope, absl::Status why) {
     child.next_to_cancel_ = std::exchange(to_cancel, &child);
     return;
   }
-  const bool was_cancelling = std::exchange(is_cancelling, true);
+  if (is_cancelling) return leaf->cancel(scope.stop);
+  is_cancelling = true;
+  const absl::Cleanup end = [] {
+    is_cancelling = false;
+    to_cancel = nullptr;
+  };
   leaf->cancel(scope.stop);
-  if (was_cancelling) return;
   while (to_cancel != nullptr) {
     JoinChild& child = *std::exchange(to_cancel, to_cancel->next_to_cancel_);
     child.base().waits_for_cancel = false;
     child.leaf->cancel(child.base().stop);
   }
-  is_cancelling = false;
 }
 
 }  // namespace epore::internal

@@ -38,6 +38,7 @@ class TestRegistration : public Registration {
   }
   void run() override { body_(); }
   std::string describe() const override { return "a test"; }
+  bool is_connection() const override { return true; }
   void expired() override {}
   void shut_down(ShutdownStep) override {}
 

@@ -188,14 +188,14 @@ TEST_F(SlotTableTest, F04AnEventThatComesAtOnceFindsTheRegistrationWhole) {
   retired.take([&](Registration& registration) { table.reclaim(registration); });
 }
 
-// The slots of all that share_live() finds, with their times.
+// The slots of all that share_connections() finds, with their times.
 std::set<std::pair<const Registration*, std::uint32_t>> live(SlotTable& table) {
   std::set<std::pair<const Registration*, std::uint32_t>> all;
   std::uint32_t slot = 0;
   do {
     std::array<SlotTable::Live, SlotTable::kAtOnce> found;
     std::size_t count = 0;
-    slot = table.share_live(slot, found, count);
+    slot = table.share_connections(slot, found, count);
     for (std::size_t i = 0; i < count; ++i) {
       all.emplace(found[i].registration.get(), found[i].since);
     }
