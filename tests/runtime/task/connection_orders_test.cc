@@ -7,10 +7,13 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -302,6 +305,37 @@ class DuringAWriteTest : public ConnectionOrdersTest {
     return job;
   }
 };
+
+// The order of the connection ends the writer, and stands still right behind that until the frame
+// of the writer is gone.
+TEST_P(DuringAWriteTest, AWriterOfAnotherOrderMayBeGoneAsSoonAsItHasFailed) {
+  if (GetParam().dispatch != Dispatch::workers) GTEST_SKIP() << "both orders may be of one thread";
+  absl::Notification is_gone;
+  std::atomic<bool> fails{false};
+  std::atomic<std::thread::id> failed_on{};
+  Runtime runtime(options());
+  const Order near = runtime.order();
+  Pair pair = make_pair(runtime, near, small_queue());
+  Connection& c = pair.connection;
+  const auto error_of = [&](const FaultKernel::Call&) {
+    if (!fails || c.queued_bytes() != 0) return 0;  // only what the writer gives
+    failed_on = std::this_thread::get_id();
+    return ECONNRESET;
+  };
+  kernel_.fail_if(KernelCall::kSend, error_of);
+  kernel_.fail_if(KernelCall::kSendmsg, error_of);
+  kernel_.after(KernelCall::kUnpark, [&](const FaultKernel::Call&) {
+    if (failed_on.load() == std::this_thread::get_id()) is_gone.WaitForNotification();
+  });
+  Job job = runtime.spawn_in(runtime.order(), [&]() -> Task<> { co_await c.write(large_); });
+  while (c.queued_bytes() == 0) fence(c);
+  fails = true;
+  std::thread reader([&] { (void)pair.peer.receive_all(); });
+  const absl::Status status = job.wait();
+  is_gone.Notify();
+  reader.join();
+  EXPECT_EQ(errno_of(status), ECONNRESET) << status;
+}
 
 TEST_P(DuringAWriteTest, BytesThatAreSentComeBehindIt) {
   for (const Sender sender : {Sender::thread, Sender::callback, Sender::coroutine}) {
