@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/log/log.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -40,10 +41,12 @@ void WatchedThread::Stuck::add(Stuck other) {
   std::swap(what, other.what);
 }
 
-WatchedThread::Stuck WatchedThread::stuck_so_far(std::int64_t now) {
+WatchedThread::Stuck WatchedThread::stuck_so_far(absl::FunctionRef<std::int64_t()> now) {
   const absl::MutexLock lock(&mutex_);
-  if (what_.empty() || now - since_ <= so_far_.longest) return so_far_;
-  return {.count = so_far_.count, .longest = now - since_, .what = what_};
+  if (what_.empty()) return so_far_;
+  const std::int64_t held = now() - since_;
+  if (held <= so_far_.longest) return so_far_;
+  return {.count = so_far_.count, .longest = held, .what = what_};
 }
 
 void WatchedThread::over(std::uint64_t number, std::int64_t now) {

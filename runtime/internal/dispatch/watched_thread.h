@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 
 namespace epore::internal {
@@ -58,7 +59,8 @@ class WatchedThread {
     // Adds those of another thread.
     void add(Stuck other);
   };
-  Stuck stuck_so_far(std::int64_t now);
+  // Looks at the clock by `now` if one is stuck at this moment.
+  Stuck stuck_so_far(absl::FunctionRef<std::int64_t()> now);
 
  private:
   const std::string name_;

@@ -255,7 +255,7 @@ Counters Core::snapshot() {
 }
 
 void Core::add_stuck(Counters& counters) {
-  const std::int64_t now = kernel_.now();
+  const auto now = [this] { return kernel_.now(); };
   WatchedThread::Stuck stuck = workers_.stuck_so_far(now);
   for (const std::unique_ptr<Reactor>& reactor : reactors_) {
     stuck.add(reactor->watched().stuck_so_far(now));

@@ -239,7 +239,7 @@ WorkerPool::Step WorkerPool::next_step(Worker& worker, Ref<Runnable>& runnable, 
   return Step::sleep;
 }
 
-WatchedThread::Stuck WorkerPool::stuck_so_far(std::int64_t now) {
+WatchedThread::Stuck WorkerPool::stuck_so_far(absl::FunctionRef<std::int64_t()> now) {
   WatchedThread::Stuck all;
   const absl::MutexLock lock(&mutex_);
   for (const std::unique_ptr<Worker>& worker : workers_) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "epore/runtime/internal/base/deadline.h"
@@ -70,7 +71,7 @@ class WorkerPool {
   }
 
   // Any thread: WatchedThread::stuck_so_far() of all workers.
-  WatchedThread::Stuck stuck_so_far(std::int64_t now);
+  WatchedThread::Stuck stuck_so_far(absl::FunctionRef<std::int64_t()> now);
 
   // The watchdog: appends the Kernel::thread_id() of each worker.
   void add_threads(std::vector<int>& ids);

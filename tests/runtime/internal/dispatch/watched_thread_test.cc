@@ -83,7 +83,8 @@ TEST_F(WatchedThreadTest, ThereIsOneLineASecond) {
 
 TEST_F(WatchedThreadTest, TheLongestRunSoFarMayBeTheOneThatIsStuck) {
   const auto is_so_far = [&](int now_ms, std::uint64_t count, int longest_ms, const char* what) {
-    const WatchedThread::Stuck stuck = thread_.stuck_so_far(kStart + now_ms * kMillisecond);
+    const WatchedThread::Stuck stuck =
+        thread_.stuck_so_far([now_ms] { return kStart + now_ms * kMillisecond; });
     EXPECT_EQ(stuck.count, count);
     EXPECT_EQ(stuck.longest, longest_ms * kMillisecond);
     EXPECT_EQ(stuck.what, what);
