@@ -1,9 +1,12 @@
 #include "epore/runtime/internal/endpoints/connector.h"
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "epore/runtime/internal/endpoints/destination.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "gtest/gtest.h"
@@ -20,6 +23,7 @@ using ConnectorTest = CoreTest;
 // their count would hide a connection of somebody else.
 TEST_F(ConnectorTest, AConnectionOfATaskThatFindsNoMemoryToBeginIsNotCounted) {
   const TcpPort port = tcp_listener();
+  const std::string to = absl::StrCat("127.0.0.1:", port.port);
   const Ref<Core> core = Ref<Core>::share(&this->core());
   int refused = 0;
   for (int k = 1; k <= 12; ++k) {
@@ -33,7 +37,7 @@ TEST_F(ConnectorTest, AConnectionOfATaskThatFindsNoMemoryToBeginIsNotCounted) {
     ConnectOptions options;
     options.order = OrderState::make(core);
     (void)Connector::start_for_task(
-        core, absl::StrCat("127.0.0.1:", port.port),
+        core, Destination(to),
         [&](absl::StatusOr<Connection> result) {
           status = result.status();
           told.Notify();
