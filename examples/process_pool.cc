@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -63,7 +65,14 @@ epore::Task<> print_lines(int number, epore::Connection from) {
       say(number, line->text().substr(0, line->size() - 1));
       continue;
     }
-    const auto piece = co_await from.read().result();
+    // The start of a line that is too long, or what is there at the end.
+    const bool is_long = absl::IsResourceExhausted(line.status());
+    absl::StatusOr<epore::ByteView> piece;
+    if (is_long) {
+      piece = co_await from.read_exactly(kLongestLine).result();
+    } else {
+      piece = co_await from.read().result();
+    }
     if (!piece.ok() || piece->empty()) co_return;  // the end
     say(number, piece->text());
   }

@@ -100,6 +100,25 @@ TEST(ProcessPool, PrintsLongLinesAndTheLastOne) {
   EXPECT_EQ(pool.wait().value_or(-1), 0);
 }
 
+// What comes with the end of a long line is not a part of it.
+TEST(ProcessPool, LinesBehindALongOneHaveTheirNumber) {
+  ChildProcess pool = start_program(
+      "process_pool",
+      {"--children=1", "--", "/bin/sh", "-c",
+       "x=$(head -c 20000 /dev/zero | tr '\\0' x); y=$(head -c 30000 /dev/zero | tr '\\0' y); "
+       "printf %s $x; printf %s $x; printf '%s\\nsecond line\\nthird line\\n' $y"});
+  std::size_t size = 0;
+  std::optional<std::string> line = pool.read_line();
+  for (; line && *line != "0: second line"; line = pool.read_line()) {
+    if (absl::EndsWith(*line, "y")) size += line->size() - 3;
+  }
+  EXPECT_EQ(size, 70'000u);
+  EXPECT_EQ(line.value_or(""), "0: second line");
+  EXPECT_EQ(pool.read_line().value_or(""), "0: third line");
+  pool.signal(SIGTERM);
+  EXPECT_EQ(pool.wait().value_or(-1), 0);
+}
+
 TEST(ProcessPool, RefusesBadFlags) {
   for (const char* flag : {"--children=0", "--children=-1", "--longest-pause=0", "--grace=-1s"}) {
     ChildProcess pool = start_program("process_pool", {flag, "--", "/bin/true"});
