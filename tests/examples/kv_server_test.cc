@@ -215,7 +215,7 @@ TEST_F(KvServer, APipelineOfLongCommandsHoldsUpNobody) {
   for (int i = 0; i < 40'000; ++i) keys.insert(keys.end(), {absl::StrCat("key", i), "x"});
   ASSERT_TRUE(client_.send(request(keys)));
   expect(client_, "+OK\r\n");
-  constexpr int kMany = 1000;
+  constexpr int kMany = 20'000;  // much more than the server gets done in a moment
   Client greedy(server_.address);
   std::string all;
   for (int i = 0; i < kMany; ++i) all += "KEYS x\r\n";
@@ -224,7 +224,7 @@ TEST_F(KvServer, APipelineOfLongCommandsHoldsUpNobody) {
   ASSERT_EQ(::recv(greedy.fd(), first, sizeof first, MSG_WAITALL), 4);
   ask(client_, "PING", "+PONG\r\n");
   EXPECT_LT(waiting(greedy), (kMany - 1) * 4);
-  for (int i = 1; i < kMany; ++i) expect(greedy, "*0\r\n");
+  greedy.reset();  // the rest would take long
 }
 
 TEST_F(KvServer, AnswersBeforeAProtocolError) {
