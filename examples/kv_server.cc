@@ -33,6 +33,9 @@ It runs on one thread, whatever --dispatch, --reactors and --workers say.
   --max-memory=BYTES   of keys and values; a SET that needs more is refused; default 1 GiB
   --max-request=BYTES  of a request; who sends more is cut off; default 1 MiB
   --max-clients=N      at a time; more wait until one leaves; default 10,000
+
+A KEYS takes at most 100,000,000 steps, about one for each byte of the keys that its pattern looks
+at, and gets an error beyond.
 )";
 
 constexpr std::size_t kReplyBatch = 64 * 1024;

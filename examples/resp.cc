@@ -227,6 +227,7 @@ bool matches(std::string_view pattern, std::string_view name, std::size_t& steps
     --steps;
     if (p < pattern.size() && pattern[p] == '*') {
       star = ++p;
+      if (star == pattern.size()) return true;
       taken = n;
       continue;
     }
