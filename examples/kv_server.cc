@@ -36,10 +36,15 @@ It runs on one thread, whatever --dispatch, --reactors and --workers say.
 
 A KEYS takes at most 100,000,000 steps, about one for each byte of the keys that its pattern looks
 at, and gets an error beyond.
+
+A subscriber that does not read is cut off when 1 MiB and the size of a request wait for it. What
+waits for all clients together is at most 1 GiB. A message for more than four subscribers is there
+once, and does not count for that.
 )";
 
 constexpr std::size_t kReplyBatch = 64 * 1024;
 constexpr std::size_t kWorkBatch = 10'000;  // then others get their turn
+constexpr std::size_t kMaxUnread = 1 << 20;
 constexpr std::size_t kFirstPiece = 16 * 1024;
 constexpr absl::Duration kRequestTimeout = absl::Seconds(60);  // between two pieces of a request
 
@@ -98,12 +103,14 @@ int main(int argc, char** argv) {
   flags.options.reactors = 1;
   flags.options.max_connections = absl::GetFlag(FLAGS_max_clients);
   // Before the runtime, so that it outlives the handlers.
-  examples::KvShared shared{.store = examples::KvStore(absl::GetFlag(FLAGS_max_memory))};
+  // A subscriber's own reply of about a request is no reason to cut it off.
+  examples::KvShared shared{.store = examples::KvStore(absl::GetFlag(FLAGS_max_memory)),
+                            .max_unread = kMaxUnread + absl::GetFlag(FLAGS_max_request)};
   epore::Runtime runtime(flags.options);
   shared.store.set_timer(runtime.timer([&shared] { shared.store.remove_due(); }));
 
   epore::ListenOptions options;
-  options.connection.write_cap = 2 * examples::KvSession::kMaxReply;  // of a slow subscriber, too
+  options.connection.write_cap = 2 * examples::KvSession::kMaxReply;
   const absl::StatusOr<epore::Listener> listener = runtime.listen(
       flags.address.empty() ? "127.0.0.1:6379" : flags.address,
       [&shared](epore::Connection peer) { return serve(peer, shared); }, options);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,7 @@ using absl::EqualsIgnoreCase;
 
 constexpr std::size_t kMaxSubscriptions = 1024;  // of a client
 constexpr std::size_t kMaxName = 256;
+constexpr std::size_t kFew = 4;  // get a copy of a message each
 
 // What a peer sent, in an error: a line, and not long.
 std::string quoted(std::string_view text) {
@@ -164,7 +166,9 @@ void KvSession::leave(std::string_view channel) {
   if (found->second.empty()) shared_.channels.erase(found);
 }
 
-// A subscriber that does not read loses its connection at its write cap.
+// A subscriber that does not read loses its connection. Copies count for
+// RuntimeOptions::max_queued_bytes, and shared bytes do not: many channels with few subscribers
+// each would take memory without a limit.
 void KvSession::publish(Arguments a, std::string& reply) {
   const auto found = shared_.channels.find(a[1]);
   if (found == shared_.channels.end()) return add_integer(reply, 0);
@@ -173,11 +177,18 @@ void KvSession::publish(Arguments a, std::string& reply) {
   add_bulk(text, "message");
   add_bulk(text, a[1]);
   add_bulk(text, a[2]);
-  const epore::Bytes message(std::move(text));  // one piece of memory for all
+  const epore::Bytes message(std::move(text));  // one piece of memory for many
+  const bool are_few = found->second.size() <= kFew;
   work_ += found->second.size();
   std::int64_t receivers = 0;
   for (epore::Connection subscriber : found->second) {
-    receivers += subscriber.send(message).ok() ? 1 : 0;
+    if (subscriber.queued_bytes() > shared_.max_unread) {
+      subscriber.abort(absl::ResourceExhaustedError("a subscriber does not read"));
+      continue;
+    }
+    const epore::SendResult sent =
+        are_few ? subscriber.send(message.text()) : subscriber.send(message);
+    receivers += sent.ok() ? 1 : 0;
   }
   add_integer(reply, receivers);
 }

@@ -16,6 +16,7 @@ namespace examples {
 // What all clients share. One thread only.
 struct KvShared {
   KvStore store;
+  std::size_t max_unread;  // bytes of a subscriber's queue; with more it is cut off
   std::size_t clients = 0;
   absl::flat_hash_map<std::string, absl::flat_hash_set<epore::Connection>> channels = {};
 };
