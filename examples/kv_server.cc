@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "absl/flags/flag.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -46,7 +47,21 @@ constexpr std::size_t kReplyBatch = 64 * 1024;
 constexpr std::size_t kWorkBatch = 10'000;  // then others get their turn
 constexpr std::size_t kMaxUnread = 1 << 20;
 constexpr std::size_t kFirstPiece = 16 * 1024;
+constexpr std::size_t kLittleQueued = 64 * 1024;
+constexpr absl::Duration kLookAgain = absl::Milliseconds(50);
 constexpr absl::Duration kRequestTimeout = absl::Seconds(60);  // between two pieces of a request
+
+// Waits until little is queued. A flush() alone would wait until nothing is, and that does not come
+// while others publish steadily.
+epore::Task<> drain(epore::Connection peer) {
+  do {
+    const absl::Status status = co_await epore::within(kLookAgain, peer.flush()).result();
+    if (!absl::IsDeadlineExceeded(status)) {
+      co_await status;  // it is empty, or the connection has ended
+      co_return;
+    }
+  } while (peer.is_open() && peer.queued_bytes() > kLittleQueued);
+}
 
 epore::Task<> serve(epore::Connection peer, examples::KvShared& shared) {
   using State = examples::RespParser::State;
@@ -78,7 +93,7 @@ epore::Task<> serve(epore::Connection peer, examples::KvShared& shared) {
       }
       if (session.is_subscriber()) {
         // What others publish to it comes behind, also while this waits.
-        if (peer.send(replies) == epore::SendResult::high) co_await peer.flush();
+        if (peer.send(replies) == epore::SendResult::high) co_await drain(peer);
       } else {
         co_await peer.write(replies);  // a client that does not read is held up here
       }
