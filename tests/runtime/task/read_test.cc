@@ -301,7 +301,6 @@ TEST_P(ReadTest, CallbacksAndCoroutinesDoNotMix) {
       });
 }
 
-// Whoever loses in any() has taken nothing.
 // Who sends much and reads nothing is held up, as with callbacks.
 TEST_P(ReadTest, WaitsWhileWhatWasSentIsAboveTheHighMark) {
   constexpr std::size_t kTimes = 1000;
@@ -331,6 +330,7 @@ TEST_P(ReadTest, WaitsWhileWhatWasSentIsAboveTheHighMark) {
   EXPECT_LT(most.load(), 100'000u + 100 * large.size());
 }
 
+// Whoever loses in any() has taken nothing.
 TEST_P(ReadTest, ALoserLosesNoByte) {
   run(
       [](Connection& c) -> Task<> {
