@@ -1,5 +1,6 @@
 #include "epore/runtime/connection_info.h"
 
+#include <source_location>
 #include <string>
 #include <string_view>
 
@@ -49,16 +50,22 @@ std::string text_of(absl::Duration duration) {
   return absl::FormatDuration(absl::Trunc(duration, absl::Milliseconds(100)));
 }
 
+std::string text_of(const std::source_location& where) {
+  if (where.line() == 0) return "";
+  return absl::StrCat(" at ", where.file_name(), ":", where.line());
+}
+
 void add_second_part(const ConnectionInfo& info, std::string& text) {
   if (info.phase == ConnectionInfo::Phase::closing) text += "closing, ";
   if (info.phase == ConnectionInfo::Phase::lingering) text += "waits for the peer's end, ";
   if (info.is_draining) text += "draining, ";
+  const std::string place = text_of(info.where);
+  const bool is_of_writer = info.has_writer && info.reading != ConnectionInfo::Reading::by_task;
   text += text_of(info.reading);
+  if (!is_of_writer) text += place;
   if (info.has_unread) text += ", unread bytes or an end wait";
   if (info.has_writer) text += ", a task waits to write";
-  if (info.where.line() != 0) {
-    absl::StrAppend(&text, " at ", info.where.file_name(), ":", info.where.line());
-  }
+  if (is_of_writer) text += place;
   if (info.is_write_blocked) text += ", the peer takes no bytes";
   if (info.is_write_shut) text += ", our half is ended";
   if (info.timeout == ConnectionInfo::Timeout::none) return;

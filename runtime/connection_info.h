@@ -76,7 +76,8 @@ struct ConnectionInfo {
   Timeout timeout = Timeout::none;
   absl::Duration time_left = absl::InfiniteDuration();
 
-  // Where in the program a coroutine waits for the connection; line() is 0 if none does.
+  // Where in the program a coroutine waits for the connection; line() is 0 if none does. If one
+  // waits to read and one to write, it is the reader's if `reading` is by_task, else the writer's.
   std::source_location where;
 
   // Returns one line, without its end:

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <source_location>
 #include <span>
 #include <string>
 #include <string_view>
@@ -83,6 +84,22 @@ TEST(ConnectionInfoTest, ALineSaysWhatIsKnown) {
   info.reading = Info::Reading::discarding;
   EXPECT_EQ(info.to_string(),
             "connection 0 (peer , local ), for 0: waits for the peer's end, what comes is dropped");
+}
+
+TEST(ConnectionInfoTest, ThePlaceStandsBehindWhatWaitsThere) {
+  Info info;
+  info.is_known = true;
+  info.where = std::source_location::current();
+  const std::string place = absl::StrCat(" at ", info.where.file_name(), ":", info.where.line());
+  const std::string head = "connection 0 (peer , local ), for 0: ";
+  info.reading = Info::Reading::by_task;
+  info.has_unread = true;
+  EXPECT_EQ(info.to_string(), head + "read by a task" + place + ", unread bytes or an end wait");
+  info.has_unread = false;
+  info.has_writer = true;
+  EXPECT_EQ(info.to_string(), head + "read by a task" + place + ", a task waits to write");
+  info.reading = Info::Reading::by_nobody;
+  EXPECT_EQ(info.to_string(), head + "read by nobody now, a task waits to write" + place);
 }
 
 TEST_P(ConnectionListTest, OneThatWaitsForItsPeer) {

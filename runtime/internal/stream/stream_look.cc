@@ -92,8 +92,11 @@ void Stream::look_at_reading(ConnectionInfo& info) const {
   }
   const WriteOperationBase* const writer = tasks_ ? tasks_->first_writer : nullptr;
   info.has_writer = writer != nullptr;
-  if (writer != nullptr && writer->is_waiting()) info.where = place_of(writer->waiter());
-  if (reader_ != nullptr && reader_->is_waiting()) info.where = place_of(reader_->waiter());
+  if (info.reading != Reading::by_task && writer != nullptr) {
+    if (writer->is_waiting()) info.where = place_of(writer->waiter());
+  } else if (reader_ != nullptr && reader_->is_waiting()) {
+    info.where = place_of(reader_->waiter());
+  }
 }
 
 void Stream::look_at_timeouts(std::int64_t now, ConnectionInfo& info) const {
