@@ -217,10 +217,10 @@ class UdpSocket {
 
   // Joins or leaves a multicast group, on the interface with that number (network_interface()). 0:
   // that of the group's scope, as in "[ff02::fb%eth0]:0", or the system's choice. The port does not
-  // matter. A socket that has joined groups hears of no others. Errors: InvalidArgument if it is no
-  // group, or of a family that the socket has not; those of setsockopt(2), such as EADDRINUSE: it
-  // has joined already, EADDRNOTAVAIL: it has not, ENODEV: there is no such interface;
-  // FailedPrecondition if the socket is closed.
+  // matter. A socket that has joined groups hears of no others (IPv6: from Linux 4.20 on). Errors:
+  // InvalidArgument if it is no group, or of a family that the socket has not; those of
+  // setsockopt(2), such as EADDRINUSE: it has joined already, EADDRNOTAVAIL: it has not, ENODEV:
+  // there is no such interface; FailedPrecondition if the socket is closed.
   absl::Status join(const SocketAddress& group, unsigned interface = 0) const;
   absl::Status leave(const SocketAddress& group, unsigned interface = 0) const;
 
