@@ -130,7 +130,7 @@ SocketAddress peer_of(const absl::Status& status);
 // Returns the number of a network interface of this machine, for UdpSocket::join() and
 // UdpOptions::multicast_interface. `name_or_address` is its name or one of its addresses: "eth0",
 // "192.0.2.7", "2001:db8::7". Numbers are never 0. Errors: NotFound if there is no such interface;
-// those of getifaddrs(3).
+// those of if_nametoindex(3) and getifaddrs(3), such as EMFILE.
 absl::StatusOr<unsigned> network_interface(std::string_view name_or_address);
 
 // A UdpSocket sends and receives datagrams. Runtime::udp() opens one. See examples/udp_echo.cc. It
