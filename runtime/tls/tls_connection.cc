@@ -41,7 +41,7 @@ absl::StatusOr<Stream> make_stream(const internal::TlsSetup* setup, const Connec
                                                    : "the context is that of a server");
   }
   if (peer.id() == 0) return absl::FailedPreconditionError("the handle names no connection");
-  if (peer.fd() < 0 && peer.is_open()) {
+  if (!internal::TlsStream::is_in_order(peer)) {
     return absl::FailedPreconditionError("not in the order of the connection; see epore::on()");
   }
   absl::StatusOr<std::unique_ptr<internal::TlsEngine>> engine =

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/blocking.h"
+#include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/sleep.h"
 
 namespace epore::internal {
@@ -35,6 +36,12 @@ class Claim {
 };
 
 }  // namespace
+
+// A connection without an order of tasks has callbacks only.
+bool TlsStream::is_in_order(const Connection& connection) {
+  const Ref<Stream>& stream = Stream::of(connection);
+  return stream && stream->order() && stream->order()->is_current();
+}
 
 absl::Status TlsStream::error(absl::StatusCode code, std::string_view call,
                               std::string_view text) const {
@@ -210,12 +217,10 @@ Task<> TlsStream::shut_down_write(std::shared_ptr<TlsStream> self) {
 }
 
 void TlsStream::close(const std::shared_ptr<TlsStream>& self) {
-  if (self->is_elsewhere()) {
-    // An error: the connection has ended.
-    (void)self->connection_.post([self](Connection&) { self->close_in_order(); });
-  } else {
-    self->close_in_order();
-  }
+  if (!self->is_elsewhere()) return self->close_in_order();
+  absl::Status posted = self->connection_.post([self](Connection&) { self->close_in_order(); });
+  // Without memory the order cannot be asked. Another error: the connection has ended.
+  if (absl::IsResourceExhausted(posted)) self->connection_.abort(std::move(posted));
 }
 
 void TlsStream::close_in_order() {

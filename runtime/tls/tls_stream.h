@@ -40,6 +40,10 @@ class TlsStream {
 
   const Connection& connection() const { return connection_; }
 
+  // Whether the caller is in the order of `connection`, also when that has ended: its tasks may
+  // still be there. (fd() and is_open() say nothing of it, as another thread may have closed it.)
+  static bool is_in_order(const Connection& connection);
+
   // The engine, or null if the caller is not in the order of the connection.
   const TlsEngine* engine() const { return is_elsewhere() ? nullptr : engine_.get(); }
 
@@ -47,8 +51,7 @@ class TlsStream {
   bool has_failed() const { return !engine_->error().ok(); }
 
  private:
-  // A connection that has ended is in no order, and does nothing any more.
-  bool is_elsewhere() const { return connection_.fd() < 0 && connection_.is_open(); }
+  bool is_elsewhere() const { return !is_in_order(connection_); }
 
   absl::Status error(absl::StatusCode code, std::string_view call, std::string_view text) const;
   absl::Status check(std::string_view call) const;

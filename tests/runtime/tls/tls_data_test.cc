@@ -50,6 +50,19 @@ class TlsData : public TlsTest {
     answer = co_await read_all(tls);
   }
 
+  // In another order than that of the connection.
+  static Task<> misuse(const TlsConnection& tls) {
+    const auto bytes = co_await tls.read().result();
+    EXPECT_TRUE(absl::IsFailedPrecondition(bytes.status())) << bytes.status();
+    EXPECT_TRUE(absl::StrContains(bytes.status().message(), "epore::on()")) << bytes.status();
+    const absl::Status written = co_await tls.write("x").result();
+    EXPECT_TRUE(absl::IsFailedPrecondition(written)) << written;
+    const absl::Status shut = co_await tls.shut_down_write().result();
+    EXPECT_TRUE(absl::IsFailedPrecondition(shut)) << shut;
+    EXPECT_EQ(tls.version(), "");
+    tls.close();
+  }
+
   static ListenOptions small_marks() { return marks(16 * 1024, 32 * 1024); }
 };
 
@@ -343,17 +356,6 @@ TEST_F(TlsData, ElsewhereItIsRefusedButForClose) {
   Outcome outcome;
   Runtime runtime;
   const Order other = runtime.order();
-  const auto misuse = [](const TlsConnection& tls) -> Task<> {
-    const auto bytes = co_await tls.read().result();
-    EXPECT_TRUE(absl::IsFailedPrecondition(bytes.status())) << bytes.status();
-    EXPECT_TRUE(absl::StrContains(bytes.status().message(), "epore::on()")) << bytes.status();
-    const absl::Status written = co_await tls.write("x").result();
-    EXPECT_TRUE(absl::IsFailedPrecondition(written)) << written;
-    const absl::Status shut = co_await tls.shut_down_write().result();
-    EXPECT_TRUE(absl::IsFailedPrecondition(shut)) << shut;
-    EXPECT_EQ(tls.version(), "");
-    tls.close();
-  };
   const auto use = [&](TlsConnection tls) -> Task<> {
     co_await on(other, misuse, std::cref(tls));
     const ConnectionEnd end = co_await tls.connection().closed();
@@ -361,6 +363,23 @@ TEST_F(TlsData, ElsewhereItIsRefusedButForClose) {
   };
   const Listener listener = serve(runtime, of_server(), use, &outcome);
   EXPECT_EQ(runtime.run(ask, of_client(), listener.address().to_string(), "").value_or("x"), "");
+  EXPECT_TRUE(outcome.await().ok()) << outcome.await();
+}
+
+// The order of the connection is there still, and so are those who use the engine in it.
+TEST_F(TlsData, ElsewhereItIsRefusedAfterTheEndToo) {
+  Outcome outcome;
+  Runtime runtime;
+  const Order other = runtime.order();
+  const auto use = [&](TlsConnection tls) -> Task<> {
+    tls.connection().abort();
+    co_await on(other, misuse, std::cref(tls));
+    (void)co_await tls.connection().closed();
+    co_await on(other, misuse, std::cref(tls));
+    EXPECT_EQ(tls.version(), "TLSv1.3");
+  };
+  const Listener listener = serve(runtime, of_server(), use, &outcome);
+  EXPECT_FALSE(runtime.run(ask, of_client(), listener.address().to_string(), "").ok());
   EXPECT_TRUE(outcome.await().ok()) << outcome.await();
 }
 

@@ -4,6 +4,7 @@
 #include "epore/runtime/tls/tls_stream.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <functional>
@@ -12,6 +13,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -32,10 +34,10 @@ using internal::TlsEngine;
 using internal::TlsStream;
 
 // Encrypts nothing. The first `message` bytes are a message for the engine, and nothing can be
-// written before they have come. "." is the end.
+// written before they have come. "." is the end. Counts the calls of end().
 class PlainEngine final : public TlsEngine {
  public:
-  explicit PlainEngine(std::size_t message) : message_(message) {}
+  PlainEngine(std::size_t message, std::atomic<int>& ends) : message_(message), ends_(ends) {}
 
   void feed(ByteView bytes) override { input_ = bytes; }
   Step handshake() override { return Step::done; }
@@ -54,7 +56,10 @@ class PlainEngine final : public TlsEngine {
     output_ += bytes.text();
     return Step::done;
   }
-  Step end() override { return write("."); }
+  Step end() override {
+    ++ends_;
+    return write(".");
+  }
   std::string take_output() override { return std::exchange(output_, {}); }
   const absl::Status& error() const override { return error_; }
   std::string alpn() const override { return {}; }
@@ -70,6 +75,7 @@ class PlainEngine final : public TlsEngine {
   }
 
   std::size_t message_;
+  std::atomic<int>& ends_;
   ByteView input_;
   std::string output_;
   absl::Status error_;
@@ -79,10 +85,12 @@ using Stream = std::shared_ptr<TlsStream>;
 
 class TlsStreamTest : public testing::Test {
  protected:
-  // Serves one connection with an engine whose message is "abc".
-  void serve(std::function<Task<>(Stream)> use) {
-    const auto handler = [use](Connection peer) -> Task<> {
-      const auto stream = std::make_shared<TlsStream>(std::make_unique<PlainEngine>(3), peer);
+  // Serves one connection with an engine whose message is "abc", or that has got `input`.
+  void serve(std::function<Task<>(Stream)> use, std::string_view input = {}) {
+    const auto handler = [this, use, input](Connection peer) -> Task<> {
+      auto engine = std::make_unique<PlainEngine>(input.empty() ? 3 : 0, ends_);
+      engine->feed(input);
+      const auto stream = std::make_shared<TlsStream>(std::move(engine), peer);
       co_await use(stream);
     };
     absl::StatusOr<Listener> listener = runtime_.listen("127.0.0.1:0", handler);
@@ -91,6 +99,7 @@ class TlsStreamTest : public testing::Test {
     peer_.emplace(listener_.address());
   }
 
+  std::atomic<int> ends_ = 0;
   Runtime runtime_;
   Listener listener_;
   std::optional<Peer> peer_;
@@ -196,6 +205,30 @@ TEST_F(TlsStreamTest, AnEndEndsBoth) {
   peer_->send("ab");
   peer_->half_close();
   has_ended.WaitForNotification();
+}
+
+// The connection is closed already, but its order runs on, and may be in a call of the engine.
+TEST_F(TlsStreamTest, ACloseElsewhereLeavesTheEngineToTheOrder) {
+  Stream shared;
+  absl::Notification is_aborted;
+  absl::Notification may_go_on;
+  serve([&](Stream stream) -> Task<> {
+    shared = stream;
+    Connection connection = stream->connection();
+    connection.abort();
+    is_aborted.Notify();
+    may_go_on.WaitForNotification();  // nothing else runs in the order meanwhile
+    EXPECT_NE(stream->engine(), nullptr);
+    TlsStream::close(stream);
+    EXPECT_EQ(ends_, 1);
+    co_return;
+  });
+  is_aborted.WaitForNotification();
+  EXPECT_EQ(shared->engine(), nullptr);
+  TlsStream::close(shared);
+  EXPECT_EQ(ends_, 0);
+  may_go_on.Notify();
+  EXPECT_NE(peer_->end(), 0);  // a reset
 }
 
 }  // namespace
