@@ -218,6 +218,10 @@ absl::Status OpenSslFactory::expect(SSL* ssl, std::string name) const {
   if (name.size() > kLongestName || name.find('\0') != name.npos) {
     return absl::InvalidArgumentError("the name is too long, or has a zero byte");
   }
+  // OpenSSL takes a name with a dot in front for everything below it.
+  if (name.starts_with('.') || name.ends_with('.') || name.find("..") != name.npos) {
+    return absl::InvalidArgumentError("the name has an empty label");
+  }
   X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl);
   const OpenSslPtr<ASN1_OCTET_STRING> number(a2i_IPADDRESS(name.c_str()));
   if (number != nullptr) {  // which is no name for SNI (RFC 6066)
@@ -228,7 +232,9 @@ absl::Status OpenSslFactory::expect(SSL* ssl, std::string name) const {
   }
   if (SSL_set_tlsext_host_name(ssl, name.c_str()) != 1) return no_memory();
   if (!verifies) return absl::OkStatus();
-  X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  // The subject of a certificate is no name (RFC 9525).
+  X509_VERIFY_PARAM_set_hostflags(
+      wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   if (X509_VERIFY_PARAM_set1_host(wanted, name.data(), name.size()) != 1) return no_memory();
   return absl::OkStatus();
 }

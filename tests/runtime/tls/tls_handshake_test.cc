@@ -146,6 +146,25 @@ TEST_F(TlsHandshake, ANameThatCannotBeVerifiedIsRefusedAtOnce) {
   }
 }
 
+// OpenSSL takes a name with a dot in front for everything below it.
+TEST_F(TlsHandshake, ANameWithAnEmptyLabelIsRefusedAtOnce) {
+  for (const char* name : {".example", "server..example", "server.example..", "..", ".127.0.0.1"}) {
+    const Both both = meet(server_options(), client_options(), name);
+    expect(both.client, absl::StatusCode::kInvalidArgument, "the name has an empty label");
+    EXPECT_FALSE(both.server.ok());
+  }
+  TlsClientOptions options = client_options();
+  options.verify = TlsVerify::authority;  // it would be told to the server
+  expect(meet(server_options(), options, ".example").client, absl::StatusCode::kInvalidArgument,
+         "the name has an empty label");
+}
+
+// The common name of its subject is a text for people (RFC 9525).
+TEST_F(TlsHandshake, TheSubjectOfACertificateIsNoName) {
+  const Both both = meet(server_options({.names = "IP:127.0.0.1"}), client_options());
+  expect(both.client, absl::StatusCode::kUnauthenticated, "hostname mismatch");
+}
+
 TEST_F(TlsHandshake, TheServersPreferenceIsTheProtocol) {
   TlsServerOptions of_server = server_options();
   of_server.alpn = {"h2", "http/1.1"};
