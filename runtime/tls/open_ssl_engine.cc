@@ -137,11 +137,12 @@ int OpenSslEngine::verified(int is_good, X509_STORE_CTX* store) {
   return 0;
 }
 
-TlsEngine::Step OpenSslEngine::step_of(int returned) {
+TlsEngine::Step OpenSslEngine::step_of(int returned, bool is_read) {
   if (returned > 0) return Step::done;
   const int code = SSL_get_error(ssl_.get(), returned);
   if (code == SSL_ERROR_WANT_READ) return Step::wants_input;
-  if (code == SSL_ERROR_ZERO_RETURN) return Step::ended;
+  const bool has_ended = code == SSL_ERROR_ZERO_RETURN;
+  if (has_ended && is_read && !has_no_memory_) return Step::ended;
   // The last one is that of the protocol. Those before it are how it came to that.
   const unsigned long error = ERR_peek_last_error();
   const long verify = SSL_get_verify_result(ssl_.get());
@@ -154,6 +155,8 @@ TlsEngine::Step OpenSslEngine::step_of(int returned) {
         absl::StrCat("the peer's certificate is refused: ", X509_verify_cert_error_string(verify));
     if (!refused_.empty()) absl::StrAppend(&text, " (", refused_, ")");
     error_ = absl::UnauthenticatedError(text);
+  } else if (has_ended) {
+    error_ = absl::UnavailableError("the peer has ended TLS");
   } else {
     error_ = absl::UnavailableError(text);
   }
@@ -169,7 +172,7 @@ TlsEngine::Step OpenSslEngine::handshake() {
 
 TlsEngine::Step OpenSslEngine::read(std::span<std::byte> into, std::size_t& count) {
   ERR_clear_error();
-  return step_of(SSL_read_ex(ssl_.get(), into.data(), into.size(), &count));
+  return step_of(SSL_read_ex(ssl_.get(), into.data(), into.size(), &count), true);
 }
 
 TlsEngine::Step OpenSslEngine::write(ByteView bytes) {

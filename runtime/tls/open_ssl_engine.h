@@ -53,7 +53,8 @@ class OpenSslEngine final : public TlsEngine {
 
   static const BIO_METHOD* bio_method();
 
-  Step step_of(int returned);
+  // Only a read() may find that the peer has ended.
+  Step step_of(int returned, bool is_read = false);
 
   const OpenSslPtr<SSL> ssl_;
   ByteView input_;

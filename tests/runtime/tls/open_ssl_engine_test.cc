@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/log/check.h"
@@ -115,11 +116,34 @@ TEST(OpenSslEngine, WritesNothingInTheMiddleOfATicket) {
   EXPECT_EQ(client.end(), Step::done) << client.error();
 }
 
+// A close_notify without a key. Whoever writes then would take it for done.
+TEST(OpenSslEngine, OnlyAReadTakesTheEndOfThePeer) {
+  Authority authority;
+  TlsClientOptions options;
+  options.authorities_file = authority.file();
+  const auto factory = open_ssl_client(options);
+  ASSERT_TRUE(factory.ok()) << factory.status();
+  using Call = Step (*)(TlsEngine&);
+  for (const Call call : {Call([](TlsEngine& client) { return client.handshake(); }),
+                          Call([](TlsEngine& client) { return client.write("hello"); }),
+                          Call([](TlsEngine& client) { return client.end(); })}) {
+    const auto made = (*factory)->make("server.example");
+    ASSERT_TRUE(made.ok()) << made.status();
+    TlsEngine& client = **made;
+    ASSERT_EQ(client.handshake(), Step::wants_input);
+    client.feed(std::string_view("\x15\x03\x03\0\x02\x01\0", 7));
+    EXPECT_EQ(call(client), Step::failed);
+    EXPECT_EQ(client.error(), absl::UnavailableError("the peer has ended TLS"));
+  }
+}
+
 }  // namespace
 }  // namespace epore::internal
 
 #else
 
 TEST(OpenSslEngine, WritesNothingInTheMiddleOfATicket) { GTEST_SKIP() << "built without OpenSSL"; }
+
+TEST(OpenSslEngine, OnlyAReadTakesTheEndOfThePeer) { GTEST_SKIP() << "built without OpenSSL"; }
 
 #endif
