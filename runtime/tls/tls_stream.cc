@@ -132,6 +132,11 @@ Task<> TlsStream::receive(std::shared_ptr<TlsStream> self) {
   stream.engine_->feed(*bytes);
 }
 
+// A task that begins under a stop ends with it. A stop may come when receive() is complete and its
+// coroutine has not been resumed: then nobody takes what read() would give. So the record stays in
+// the engine, for the next read().
+Task<> TlsStream::go_on() { co_return; }
+
 Task<ByteView> TlsStream::read(std::shared_ptr<TlsStream> self) {
   TlsStream& stream = *self;
   co_await stream.check("read");
@@ -158,6 +163,7 @@ Task<ByteView> TlsStream::read(std::shared_ptr<TlsStream> self) {
       stream.read_error_ = stream.engine_failed("read");
     } else {
       co_await receive(self);
+      co_await go_on();
     }
   }
 }

@@ -58,6 +58,7 @@ class TlsStream {
   absl::Status check_write(std::string_view call) const;
   SendResult send_output();
   static Task<> receive(std::shared_ptr<TlsStream> self);
+  static Task<> go_on();
   absl::Status engine_failed(std::string_view call);
   void close_in_order();
 
