@@ -77,8 +77,8 @@ TEST_P(BudgetTest, AQueueBeyondItsShareEndsItsConnectionAndNoOther) {
 // The share of the later ones is smaller, and the earlier ones keep what they have.
 TEST_P(BudgetTest, ThoseThatComeOneAfterTheOtherHaveTwiceOfItAtMost) {
   constexpr std::size_t kConnections = 24;
+  std::vector<std::unique_ptr<Observer>> observers;  // outlive the runtime, which tells them
   Runtime runtime(options());
-  std::vector<std::unique_ptr<Observer>> observers;
   std::vector<Link> links;
   std::size_t most = 0;
   for (std::size_t i = 0; i < kConnections; ++i) {
