@@ -169,7 +169,7 @@ TEST_P(ConnectionListTest, AboveTheHighMark) {
   EXPECT_TRUE(info.is_above_high_mark);
   EXPECT_EQ(info.timeout, Info::Timeout::write_stall);
   EXPECT_GT(info.time_left, absl::ZeroDuration());
-  EXPECT_LE(info.time_left, absl::Seconds(61));  // the list may be of a moment before
+  EXPECT_LE(info.time_left, absl::Seconds(60));
   link.connection.abort();
   (void)observer.await_closed();
 }

@@ -1,5 +1,6 @@
 // What a Stream tells of itself in the list of connections.
 
+#include <algorithm>
 #include <cstdint>
 #include <source_location>
 
@@ -106,8 +107,13 @@ void Stream::look_at_timeouts(std::int64_t now, ConnectionInfo& info) const {
   const bool is_write_stall =
       !queue_.empty() && next == saturating_add(waiting_since_, timeouts().write_stall);
   info.timeout = is_write_stall ? Timeout::write_stall : Timeout::idle;
-  if (phase_ == Phase::lingering) info.timeout = Timeout::linger;
-  info.time_left = absl::Nanoseconds(next - now);
+  std::int64_t whole = is_write_stall ? timeouts().write_stall : timeouts().idle;
+  if (phase_ == Phase::lingering) {
+    info.timeout = Timeout::linger;
+    whole = timeouts().linger;
+  }
+  // The wait may have begun behind `now`, which is of the begin of the list.
+  info.time_left = absl::Nanoseconds(std::min(next - now, whole));
 }
 
 }  // namespace epore::internal
