@@ -198,7 +198,8 @@ TEST_P(PiecesTest, AThreadSendsACopyThatStaysTogether) {
 // What is sent meanwhile comes behind, and other writes too.
 TEST_P(PiecesTest, NothingComesBetweenThoseOfAWrite) {
   use_small_buffers();
-  const std::string much = pattern(300'000);
+  const std::string much = pattern(600'000);  // more than the system takes
+  absl::Notification waits;
   Runtime runtime(options());
   Peer peer = serve(
       runtime,
@@ -206,13 +207,15 @@ TEST_P(PiecesTest, NothingComesBetweenThoseOfAWrite) {
         const auto write = [&much](Connection& c, std::string_view name) -> Task<> {
           co_await c.write({name, much, name});
         };
-        const auto send = [](Connection& c) -> Task<> {
+        const auto send = [&waits](Connection& c) -> Task<> {
           EXPECT_TRUE(c.send({"sent", std::string(20'000, 'x')}).ok());
+          waits.Notify();
           co_return;
         };
         co_await all(write(c, "one"), write(c, "two"), send(c));
       },
       marks(10'000, 20'000));
+  waits.WaitForNotification();  // or the peer might read the first one as fast as it leaves
   EXPECT_TRUE(peer.receive_all() == absl::StrCat("one", much, "one", "sent",
                                                  std::string(20'000, 'x'), "two", much, "two"));
 }
@@ -238,9 +241,10 @@ TEST_P(PiecesTest, CountForTheMarksAndTheCap) {
   EXPECT_EQ(runtime.counters().queued_bytes, 0u);
 }
 
+// Of the first message more than the high mark waits, whatever the system takes meanwhile.
 TEST_P(PiecesTest, OnWritableComesWhenThePeerHasRead) {
   use_small_buffers();
-  const std::string much = pattern(200'000);
+  const std::string much = pattern(600'000);
   Observer observer;
   Runtime runtime(options());
   observer.when_writable = [](Connection& c) { c.close(); };
@@ -257,6 +261,7 @@ TEST_P(PiecesTest, OnWritableComesWhenThePeerHasRead) {
 TEST_P(PiecesTest, AWriteWaitsAboveTheHighMark) {
   use_small_buffers();
   const std::string much = pattern(10'000'000);
+  absl::Notification is_late;
   Runtime runtime(options());
   Peer peer = serve(
       runtime,
@@ -265,9 +270,11 @@ TEST_P(PiecesTest, AWriteWaitsAboveTheHighMark) {
             co_await within(absl::Milliseconds(1), c.write({much, "middle", much})).result();
         EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
         EXPECT_LE(c.queued_bytes(), 100'000u);
+        is_late.Notify();
         co_await c.read();
       },
       marks(50'000, 100'000));
+  is_late.WaitForNotification();  // or the peer might read all of it before
   peer.send("go on");
   const std::string got = peer.receive_all();
   EXPECT_LT(got.size(), 2 * much.size());
