@@ -166,14 +166,16 @@ TEST(TaskShutdown, TheDrainTimeoutCutsOff) {
   const int before = Counted::live();
   ClockKernel kernel;
   Runtime runtime({.kernel = &kernel});
+  absl::Notification begun;  // a task that is stopped before does not begin
   absl::Notification stopped;
   const Job job = runtime.spawn([&]() -> Task<> {
     Counted local;
+    begun.Notify();
     (void)co_await sleep_for(kForEver).result();
     stopped.Notify();
     for (;;) (void)co_await shield(sleep_for(kForEver)).result();
   });
-  EXPECT_TRUE(runtime.run([]() -> Task<> { co_await yield(); }).ok());
+  begun.WaitForNotification();
   std::thread shutdown([&] { EXPECT_TRUE(runtime.shutdown(absl::Hours(1)).ok()); });
   stopped.WaitForNotification();
   EXPECT_EQ(job.status(), std::nullopt);
@@ -186,15 +188,17 @@ TEST(TaskShutdown, TheDrainTimeoutCutsOff) {
 TEST(TaskShutdown, TheSecondSignalCutsOff) {
   const int before = Counted::live();
   Runtime runtime({.drain_timeout = absl::Hours(1)});
+  absl::Notification begun;
   absl::Notification stopped;
   ASSERT_TRUE(runtime.catch_signals().ok());
   const Job job = runtime.spawn([&]() -> Task<> {
     Counted local;
+    begun.Notify();
     (void)co_await sleep_for(kForEver).result();
     stopped.Notify();
     for (;;) (void)co_await shield(sleep_for(kForEver)).result();
   });
-  EXPECT_TRUE(runtime.run([]() -> Task<> { co_await yield(); }).ok());
+  begun.WaitForNotification();
   std::thread killer([&] {
     ASSERT_EQ(kill(getpid(), SIGTERM), 0);
     stopped.WaitForNotification();
