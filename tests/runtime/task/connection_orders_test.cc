@@ -4,6 +4,7 @@
 // The near order is that of the connection. It stands still while a task of it blocks its thread,
 // so what comes to it by mail is not delivered, and each test is one certain interleaving.
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -16,6 +17,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
@@ -41,6 +43,8 @@ class ConnectionOrdersTest : public HandlerTest {
   };
   static Pair make_pair(Runtime& runtime, const Order& near, ConnectOptions options = {}) {
     const TcpPort port = tcp_listener();
+    // accept4() waits: this end may be connected a moment before the other one can be accepted.
+    PCHECK(::fcntl(port.fd.get(), F_SETFL, 0) == 0);
     Connection connection;
     run_in(runtime, near, [&]() -> Task<> {
       connection = co_await connect("127.0.0.1:" + std::to_string(port.port), options);
