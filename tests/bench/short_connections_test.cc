@@ -11,6 +11,7 @@
 #include "tests/bench/contender_spec.h"
 #include "tests/bench/echo_server.h"
 #include "tests/bench/process_usage.h"
+#include "tests/support/sockets.h"
 
 namespace epore::bench {
 namespace {
@@ -44,11 +45,8 @@ INSTANTIATE_TEST_SUITE_P(Servers, ShortConnectionsTest,
                          ::testing::Values("epoll", "epore", "epore:dispatch=poll_thread", "asio"));
 
 TEST(ShortConnectionsErrorTest, NoServerIsAnErrorWithItsAddress) {
-  Endpoint nobody;
-  {
-    const OwnedFd listener = listen_tcp(Endpoint::parse("127.0.0.1:0").value()).value();
-    nobody = local_endpoint(listener.get()).value();
-  }
+  const TcpPort refusing = refusing_port();
+  const Endpoint nobody = Endpoint::parse("127.0.0.1:" + std::to_string(refusing.port)).value();
   auto clients = ShortConnections::make(nobody, {});
   ASSERT_TRUE(clients.ok()) << clients.status();
   const absl::Status status = (*clients)->run(1);

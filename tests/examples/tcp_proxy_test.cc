@@ -17,6 +17,7 @@
 #include "examples/proxy_protocol.h"
 #include "gtest/gtest.h"
 #include "tests/examples/client.h"
+#include "tests/examples/reserved_port.h"
 #include "tests/examples/server.h"
 #include "tests/examples/tool.h"
 
@@ -49,7 +50,6 @@ class Origin {
   epore::OwnedFd accept() const {
     return epore::OwnedFd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   }
-  void close() { fd_.reset(); }
 
  private:
   epore::OwnedFd fd_;
@@ -133,9 +133,8 @@ TEST(TcpProxyOrigin, IsResetWhenTheClientIs) {
 }
 
 TEST(TcpProxyOrigin, MayRefuse) {
-  Origin origin(1);
+  const ReservedPort origin;  // nobody listens there
   Server proxy("tcp_proxy", {origin.address(), "--address=127.0.0.1:0"});
-  origin.close();
   Client client(proxy.address);
   EXPECT_TRUE(client.is_at_end());
   EXPECT_TRUE(client.was_reset());
@@ -144,12 +143,11 @@ TEST(TcpProxyOrigin, MayRefuse) {
 
 // Clients of an origin that refuses go to the others, and the proxy does not ask it each time.
 TEST(TcpProxyOrigin, MayBeOneOfSeveral) {
-  Origin refuses(1);
+  const ReservedPort refuses;
   Server echo("echo_server", {"--address=127.0.0.1:0"});
   Server other("echo_server", {"--address=127.0.0.1:0"});
   Server proxy("tcp_proxy",
                {refuses.address(), echo.address, other.address, "--address=127.0.0.1:0"});
-  refuses.close();
   for (int i = 0; i < 30; ++i) {
     Client client(proxy.address);
     client.send("ping");

@@ -12,12 +12,14 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "epore/poll/errno_of.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/handler_test_base.h"
+#include "tests/support/sockets.h"
 
 namespace epore {
 namespace {
@@ -173,13 +175,8 @@ TEST_P(SocketOptionsTest, AddressesOfTheOtherFamilyAreLeftOut) {
   RuntimeOptions with_name = options();
   with_name.hosts = {{"both.example", {"[::1]:0", "127.0.0.1:0"}}, {"six.example", {"[::1]:0"}}};
   Runtime runtime(with_name);
-  std::string port;
-  {
-    const auto closed = runtime.listen("127.0.0.1:0", echo);
-    ASSERT_TRUE(closed.ok()) << closed.status();
-    port = closed->address().to_string().substr(std::string("127.0.0.1").size());
-    ASSERT_TRUE(Listener(*closed).close_and_wait().ok());
-  }
+  const TcpPort refusing = refusing_port();
+  const std::string port = absl::StrCat(":", refusing.port);
   const absl::Status status = runtime.run([&]() -> Task<> {
     const SocketAddress local = co_await SocketAddress::parse("127.0.0.3:0");
     const absl::Status refused =
