@@ -129,7 +129,9 @@ TEST_P(SpliceTest, APeerThatDoesNotReadHoldsTheOtherOneUp) {
         before = sent;
         co_await sleep_for(absl::Milliseconds(1));
       }
-      EXPECT_LE(c.queued_bytes(), 128u);
+      // A little that came behind a small piece was copied, if the write queue had room. What is in
+      // the pipe counts as 128 bytes.
+      EXPECT_LE(c.queued_bytes(), ConnectionOptions().write_high_mark + 128);
       is_held_up.Notify();
     };
     co_await all(pump(there, c), watch(c));
