@@ -241,6 +241,7 @@ TEST_P(PassingTest, F35APartialSendPassesThemOnce) {
 TEST_P(PassingTest, TheyKeepTheirPlaceBehindAQueueThatIsFull) {
   const std::string large = pattern(1'000'000);
   Observer observer;
+  absl::Notification is_queued;  // before it the peer does not read, and what is left stays
   Runtime runtime(options());
   Peer peer = open_peer(runtime, observer, {}, [&](Connection& c) {
     c.send(large);
@@ -250,7 +251,9 @@ TEST_P(PassingTest, TheyKeepTheirPlaceBehindAQueueThatIsFull) {
     EXPECT_EQ(c.queued_bytes(), queued + 1 + 1024);
     c.send("tail");
     c.close();
+    is_queued.Notify();
   });
+  is_queued.WaitForNotification();
   std::string got;
   while (got.size() < large.size()) {
     const DescriptorMessage message = receive_with_fds(peer.fd(), large.size() - got.size());
