@@ -221,10 +221,10 @@ TEST_P(ConnectionListTest, OneWhoseCallbackDoesNotReturn) {
 
 TEST_P(ConnectionListTest, FromACallbackAlsoOfAConnectionItself) {
   Observer observer;
-  DrivenRuntime runtime(options());
   std::vector<Info> seen;
   std::vector<Info> seen_by_a_closure;
   absl::Notification done;
+  DrivenRuntime runtime(options());
   observer.when_data = [&](Connection&, std::string_view) { seen = list(runtime); };
   Link link = open_link(runtime, observer);
   (void)await_known(runtime, link.connection.id());
@@ -246,8 +246,8 @@ TEST_P(ConnectionListTest, FromACallbackAlsoOfAConnectionItself) {
 }
 
 TEST_P(ConnectionListTest, WhereATaskWaitsForOne) {
-  DrivenRuntime runtime(options());
   AsyncEvent may_read;
+  DrivenRuntime runtime(options());
   constexpr unsigned kReadLine = __LINE__ + 4;
   const absl::StatusOr<Listener> listener =
       runtime.listen("127.0.0.1:0", [&may_read](Connection peer) -> Task<> {
@@ -281,12 +281,12 @@ TEST_P(ConnectionListTest, WhereATaskWaitsForOne) {
 TEST_P(ConnectionListTest, MembersOfAnOrder) {
   Observer first;
   Observer second;
-  DrivenRuntime runtime(options());
-  ListenOptions listen;
-  listen.order = runtime.order();
   std::vector<Info> seen;
   absl::Notification is_in;
   absl::Notification may_return;
+  DrivenRuntime runtime(options());
+  ListenOptions listen;
+  listen.order = runtime.order();
   first.when_data = [&](Connection&, std::string_view) {
     seen = list(runtime);
     is_in.Notify();

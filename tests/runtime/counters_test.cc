@@ -136,10 +136,6 @@ TEST_P(CountersTest, TheyCountWhatHappened) {
   EXPECT_EQ(counters.bytes_in, 5u);
   EXPECT_EQ(counters.bytes_out, 8u);
   EXPECT_EQ(counters.posts, 1u);  // the fence
-  EXPECT_GE(counters.polls, 1u);
-  EXPECT_GE(counters.events, 2u);
-  EXPECT_EQ(counters.system_call("accept4"),
-            kernel_.counts()[static_cast<std::size_t>(KernelCall::kAccept)]);
   link.peer.close();
   EXPECT_TRUE(observer.await_closed().ok());
   EXPECT_TRUE(runtime.shutdown().ok());
@@ -147,6 +143,11 @@ TEST_P(CountersTest, TheyCountWhatHappened) {
   EXPECT_EQ(counters.connections, 0u);
   EXPECT_EQ(counters.callbacks, 5u);  // accepted, data, the fence, read closed, closed
   EXPECT_EQ(counters.callback_exceptions, 0u);
+  // A thread counts the events of a turn behind their callbacks.
+  EXPECT_GE(counters.polls, 1u);
+  EXPECT_GE(counters.events, 3u);  // a client, its bytes, its end
+  EXPECT_EQ(counters.system_call("accept4"),
+            kernel_.counts()[static_cast<std::size_t>(KernelCall::kAccept)]);
 }
 
 TEST_P(CountersTest, F43QueuedBytesComeBackToZeroHoweverTheConnectionEnds) {

@@ -266,10 +266,9 @@ TEST_P(HappyEyeballsTest, AnEarlierAddressMayStillWin) {
   system_.hold_back(on_loopback(listener));
   Runtime runtime(options({on_loopback(listener), silent.address()}));
   connect(runtime);
-  while (system_.tried().size() < 2) {
-    fence(runtime);
-    clock_.advance(kDelay);
-  }
+  await_race(1);
+  clock_.advance(kDelay);
+  await_race(2);
   EXPECT_FALSE(is_told());
   system_.let_go();
   const Told told = await();

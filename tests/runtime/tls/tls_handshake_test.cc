@@ -271,9 +271,10 @@ TEST_F(TlsHandshake, OneThatStallsEndsAtItsDeadline) {
 }
 
 TEST_F(TlsHandshake, AClientHasADeadlineToo) {
+  Outcome outcome;
+  absl::Notification is_there;
   ManualClock clock;
   Runtime runtime({.kernel = clock.kernel()});
-  absl::Notification is_there;
   const auto silent = [&is_there](Connection peer) -> Task<> {
     while (co_await peer.read()) {
       if (!is_there.HasBeenNotified()) is_there.Notify();
@@ -283,7 +284,6 @@ TEST_F(TlsHandshake, AClientHasADeadlineToo) {
   ASSERT_TRUE(listener.ok());
   TlsClientOptions options = client_options();
   options.handshake_timeout = absl::Seconds(3);
-  Outcome outcome;
   const auto ask = [&outcome](TlsContext context, std::string address) -> Task<> {
     const auto tls = co_await dial(context, address).result();
     outcome.set(tls.status());

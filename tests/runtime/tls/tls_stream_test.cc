@@ -212,6 +212,7 @@ TEST_F(TlsStreamTest, ACloseElsewhereLeavesTheEngineToTheOrder) {
   Stream shared;
   absl::Notification is_aborted;
   absl::Notification may_go_on;
+  absl::Notification is_over;  // the runtime outlives what is here
   serve([&](Stream stream) -> Task<> {
     shared = stream;
     Connection connection = stream->connection();
@@ -221,6 +222,7 @@ TEST_F(TlsStreamTest, ACloseElsewhereLeavesTheEngineToTheOrder) {
     EXPECT_NE(stream->engine(), nullptr);
     TlsStream::close(stream);
     EXPECT_EQ(ends_, 1);
+    is_over.Notify();
     co_return;
   });
   is_aborted.WaitForNotification();
@@ -229,6 +231,7 @@ TEST_F(TlsStreamTest, ACloseElsewhereLeavesTheEngineToTheOrder) {
   EXPECT_EQ(ends_, 0);
   may_go_on.Notify();
   EXPECT_NE(peer_->end(), 0);  // a reset
+  is_over.WaitForNotification();
 }
 
 }  // namespace
