@@ -156,7 +156,8 @@ Peer::Peer(const SocketAddress& server) {
   PCHECK(fd_.is_valid());
   PCHECK(::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &kHangGuard, sizeof kHangGuard) == 0);
   PCHECK(::setsockopt(fd(), SOL_SOCKET, SO_SNDTIMEO, &kHangGuard, sizeof kHangGuard) == 0);
-  PCHECK(::connect(fd(), server.data(), server.size()) == 0);
+  is_reset_ = ::connect(fd(), server.data(), server.size()) != 0;
+  PCHECK(!is_reset_ || errno == ECONNRESET);
 }
 
 Peer::Peer(OwnedFd fd) : fd_(std::move(fd)) {
@@ -173,6 +174,7 @@ void Peer::send(std::string_view bytes) {
 }
 
 std::string Peer::receive(std::size_t count) {
+  if (is_reset_) return "";
   std::string bytes(count, '\0');
   std::size_t have = 0;
   while (have < count) {
@@ -186,6 +188,7 @@ std::string Peer::receive(std::size_t count) {
 }
 
 std::string Peer::receive_all() {
+  if (is_reset_) return "";
   std::string bytes;
   char buffer[65536];
   for (;;) {
@@ -197,6 +200,7 @@ std::string Peer::receive_all() {
 }
 
 int Peer::end() {
+  if (is_reset_) return ECONNRESET;
   char buffer[65536];
   for (;;) {
     const ssize_t received = ::recv(fd(), buffer, sizeof buffer, 0);

@@ -88,7 +88,8 @@ void expect_lines_of_threads(std::string_view text, int threads, int count,
 std::string_view as_text(std::span<const std::byte> bytes);
 
 // The other end of a connection: a blocking socket of the test's own, past every Kernel. A call
-// that would wait for more than a minute fails the test by a CHECK.
+// that would wait for more than a minute fails the test by a CHECK. The server may reset it as soon
+// as it accepts, also before connect(2) returns: then the first receive tells, as it does later.
 class Peer {
  public:
   explicit Peer(const SocketAddress& server);  // connects
@@ -107,6 +108,7 @@ class Peer {
 
  private:
   OwnedFd fd_;
+  bool is_reset_ = false;  // connect(2) has taken the error
 };
 
 // What one connection told, and waits for it. Checks the promises that hold for all: callbacks one
