@@ -169,7 +169,10 @@ TEST_P(ConnectTest, ThePeerIsWhoTheSystemSaysItIs) {
 
 // Nobody listens, and the system gives this end the very port that it connects to.
 TEST_P(ConnectTest, AConnectionToItselfIsRefused) {
-  const int port = refusing_port().port;  // and free again
+  const TcpPort reserved = refusing_port();  // nobody else is given its port meanwhile
+  const int port = reserved.port;
+  const int on = 1;
+  PCHECK(::setsockopt(reserved.fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
   system_.bind_as_target();
   Runtime runtime(options());
   Outcome outcome;

@@ -22,6 +22,8 @@ class PlainUdp {
       : fd_(::socket(address[0] == '[' ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     const timeval guard = {60, 0};
     PCHECK(::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &guard, sizeof guard) == 0);
+    const int room = 200'000;  // for some hundred datagrams that nobody has received yet
+    PCHECK(::setsockopt(fd(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room) == 0);
     const SocketAddress bound = SocketAddress::parse(address).value();
     PCHECK(::bind(fd(), bound.data(), bound.size()) == 0);
     sockaddr_storage storage;
@@ -36,6 +38,13 @@ class PlainUdp {
   void send(std::string_view bytes, const SocketAddress& to) {
     PCHECK(::sendto(fd(), bytes.data(), bytes.size(), 0, to.data(), to.size()) >= 0);
   }
+  // From here on a datagram from anybody is refused, as if nobody had the port. It stays taken, so
+  // that nobody else is given it.
+  void refuse_all() {
+    const SocketAddress nobody = address_.with_port(1);
+    PCHECK(::connect(fd(), nobody.data(), nobody.size()) == 0);
+  }
+
   std::string receive(SocketAddress* from = nullptr) {
     std::string bytes(70000, '\0');
     sockaddr_storage storage;

@@ -31,20 +31,6 @@ namespace {
 using Batch = std::span<const Datagram>;
 using Received = absl::StatusOr<Batch>;
 
-// A port that is bound and closed again, so that nobody listens there.
-absl::StatusOr<SocketAddress> gone_port(const std::string& host) {
-  absl::StatusOr<SocketAddress> address = SocketAddress::parse(absl::StrCat(host, ":0"));
-  if (!address.ok()) return address;
-  const OwnedFd fd(::socket(address->data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd.is_valid() || ::bind(fd.get(), address->data(), address->size()) != 0) {
-    return absl::UnavailableError(absl::StrCat("this machine has no ", host));
-  }
-  sockaddr_storage name;
-  socklen_t size = sizeof name;
-  PCHECK(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0);
-  return SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&name), size);
-}
-
 Task<> echo(UdpSocket socket) {
   while (true) {
     for (const Datagram& d : co_await socket.receive()) (void)socket.send(d.bytes, d.peer);
@@ -53,6 +39,24 @@ Task<> echo(UdpSocket socket) {
 
 class UdpErrorsTest : public RuntimeTest {
  protected:
+  // A port that refuses what is sent to it, as if nobody had it. Until the end of the test nobody
+  // else is given it: its socket is bound, and connected to a peer that there is not.
+  absl::StatusOr<SocketAddress> gone_port(const std::string& host) {
+    absl::StatusOr<SocketAddress> address = SocketAddress::parse(absl::StrCat(host, ":0"));
+    if (!address.ok()) return address;
+    OwnedFd fd(::socket(address->data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd.is_valid() || ::bind(fd.get(), address->data(), address->size()) != 0) {
+      return absl::UnavailableError(absl::StrCat("this machine has no ", host));
+    }
+    sockaddr_storage name;
+    socklen_t size = sizeof name;
+    PCHECK(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0);
+    const SocketAddress nobody = address->with_port(1);
+    PCHECK(::connect(fd.get(), nobody.data(), nobody.size()) == 0);
+    gone_.push_back(std::move(fd));
+    return SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&name), size);
+  }
+
   static UdpOptions told() {
     UdpOptions options;
     options.icmp_errors = true;
@@ -79,6 +83,9 @@ class UdpErrorsTest : public RuntimeTest {
       }
     });
   }
+
+ private:
+  std::vector<OwnedFd> gone_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, UdpErrorsTest, testing::ValuesIn(all_modes()), mode_name);

@@ -192,10 +192,10 @@ TEST_P(UdpTest, AConnectedSocketHearsOfItsPeerOnly) {
 }
 
 TEST_P(UdpTest, AConnectedSocketIsToldThatNobodyListens) {
-  auto gone = std::make_unique<Plain>();
+  Plain gone;
+  gone.refuse_all();
   UdpOptions connected;
-  connected.peer = gone->address();
-  gone = nullptr;
+  connected.peer = gone.address();
   Runtime runtime(options());
   UdpSocket socket = open(runtime, connected, "");
   absl::Status status = runtime.run([&]() -> Task<> {
