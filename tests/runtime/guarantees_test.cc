@@ -7,6 +7,7 @@
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/clock_kernel.h"
 #include "tests/support/log_lines.h"
 
 namespace epore {
@@ -61,7 +62,10 @@ TEST_P(GuaranteesTest, AProgramThatDoesNothingWrongLogsNothing) {
     Observer observer;
     Observer other;
     absl::Notification refused;
-    Runtime runtime(options());
+    ClockKernel clock;  // nobody is said to block who just waits for a processor
+    RuntimeOptions with_clock = options();
+    with_clock.kernel = &clock;
+    Runtime runtime(with_clock);
     EXPECT_EQ(runtime.run([]() -> Task<int> { co_return 1; }).value(), 1);
     Link link = open_link(runtime, observer);
     Link reset = open_link(runtime, other);

@@ -785,12 +785,14 @@ TEST_P(OrderCostTest, AnEchoCostsNoSystemCallMore) {
 // Not behind what other events of the same poll submit.
 TEST_P(OrderCostTest, AnEventRunsAnIdleOrderAtOnce) {
   if (GetParam().dispatch == Dispatch::workers) GTEST_SKIP() << "workers run it";
+  ClockKernel clock;             // whose watchdog never ticks and sends a second thread
   std::vector<std::string> ran;  // on the poll thread
   absl::Notification done;
   Observer member, other;
   member.when_data = [&](Connection&, std::string_view) { ran.push_back("member"); };
   RuntimeOptions alone = options();
   alone.workers = 1;  // nobody shares the turn of the poll thread
+  alone.kernel = &clock;
   Runtime runtime(alone);
   const Order order = runtime.order();
   other.when_data = [&](Connection&, std::string_view) {
@@ -805,7 +807,7 @@ TEST_P(OrderCostTest, AnEventRunsAnIdleOrderAtOnce) {
   Link free = open_link(runtime, other);
   fence(order);
   fence(runtime);
-  Hold hold(kernel_, KernelCall::kEpollWait, Hold::before);
+  Hold hold(clock, KernelCall::kEpollWait, Hold::before);
   ASSERT_TRUE(runtime.post([] {}).ok());  // so that there is another wait
   hold.await();
   in_order.peer.send("x");

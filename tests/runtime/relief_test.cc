@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
@@ -54,7 +55,13 @@ TEST(ReliefTest, AShutdownReachesConnectionsWhileAClosureIsStuckInItsMidst) {
 // One worker and no spare. The poll thread comes back while its relief is between two callbacks,
 // waits for the lead, and the relief gets stuck in the next one.
 TEST(ReliefTest, APollThreadThatWaitsForItsLeadTakesItFromAReliefThatIsStuck) {
-  FaultKernel kernel;
+  ClockKernel kernel;  // nobody is relieved who just waits for a processor
+  const auto pass_time_until = [&kernel](auto condition) {
+    while (!condition()) {
+      kernel.advance(absl::Milliseconds(1));
+      std::this_thread::yield();
+    }
+  };
   absl::Notification first_in, first_out, second_in, second_out, third_in, home_waits;
   Runtime runtime(adaptive(kernel, 1, 0));
   const Listener listener = listen_on_loopback(runtime, [&](Connection& peer) {
@@ -85,6 +92,7 @@ TEST(ReliefTest, APollThreadThatWaitsForItsLeadTakesItFromAReliefThatIsStuck) {
   first.send("1");
   first_in.WaitForNotification();
   Hold relief(kernel, KernelCall::kEpollWait, Hold::before);
+  pass_time_until([&] { return runtime.counters().reliefs > 0; });
   relief.await();
   Hold event(kernel, KernelCall::kEpollWait, Hold::after);
   second.send("2");
@@ -98,7 +106,7 @@ TEST(ReliefTest, APollThreadThatWaitsForItsLeadTakesItFromAReliefThatIsStuck) {
   event.release();
   second_in.WaitForNotification();
   third.send("3");
-  third_in.WaitForNotification();
+  pass_time_until([&] { return third_in.HasBeenNotified(); });
   second_out.Notify();
   kernel.before(KernelCall::kPark, nullptr);
 }

@@ -25,6 +25,7 @@
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/clock_kernel.h"
 #include "tests/support/descriptor_messages.h"
 #include "tests/support/temporary_directory.h"
 
@@ -410,11 +411,21 @@ TEST_P(UnixTest, ConnectWaitsForAPlaceInTheBacklog) {
 TEST_P(UnixTest, AFullBacklogIsToldAtTheDeadline) {
   const OwnedFd listener = bound_socket(address_, 0);
   Peer first(SocketAddress::parse(address_).value());
-  Runtime runtime(options());
+  absl::Notification tried;
+  ClockKernel clock;
+  clock.after(KernelCall::kConnect, [&](const FaultKernel::Call& call) {
+    EXPECT_EQ(call.result.error(), EAGAIN);
+    if (call.nth == 1) tried.Notify();
+  });
+  RuntimeOptions manual = options();
+  manual.kernel = &clock;
+  Runtime runtime(manual);
   ConnectOptions brief;
   brief.timeout = absl::Milliseconds(20);
-  expect_error(runtime.run([&]() -> Task<> { (void)co_await connect(address_, brief); }),
-               StatusCode::kDeadlineExceeded, "not connected within 20ms", "EAGAIN");
+  const Job job = runtime.spawn([&]() -> Task<> { (void)co_await connect(address_, brief); });
+  tried.WaitForNotification();
+  clock.advance(absl::Milliseconds(20));
+  expect_error(job.wait(), StatusCode::kDeadlineExceeded, "not connected within 20ms", "EAGAIN");
 }
 
 TEST_P(UnixTest, CloseDeliversEverythingAlthoughBytesAreUnread) {
