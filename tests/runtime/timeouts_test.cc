@@ -425,6 +425,17 @@ TEST_P(TimeoutsTest, BytesThatCameInTimeAreReadBeforeTheLimitOfACoroutineIsJudge
   }
 }
 
+// Takes what the system has for the peer, and returns how much it was.
+std::size_t receive_what_is_there(const Peer& peer) {
+  std::string buffer(65'536, '\0');
+  std::size_t count = 0;
+  for (;;) {
+    const ssize_t received = ::recv(peer.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (received <= 0) return count;
+    count += static_cast<std::size_t>(received);
+  }
+}
+
 TEST_P(TimeoutsTest, RoomThatCameInTimeIsUsedBeforeTheStallIsJudged) {
   constexpr std::size_t kMuch = 16'000'000;
   ConnectionOptions stall;
@@ -434,9 +445,10 @@ TEST_P(TimeoutsTest, RoomThatCameInTimeIsUsedBeforeTheStallIsJudged) {
   Link link =
       open_link(runtime, observer, stall, [](Connection& c) { c.send(std::string(kMuch, 'x')); });
   fence(link.connection);
+  std::size_t taken = 0;
   absl::Notification stopped;
   after_the_next_wait([&] {
-    link.peer.receive(2'000'000);  // less than there is in the system's buffers
+    taken = receive_what_is_there(link.peer);
     clock_.advance(absl::Seconds(10));
     stopped.Notify();
   });
@@ -444,7 +456,8 @@ TEST_P(TimeoutsTest, RoomThatCameInTimeIsUsedBeforeTheStallIsJudged) {
   stopped.WaitForNotification();
   settle(runtime, link.connection);
   EXPECT_TRUE(link.connection.is_open());
-  EXPECT_EQ(link.peer.receive(kMuch - 2'000'000).size(), kMuch - 2'000'000);
+  EXPECT_GT(taken, 0u);
+  EXPECT_EQ(link.peer.receive(kMuch - taken).size(), kMuch - taken);
 }
 
 TEST_P(TimeoutsTest, AnEndThatCameInTimeIsSeenBeforeTheLingerIsJudged) {
