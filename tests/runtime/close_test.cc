@@ -304,6 +304,7 @@ TEST_P(CloseTest, ACallbackMayEndAnotherConnection) {
     EXPECT_EQ(victim.peer.end(), abort ? ECONNRESET : 0);
     victim.peer.close();
     EXPECT_EQ(victim_observer.await_closed().ok(), !abort);
+    (void)observer.await_bytes(1);  // its callback uses the victim's handle to its end
     EXPECT_EQ(observer.closed(), 0);
   }
 }

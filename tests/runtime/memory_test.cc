@@ -292,10 +292,10 @@ class AllocationsOfCalls {
 
 TEST_P(MemoryTest, NorDoesATimerOfAConnectionThatItsCallbackArmsAnew) {
   Observer observer;
-  Runtime runtime(options());
-  Link link = open_link(runtime, observer);
   AllocationsOfCalls allocations;
   Timer timer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
   timer = link.connection.timer([&](Connection&) {
     if (allocations.next()) timer.arm(absl::ZeroDuration());
   });
@@ -304,9 +304,9 @@ TEST_P(MemoryTest, NorDoesATimerOfAConnectionThatItsCallbackArmsAnew) {
 }
 
 TEST_P(MemoryTest, NorDoesAPeriodicTimerThatFires) {
-  Runtime runtime(options());
   AllocationsOfCalls allocations;
-  Timer timer;
+  Timer timer;  // the callback cancels it when this test has been told
+  Runtime runtime(options());
   timer = runtime.timer([&] {
     if (!allocations.next()) timer.cancel();
   });
@@ -315,9 +315,10 @@ TEST_P(MemoryTest, NorDoesAPeriodicTimerThatFires) {
 }
 
 TEST_P(MemoryTest, ANewTimerIsOneAllocation) {
-  Runtime runtime(options());
   AllocationsOfCalls allocations;
-  std::function<void()> again = [&] {
+  std::function<void()> again;
+  Runtime runtime(options());
+  again = [&] {
     if (allocations.next()) runtime.post_after(absl::ZeroDuration(), [&again] { again(); });
   };
   runtime.post_after(absl::ZeroDuration(), [&again] { again(); });
@@ -329,12 +330,13 @@ TEST_P(MemoryTest, TimersOneAfterTheOtherNeedTheMemoryOfAFew) {
   constexpr int kTimers = 50'000;
   RuntimeOptions options = this->options();
   options.spare_workers = 0;
-  Runtime runtime(options);
   int left = kTimers;
   std::int64_t bytes = 0;
   absl::Notification done;
+  std::function<void()> again;
+  Runtime runtime(options);
   const ScopedHeapCount heap;
-  std::function<void()> again = [&] {
+  again = [&] {
     if (left == kTimers - 1'000) bytes = heap.so_far().bytes;
     if (--left > 0) {
       runtime.post_after(absl::ZeroDuration(), [&again] { again(); });

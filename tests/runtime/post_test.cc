@@ -88,10 +88,11 @@ TEST_P(PostTest, APostFromACallbackDoesNotRunInsideIt) {
 TEST_P(PostTest, F40AClosureThatPostsItselfManyTimesNeverNests) {
   constexpr int kTimes = 30'000;
   static thread_local int depth;
-  Runtime runtime(options());
   int left = kTimes;
   absl::Notification done;
-  std::function<void()> again = [&] {
+  std::function<void()> again;
+  Runtime runtime(options());
+  again = [&] {
     EXPECT_EQ(++depth, 1);
     if (--left == 0) {
       done.Notify();

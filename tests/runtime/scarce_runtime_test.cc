@@ -355,6 +355,7 @@ TEST_P(ScarceAcceptTest, AConnectionWithoutMemoryIsRefusedAndCountedAndTheNextIs
     kernel_.before(KernelCall::kEpollWait, enough);
     kernel_.before(KernelCall::kPoll, enough);
     kernel_.before(KernelCall::kIoUringEnter, enough);
+    kernel_.before(KernelCall::kPark, enough);  // of a thread that does not lead any more
     kernel_.after(KernelCall::kAccept, [k](const FaultKernel::Call& call) {
       if (call.result.ok()) ScarceMemory::fail(k);
     });
