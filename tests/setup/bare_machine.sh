@@ -76,6 +76,7 @@ start() { # COMMAND
   log_size=$(stat -c %s "$machine/var/log/dpkg.log" 2>/dev/null || echo 0) # what comes after it is new
   unshare "${flags[@]}" bash -ec '
     machine=$1 command=$2 image=$3 cache_mb=$4 disk_cache=$5 network=$6
+    [[ ! $network ]] || ip link set lo up # by which Bazel talks to its server
     if [[ $network == silent ]]; then
       ip link add name silent type veth peer name nobody
       ip address add 10.255.255.1/24 dev silent
