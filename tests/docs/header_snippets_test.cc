@@ -33,6 +33,7 @@
 #include "epore/runtime/runtime.h"
 #include "epore/runtime/signals.h"
 #include "gtest/gtest.h"
+#include "tests/support/temporary_file.h"
 
 namespace {
 
@@ -585,14 +586,16 @@ namespace files {
 
 std::string read_file(const std::string& path) { return "of " + path; }
 
+// A bare machine has no such file.
+epore::Task<> read_hosts() {
+  const std::string text = co_await epore::read_file("/etc/hosts");
+  EXPECT_FALSE(text.empty());
+}
+
 epore::Task<> read_files(epore::Runtime& runtime, std::string path) {
   {
     const std::string text = co_await epore::blocking(read_file, path);
     EXPECT_EQ(text, "of " + path);
-  }
-  {
-    const std::string text = co_await epore::read_file("/etc/hosts");
-    EXPECT_FALSE(text.empty());
   }
   const absl::StatusOr<epore::Lane> disk = runtime.lane({.name = "disk", .threads = 2});
   CHECK_OK(disk.status());
@@ -613,10 +616,13 @@ epore::Task<> pump(epore::Connection from, epore::Connection to) {
 
 TEST(HeaderSnippets, Files) {
   epore::Runtime runtime;
-  const absl::Status status = runtime.run(read_files, std::ref(runtime), "/etc/hosts");
+  const absl::Status hosts = runtime.run(read_hosts);
+  EXPECT_EQ(hosts.ok(), ::access("/etc/hosts", R_OK) == 0) << hosts;
+  const epore::TemporaryFile file("some text");
+  const absl::Status status = runtime.run(read_files, std::ref(runtime), file.path());
   EXPECT_TRUE(status.ok()) << status;
-  EXPECT_FALSE(
-      ask([](epore::Connection peer) { return send_file(peer, "/etc/hosts"); }, "").empty());
+  EXPECT_EQ(ask([&](epore::Connection peer) { return send_file(peer, file.path()); }, ""),
+            "some text");
   EXPECT_EQ(ask([](epore::Connection peer) { return pump(peer, peer); }, "echo"), "echo");
 }
 
