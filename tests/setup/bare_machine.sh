@@ -375,7 +375,7 @@ commands_of() { # PAGE TITLE
 # that is added: a folder with Abseil's source.
 use() { # PAGE TITLE
   local absl=${EPORE_CACHE:-$HOME/.cache/epore}/src/abseil-20240722.0
-  [[ -e $absl ]] || { echo "$absl is missing: run ./bazelw version" && exit 1; }
+  [[ -e $absl ]] || { echo "$absl is missing: run ./bazelw info release" && exit 1; }
   fresh_machine consumer
   cp -r "$absl" "$machine/root/abseil"
   mkdir "$machine/root/project"
