@@ -47,19 +47,26 @@ class TimeoutsTest : public RuntimeTest {
 
   // Returns when the poll thread has taken what is ready and due. Needs no worker.
   void await_turn(const Listener& listener) {
-    for (int i = 0; i < 2; ++i) {  // the rest of the first accept's turn comes before the second
-      struct Accepted {
-        std::atomic<bool> was_told{false};
-        absl::Notification told;
-      };
-      // The poll thread may be in a later call of the hook when this one has been told.
-      const auto accepted = std::make_shared<Accepted>();
-      clock_.after(KernelCall::kAccept, [accepted](const FaultKernel::Call&) {
-        if (!accepted->was_told.exchange(true)) accepted->told.Notify();
+    struct Turn {
+      std::atomic<bool> has_accepted{false};
+      std::atomic<bool> was_told{false};
+      absl::Notification over;
+    };
+    // The poll thread may be in a later call of a hook when the turn is over.
+    const auto turn = std::make_shared<Turn>();
+    clock_.after(KernelCall::kAccept, [turn](const FaultKernel::Call& call) {
+      if (call.result.ok()) turn->has_accepted = true;
+    });
+    for (KernelCall wait : {KernelCall::kEpollWait, KernelCall::kPoll, KernelCall::kIoUringEnter}) {
+      clock_.before(wait, [turn](const FaultKernel::Call&) {
+        if (turn->has_accepted && !turn->was_told.exchange(true)) turn->over.Notify();
       });
-      const Peer peer(listener.address());
-      accepted->told.WaitForNotification();
-      clock_.after(KernelCall::kAccept, nullptr);
+    }
+    const Peer peer(listener.address());
+    turn->over.WaitForNotification();
+    clock_.after(KernelCall::kAccept, nullptr);
+    for (KernelCall wait : {KernelCall::kEpollWait, KernelCall::kPoll, KernelCall::kIoUringEnter}) {
+      clock_.before(wait, nullptr);
     }
   }
 
