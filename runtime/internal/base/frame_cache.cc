@@ -54,10 +54,10 @@ void* new_block(std::size_t size) { return ::operator new(size, kAlignment); }
 
 void delete_block(void* block, std::size_t size) { ::operator delete(block, size, kAlignment); }
 
-// Eight blocks of a class. The 8 bytes before each of them, which belong to the block before it or
-// to the header, say where the slab is. Under the mutex of the depot.
+// Sixteen blocks of a class. The 8 bytes before each of them, which belong to the block before it
+// or to the header, say where the slab is. Under the mutex of the depot.
 struct Slab {
-  static constexpr std::uint32_t kBlocks = 8;
+  static constexpr std::uint32_t kBlocks = 16;
   static constexpr std::size_t kHeader = FrameCache::kCacheLine;
 
   static std::size_t size_of(std::size_t block_size) { return kHeader + kBlocks * block_size; }

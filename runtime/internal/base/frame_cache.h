@@ -12,7 +12,7 @@ namespace epore::internal {
 // Blocks begin with a cache line, because each cache line that passes between two processors costs
 // time. There are 28 size classes: 64 bytes, then 8 bytes less than each multiple of that up to
 // 1 KiB, then in steps of 256 bytes up to 4 KiB. Larger blocks come from operator new. Those of the
-// classes with 8 bytes less come in slabs of eight: an aligned block of its own costs 64 to 80
+// classes with 8 bytes less come in slabs of sixteen: an aligned block of its own costs 64 to 80
 // bytes more from malloc(), and each coroutine that waits has one.
 //
 // Each thread has two magazines of free blocks for each class. It takes blocks from one magazine

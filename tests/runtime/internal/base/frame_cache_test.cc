@@ -245,13 +245,13 @@ TEST_F(FrameCacheHeapTest, WhatIsKeptIsBounded) {
 }
 
 // Each alone would cost a line more from malloc(), for its alignment.
-TEST_F(FrameCacheHeapTest, BlocksOfWaitingFramesComeEightAtATime) {
+TEST_F(FrameCacheHeapTest, BlocksOfWaitingFramesComeSixteenAtATime) {
   constexpr std::size_t kCount = 4000;
   constexpr std::size_t kSize = 376;  // a class that no other test here has
   const ScopedHeapCount heap;
   const std::vector<void*> blocks = allocate(kCount, kSize);
-  EXPECT_LT(heap.so_far().allocations, kCount / 6);
-  EXPECT_LT(heap.so_far().bytes, static_cast<std::int64_t>(kCount * (kSize + 48)));
+  EXPECT_LT(heap.so_far().allocations, kCount / 12);
+  EXPECT_LT(heap.so_far().bytes, static_cast<std::int64_t>(kCount * (kSize + 24)));
   free(blocks, kSize);
 }
 
