@@ -29,7 +29,7 @@
 namespace epore {
 namespace {
 
-static_assert(sizeof(internal::Stream) <= 400, "each idle connection pays for it");
+static_assert(sizeof(internal::Stream) <= 336, "each idle connection pays for it");
 
 // Of this process.
 std::size_t resident_bytes() {
@@ -94,7 +94,7 @@ TEST_P(MemoryTest, AnIdleConnectionWithItsTimeoutArmedIsSmall) {
   Runtime runtime(options());
   const Listener listener = listen_on_loopback(
       runtime, [](Connection& c) { c.on_data(echo); }, with_idle_timeout());
-  EXPECT_LE(bytes_of_an_idle_connection(listener), 440);
+  EXPECT_LE(bytes_of_an_idle_connection(listener), 376);
 }
 
 TEST_P(MemoryTest, AlsoOneThatIsToldOfItsEnd) {
@@ -109,16 +109,18 @@ TEST_P(MemoryTest, AlsoOneThatIsToldOfItsEnd) {
   EXPECT_LE(bytes_of_an_idle_connection(listener), 512);
 }
 
+// The limit is no temporary: gcc 12 keeps one in the frame, which then needs the next block.
 TEST_P(MemoryTest, ACoroutineThatWaitsWithADeadlineIsSmall) {
+  static constexpr absl::Duration kLimit = absl::Hours(1);
   Runtime runtime(options());
   const absl::StatusOr<Listener> listener =
       runtime.listen("127.0.0.1:0", [](Connection peer) -> Task<> {
-        while (ByteView bytes = co_await within(absl::Hours(1), peer.read())) {
+        while (ByteView bytes = co_await within(kLimit, peer.read())) {
           co_await peer.write(bytes);
         }
       });
   ASSERT_TRUE(listener.ok()) << listener.status();
-  EXPECT_LE(bytes_of_an_idle_connection(*listener), 1200);
+  EXPECT_LE(bytes_of_an_idle_connection(*listener), 1100);
 }
 
 // `post` is called with a closure as small as most are; how often anything was allocated for 2,000

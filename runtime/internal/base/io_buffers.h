@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "epore/runtime/internal/base/buffer_owner.h"
 #include "epore/runtime/internal/base/mapped_blocks.h"
 #include "epore/runtime/internal/base/pipe.h"
 #include "epore/runtime/internal/base/ref.h"
@@ -17,16 +18,6 @@ namespace epore::internal {
 // piece of kLarge or more is written from where it lies, as copying it costs more than a call.
 inline constexpr std::size_t kGathered = 64 * 1024;
 inline constexpr std::size_t kLarge = 16 * 1024;
-
-// A connection as the owner of something in the buffers of a thread.
-class BufferOwner {
- public:
-  virtual void flush_output() = 0;  // writes its output, or queues it
-  virtual void keep_view() = 0;     // keeps the received bytes that a coroutine has a view of
-
- protected:
-  ~BufferOwner() = default;
-};
 
 // The bytes that a connection has sent and not written yet. The thread is in its order meanwhile.
 // If another connection of the same order sends, the output of the first one is written before.

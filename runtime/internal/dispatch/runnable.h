@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/log/check.h"
+#include "epore/runtime/internal/base/buffer_owner.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/dispatch/dispatch_word.h"
 #include "epore/runtime/internal/dispatch/slowness.h"
@@ -15,7 +16,7 @@ class Reactor;
 
 // A Runnable is something that runs when it is woken: a connection, an acceptor, the callback of a
 // timer, a closure. Its DispatchWord makes sure that one thread at a time is in run().
-class Runnable : public RefCounted {
+class Runnable : public BufferOwner {
  public:
   enum class Kind : std::uint8_t {
     lasting,  // a connection: its earlier runs tell how long it takes

@@ -43,8 +43,11 @@ Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd, Ref<const StreamLimi
       limits_(std::move(limits)),
       order_(std::move(order)),
       core_(std::move(core)),
-      fd_(std::move(fd)),
-      unix_(peer.is_unix() ? std::make_unique<UnixPeer>(core_->kernel(), fd_.get()) : nullptr) {}
+      fd_(std::move(fd)) {
+  if (!peer.is_unix()) return;
+  make_extra().unix = std::make_unique<UnixPeer>(core_->kernel(), fd_.get());
+  is_unix_ = true;
+}
 
 // A stream that never began may have mail. The mail is destroyed here, while all members exist,
 // because its destructors may use them.
@@ -52,6 +55,11 @@ Stream::~Stream() {
   while (!mailbox_.empty()) (void)mailbox_.take();
   IoBuffers* const buffers = this_thread.buffers;
   if (buffers != nullptr && buffers->read.lent_to == this) buffers->read.lent_to = nullptr;
+}
+
+StreamExtra& Stream::make_extra() {
+  if (!extra_) extra_ = std::make_unique<StreamExtra>();
+  return *extra_;
 }
 
 bool Stream::start(Connection::Callback first, bool is_registered) {
@@ -90,16 +98,16 @@ void Stream::on_data(Connection::DataCallback callback) {
 }
 
 void Stream::on_read_closed(Connection::Callback callback) {
-  set_callback(&Stream::on_read_closed_, std::move(callback));
+  set_callback(&StreamExtra::on_read_closed, std::move(callback));
 }
 
 void Stream::on_writable(Connection::Callback callback) {
-  set_callback(&Stream::on_writable_, std::move(callback));
+  set_callback(&StreamExtra::on_writable, std::move(callback));
 }
 
 void Stream::on_closed(Connection::ClosedCallback callback) {
   if (is_runner() && !has_ended_.load(std::memory_order_relaxed)) {
-    return set_callback(&Stream::on_closed_, std::move(callback));
+    return set_callback(&StreamExtra::on_closed, std::move(callback));
   }
   std::unique_ptr<Mail> mail;
   try {
@@ -111,7 +119,7 @@ void Stream::on_closed(Connection::ClosedCallback callback) {
 }
 
 void Stream::on_drain(Connection::Callback callback) {
-  set_callback(&Stream::on_drain_, std::move(callback));
+  set_callback(&StreamExtra::on_drain, std::move(callback));
 }
 
 void Stream::pause_reading() {
@@ -151,10 +159,11 @@ void Stream::abort(absl::Status reason) {
 
 void Stream::set_timeout(std::int64_t StreamTimeouts::*which, absl::Duration timeout) {
   in_order([which, time = nanoseconds(timeout)](Stream& stream) {
-    if (!stream.own_timeouts_) {
-      stream.own_timeouts_ = std::make_unique<StreamTimeouts>(stream.limits_->timeouts);
+    if (!stream.has_own_timeouts_) {
+      stream.make_extra().timeouts = std::make_unique<StreamTimeouts>(stream.limits_->timeouts);
+      stream.has_own_timeouts_ = true;
     }
-    (*stream.own_timeouts_).*which = time;
+    (*stream.extra_->timeouts).*which = time;
     stream.moved_ |= kReceived;  // the idle time starts again
   });
 }
@@ -185,7 +194,7 @@ Ref<TimerEntry> Stream::timer(Connection::Callback callback) {
 int Stream::fd() const { return is_in_order() && fd_.is_valid() ? fd_.get() : -1; }
 
 absl::StatusOr<PeerCredentials> Stream::peer_credentials() const {
-  if (unix_) return unix_->credentials();
+  if (is_unix_) return unix_peer().credentials();
   return absl::FailedPreconditionError(
       "Connection::peer_credentials: this is no connection of a Unix socket");
 }

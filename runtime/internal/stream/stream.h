@@ -29,6 +29,7 @@
 #include "epore/runtime/internal/stream/high_mark.h"
 #include "epore/runtime/internal/stream/inflow.h"
 #include "epore/runtime/internal/stream/mail.h"
+#include "epore/runtime/internal/stream/stream_extra.h"
 #include "epore/runtime/internal/stream/stream_limits.h"
 #include "epore/runtime/internal/stream/stream_tasks.h"
 #include "epore/runtime/internal/stream/unix_peer.h"
@@ -49,7 +50,7 @@ class SpliceWriteOperation;
 //   open --close()--> closing --queue written, FIN sent--> lingering --peer's FIN--> closed
 //     |                  |                                    |                        ^
 //     +---- abort(), error, exception, stall: ending, at the end of the run -----------+
-class Stream final : public Registration, public BufferOwner {
+class Stream final : public Registration {
  public:
   // Takes over a permit of ConnectionPermits::try_take(). A null `order` is one of its own.
   Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd, Ref<const StreamLimits> limits,
@@ -221,9 +222,16 @@ class Stream final : public Registration, public BufferOwner {
   template <typename Callback>
   void set_callback(Callback Stream::*member, Callback callback);
   template <typename Callback>
-  void set_callback(std::unique_ptr<Callback> Stream::*member, Callback callback);
-  template <typename Member, typename Target>
-  void replace(Member Stream::*member, Member with, Target target);
+  void set_callback(std::unique_ptr<Callback> StreamExtra::*member, Callback callback);
+  template <typename Member, typename Place, typename Target>
+  void replace(Place place, Member with, Target target);
+
+  StreamExtra& make_extra();                             // throws std::bad_alloc
+  UnixPeer& unix_peer() const { return *extra_->unix; }  // any thread, if is_unix_
+  StreamTasks* tasks() const { return extra_ ? extra_->tasks.get() : nullptr; }
+  WriteOperationBase* first_writer() const {
+    return tasks() != nullptr ? tasks()->first_writer : nullptr;
+  }
 
   // stream_await.cc
   StreamTasks& make_tasks();  // throws std::bad_alloc
@@ -340,7 +348,7 @@ class Stream final : public Registration, public BufferOwner {
   bool tell_low_mark();
 
   SysResult receive(std::span<std::byte> into) {
-    if (unix_) [[unlikely]]
+    if (is_unix_) [[unlikely]]
       return receive_from_unix(into);
     return core_->kernel().recv(fd_.get(), into.data(), into.size(), 0);
   }
@@ -348,7 +356,7 @@ class Stream final : public Registration, public BufferOwner {
   // end of file (tcp(7), "Sockets API"), and of a Unix socket where descriptors were sent.
   bool may_have_more() const {
     return (hints_.load(std::memory_order_relaxed) & kMayHaveMore) != 0 ||
-           (unix_ && unix_->may_have_more());
+           (is_unix_ && unix_peer().may_have_more());
   }
 
   // stream_run.cc. Every message takes the path that is inline.
@@ -385,8 +393,8 @@ class Stream final : public Registration, public BufferOwner {
   bool shut_write();
   void finish();
   const StreamTimeouts& timeouts() const {
-    if (own_timeouts_) [[unlikely]]
-      return *own_timeouts_;
+    if (has_own_timeouts_) [[unlikely]]
+      return *extra_->timeouts;
     return limits_->timeouts;
   }
   // Whether a timeout may be due one day. If not, no time needs to be noted.
@@ -432,8 +440,9 @@ class Stream final : public Registration, public BufferOwner {
 
   // The handles, if counts_handles_, self_ included. Relaxed; the thread that leaves one, self_,
   // closes the connection by a call that any thread may make.
-  bool counts_handles_ : 1 = false;  // both are constant since before the first handle
+  bool counts_handles_ : 1 = false;  // all are constant since before the first handle
   bool is_of_task_ : 1 = false;
+  bool is_unix_ : 1 = false;  // otherwise TCP
   std::atomic<std::uint32_t> handles_{0};
 
   // Requests. The poll thread (both) and callers without memory (abort_due_) store (release) and
@@ -473,17 +482,16 @@ class Stream final : public Registration, public BufferOwner {
   std::uint8_t moved_ : 3 = kReceived;        // what moved in this run; the first run counts
   std::uint8_t armed_directions_ : 3 = 0;     // engines without edges: the last interest
   bool is_draining_ : 1 = false;              // a read that has no byte and finds none ends
+  bool has_own_timeouts_ : 1 = false;         // in extra_; otherwise those of limits_
   Call* call_ = nullptr;                      // not null while a callback runs
   const Ref<Core> core_;
   Connection self_;  // the argument of callbacks; a reference to itself from start() to finish()
   OwnedFd fd_;
   WriteQueue queue_;
-  const std::unique_ptr<UnixPeer> unix_;          // null: TCP
-  ReadOperationBase* reader_ = nullptr;           // a coroutine that waits for bytes
-  std::unique_ptr<Inflow> inflow_;                // null: there are no bytes
-  std::unique_ptr<StreamTasks> tasks_;            // null: no coroutine has waited but for bytes
-  std::unique_ptr<StreamTimeouts> own_timeouts_;  // null while those of limits_ hold
-  std::int64_t last_activity_ = 0;                // the end of the last run in which bytes moved
+  ReadOperationBase* reader_ = nullptr;  // a coroutine that waits for bytes
+  std::unique_ptr<Inflow> inflow_;       // null: there are no bytes
+  std::unique_ptr<StreamExtra> extra_;   // null: there is nothing in it
+  std::int64_t last_activity_ = 0;       // the end of the last run in which bytes moved
   Connection::DataCallback on_data_;
 
   // What few messages need.
@@ -508,15 +516,11 @@ class Stream final : public Registration, public BufferOwner {
   std::uint32_t lingered_bytes_ = 0;
   std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;
-  // One word, because each connection has it. What queued_ includes of queue_ and tasks_->sent, in
+  // One word, because each connection has it. What queued_ includes of queue_ and tasks()->sent, in
   // bytes, and what the QueueBudget includes of them, in its blocks.
   std::uint64_t counted_ : 44 = 0;
   std::uint64_t charged_ : 20 = 0;
   absl::Status end_;  // the reason for on_closed
-  std::unique_ptr<Connection::Callback> on_read_closed_;
-  std::unique_ptr<Connection::Callback> on_writable_;
-  std::unique_ptr<Connection::ClosedCallback> on_closed_;
-  std::unique_ptr<Connection::Callback> on_drain_;
 
   TimerList timers_;  // guarded by home().timer_lists()
 };

@@ -14,9 +14,10 @@
 namespace epore::internal {
 
 StreamTasks& Stream::make_tasks() {
-  if (!tasks_) tasks_ = std::make_unique<StreamTasks>();
+  StreamExtra& extra = make_extra();
+  if (!extra.tasks) extra.tasks = std::make_unique<StreamTasks>();
   has_tasks_ = true;
-  return *tasks_;
+  return *extra.tasks;
 }
 
 void Stream::count_handles(bool is_of_task) {
@@ -49,17 +50,17 @@ bool Stream::begin_closed(ClosedOperation& waiter, absl::Status& status) {
 }
 
 void Stream::end_closed(const absl::Status& status) {
-  ClosedOperation* waiter = std::exchange(tasks_->first_closed, nullptr);
+  ClosedOperation* waiter = std::exchange(tasks()->first_closed, nullptr);
   while (waiter != nullptr) std::exchange(waiter, waiter->next_)->end(status);
 }
 
 bool Stream::is_waiting(const StreamOperation& operation) const {
   if (reader_ == &operation) return true;
-  if (!tasks_) return false;
-  const ClosedOperation* waiter = tasks_->first_closed;
+  if (tasks() == nullptr) return false;
+  const ClosedOperation* waiter = tasks()->first_closed;
   while (waiter != nullptr && waiter != &operation) waiter = waiter->next_;
   if (waiter != nullptr) return true;
-  const WriteOperationBase* writer = tasks_->first_writer;
+  const WriteOperationBase* writer = first_writer();
   while (writer != nullptr && writer != &operation) writer = writer->next_;
   return writer != nullptr;
 }
@@ -70,7 +71,7 @@ void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
     reader_ = nullptr;
     return operation.end(why);
   }
-  StreamTasks& tasks = *tasks_;
+  StreamTasks& tasks = *this->tasks();
   ClosedOperation** closed = &tasks.first_closed;
   while (*closed != nullptr && *closed != &operation) closed = &(*closed)->next_;
   if (*closed != nullptr) {
@@ -90,8 +91,8 @@ void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
 // written.
 void Stream::end_operations() {
   if (reader_ != nullptr) std::exchange(reader_, nullptr)->end(ended_status());
-  if (!tasks_) return;
-  StreamTasks& tasks = *tasks_;
+  if (tasks() == nullptr) return;
+  StreamTasks& tasks = *this->tasks();
   WriteOperationBase* writer = std::exchange(tasks.first_writer, nullptr);
   tasks.last_writer = nullptr;
   while (writer != nullptr) {

@@ -196,7 +196,7 @@ void Stream::pull() {
 // is no pipe, or because a signal has interrupted it.
 bool Stream::receive_into_pipe(SpliceReadOperation& reader) {
   Splice& splice = reader.splice_;
-  if (!splice.is_much || splice.is_refused || unix_) return false;
+  if (!splice.is_much || splice.is_refused || is_unix_) return false;
   PipeCache& pipes = this_thread.buffers->pipes;
   Ref<Pipe> pipe = pipes.take(core_->kernel());
   if (!pipe) return false;

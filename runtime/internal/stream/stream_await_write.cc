@@ -60,8 +60,7 @@ bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
     if (!status.ok()) return true;
   }
   try {
-    const bool is_first = !tasks_ || tasks_->first_writer == nullptr;
-    if ((is_first && push(writer)) || is_ending()) {
+    if ((first_writer() == nullptr && push(writer)) || is_ending()) {
       if (is_ending()) status = ended_status();
       return true;
     }
@@ -77,7 +76,7 @@ bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
 }
 
 void Stream::append(WriteOperationBase& writer) {
-  StreamTasks& tasks = *tasks_;
+  StreamTasks& tasks = *this->tasks();
   writer.next_ = nullptr;
   if (tasks.first_writer != nullptr) {
     tasks.last_writer->next_ = &writer;
@@ -229,18 +228,18 @@ bool Stream::push_descriptors(DescriptorWriteOperation& writer) {
 
 // Whether a writer waits that has given a part of its bytes. Nothing else may come before the rest.
 bool Stream::is_amid_write() const {
-  return tasks_ && tasks_->first_writer != nullptr && tasks_->first_writer->has_begun_;
+  return first_writer() != nullptr && first_writer()->has_begun_;
 }
 
 // What a writer waits for: the queued bytes that go before its own.
 std::size_t Stream::queued_ahead() const {
-  return queued_bytes() - (tasks_ ? tasks_->sent.size() : 0);
+  return queued_bytes() - (tasks() != nullptr ? tasks()->sent.size() : 0);
 }
 
 // The first writer is gone. What was sent meanwhile is next, before anything that its coroutine
 // writes then.
 void Stream::release_sent() {
-  WriteQueue& sent = tasks_->sent;
+  WriteQueue& sent = tasks()->sent;
   if (sent.empty() || is_ending()) return;
   try {
     flush();  // what is gathered goes before it
@@ -257,7 +256,7 @@ void Stream::release_sent() {
 void Stream::resume_writers() {
   {
     const Trampoline::Run run(this_thread.now);
-    StreamTasks& tasks = *tasks_;
+    StreamTasks& tasks = *this->tasks();
     while (tasks.first_writer != nullptr) {
       WriteOperationBase& writer = *tasks.first_writer;
       const bool is_flush = writer.kind_ == WriteOperationBase::Kind::flush;
@@ -269,7 +268,7 @@ void Stream::resume_writers() {
     }
   }
   flush_output();  // what the coroutines have written
-  const bool goes_on = tasks_->first_writer != nullptr || high_mark_.is_set();
+  const bool goes_on = first_writer() != nullptr || high_mark_.is_set();
   if (goes_on && !is_write_blocked_ && !is_ending()) (void)word().wake();
 }
 

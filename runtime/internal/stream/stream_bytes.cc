@@ -78,9 +78,9 @@ void Stream::put_sent(std::span<const Bytes> pieces) {
   if (!is_amid_write()) return put_shared(pieces);
   for (const Bytes& piece : pieces) {
     if (piece.size() < kWorthSharing) {
-      tasks_->sent.append(ByteView(piece));
+      tasks()->sent.append(ByteView(piece));
     } else {
-      tasks_->sent.append(piece);
+      tasks()->sent.append(piece);
     }
   }
   recount();

@@ -99,9 +99,7 @@ void Stream::settle_end() {
 
 // Whether a coroutine waits for room, which goes on writing. A flush() that waits while the
 // connection closes does not.
-bool Stream::waits_for_writer() const {
-  return phase_ == Phase::open && tasks_ && tasks_->first_writer != nullptr;
-}
+bool Stream::waits_for_writer() const { return phase_ == Phase::open && first_writer() != nullptr; }
 
 bool Stream::shut_write() {
   write_shut_ = true;
@@ -133,23 +131,26 @@ void Stream::finish() {
   if (is_of_task_) core_->tasks().end_connection();
   if (Output& output = this_thread.buffers->output; output.owner == this) output.clear();
   queue_.clear();
-  if (tasks_) tasks_->sent.clear();
+  if (tasks() != nullptr) tasks()->sent.clear();
   recount();
   // A coroutine may have got the bytes that they came with, and be about to take them.
-  if (unix_ && !is_read_by_task_) unix_->descriptors().close();
+  if (is_unix_ && !is_read_by_task_) unix_peer().descriptors().close();
   // Each callback is moved out first: the destructors of its captures may call this connection.
   const auto take = [](auto& callback) { return std::exchange(callback, nullptr); };
-  if (auto closed = take(on_closed_)) {
+  if (extra_ && extra_->on_closed) {
+    const auto closed = take(extra_->on_closed);
     was_told_closed_ = true;
     call_always(*closed, end_);
   }
   timers.drop_callbacks();
   (void)take(on_data_);
-  (void)take(on_read_closed_);
-  (void)take(on_writable_);
-  (void)take(on_drain_);
+  if (extra_) {
+    (void)take(extra_->on_read_closed);
+    (void)take(extra_->on_writable);
+    (void)take(extra_->on_drain);
+  }
   deliver_late_mail();
-  if (tasks_) end_closed(absl::OkStatus());
+  if (tasks() != nullptr) end_closed(absl::OkStatus());
   self_ = Connection();
   core_->end_activity();
 }

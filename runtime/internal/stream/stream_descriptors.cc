@@ -52,7 +52,7 @@ class Stream::DescriptorMail final : public Mail {
 absl::Status Stream::check_descriptors(ByteView bytes, std::span<const OwnedFd> descriptors,
                                        std::string_view method) const {
   if (descriptors.empty()) return absl::OkStatus();
-  if (!unix_) {
+  if (!is_unix_) {
     return absl::FailedPreconditionError(
         absl::StrCat(method, ": descriptors go over Unix sockets only, and this is TCP"));
   }
@@ -111,7 +111,7 @@ SendResult Stream::send(ByteView bytes, OwnedFd descriptor) {
 // What send() was given. It waits where it would come amid a write() of a coroutine.
 void Stream::put_sent(DescriptorPart part) {
   if (!is_amid_write()) return put_descriptors(std::move(part));
-  tasks_->sent.append(std::move(part));
+  tasks()->sent.append(std::move(part));
   recount();
 }
 
@@ -159,9 +159,9 @@ std::size_t Stream::write_descriptors(std::span<const OwnedFd> descriptors) {
 }
 
 std::vector<OwnedFd> Stream::take_descriptors(std::size_t most) {
-  if (!unix_) return {};
+  if (!is_unix_) return {};
   try {
-    return unix_->descriptors().take(most);
+    return unix_peer().descriptors().take(most);
   } catch (const std::bad_alloc&) {
     no_memory();
     return {};
@@ -171,10 +171,10 @@ std::vector<OwnedFd> Stream::take_descriptors(std::size_t most) {
 // A connection that closes discards what comes, and nobody takes descriptors.
 SysResult Stream::receive_from_unix(std::span<std::byte> into) {
   const std::size_t most = phase_ == Phase::open ? limits_->max_descriptors : 0;
-  if (most == 0) return unix_->receive(core_->kernel(), fd_.get(), into);
+  if (most == 0) return unix_peer().receive(core_->kernel(), fd_.get(), into);
   absl::Status refused;
   const SysResult received =
-      unix_->receive_with_descriptors(core_->kernel(), fd_.get(), into, most, refused);
+      unix_peer().receive_with_descriptors(core_->kernel(), fd_.get(), into, most, refused);
   if (refused.ok()) return received;
   reset(std::move(refused));
   return SysResult::from_errno(EINTR);  // the caller sees the end before it tries again

@@ -116,13 +116,13 @@ SendResult Stream::send_part(FilePart part) {
 // The part of a file of send(). It waits where it would come amid a write() of a coroutine.
 void Stream::put_sent(FilePart part) {
   if (!is_amid_write()) return put_file(std::move(part));
-  tasks_->sent.append(std::move(part));
+  tasks()->sent.append(std::move(part));
   recount();
 }
 
 // Whether a part of a file waits.
 bool Stream::has_files() const {
-  return queue_.has_files() || (tasks_ && tasks_->sent.has_files());
+  return queue_.has_files() || (tasks() != nullptr && tasks()->sent.has_files());
 }
 
 // Writes as much of the part as one run may, and queues the rest.
@@ -151,7 +151,7 @@ std::size_t Stream::write_file(const FilePart& part, std::size_t most) {
     if (is_corked_) cork(false);  // another connection has found out that it must be copied
     return copy_file(part, size);
   }
-  if (part.left >= kCorkedPart && !is_corked_ && !unix_) cork(true);
+  if (part.left >= kCorkedPart && !is_corked_ && !is_unix_) cork(true);
   const std::uint32_t mark = edges_.mark(Direction::write);
   const SysResult sent = core_->kernel().sendfile(fd_.get(), part.file.fd(),
                                                   static_cast<std::int64_t>(part.offset), size);

@@ -91,7 +91,7 @@ void Stream::look_at_reading(ConnectionInfo& info) const {
   } else {
     info.reading = is_held_ ? Reading::held : Reading::by_callback;
   }
-  const WriteOperationBase* const writer = tasks_ ? tasks_->first_writer : nullptr;
+  const WriteOperationBase* const writer = first_writer();
   info.has_writer = writer != nullptr;
   if (info.reading != Reading::by_task && writer != nullptr) {
     if (writer->is_waiting()) info.where = place_of(writer->waiter());

@@ -48,7 +48,7 @@ class Stream::ClosedMail final : public Mail {
   }
   void deliver() override {
     if (stream_.has_ended()) return deliver_late();
-    stream_.set_callback(&Stream::on_closed_, std::move(callback_));
+    stream_.set_callback(&StreamExtra::on_closed, std::move(callback_));
   }
   void deliver_late() override {
     if (!may_be_called_ || stream_.was_told_closed_) return;
@@ -113,39 +113,42 @@ void Stream::in_order(Action action) {
 
 template <typename Callback>
 void Stream::set_callback(Callback Stream::*member, Callback callback) {
-  replace(member, std::move(callback), [](const Callback& held) { return &held; });
+  replace([member](Stream& stream) -> Callback& { return stream.*member; }, std::move(callback),
+          [](const Callback& held) { return &held; });
 }
 
 template <typename Callback>
-void Stream::set_callback(std::unique_ptr<Callback> Stream::*member, Callback callback) {
+void Stream::set_callback(std::unique_ptr<Callback> StreamExtra::*member, Callback callback) {
   std::unique_ptr<Callback> held;
+  const auto place = [member](Stream & stream) -> auto& { return stream.make_extra().*member; };
   try {
     if (callback) held = std::make_unique<Callback>(std::move(callback));
+    if (is_in_order() && !has_ended()) make_extra();
   } catch (const std::bad_alloc&) {
     return no_memory();
   }
-  replace(member, std::move(held), [](const auto& pointer) { return pointer.get(); });
+  replace(place, std::move(held), [](const auto& pointer) { return pointer.get(); });
 }
 
-// Replaces a callback. `target(member)` is the address that call() notes while the callback runs. A
-// callback that replaces itself returns first. The members are swapped and not assigned, because
-// the destructor of the old callback may set a callback again. After the end of the connection
-// nothing is set: nobody would destroy the new callback.
-template <typename Member, typename Target>
-void Stream::replace(Member Stream::*member, Member with, Target target) {
-  auto swap = [member, with = std::move(with)](Stream& stream) mutable {
-    std::swap(stream.*member, with);
+// Replaces the callback at `place(Stream&)`. `target()` of it is the address that call() notes
+// while the callback runs. A callback that replaces itself returns first. The callbacks are swapped
+// and not assigned, because the destructor of the old one may set a callback again. After the end
+// of the connection nothing is set: nobody would destroy the new callback.
+template <typename Member, typename Place, typename Target>
+void Stream::replace(Place place, Member with, Target target) {
+  auto swap = [place, with = std::move(with)](Stream& stream) mutable {
+    std::swap(place(stream), with);
   };
-  if (!is_in_order()) {
-    mail(std::move(swap));
-  } else if (call_ != nullptr && call_->callback == target(this->*member)) {
+  if (!is_in_order()) return mail(std::move(swap));
+  if (has_ended_.load(std::memory_order_relaxed)) return;
+  if (call_ != nullptr && call_->callback == target(place(*this))) {
     try {
       call_->replacements.push(
           std::make_unique<ActionMail<decltype(swap)>>(*this, std::move(swap)));
     } catch (const std::bad_alloc&) {
       no_memory();
     }
-  } else if (!has_ended_.load(std::memory_order_relaxed)) {
+  } else {
     swap(*this);
     if (!is_runner()) core_->wake(*this);  // it may read now
   }

@@ -66,7 +66,7 @@ SendResult Stream::send_pieces_here(std::span<const ByteView> pieces, std::size_
 // The pieces of send(). They wait where they would come amid a write() of a coroutine.
 void Stream::put_sent(std::span<const ByteView> pieces, std::size_t size) {
   if (!is_amid_write()) return put_pieces(pieces, size);
-  for (const ByteView& piece : pieces) tasks_->sent.append(piece);
+  for (const ByteView& piece : pieces) tasks()->sent.append(piece);
   recount();
 }
 

@@ -71,7 +71,7 @@ inline void Stream::run_once() {
   }
   if (is_held_ && queued_bytes() <= low_mark()) is_held_ = false;
   if (has_tasks_) [[unlikely]] {
-    if (tasks_ && tasks_->first_writer != nullptr) resume_writers();
+    if (first_writer() != nullptr) resume_writers();
     keep_view();
   }
   settle();
@@ -146,7 +146,7 @@ bool Stream::hold_reading() {
 // Whether coroutines serve the connection, and end it. Those that only wait for its end do not.
 bool Stream::is_of_coroutines() const {
   if (!has_tasks_) return false;
-  return !is_of_closed_ || is_read_by_task_ || (tasks_ && tasks_->first_writer != nullptr);
+  return !is_of_closed_ || is_read_by_task_ || first_writer() != nullptr;
 }
 
 inline void Stream::read() {
@@ -227,8 +227,8 @@ void Stream::discarded(std::size_t bytes) {
 }
 
 void Stream::tell_read_closed() {
-  if (on_read_closed_) {
-    call(*on_read_closed_);
+  if (extra_ && extra_->on_read_closed) {
+    call(*extra_->on_read_closed);
   } else {
     begin_close(absl::OkStatus());
   }
@@ -276,14 +276,15 @@ void Stream::drain() {
   if (is_of_task_) return;  // its task is stopped when the connections are done
   if (phase_ != Phase::open || is_drained_) return;
   is_drained_ = true;
-  if (is_of_coroutines() && !on_drain_) {
+  const bool is_told = extra_ && extra_->on_drain;
+  if (is_of_coroutines() && !is_told) {
     is_draining_ = true;
-    if (!tasks_) return;
+    if (tasks() == nullptr) return;
     end_closed(absl::CancelledError("Connection::closed: the runtime shuts down"));
     return;
   }
-  if (on_drain_) {
-    call(*on_drain_);
+  if (is_told) {
+    call(*extra_->on_drain);
   } else {
     closes_after_read_ = true;
   }

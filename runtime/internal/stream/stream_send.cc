@@ -56,9 +56,9 @@ class Stream::BytesMail final : public Mail {
 
 // The bytes of send(). They wait where they would come amid a write() of a coroutine.
 inline void Stream::put_sent(std::span<const std::byte> bytes) {
-  if (!tasks_ || !is_amid_write()) [[likely]]
+  if (!has_tasks_ || !is_amid_write()) [[likely]]
     return put(bytes);
-  tasks_->sent.append(bytes);
+  tasks()->sent.append(bytes);
   recount();
 }
 
@@ -171,7 +171,7 @@ bool Stream::tell_low_mark() {
     high_mark_.set();
     return false;
   }
-  if (on_writable_) call(*on_writable_);
+  if (extra_ && extra_->on_writable) call(*extra_->on_writable);
   return true;
 }
 
@@ -276,7 +276,7 @@ void Stream::enqueue(std::span<const std::byte> bytes) {
 // queue are therefore never counted twice.
 void Stream::recount() {
   const std::size_t before = counted_;
-  const std::size_t now = queue_.size() + (tasks_ ? tasks_->sent.size() : 0);
+  const std::size_t now = queue_.size() + (tasks() != nullptr ? tasks()->sent.size() : 0);
   if (now < before) {
     uncount(before - now);
   } else if (now > before) {
@@ -292,7 +292,8 @@ void Stream::recount() {
 // for room.
 void Stream::recharge() {
   QueueBudget& budget = core_->budget();
-  const std::size_t copied = queue_.copied_size() + (tasks_ ? tasks_->sent.copied_size() : 0);
+  const std::size_t copied =
+      queue_.copied_size() + (tasks() != nullptr ? tasks()->sent.copied_size() : 0);
   const std::uint64_t before = charged_;
   const std::uint64_t now = std::min<std::uint64_t>(QueueBudget::blocks(copied), kMostCharged);
   charged_ = now & kMostCharged;
