@@ -185,7 +185,7 @@ class Connection {
   internal::DescriptorWriteOperation write(const ByteView& bytes, OwnedFd descriptor);
 
   // Waits until the system has taken everything that was written before.
-  internal::WriteOperation flush();
+  internal::FlushOperation flush();
 
   // Waits for the end of the connection, and gives its reason, as on_closed does: at once if it has
   // ended. Any number of coroutines may wait, also beside callbacks.

@@ -157,17 +157,13 @@ class ReadOperationBase : public StreamOperation {
   Wanted wanted_;
 };
 
-class ReadOperation;
-
-// What Connection::read() returns: the connection. The operation is made of it where that stays, so
-// the frame of a connection that waits in within(limit, peer.read()) has room for one only.
-class [[nodiscard]] ReadCall : public WithResult<ReadCall> {
+// A reference as a Ref, whose destructor needs to know what a Stream is. Mostly it is taken before.
+class StreamRef {
  public:
-  using Made = ReadOperation;
-
-  explicit ReadCall(Stream* stream) : stream_(stream) {}  // takes over a reference, or is null
-  ReadCall(ReadCall&& other) noexcept : stream_(other.take()) {}
-  ~ReadCall() {
+  explicit StreamRef(Stream* stream) : stream_(stream) {}  // takes over a reference, or is null
+  StreamRef(StreamRef&& other) noexcept : stream_(other.take()) {}
+  StreamRef& operator=(StreamRef&&) = delete;
+  ~StreamRef() {
     if (stream_ != nullptr) [[unlikely]]
       drop();
   }
@@ -177,7 +173,18 @@ class [[nodiscard]] ReadCall : public WithResult<ReadCall> {
  private:
   void drop();
 
-  Stream* stream_;  // as a Ref, whose destructor needs to know what a Stream is
+  Stream* stream_;
+};
+
+class ReadOperation;
+
+// What Connection::read() returns: the connection. The operation is made of it where that stays, so
+// the frame of a connection that waits in within(limit, peer.read()) has room for one only.
+class [[nodiscard]] ReadCall : public StreamRef, public WithResult<ReadCall> {
+ public:
+  using Made = ReadOperation;
+
+  using StreamRef::StreamRef;
 };
 
 class [[nodiscard]] ReadOperation final : public ReadOperationBase,
@@ -247,23 +254,53 @@ class WriteOperationBase : public StreamOperation {
   bool was_awaited_ = false;
 };
 
-class [[nodiscard]] WriteOperation final : public WriteOperationBase,
-                                           public WithResult<WriteOperation> {
+class LongWrite;
+
+// What Connection::write() of bytes returns. Nearly every write is done at once, and the frame of a
+// connection that waits for bytes has room for one. So it is small: where it must wait, it makes a
+// LongWrite.
+class [[nodiscard]] WriteOperation final : public WithResult<WriteOperation> {
  public:
   using Value = void;
 
-  // Without `bytes` it waits until everything is written: Connection::flush().
-  WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush);
-  WriteOperation(WriteOperation&&) noexcept = default;
+  WriteOperation(StreamRef stream, const ByteView& bytes)
+      : stream_(std::move(stream)), bytes_(bytes.data()), size_(bytes.size()) {}
+  WriteOperation(WriteOperation&& other) noexcept  // of one that has not begun
+      : stream_(std::move(other.stream_)), bytes_(other.bytes_), size_(other.size_) {}
+  ~WriteOperation() {
+    if (size_ == kBegun && long_ != nullptr) [[unlikely]]
+      drop();
+  }
 
-  bool begin(TaskNode& node) { return begin_operation(node); }
+  bool begin(TaskNode& node);
   void finish(TaskNode&) {}
   void take() {}
 
  private:
-  friend class Stream;
+  static constexpr std::size_t kBegun = ~std::size_t{0};
 
-  ByteView rest_;
+  void drop();
+
+  StreamRef stream_;  // until it begins
+  union {
+    const std::byte* bytes_;
+    LongWrite* long_;  // or null; if size_ is kBegun
+  };
+  std::size_t size_;
+};
+
+// Waits until everything is written.
+class [[nodiscard]] FlushOperation final : public WriteOperationBase,
+                                           public WithResult<FlushOperation> {
+ public:
+  using Value = void;
+
+  explicit FlushOperation(Ref<Stream> stream);
+  FlushOperation(FlushOperation&&) noexcept = default;
+
+  bool begin(TaskNode& node) { return begin_operation(node); }
+  void finish(TaskNode&) {}
+  void take() {}
 };
 
 class PiecesWriteBase : public WriteOperationBase {

@@ -125,7 +125,7 @@ void Connection::consume(std::size_t count) {
 }
 
 internal::WriteOperation Connection::write(const ByteView& bytes) {
-  return {stream_, bytes, false};
+  return {internal::StreamRef(internal::Ref<internal::Stream>(stream_).release()), bytes};
 }
 
 internal::GatherWriteOperation Connection::write(const internal::LastingPieces& pieces) {
@@ -158,7 +158,7 @@ internal::DescriptorWriteOperation Connection::write(const ByteView& bytes, Owne
   return {stream_, bytes, std::move(descriptor)};
 }
 
-internal::WriteOperation Connection::flush() { return {stream_, {}, true}; }
+internal::FlushOperation Connection::flush() { return internal::FlushOperation(stream_); }
 
 internal::ClosedOperation Connection::closed() { return internal::ClosedOperation(stream_); }
 

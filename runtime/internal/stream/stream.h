@@ -118,6 +118,7 @@ class Stream final : public Registration {
   void use_tasks() { has_tasks_ = true; }
   bool begin_read(ReadOperationBase& reader, absl::Status& status);
   bool begin_write(WriteOperationBase& writer, absl::Status& status);
+  bool write_at_once(ByteView bytes);
   bool begin_closed(ClosedOperation& waiter, absl::Status& status);
   void cancel(StreamOperation& operation, const absl::Status& why);
   bool is_waiting(const StreamOperation& operation) const;
@@ -260,6 +261,7 @@ class Stream final : public Registration {
   void refuse_on_data();
 
   // stream_await_write.cc
+  void lose_bytes();
   void append(WriteOperationBase& writer);
   bool push(WriteOperationBase& writer);
   bool push_rest(WriteOperationBase& writer, ByteView& rest);

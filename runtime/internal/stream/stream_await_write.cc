@@ -14,8 +14,10 @@
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/connection_operations.h"
 #include "epore/runtime/internal/reactor/thread_context.h"
+#include "epore/runtime/internal/stream/long_write.h"
 #include "epore/runtime/internal/stream/splice_operations.h"
 #include "epore/runtime/internal/stream/stream.h"
+#include "epore/runtime/internal/stream/stream_mail.h"
 #include "epore/runtime/internal/stream/stream_message.h"
 #include "epore/runtime/internal/task/trampoline.h"
 
@@ -26,6 +28,25 @@ namespace {
 constexpr std::uint64_t kFilePiece = 1024 * 1024;
 
 }  // namespace
+
+// A write of bytes that need not wait. False: it must, or nothing may be written, or this has
+// failed.
+bool Stream::write_at_once(ByteView bytes) {
+  if (phase_ != Phase::open || write_shut_asked_ || first_writer() != nullptr) return false;
+  if (bytes.size() > room_behind(queued_ahead())) return false;
+  try {
+    put(bytes);
+  } catch (const std::bad_alloc&) {
+    lose_bytes();
+  }
+  return !is_ending();
+}
+
+// There is no memory, and some of the bytes may have left, so the connection cannot go on as if
+// nothing had happened.
+void Stream::lose_bytes() {
+  in_order([](Stream& stream) { stream.reset(stream.limits_->no_memory); });
+}
 
 bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
   const bool is_flush = writer.kind_ == WriteOperationBase::Kind::flush;
@@ -66,9 +87,8 @@ bool Stream::begin_write(WriteOperationBase& writer, absl::Status& status) {
     }
     make_tasks();
   } catch (const std::bad_alloc&) {
-    // Some of the bytes may have left, so the connection cannot go on as if nothing had happened.
     status = limits_->no_memory;
-    in_order([](Stream& stream) { stream.reset(stream.limits_->no_memory); });
+    lose_bytes();
     return true;
   }
   append(writer);
@@ -93,7 +113,7 @@ void Stream::append(WriteOperationBase& writer) {
 bool Stream::push(WriteOperationBase& writer) {
   switch (writer.kind_) {
     case WriteOperationBase::Kind::bytes:
-      return push_rest(writer, static_cast<WriteOperation&>(writer).rest_);
+      return push_rest(writer, static_cast<LongWrite&>(writer).rest_);
     case WriteOperationBase::Kind::pieces:
       return push_pieces(static_cast<PiecesWriteBase&>(writer));
     case WriteOperationBase::Kind::shared:

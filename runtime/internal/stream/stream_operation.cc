@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/connection_operations.h"
+#include "epore/runtime/internal/stream/long_write.h"
 #include "epore/runtime/internal/stream/splice_operations.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/internal/stream/stream_mail.h"
@@ -22,6 +23,11 @@ namespace epore::internal {
 namespace {
 
 std::atomic<std::uint32_t> last_number{0};
+
+absl::Status awaited_before(const char* name) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(name, ": it was awaited before; call the method again for another one"));
+}
 
 std::uint32_t next_number() {
   const std::uint32_t number = last_number.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -101,10 +107,7 @@ bool StreamOperation::begin_operation(TaskNode& node) {
   return true;
 }
 
-absl::Status StreamOperation::awaited_again() const {
-  return absl::FailedPreconditionError(
-      absl::StrCat(name(), ": it was awaited before; call the method again for another one"));
-}
+absl::Status StreamOperation::awaited_again() const { return awaited_before(name()); }
 
 void StreamOperation::end(absl::Status status) { complete(std::move(status)); }
 
@@ -158,7 +161,7 @@ bool ReadOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
   return stream.begin_read(*this, status);
 }
 
-void ReadCall::drop() { Ref<Stream>::adopt(take()); }
+void StreamRef::drop() { Ref<Stream>::adopt(take()); }
 
 ReadOperation::ReadOperation(ReadCall&& call)
     : ReadOperationBase(Ref<Stream>::adopt(call.take()), {}) {}
@@ -193,8 +196,34 @@ bool WriteOperationBase::begin_in_order(Stream& stream, absl::Status& status) {
   return stream.begin_write(*this, status);
 }
 
-WriteOperation::WriteOperation(Ref<Stream> stream, ByteView bytes, bool is_flush)
-    : WriteOperationBase(std::move(stream), is_flush ? Kind::flush : Kind::bytes), rest_(bytes) {}
+bool WriteOperation::begin(TaskNode& node) {
+  if (size_ == kBegun) [[unlikely]] {
+    node.status = awaited_before("Connection::write");
+    return true;
+  }
+  const ByteView bytes(bytes_, std::exchange(size_, kBegun));
+  long_ = nullptr;
+  const Ref<Stream> stream = Ref<Stream>::adopt(stream_.take());
+  if (stream && find_stop(node.scope) == nullptr && stream->has_turn() &&
+      stream->write_at_once(bytes)) [[likely]] {
+    return true;
+  }
+  try {
+    long_ = new LongWrite(stream, bytes);
+  } catch (const std::bad_alloc&) {
+    node.status = absl::ResourceExhaustedError("Connection::write: no memory");
+    return true;
+  }
+  return long_->begin(node);
+}
+
+void WriteOperation::drop() { delete long_; }
+
+FlushOperation::FlushOperation(Ref<Stream> stream)
+    : WriteOperationBase(std::move(stream), Kind::flush) {}
+
+LongWrite::LongWrite(Ref<Stream> stream, ByteView bytes)
+    : WriteOperationBase(std::move(stream), Kind::bytes), rest_(bytes) {}
 
 PiecesWriteBase::PiecesWriteBase(const Ref<Stream>& stream, std::span<const ByteView> pieces)
     : WriteOperationBase(stream, Kind::pieces), pieces_(pieces) {}

@@ -163,6 +163,26 @@ TEST_P(WriteTest, SmallPiecesAreGathered) {
   EXPECT_EQ(peer.receive_all(), "");
 }
 
+// A write that has a name is done once, whether it waited or not. One that nobody awaits does
+// nothing.
+TEST_P(WriteTest, OneWithANameIsAwaitedOnce) {
+  constexpr std::size_t kLarge = 10'000'000;
+  for (const std::size_t size : {std::size_t{3}, kLarge}) {
+    const std::string text = pattern(size);
+    Runtime runtime(options());
+    Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+      [[maybe_unused]] auto dropped = c.write("dropped");
+      auto write = c.write(text);
+      co_await write;
+      const absl::Status again = co_await write.result();
+      EXPECT_EQ(again, absl::FailedPreconditionError(
+                           "Connection::write: it was awaited before; call the method again for "
+                           "another one"));
+    });
+    EXPECT_EQ(peer.receive_all(), text);
+  }
+}
+
 // What is not awaited takes effect at once too, whatever has resumed the coroutine.
 TEST_P(WriteTest, CallsAndWritesKeepTheirSequence) {
   Runtime runtime(options());
