@@ -1,6 +1,8 @@
 #ifndef EPORE_RUNTIME_INTERNAL_STREAM_STREAM_H_
 #define EPORE_RUNTIME_INTERNAL_STREAM_STREAM_H_
 
+#include <sys/uio.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -293,6 +295,7 @@ class Stream final : public Registration {
   void write_failed(int error, std::uint32_t mark);
   void write_ahead_of_file();
   SysResult send_gathered(std::span<const std::byte> first, std::span<const std::byte> second);
+  SysResult send_vectors(std::span<iovec> vectors, int flags);
   [[gnu::always_inline]] void flush();
   void enqueue(std::span<const std::byte> bytes);
   std::size_t queued_here() const;

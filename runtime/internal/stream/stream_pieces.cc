@@ -126,13 +126,7 @@ SysResult Stream::send_gathered(std::span<const std::byte> first, std::span<cons
   for (std::size_t i = 0; i < pieces.size() && count < kVectors; ++i) {
     add(pieces[i].subspan(i == 0 ? begun : 0));
   }
-  if (count == 1) {  // as for the queue
-    return core_->kernel().send(fd_.get(), vectors[0].iov_base, vectors[0].iov_len, 0);
-  }
-  msghdr message = {};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = count;
-  return core_->kernel().sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  return send_vectors(std::span(vectors).first(count), 0);
 }
 
 }  // namespace epore::internal

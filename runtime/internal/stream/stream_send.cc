@@ -256,14 +256,18 @@ SysResult Stream::send_gathered(std::span<const std::byte> first,
     }
   }
   // The first packet of a file has the bytes before it.
-  const int more = queue_.has_files() ? MSG_MORE : 0;
-  if (count == 1) {  // without a message header the call takes less time
-    return core_->kernel().send(fd_.get(), vectors[0].iov_base, vectors[0].iov_len, more);
+  return send_vectors(std::span(vectors).first(count), queue_.has_files() ? MSG_MORE : 0);
+}
+
+SysResult Stream::send_vectors(std::span<iovec> vectors, int flags) {
+  if (vectors.size() == 1) {  // without a message header the call takes less time
+    const iovec& one = vectors.front();
+    return core_->kernel().send(fd_.get(), one.iov_base, one.iov_len, MSG_NOSIGNAL | flags);
   }
   msghdr message = {};
   message.msg_iov = vectors.data();
-  message.msg_iovlen = count;
-  return core_->kernel().sendmsg(fd_.get(), &message, MSG_NOSIGNAL | more);
+  message.msg_iovlen = vectors.size();
+  return core_->kernel().sendmsg(fd_.get(), &message, MSG_NOSIGNAL | flags);
 }
 
 void Stream::enqueue(std::span<const std::byte> bytes) {
