@@ -85,6 +85,7 @@ class Stream final : public Registration {
   void close(absl::Status reason);
   void abort();
   void abort(absl::Status reason);
+  void no_memory();  // as abort(), because an allocation has failed
   void set_timeout(std::int64_t StreamTimeouts::*which, absl::Duration timeout);
   absl::Status post(Connection::Callback closure);
   Ref<TimerEntry> timer(Connection::Callback callback);
@@ -389,7 +390,6 @@ class Stream final : public Registration {
   void fail(absl::Status why);  // ends the connection at the end of this run
   void fail_call(std::string_view call, int error);
   void reset(absl::Status why);  // as fail(), and sends a reset to the peer
-  void no_memory();              // any thread: as reset(), because an allocation has failed
   void exception(absl::Status thrown);
   [[gnu::always_inline]] void settle();
   void settle_end();

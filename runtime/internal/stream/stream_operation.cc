@@ -211,6 +211,7 @@ bool WriteOperation::begin(TaskNode& node) {
   try {
     long_ = new LongWrite(stream, bytes);
   } catch (const std::bad_alloc&) {
+    if (stream) stream->no_memory();  // a later write would come behind a gap
     node.status = absl::ResourceExhaustedError("Connection::write: no memory");
     return true;
   }
