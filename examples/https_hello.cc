@@ -30,6 +30,11 @@ Answers every request with hello, over TLS. Listens on 127.0.0.1:8443 by default
 
 using Parser = examples::HttpRequestParser;
 
+std::string_view status_of(Parser::State state) {
+  if (state == Parser::State::complete) return "200 OK";
+  return state == Parser::State::unmet ? "417 Expectation Failed" : "400 Bad Request";
+}
+
 epore::Task<> serve_tls(epore::TlsContext context, epore::Connection peer) {
   epore::TlsConnection tls = co_await epore::TlsConnection::accept(context, peer);
   Parser parser;
@@ -45,11 +50,15 @@ epore::Task<> serve_tls(epore::TlsContext context, epore::Connection peer) {
         rest = *bytes;
       }
       rest = rest.subspan(parser.feed(rest));
+      if (parser.waits_for_continue()) {
+        co_await tls.write(examples::kHttpContinue);
+        parser.allow_body();
+      }
     }
     const bool is_good = parser.state() == Parser::State::complete;
     keep = is_good && !parser.request().says_close && !parser.request().is_http_1_0;
     const std::string_view body = is_good && parser.request().method != "HEAD" ? "hello\n" : "";
-    co_await tls.write(absl::StrCat("HTTP/1.1 ", is_good ? "200 OK" : "400 Bad Request", "\r\n",
+    co_await tls.write(absl::StrCat("HTTP/1.1 ", status_of(parser.state()), "\r\n",
                                     "content-length: ", is_good ? 6 : 0, "\r\n",
                                     keep ? "" : "connection: close\r\n", "\r\n", body));
   }

@@ -56,6 +56,16 @@ TEST_F(HttpsHello, ServesCurl) {
             "hello\n");
 }
 
+// curl waits for much longer than the test may take.
+TEST_F(HttpsHello, ServesCurlThatWaitsWithItsBody) {
+  const Tool tool("curl");
+  if (tool.is_missing()) GTEST_SKIP() << tool.why_missing();
+  EXPECT_EQ(curl({"--cacert", authority_->file(), "--expect100-timeout", "1000", "-H",
+                  "expect: 100-continue", "-d", "body", "--http1.1", url("127.0.0.1")})
+                .output,
+            "hello\n");
+}
+
 TEST_F(HttpsHello, CurlRefusesWhomItDoesNotKnow) {
   const Tool tool("curl");
   if (tool.is_missing()) GTEST_SKIP() << tool.why_missing();
