@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "epore/runtime/join.h"
 #include "epore/runtime/runtime.h"
 #include "epore/runtime/sleep.h"
@@ -166,6 +167,29 @@ TEST_F(TlsStreamTest, AWriterGoesOnWhenTheReaderIsStopped) {
   is_stopped.WaitForNotification();
   peer_->send("abc");
   EXPECT_EQ(peer_->receive(6), "hello.");
+}
+
+// The reader waits for the writer, who wakes it and wins before it runs. The record that it would
+// get then is for the next read.
+TEST_F(TlsStreamTest, AReadThatHasLostToTheWriteLosesNothing) {
+  absl::Notification all_wait;
+  serve([&all_wait](Stream stream) -> Task<> {
+    const auto wait = [&all_wait]() -> Task<> {
+      all_wait.Notify();
+      co_await sleep_for(absl::InfiniteDuration());
+    };
+    const auto first =
+        co_await any(TlsStream::write(stream, "hello"), TlsStream::read(stream), wait());
+    EXPECT_EQ(first.index(), 0u);
+    const ByteView rest = co_await TlsStream::read(stream);
+    EXPECT_EQ(rest.text(), "rest");
+    TlsStream::close(stream);
+  });
+  all_wait.WaitForNotification();
+  peer_->send("abcrest");
+  EXPECT_EQ(peer_->receive(5), "hello");
+  peer_->half_close();
+  EXPECT_EQ(peer_->receive_all(), ".");
 }
 
 TEST_F(TlsStreamTest, AReaderWaitsForTheWriter) {
