@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -229,11 +230,16 @@ void TlsStream::close(const std::shared_ptr<TlsStream>& self) {
   if (absl::IsResourceExhausted(posted)) self->connection_.abort(std::move(posted));
 }
 
+// The connection closes in any case. A peer that is not told the end, as there was no memory for
+// that, takes it for an error.
 void TlsStream::close_in_order() {
   if (std::exchange(is_closed_, true)) return;
   if (!is_write_shut_ && !is_cut_ && engine_->error().ok()) {
-    (void)engine_->end();
-    (void)send_output();
+    try {
+      (void)engine_->end();
+      (void)send_output();
+    } catch (const std::bad_alloc&) {
+    }
     is_write_shut_ = true;
   }
   connection_.close();

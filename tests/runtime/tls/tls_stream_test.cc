@@ -9,6 +9,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -27,6 +28,7 @@
 #include "epore/runtime/until.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/scarce_memory.h"
 
 namespace epore {
 namespace {
@@ -36,7 +38,7 @@ using internal::TlsStream;
 
 // Encrypts nothing. The first `message` bytes are a message for the engine, and nothing can be
 // written before they have come. "." is the end. Counts the calls of end().
-class PlainEngine final : public TlsEngine {
+class PlainEngine : public TlsEngine {
  public:
   PlainEngine(std::size_t message, std::atomic<int>& ends) : message_(message), ends_(ends) {}
 
@@ -229,6 +231,49 @@ TEST_F(TlsStreamTest, AnEndEndsBoth) {
   peer_->send("ab");
   peer_->half_close();
   has_ended.WaitForNotification();
+}
+
+class EngineWithoutMemory final : public PlainEngine {
+ public:
+  using PlainEngine::PlainEngine;
+  Step end() override { throw std::bad_alloc(); }
+};
+
+TEST_F(TlsStreamTest, ACloseWithoutMemoryClosesTheConnection) {
+  absl::Notification has_ended;
+  serve([&](Stream stream) -> Task<> {
+    Connection connection = stream->connection();
+    TlsStream::close(
+        std::make_shared<TlsStream>(std::make_unique<EngineWithoutMemory>(0, ends_), connection));
+    const ConnectionEnd end = co_await connection.closed();
+    EXPECT_TRUE(end.reason.ok()) << end.reason;
+    has_ended.Notify();
+  });
+  peer_->half_close();
+  EXPECT_EQ(peer_->end(), 0);  // no reset
+  has_ended.WaitForNotification();
+}
+
+TEST_F(TlsStreamTest, ACloseElsewhereWithoutMemoryEndsTheConnection) {
+  bool was_reached = true;
+  for (int k = 1; was_reached; ++k) {
+    Stream shared;
+    absl::Notification is_open;
+    absl::Notification has_ended;
+    serve([&](Stream stream) -> Task<> {
+      shared = stream;
+      is_open.Notify();
+      const auto bytes = co_await TlsStream::read(stream).result();
+      EXPECT_FALSE(bytes.ok());
+      has_ended.Notify();
+    });
+    is_open.WaitForNotification();
+    ScarceMemory::fail(k);
+    TlsStream::close(shared);
+    was_reached = ScarceMemory::stop();
+    has_ended.WaitForNotification();
+    (void)peer_->end();
+  }
 }
 
 // The connection is closed already, but its order runs on, and may be in a call of the engine.
