@@ -233,6 +233,28 @@ TEST_F(TlsStreamTest, AnEndEndsBoth) {
   has_ended.WaitForNotification();
 }
 
+// The peer has read nothing, and a flush() of a connection that closes would wait for it.
+TEST_F(TlsStreamTest, ACloseEndsAWriteThatWaits) {
+  absl::Notification has_ended;
+  const auto use = [&has_ended](Stream stream) -> Task<> {
+    const std::string text(64 << 20, 'x');  // more than the sockets hold
+    const auto write = [&]() -> Task<> {
+      const absl::Status status = co_await TlsStream::write(stream, text).result();
+      EXPECT_TRUE(absl::IsCancelled(status)) << status;
+    };
+    const auto close_when_full = [&stream]() -> Task<> {
+      while (stream->connection().queued_bytes() <= ConnectionOptions().write_high_mark) {
+        co_await yield();
+      }
+      TlsStream::close(stream);
+    };
+    co_await all(write(), write(), close_when_full());
+    has_ended.Notify();
+  };
+  serve(use, "no message");
+  has_ended.WaitForNotification();
+}
+
 class EngineWithoutMemory final : public PlainEngine {
  public:
   using PlainEngine::PlainEngine;
