@@ -15,16 +15,20 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "epore/runtime/report.h"
 #include "epore/runtime/runtime.h"
 #include "examples/command_line.h"
 #include "examples/server_flags.h"
 #include "examples/text.h"
+
+ABSL_FLAG(absl::Duration, patience, absl::Minutes(1), "how long a client may take for its name");
 
 namespace {
 
@@ -33,6 +37,8 @@ constexpr std::string_view kHelp = R"(chat_server [flags] [ADDRESS...]
 Sends every line of a client to all, after the first one, which is its name. /who tells who is
 there, /quit ends. Listens on 127.0.0.1:7000 by default, and on each ADDRESS as well, such as
 unix:/run/chat.sock.
+
+  --patience=1m        how long a client may take for its name; members may be silent
 )";
 
 constexpr std::size_t kLongestLine = 4096;
@@ -47,8 +53,11 @@ epore::Task<std::string> read_line(epore::Connection& peer) {
 
 class Room {
  public:
+  explicit Room(absl::Duration patience) : patience_(patience) {}
+
   epore::Task<> serve(epore::Connection peer) {
-    const absl::StatusOr<std::string> named = co_await ask_for_name(peer).result();
+    const absl::StatusOr<std::string> named =
+        co_await epore::within(patience_, ask_for_name(peer)).result();
     if (!named.ok()) {
       say_why(peer, named.status());
       co_return;
@@ -96,6 +105,7 @@ class Room {
     if (absl::IsResourceExhausted(end)) {
       peer.send(absl::StrCat("* a line has at most ", kLongestLine, " bytes\n"));
     }
+    if (absl::IsDeadlineExceeded(end)) peer.send("* it takes too long\n");
   }
 
   // One that was dropped may have a successor of the same name.
@@ -136,6 +146,7 @@ class Room {
     });
   }
 
+  const absl::Duration patience_;
   std::map<std::string, epore::Connection> members_;  // by name
 };
 
@@ -143,7 +154,9 @@ class Room {
 
 int main(int argc, char** argv) {
   examples::ServerFlags flags = examples::parse_server_flags(argc, argv, kHelp);
-  Room room;  // before the runtime, so that it outlives the handlers
+  const absl::Duration patience = absl::GetFlag(FLAGS_patience);
+  if (patience <= absl::ZeroDuration()) examples::usage_error("--patience: more than zero");
+  Room room(patience);  // before the runtime, so that it outlives the handlers
   epore::Runtime runtime(flags.options);
   std::vector<std::string> addresses = {flags.address.empty() ? "127.0.0.1:7000" : flags.address};
   addresses.insert(addresses.end(), flags.arguments.begin(), flags.arguments.end());

@@ -97,6 +97,10 @@ void ClientRequest::receive_some(epore::Registry& registry) {
     if (size > 0) {
       const std::string_view bytes(buffer, static_cast<std::size_t>(size));
       received_ += bytes;
+      answered_ += bytes.size();
+      if (answered_ > kLongestAnswer) {
+        return finish(registry, absl::OutOfRangeError("the answer is too long"));
+      }
       if (!response_.feed(bytes)) return finish(registry, absl::DataLossError("not HTTP"));
     } else if (size == 0) {
       response_.end();

@@ -33,6 +33,9 @@ absl::StatusOr<std::vector<Address>> resolve(const std::string& host, const std:
 // events, events after the end, and those of a socket that is closed already do no harm.
 class ClientRequest {
  public:
+  // A longer answer is a failure: it would take memory, and other requests their turn, without end.
+  static constexpr std::size_t kLongestAnswer = 64 << 20;
+
   // `addresses` must outlive this.
   ClientRequest(epore::Token token, std::string request, const std::vector<Address>& addresses)
       : token_(token), request_(std::move(request)), addresses_(addresses) {}
@@ -63,6 +66,7 @@ class ClientRequest {
   epore::OwnedFd fd_;
   std::size_t sent_ = 0;
   std::string received_;
+  std::size_t answered_ = 0;  // bytes of the answer
   HttpResponseParser response_;
   bool is_done_ = false;
   absl::Status failure_;  // why the first address did not do, which says the most

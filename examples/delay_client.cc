@@ -1,6 +1,7 @@
 // Requests to a delay server, a connection each, all of them waited for by one thread: the poll
 // layer without the runtime.
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +25,7 @@
 ABSL_FLAG(std::uint16_t, port, 8080, "the server's port");
 ABSL_FLAG(std::uint32_t, requests, 5, "how many");
 ABSL_FLAG(std::uint32_t, max_delay, 0, "random delays of 1 to this many seconds");
+ABSL_FLAG(absl::Duration, patience, absl::Minutes(1), "beyond the longest delay");
 ABSL_FLAG(std::uint64_t, seed, 1, "of the random delays");
 ABSL_FLAG(std::string, selector, "", "the event queue's engine: epoll, poll or io_uring");
 
@@ -35,12 +37,15 @@ Sends requests to a delay server (HOST is localhost by default), all at once, a 
 prints what comes back as it comes. Exits with 0 if every request was answered.
 
   --port=N             the server's port; default 8080
-  --requests=N         how many; default 5. Request i is for N-i seconds, so the last is the first
+  --requests=N         how many, at most 100,000; default 5. Request i is for N-i seconds, so the last is the first
   --max-delay=S        random delays of 1 to S seconds instead
+  --patience=1m        how long it waits beyond the longest delay; then it exits with 1
   --seed=K             of the random delays; default 1
   --selector=NAME      the event queue's engine: epoll, poll or io_uring; default: epoll
   --help               print this
 )";
+
+constexpr std::uint32_t kMostRequests = 100'000;
 
 using Requests = std::vector<std::unique_ptr<examples::ClientRequest>>;
 
@@ -65,7 +70,7 @@ void print_event(const epore::Event& event) {
 }
 
 // Waits until every request has come to its end.
-absl::Status run(epore::Poll& poll, Requests& requests) {
+absl::Status run(epore::Poll& poll, Requests& requests, absl::Duration limit) {
   const auto start = std::chrono::steady_clock::now();
   const std::shared_ptr<epore::Registry> registry = poll.registry();
   std::size_t open = requests.size();
@@ -83,7 +88,12 @@ absl::Status run(epore::Poll& poll, Requests& requests) {
   }
   epore::Events events(1024);
   while (open > 0) {
-    const absl::Status polled = poll.poll(events, absl::InfiniteDuration());
+    const absl::Duration left = limit - absl::FromChrono(std::chrono::steady_clock::now() - start);
+    if (left <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError(
+          absl::StrCat(open, " requests were not answered within ", absl::FormatDuration(limit)));
+    }
+    const absl::Status polled = poll.poll(events, left);
     if (!polled.ok()) return polled;
     for (const epore::Event& event : events) {
       // A token is an index here, which is safe because none is used a second time.
@@ -111,6 +121,11 @@ int fail(const absl::Status& status) {
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments = examples::parse_command_line(argc, argv, kHelp);
   if (arguments.size() > 1) examples::usage_error("more than one HOST");
+  if (absl::GetFlag(FLAGS_requests) > kMostRequests) {
+    examples::usage_error(absl::StrCat("--requests: at most ", kMostRequests));
+  }
+  const absl::Duration patience = absl::GetFlag(FLAGS_patience);
+  if (patience <= absl::ZeroDuration()) examples::usage_error("--patience: more than zero");
   absl::StatusOr<epore::Poll> poll = epore::Poll::create({absl::GetFlag(FLAGS_selector)});
   if (!poll.ok()) return fail(poll.status());
   const auto addresses = examples::resolve(arguments.empty() ? "localhost" : arguments[0],
@@ -118,7 +133,9 @@ int main(int argc, char** argv) {
   if (!addresses.ok()) return fail(addresses.status());
 
   Requests requests;
+  absl::Duration longest;
   for (const std::uint64_t delay : make_delays()) {
+    longest = std::max(longest, absl::Milliseconds(delay));
     const std::size_t i = requests.size();
     requests.push_back(std::make_unique<examples::ClientRequest>(
         epore::Token{i},
@@ -126,7 +143,7 @@ int main(int argc, char** argv) {
                      " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
         *addresses));
   }
-  const absl::Status status = run(*poll, requests);
+  const absl::Status status = run(*poll, requests, longest + patience);
   if (!status.ok()) return fail(status);
   std::puts("FINISHED");
   for (const auto& request : requests) {

@@ -48,14 +48,24 @@ Task<> feed(Connection& peer, HttpRequestParser& parser, State state) {
   }
 }
 
+bool is_served(const HttpRequest& request) {
+  return route_delay(request.method, request.target).delay.has_value();
+}
+
 // Reads the rest of a request that has begun. Gives 200, or the status to refuse it with.
 Task<int> read_rest(Connection& peer, HttpRequestParser& parser) {
   absl::Status fed = co_await within(kRequestTimeout, feed(peer, parser, State::head)).result();
+  if (fed.ok() && parser.waits_for_continue()) {
+    if (!is_served(parser.request())) co_return 404;  // the body need not come
+    co_await peer.write(kHttpContinue);
+    parser.allow_body();
+  }
   if (fed.ok()) fed = co_await within(kRequestTimeout, feed(peer, parser, State::body)).result();
   if (absl::IsDeadlineExceeded(fed)) co_return 408;
   co_await fed;
   if (parser.state() == State::bad) co_return 400;
   if (parser.state() == State::too_large) co_return 431;
+  if (parser.state() == State::unmet) co_return 417;
   co_return 200;
 }
 

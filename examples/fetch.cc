@@ -57,6 +57,7 @@ pages came, 1 if not, and 130 after ctrl-C.
 )";
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
+constexpr std::size_t kMostPages = 1'000'000;               // each has a task
 constexpr absl::Duration kBlink = absl::Milliseconds(100);  // of the progress line
 
 struct Page {
@@ -110,7 +111,7 @@ struct Work {
   }
 };
 
-// Gives the size of the page.
+// Gives the size of the page, which is never in memory as a whole.
 epore::Task<std::size_t> try_once(const Page& page) {
   // Nothing is lost when it is closed at once: the server has read the request that it answers.
   epore::ConnectionOptions options;
@@ -122,18 +123,20 @@ epore::Task<std::size_t> try_once(const Page& page) {
     if (!parser.is_complete()) peer.abort();
   };
   co_await peer.write(page.request);
+  std::size_t size = 0;
   while (!parser.is_complete()) {
     const epore::ByteView bytes = co_await peer.read();
     if (!bytes) parser.end();
     if (!parser.feed(bytes.text())) co_return absl::DataLossError("the answer is no HTTP");
-    if (parser.body().size() > static_cast<std::size_t>(absl::GetFlag(FLAGS_longest_page))) {
+    size += parser.take_body().size();
+    if (size > static_cast<std::size_t>(absl::GetFlag(FLAGS_longest_page))) {
       co_return absl::OutOfRangeError("the page is too long");
     }
     if (!bytes && !parser.is_complete()) {
       co_return absl::UnavailableError("the answer ended early");
     }
   }
-  if (parser.status() == 200) co_return parser.body().size();
+  if (parser.status() == 200) co_return size;
   const std::string answer = absl::StrCat("the answer is ", parser.status());
   if (parser.status() == 429 || parser.status() >= 500) co_return absl::UnavailableError(answer);
   co_return absl::NotFoundError(answer);
@@ -211,11 +214,15 @@ std::vector<Page> read_command_line(int argc, char** argv) {
     examples::usage_error(
         absl::StrCat("--", name, "=", absl::FormatDuration(value), ": more than zero"));
   }
+  const auto times = static_cast<std::size_t>(absl::GetFlag(FLAGS_times));
+  if (times > kMostPages / urls.size()) {
+    examples::usage_error(absl::StrCat("--times=", times, ": more than ", kMostPages, " pages"));
+  }
   std::vector<Page> pages;
   for (const std::string& url : urls) {
     const absl::StatusOr<Page> page = parse_url(url);
     if (!page.ok()) examples::usage_error(page.status().message());
-    pages.insert(pages.end(), static_cast<std::size_t>(absl::GetFlag(FLAGS_times)), *page);
+    pages.insert(pages.end(), times, *page);
   }
   return pages;
 }

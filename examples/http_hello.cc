@@ -26,7 +26,16 @@ epore::Task<> read_request(epore::Connection& peer, Parser& parser) {
     const epore::ByteView bytes = co_await peer.peek();
     if (bytes.empty()) co_await absl::CancelledError("the client sends no more");
     peer.consume(parser.feed(bytes));
+    if (parser.waits_for_continue()) {
+      co_await peer.write(examples::kHttpContinue);
+      parser.allow_body();
+    }
   }
+}
+
+std::string_view status_of(Parser::State state) {
+  if (state == Parser::State::complete) return "200 OK";
+  return state == Parser::State::unmet ? "417 Expectation Failed" : "400 Bad Request";
 }
 
 epore::Task<> serve(epore::Connection peer) {
@@ -38,7 +47,7 @@ epore::Task<> serve(epore::Connection peer) {
     const bool is_good = parser.state() == Parser::State::complete;
     keep = is_good && !parser.request().says_close && !parser.request().is_http_1_0;
     const std::string_view body = is_good && parser.request().method != "HEAD" ? "hello\n" : "";
-    co_await peer.write(absl::StrCat("HTTP/1.1 ", is_good ? "200 OK" : "400 Bad Request", "\r\n",
+    co_await peer.write(absl::StrCat("HTTP/1.1 ", status_of(parser.state()), "\r\n",
                                      "content-length: ", is_good ? 6 : 0, "\r\n",
                                      keep ? "" : "connection: close\r\n", "\r\n", body));
   }

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <string_view>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "llhttp.h"
 
 namespace examples {
@@ -13,6 +15,7 @@ namespace {
 constexpr std::string_view kHost = "host";
 constexpr std::string_view kIfModifiedSince = "if-modified-since";
 constexpr std::string_view kIfNoneMatch = "if-none-match";
+constexpr std::string_view kExpect = "expect";
 constexpr std::size_t kLongestName = kIfModifiedSince.size();
 
 }  // namespace
@@ -26,6 +29,9 @@ void HttpRequestParser::next() {
   name_.clear();
   field_ = Field::other;
   hosts_ = 0;
+  expect_.clear();
+  waits_for_continue_ = false;
+  expects_more_ = false;
   request_ = HttpRequest();
 }
 
@@ -62,7 +68,12 @@ int HttpRequestParser::head_complete() {
   const bool is_http_1_0 = parser_.http_minor == 0;
   // A proxy of HTTP/1.0 in front may take the encoding for no framing (RFC 9112, 6.1).
   if (is_http_1_0 && (parser_.flags & F_TRANSFER_ENCODING) != 0) return -1;
-  if (hosts_ > 1) return -1;  // RFC 9112, 3.2
+  if (hosts_ > 1) return -1;                     // RFC 9112, 3.2
+  if (is_http_1_0) waits_for_continue_ = false;  // it does not know that (RFC 9110, 10.1.1)
+  if (expects_more_) {
+    state_ = State::unmet;
+    return -1;
+  }
   request_.has_host = hosts_ == 1;
   request_.method = llhttp_method_name(static_cast<llhttp_method_t>(parser_.method));
   request_.is_http_1_0 = is_http_1_0;
@@ -83,6 +94,7 @@ void HttpRequestParser::header_field_complete() {
     if (absl::EqualsIgnoreCase(name_, kHost)) field_ = Field::host;
     if (absl::EqualsIgnoreCase(name_, kIfModifiedSince)) field_ = Field::if_modified_since;
     if (absl::EqualsIgnoreCase(name_, kIfNoneMatch)) field_ = Field::if_none_match;
+    if (absl::EqualsIgnoreCase(name_, kExpect)) field_ = Field::expect;
   }
   if (field_ == Field::host) ++hosts_;
   if (field_ == Field::if_none_match) request_.has_if_none_match = true;
@@ -91,7 +103,19 @@ void HttpRequestParser::header_field_complete() {
 
 int HttpRequestParser::header_value(std::string_view part) {
   if (field_ == Field::if_modified_since) request_.if_modified_since += part;
+  if (field_ == Field::expect) expect_ += part;
   return count_around_body(part.size());
+}
+
+// A list of expectations, and the header may come several times.
+void HttpRequestParser::header_value_complete() {
+  if (field_ != Field::expect) return;
+  for (std::string_view one : absl::StrSplit(expect_, ',')) {
+    one = absl::StripAsciiWhitespace(one);
+    if (one.empty()) continue;
+    (absl::EqualsIgnoreCase(one, "100-continue") ? waits_for_continue_ : expects_more_) = true;
+  }
+  expect_.clear();
 }
 
 // The library has no limit of its own.
@@ -129,6 +153,14 @@ const llhttp_settings_t& HttpRequestParser::callbacks() {
     };
     settings.on_header_value = [](llhttp_t* p, const char* part, std::size_t size) {
       return self(p).header_value({part, size});
+    };
+    settings.on_header_value_complete = [](llhttp_t* p) {
+      self(p).header_value_complete();
+      return 0;
+    };
+    settings.on_body = [](llhttp_t* p, const char*, std::size_t) {
+      self(p).allow_body();  // it does not wait
+      return 0;
     };
     const llhttp_data_cb count = [](llhttp_t* p, const char*, std::size_t size) {
       return self(p).count_around_body(size);

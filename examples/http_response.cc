@@ -21,6 +21,8 @@ std::string_view reason_phrase(int status) {
       return "Not Found";
     case 408:
       return "Request Timeout";
+    case 417:
+      return "Expectation Failed";
     case 431:
       return "Request Header Fields Too Large";
     default:

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "llhttp.h"
 
@@ -25,6 +26,10 @@ class HttpResponseParser {
   bool is_complete() const { return is_complete_; }
   int status() const { return parser_.status_code; }
   const std::string& body() const { return body_; }
+
+  // Takes what has come of the body since the last call; body() begins anew behind it. For bodies
+  // that shall not be in memory as a whole.
+  std::string take_body() { return std::exchange(body_, {}); }
 
  private:
   static HttpResponseParser& self(llhttp_t* parser);

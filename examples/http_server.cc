@@ -37,14 +37,6 @@ Serves the files of FOLDER to GET and HEAD. Listens on 127.0.0.1:8080 by default
 
 constexpr absl::Duration kRequestTimeout = absl::Seconds(10);
 
-epore::Task<> read_request(epore::Connection& peer, Parser& parser) {
-  while (parser.state() < Parser::State::complete) {
-    const epore::ByteView bytes = co_await peer.peek();
-    if (bytes.empty()) co_await absl::CancelledError("the client sends no more");
-    peer.consume(parser.feed(bytes));
-  }
-}
-
 // The line of the moment. It is made once a second.
 std::string_view date_line(absl::Time now) {
   static thread_local std::int64_t second = -1;
@@ -63,19 +55,33 @@ std::string_view status_line(const absl::Status& status) {
   if (absl::IsInvalidArgument(status)) return "400 Bad Request";
   if (absl::IsUnimplemented(status)) return "405 Method Not Allowed";
   if (absl::IsResourceExhausted(status)) return "431 Request Header Fields Too Large";
+  if (absl::IsFailedPrecondition(status)) return "417 Expectation Failed";
   if (absl::IsDeadlineExceeded(status)) return "408 Request Timeout";
   return "500 Internal Server Error";
 }
 
-// What is wrong with a request that was read with `read`.
-absl::Status check(const absl::Status& read, const Parser& parser) {
-  if (!read.ok()) return read;
+// What is wrong with a request. Its head is all that this looks at.
+absl::Status check(const Parser& parser) {
+  if (parser.state() == Parser::State::unmet) return absl::FailedPreconditionError("");
   if (parser.state() == Parser::State::too_large) return absl::ResourceExhaustedError("");
   if (parser.state() == Parser::State::bad) return absl::InvalidArgumentError("");
   const examples::HttpRequest& request = parser.request();
   if (!request.has_host && !request.is_http_1_0) return absl::InvalidArgumentError("");
   const std::string& method = request.method;
   return method == "GET" || method == "HEAD" ? absl::OkStatus() : absl::UnimplementedError("");
+}
+
+// Reads a request. A client that waits with its body need not send it if the head is wrong.
+epore::Task<> read_request(epore::Connection& peer, Parser& parser) {
+  while (parser.state() < Parser::State::complete) {
+    const epore::ByteView bytes = co_await peer.peek();
+    if (bytes.empty()) co_await absl::CancelledError("the client sends no more");
+    peer.consume(parser.feed(bytes));
+    if (!parser.waits_for_continue()) continue;
+    if (!check(parser).ok()) co_return;
+    co_await peer.write(examples::kHttpContinue);
+    parser.allow_body();
+  }
 }
 
 epore::Task<> serve(epore::Connection peer, examples::StaticFiles& files) {
@@ -87,7 +93,7 @@ epore::Task<> serve(epore::Connection peer, examples::StaticFiles& files) {
       co_return;  // idle, gone, or draining
     }
     absl::StatusOr<File> file = File();
-    if (absl::Status bad = check(read, parser); !bad.ok()) file = std::move(bad);
+    if (absl::Status bad = read.ok() ? check(parser) : read; !bad.ok()) file = std::move(bad);
     const bool is_whole = parser.state() == Parser::State::complete;
     const examples::HttpRequest& request = parser.request();
     const absl::Time now = absl::Now();

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "absl/flags/flag.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -30,26 +31,38 @@ Answers every request with hello, over TLS. Listens on 127.0.0.1:8443 by default
 
 using Parser = examples::HttpRequestParser;
 
+std::string_view status_of(Parser::State state) {
+  if (state == Parser::State::complete) return "200 OK";
+  return state == Parser::State::unmet ? "417 Expectation Failed" : "400 Bad Request";
+}
+
+epore::Task<> read_request(epore::TlsConnection& tls, Parser& parser, epore::ByteView& rest) {
+  while (parser.state() < Parser::State::complete) {
+    if (rest.empty()) rest = co_await tls.read();
+    if (rest.empty()) co_await absl::CancelledError("the client sends no more");
+    rest = rest.subspan(parser.feed(rest));
+    if (parser.waits_for_continue()) {
+      co_await tls.write(examples::kHttpContinue);
+      parser.allow_body();
+    }
+  }
+}
+
 epore::Task<> serve_tls(epore::TlsContext context, epore::Connection peer) {
   epore::TlsConnection tls = co_await epore::TlsConnection::accept(context, peer);
   Parser parser;
   epore::ByteView rest;
   for (bool keep = true; keep; parser.next()) {
-    while (parser.state() < Parser::State::complete) {
-      if (rest.empty()) {
-        const auto bytes = co_await epore::within(absl::Seconds(10), tls.read()).result();
-        if (!bytes.ok() || bytes->empty()) {  // idle, gone, or draining
-          if (parser.state() == Parser::State::empty) tls.close();
-          co_return;
-        }
-        rest = *bytes;
-      }
-      rest = rest.subspan(parser.feed(rest));
+    const absl::Status read =
+        co_await epore::within(absl::Seconds(10), read_request(tls, parser, rest)).result();
+    if (!read.ok()) {  // idle, gone, or draining
+      if (parser.state() == Parser::State::empty) tls.close();
+      co_return;
     }
     const bool is_good = parser.state() == Parser::State::complete;
     keep = is_good && !parser.request().says_close && !parser.request().is_http_1_0;
     const std::string_view body = is_good && parser.request().method != "HEAD" ? "hello\n" : "";
-    co_await tls.write(absl::StrCat("HTTP/1.1 ", is_good ? "200 OK" : "400 Bad Request", "\r\n",
+    co_await tls.write(absl::StrCat("HTTP/1.1 ", status_of(parser.state()), "\r\n",
                                     "content-length: ", is_good ? 6 : 0, "\r\n",
                                     keep ? "" : "connection: close\r\n", "\r\n", body));
   }

@@ -113,15 +113,18 @@ void KvSession::ttl(Arguments a, std::string& reply) {
   add_integer(reply, a[0].size() == 3 ? (left + 500) / 1000 : left);
 }
 
+// Others may change the values between two pieces.
 void KvSession::mget(Arguments a, std::string& reply) {
-  std::size_t size = 0;
-  for (const std::string_view key : a.subspan(1)) {
-    const std::string* const value = store_.find(key);
-    size += value == nullptr ? 0 : value->size();
-  }
-  if (size > kMaxReply) return add_error(reply, kTooLong);
   add_array(reply, a.size() - 1);
-  for (std::size_t i = 1; i < a.size(); ++i) get(a.subspan(i - 1), reply);
+  unanswered_ = a.subspan(1);
+  add_values(reply);
+}
+
+void KvSession::add_values(std::string& reply) {
+  for (; !unanswered_.empty() && reply.size() < kPiece; unanswered_ = unanswered_.subspan(1)) {
+    const std::string* const value = store_.find(unanswered_[0]);
+    value == nullptr ? add_nil(reply) : add_bulk(reply, *value);
+  }
 }
 
 void KvSession::mset(Arguments a, std::string& reply) {
@@ -146,8 +149,34 @@ void KvSession::keys(Arguments a, std::string& reply) {
   work_ += store_.size() + (kMostSteps - steps);
   if (steps == 0) return add_error(reply, "ERR the pattern takes too long");
   if (size > kMaxReply) return add_error(reply, kTooLong);
-  add_array(reply, found.size());
-  for (const std::string_view key : found) add_bulk(reply, key);
+  const bool is_long = size > kPiece;
+  if (is_long && shared_.long_replies + size > kMaxLongReplies) {
+    return add_error(reply, "ERR too many long replies wait, try again");
+  }
+  std::string& names = is_long ? names_ : reply;
+  add_array(names, found.size());
+  for (const std::string_view key : found) add_bulk(names, key);
+  if (!is_long) return;
+  names_.shrink_to_fit();
+  shared_.long_replies += names_.size();
+  add_names(reply);
+}
+
+void KvSession::add_names(std::string& reply) {
+  const std::string_view piece = std::string_view(names_).substr(named_, kPiece);
+  reply += piece;
+  named_ += piece.size();
+  if (named_ == names_.size()) drop_names();
+}
+
+void KvSession::drop_names() {
+  shared_.long_replies -= names_.size();
+  std::string().swap(names_);
+  named_ = 0;
+}
+
+void KvSession::add_more(std::string& reply) {
+  names_.empty() ? add_values(reply) : add_names(reply);
 }
 
 void KvSession::dbsize(Arguments, std::string& reply) {

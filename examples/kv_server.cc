@@ -35,6 +35,10 @@ It runs on one thread, whatever --dispatch, --reactors and --workers say.
   --max-request=BYTES  of a request; who sends more is cut off; default 1 MiB
   --max-clients=N      at a time; more wait until one leaves; default 10,000
 
+A long reply leaves in pieces of 64 KiB, or of one value, as the client takes them. Between two
+pieces of an MGET others may change values. The names of a KEYS are at most 16 MiB, and those that
+wait for all clients together 64 MiB; beyond that it gets an error.
+
 A KEYS takes at most 100,000,000 steps, about one for each byte of the keys that its pattern looks
 at, and gets an error beyond.
 
@@ -63,6 +67,13 @@ epore::Task<> drain(epore::Connection peer) {
   } while (peer.is_open() && peer.queued_bytes() > kLittleQueued);
 }
 
+std::size_t between(std::size_t least, std::size_t most, const absl::Flag<std::size_t>& flag,
+                    std::string_view name) {
+  const std::size_t value = absl::GetFlag(flag);
+  if (least <= value && value <= most) return value;
+  examples::usage_error(absl::StrCat("--", name, "=", value, ": ", least, " to ", most));
+}
+
 epore::Task<> serve(epore::Connection peer, examples::KvShared& shared) {
   using State = examples::RespParser::State;
   examples::KvSession session(peer, shared);
@@ -85,6 +96,12 @@ epore::Task<> serve(epore::Connection peer, examples::KvShared& shared) {
       std::size_t work = 0;
       while ((state = parser.parse(rest)) == State::complete) {
         if (!parser.arguments().empty()) work += session.run(parser.arguments(), replies);
+        while (session.has_more()) {
+          co_await peer.write(replies);  // as below
+          replies.clear();
+          co_await epore::yield();
+          session.add_more(replies);
+        }
         rest.remove_prefix(parser.size());
         if (session.has_quit() || replies.size() >= kReplyBatch || work >= kWorkBatch) break;
       }
@@ -116,16 +133,18 @@ int main(int argc, char** argv) {
   }
   flags.options.dispatch = epore::Dispatch::poll_thread;
   flags.options.reactors = 1;
-  flags.options.max_connections = absl::GetFlag(FLAGS_max_clients);
+  const std::size_t max_request = between(64, 512 << 20, FLAGS_max_request, "max-request");
+  flags.options.max_connections = between(1, 1 << 30, FLAGS_max_clients, "max-clients");
   // Before the runtime, so that it outlives the handlers.
   // A subscriber's own reply of about a request is no reason to cut it off.
   examples::KvShared shared{.store = examples::KvStore(absl::GetFlag(FLAGS_max_memory)),
-                            .max_unread = kMaxUnread + absl::GetFlag(FLAGS_max_request)};
+                            .max_unread = kMaxUnread + max_request};
   epore::Runtime runtime(flags.options);
   shared.store.set_timer(runtime.timer([&shared] { shared.store.remove_due(); }));
 
   epore::ListenOptions options;
-  options.connection.write_cap = 2 * examples::KvSession::kMaxReply;
+  // What a subscriber may leave unread, a message behind it, and a reply of its own.
+  options.connection.write_cap = shared.max_unread + 2 * max_request + kMaxUnread;
   const absl::StatusOr<epore::Listener> listener = runtime.listen(
       flags.address.empty() ? "127.0.0.1:6379" : flags.address,
       [&shared](epore::Connection peer) { return serve(peer, shared); }, options);

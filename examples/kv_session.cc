@@ -23,6 +23,7 @@ using absl::EqualsIgnoreCase;
 
 constexpr std::size_t kMaxSubscriptions = 1024;  // of a client
 constexpr std::size_t kMaxName = 256;
+constexpr std::string_view kTooMany = "ERR too many subscriptions, or a name is too long";
 constexpr std::size_t kFew = 4;  // get a copy of a message each
 
 // What a peer sent, in an error: a line, and not long.
@@ -84,6 +85,7 @@ KvSession::KvSession(epore::Connection peer, KvShared& shared)
 }
 
 KvSession::~KvSession() {
+  drop_names();
   --shared_.clients;
   for (const std::string& channel : subscriptions_) leave(channel);
 }
@@ -130,10 +132,11 @@ void KvSession::ping(Arguments a, std::string& reply) {
 void KvSession::echo(Arguments a, std::string& reply) { add_bulk(reply, a[1]); }
 
 void KvSession::subscribe(Arguments a, std::string& reply) {
+  if (a.size() > 1 + kMaxSubscriptions) return add_error(reply, kTooMany);
   for (const std::string_view channel : a.subspan(1)) {
     if (!subscriptions_.contains(channel)) {
       if (subscriptions_.size() == kMaxSubscriptions || channel.size() > kMaxName) {
-        return add_error(reply, "ERR too many subscriptions, or a name is too long");
+        return add_error(reply, kTooMany);
       }
       subscriptions_.emplace(channel);
       shared_.channels[channel].insert(peer_);
@@ -146,6 +149,7 @@ void KvSession::subscribe(Arguments a, std::string& reply) {
 }
 
 void KvSession::unsubscribe(Arguments a, std::string& reply) {
+  if (a.size() > 1 + kMaxSubscriptions) return add_error(reply, kTooMany);
   std::vector<std::string> left(a.begin() + 1, a.end());
   if (left.empty()) left.assign(subscriptions_.begin(), subscriptions_.end());
   if (left.empty()) {

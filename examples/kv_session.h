@@ -18,6 +18,7 @@ struct KvShared {
   KvStore store;
   std::size_t max_unread;  // bytes of a subscriber's queue; with more it is cut off
   std::size_t clients = 0;
+  std::size_t long_replies = 0;  // bytes of replies that wait whole: KvSession::kMaxLongReplies
   absl::flat_hash_map<std::string, absl::flat_hash_set<epore::Connection>> channels = {};
 };
 
@@ -25,8 +26,13 @@ struct KvShared {
 // destroyed.
 class KvSession {
  public:
-  // The most bytes of a reply.
+  // A reply that is longer is made in pieces of about so many bytes.
+  static constexpr std::size_t kPiece = 64 * 1024;
+
+  // The names of a KEYS are there at once: the most bytes of one such reply, and of those of all
+  // clients together.
   static constexpr std::size_t kMaxReply = 16 << 20;
+  static constexpr std::size_t kMaxLongReplies = 64 << 20;
 
   using Arguments = std::span<const std::string_view>;
 
@@ -37,7 +43,12 @@ class KvSession {
 
   // Runs a command, the first argument, and appends its reply. Returns how much work that was: an
   // argument, a client that was sent something, or a key that was looked at is about 1.
+  //
+  // With has_more() it was a piece of the reply. The next command waits until add_more() has added
+  // all others, each once those before are written. `arguments` must live so long.
   std::size_t run(Arguments arguments, std::string& reply);
+  bool has_more() const { return !unanswered_.empty() || !names_.empty(); }
+  void add_more(std::string& reply);
 
   // Whether others may publish to it.
   bool is_subscriber() const { return !subscriptions_.empty(); }
@@ -80,13 +91,19 @@ class KvSession {
   void hang_up(Arguments, std::string&);
 
   void leave(std::string_view channel);
+  void add_values(std::string& reply);
+  void add_names(std::string& reply);
+  void drop_names();
 
   epore::Connection peer_;
   KvShared& shared_;
   KvStore& store_;
   absl::flat_hash_set<std::string> subscriptions_;
   std::string name_;
-  std::size_t work_ = 0;  // of the command that runs
+  std::size_t work_ = 0;   // of the command that runs
+  Arguments unanswered_;   // keys of an MGET whose values are in no piece yet
+  std::string names_;      // the reply of a KEYS,
+  std::size_t named_ = 0;  // of which so many bytes were in a piece
   bool has_quit_ = false;
 };
 

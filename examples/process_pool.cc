@@ -31,9 +31,10 @@ namespace {
 constexpr std::string_view kHelp = R"(
 process_pool [FLAGS] -- PROGRAM [ARGUMENT...]
 
-Keeps copies of a program running. Their lines are printed with a number in front.
+Keeps copies of a program running. Their lines are printed with a number in front. What a copy
+leaves running is heard for a second after its end.
 
-  --children=N         how many; default 2
+  --children=N         how many, at most 1000; default 2
   --longest-pause=10s  before a copy that has ended is started again; the first pause is 100 ms
   --grace=5s           the time between SIGTERM and SIGKILL
 
@@ -42,6 +43,9 @@ SIGHUP restarts all copies. SIGTERM asks them to end and waits for them.
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
 constexpr absl::Duration kRunsWell = absl::Seconds(10);  // then the pause begins anew
+
+constexpr absl::Duration kLastWords = absl::Seconds(1);
+constexpr int kMostChildren = 1000;
 
 constexpr std::size_t kLongestLine = 64 * 1024;
 
@@ -78,6 +82,17 @@ epore::Task<> print_lines(int number, epore::Connection from) {
   }
 }
 
+// What the child has left running may have the pipe, and keep it open without end. It is heard for
+// a moment after the child's end.
+epore::Task<> end_of(epore::Child child) {
+  (void)co_await child.wait().result();
+  co_await epore::sleep_for(kLastWords);
+}
+
+epore::Task<> print_to_the_end(int number, epore::Child child) {
+  co_await epore::any(print_lines(number, child.output()), end_of(child));
+}
+
 // Ends the child's whole group, at first politely.
 epore::Task<epore::ExitStatus> end(const Pool& pool, epore::Child child) {
   (void)child.kill_group(SIGTERM);
@@ -104,7 +119,7 @@ epore::Task<> keep_running(const Pool& pool, int number, epore::Signal hangup) {
     if (child.ok()) {
       say(number, absl::StrCat("pid ", child->pid()));
       co_await epore::all(watch(pool, number, *child, hangup),
-                          epore::shield(print_lines(number, child->output())));
+                          epore::shield(print_to_the_end(number, *child)));
     } else {
       say(number, child.status().message());
     }
@@ -123,8 +138,8 @@ int main(int argc, char** argv) {
   pool.longest_pause = absl::GetFlag(FLAGS_longest_pause);
   pool.grace = absl::GetFlag(FLAGS_grace);
   const int children = absl::GetFlag(FLAGS_children);
-  if (children < 1) {
-    examples::usage_error(absl::StrCat("--children=", children, ": at least 1"));
+  if (children < 1 || children > kMostChildren) {
+    examples::usage_error(absl::StrCat("--children=", children, ": 1 to ", kMostChildren));
   }
   for (const auto& [name, value] :
        {std::pair("longest-pause", pool.longest_pause), {"grace", pool.grace}}) {

@@ -18,6 +18,7 @@
 #include "examples/proxy_protocol.h"
 #include "examples/server_flags.h"
 
+ABSL_FLAG(absl::Duration, idle_timeout, absl::Hours(1), "without a byte in either direction");
 ABSL_FLAG(bool, proxy_protocol, false, "tell the origins the addresses of their clients");
 
 namespace {
@@ -27,6 +28,7 @@ constexpr std::string_view kHelp = R"(tcp_proxy ORIGIN... [flags]
 Connects every client to one of the ORIGINs, each a HOST:PORT or unix:PATH, in turn. One that does
 not answer within two seconds is left out for ten. Listens on 127.0.0.1:7070 by default.
 
+  --idle-timeout=1h    end a client and its origin after so long without a byte between them
   --proxy_protocol     tell the origins the addresses of their clients (PROXY protocol, version 2)
 )";
 
@@ -73,11 +75,13 @@ class Origins {
   std::atomic<std::size_t> next_{0};
 };
 
-epore::Task<epore::Connection> connect_to_one(Origins& origins) {
+epore::Task<epore::Connection> connect_to_one(Origins& origins,
+                                              const epore::ConnectionOptions& options) {
   absl::Status failed;
   for (Origin* origin : origins.in_turn()) {
     absl::StatusOr<epore::Connection> connection =
-        co_await epore::within(kConnectTimeout, epore::connect(origin->address())).result();
+        co_await epore::within(kConnectTimeout, epore::connect(origin->address(), options))
+            .result();
     // A stop of this task says nothing about the origin, and ends the task at the next co_await.
     if (!absl::IsCancelled(connection.status())) origin->note(connection.status());
     if (connection.ok()) co_return *std::move(connection);
@@ -92,10 +96,15 @@ epore::Task<> pump(epore::Connection from, epore::Connection to) {
   to.shut_down_write();
 }
 
-epore::Task<> serve(epore::Connection client, Origins& origins, bool tells_client) {
+struct Settings {
+  epore::ConnectionOptions connection;  // of both sides
+  bool tells_client;
+};
+
+epore::Task<> serve(epore::Connection client, Origins& origins, const Settings& settings) {
   client.on_drain([](epore::Connection&) {});  // what is under way may end, in the drain timeout
-  epore::Connection origin = co_await connect_to_one(origins);
-  if (tells_client) {
+  epore::Connection origin = co_await connect_to_one(origins, settings.connection);
+  if (settings.tells_client) {
     const std::string header =
         examples::proxy_header(client.peer_address(), client.local_address());
     co_await origin.write(header);
@@ -113,11 +122,17 @@ int main(int argc, char** argv) {
   const examples::ServerFlags flags = examples::parse_server_flags(argc, argv, kHelp);
   if (flags.arguments.empty()) examples::usage_error("there must be an ORIGIN");
   Origins origins(flags.arguments);  // before the runtime: it outlives the handlers
-  const bool tells_client = absl::GetFlag(FLAGS_proxy_protocol);
+  Settings settings = {.connection = {}, .tells_client = absl::GetFlag(FLAGS_proxy_protocol)};
+  settings.connection.idle_timeout = absl::GetFlag(FLAGS_idle_timeout);
+  if (settings.connection.idle_timeout <= absl::ZeroDuration()) {
+    examples::usage_error("--idle-timeout: more than zero");
+  }
+  epore::ListenOptions options;
+  options.connection = settings.connection;
   epore::Runtime runtime(flags.options);
   const absl::StatusOr<epore::Listener> listener = runtime.listen(
       flags.address.empty() ? "127.0.0.1:7070" : flags.address,
-      [&](epore::Connection client) { return serve(client, origins, tells_client); });
+      [&](epore::Connection client) { return serve(client, origins, settings); }, options);
   if (!listener.ok()) return epore::report(listener.status());
   return examples::run_server(runtime, *listener);
 }

@@ -1,5 +1,6 @@
 // Asio's daytime.5 and daytime.6: tells everybody who sends a datagram the time.
 
+#include <cstdint>
 #include <cstdio>
 #include <string>
 
@@ -8,8 +9,10 @@
 #include "epore/runtime/runtime.h"
 
 epore::Task<> tell_the_time(epore::UdpSocket socket) {
+  const std::uint16_t own_port = socket.address().port();
   while (true) {
     for (const epore::Datagram& question : co_await socket.receive()) {
+      if (question.peer.port() == own_port) continue;  // the answer of a server, see udp_echo.cc
       std::string now = absl::FormatTime(absl::Now()) + "\n";
       (void)socket.send(now, question.peer);  // a full queue drops it: the client asks again
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "epore/runtime/blocking.h"
 #include "epore/runtime/internal/stream/stream.h"
 #include "epore/runtime/sleep.h"
+#include "epore/runtime/until.h"
 
 namespace epore::internal {
 namespace {
@@ -179,7 +181,10 @@ Task<> TlsStream::write(std::shared_ptr<TlsStream> self, ByteView bytes) {
       co_await yield();
     }
     while (stream.is_high_) {
-      co_await stream.connection_.flush();
+      const absl::Status flushed =
+          co_await until(stream.closing_.get_token(), stream.connection_.flush()).result();
+      co_await stream.check_write("write");
+      co_await flushed;
       stream.is_high_ = false;
     }
     co_await stream.check_write("write");
@@ -229,11 +234,17 @@ void TlsStream::close(const std::shared_ptr<TlsStream>& self) {
   if (absl::IsResourceExhausted(posted)) self->connection_.abort(std::move(posted));
 }
 
+// The connection closes in any case. A peer that is not told the end, as there was no memory for
+// that, takes it for an error.
 void TlsStream::close_in_order() {
   if (std::exchange(is_closed_, true)) return;
+  closing_.request_stop();
   if (!is_write_shut_ && !is_cut_ && engine_->error().ok()) {
-    (void)engine_->end();
-    (void)send_output();
+    try {
+      (void)engine_->end();
+      (void)send_output();
+    } catch (const std::bad_alloc&) {
+    }
     is_write_shut_ = true;
   }
   connection_.close();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -82,6 +83,7 @@ class TlsStream {
   bool is_cut_ = false;         // a write has begun, and not ended
   bool is_write_shut_ = false;  // close_notify was sent
   bool is_closed_ = false;
+  std::stop_source closing_;  // stops a write that waits for room
 };
 
 }  // namespace epore::internal

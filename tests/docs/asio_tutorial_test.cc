@@ -1,9 +1,16 @@
 // The programs of docs/coming-from-asio.md.
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "epore/poll/owned_fd.h"
 #include "gtest/gtest.h"
 #include "tests/examples/client.h"
 #include "tests/examples/server.h"
@@ -41,6 +48,27 @@ TEST(AsioTutorial, DaytimeWithDatagrams) {
   Server server("asio_tutorial/daytime_udp_server", {"127.0.0.1:0"});
   EXPECT_EQ(lines_of("daytime_udp_client", {server.address}).size(), 1u);
   EXPECT_EQ(server.terminate(), 0);
+}
+
+// It may be forged, and two servers would answer each other for ever.
+TEST(AsioTutorial, DaytimeDoesNotAnswerAServer) {
+  Server server("asio_tutorial/daytime_udp_server", {"127.0.0.1:0"});
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(server.port())));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+  const epore::OwnedFd twin(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (::bind(twin.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    GTEST_SKIP() << "the port is taken at 127.0.0.2";
+  }
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(
+      ::sendto(twin.get(), "?", 1, 0, reinterpret_cast<const sockaddr*>(&address), sizeof address),
+      1);
+  EXPECT_EQ(lines_of("daytime_udp_client", {server.address}).size(), 1u);  // asked later
+  char answer;
+  EXPECT_EQ(::recv(twin.get(), &answer, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(errno, EAGAIN);
 }
 
 TEST(AsioTutorial, Echo) {

@@ -64,6 +64,20 @@ TEST_P(ChatServerTest, ALineThatDoesNotEndIsTheEnd) {
   EXPECT_EQ(server_.terminate(), 0);
 }
 
+TEST(ChatServerFlags, AClientWithoutANameIsNotWaitedFor) {
+  Server server("chat_server", {"--address=127.0.0.1:0", "--patience=100ms"});
+  Client silent(server.address);
+  Client half(server.address);
+  ASSERT_TRUE(half.send("ann"));
+  for (Client* client : {&silent, &half}) {
+    EXPECT_EQ(client->read_to_end(), "* it takes too long\n");
+    EXPECT_FALSE(client->was_reset());
+  }
+  ChildProcess process = start_program("chat_server", {"--patience=-1s"});
+  EXPECT_TRUE(absl::StrContains(process.read_error_line().value_or(""), "--patience"));
+  EXPECT_EQ(process.wait().value_or(-1), 1);
+}
+
 TEST_P(ChatServerTest, ANameIsOneWordThatNobodyElseHas) {
   Client ann(server_.address);
   ASSERT_TRUE(ann.send("ann\r\n"));

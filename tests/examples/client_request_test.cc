@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/log/check.h"
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "epore/poll/events.h"
 #include "epore/poll/poll.h"
@@ -181,6 +182,22 @@ TEST_P(ClientRequestTest, AnAnswerMayComeInPieces) {
   }
   EXPECT_TRUE(request.is_done());
   EXPECT_TRUE(request.status().ok());
+}
+
+TEST_P(ClientRequestTest, AnAnswerWithoutEndIsAFailure) {
+  ClientRequest request = make_request();
+  request.start(registry());
+  epore::OwnedFd peer = accept();
+  ASSERT_TRUE(turn(request));
+  epore::write_all(peer.get(), "HTTP/1.1 200 OK\r\n\r\n");  // up to the end of the connection
+  const std::string more(16 * 1024, 'x');
+  for (std::size_t sent = 0; !request.is_done(); sent += more.size()) {
+    ASSERT_LE(sent, ClientRequest::kLongestAnswer);
+    epore::write_all(peer.get(), more);
+    ASSERT_TRUE(turn(request));
+    (void)request.take_received();
+  }
+  EXPECT_TRUE(absl::IsOutOfRange(request.status())) << request.status();
 }
 
 TEST_P(ClientRequestTest, ALargeRequestIsSentInPieces) {

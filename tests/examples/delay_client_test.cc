@@ -147,6 +147,16 @@ TEST(DelayClient, AnAnswerThatIsCutShortIsAFailure) {
   EXPECT_EQ(output.exit_code, 1);
 }
 
+TEST(DelayClient, NoAnswerIsAFailure) {
+  const epore::TcpPort silent = epore::tcp_listener();  // the system connects
+  ChildProcess client = start_program(
+      "delay_client",
+      {"127.0.0.1", absl::StrCat("--port=", silent.port), "--requests=1", "--patience=100ms"});
+  EXPECT_THAT(client.read_error_line().value_or(""),
+              HasSubstr("1 requests were not answered within 1.1s"));
+  EXPECT_EQ(run_to_end(client).exit_code, 1);
+}
+
 TEST(DelayClient, AnotherStatusIsAFailure) {
   const Scripted server({"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"});
   ChildProcess client = start_program("delay_client", {"127.0.0.1", server.port(), "--requests=1"});
@@ -176,6 +186,11 @@ TEST(DelayClient, ErrorsOfTheCommandLineSayWhat) {
   ChildProcess selector = start_program("delay_client", {"--selector=kqueue"});
   EXPECT_THAT(selector.read_error_line().value_or(""), HasSubstr("kqueue"));
   EXPECT_EQ(selector.wait().value_or(-1), 1);
+  for (const char* flag : {"--requests=4294967295", "--patience=0"}) {
+    ChildProcess client = start_program("delay_client", {flag});
+    EXPECT_THAT(client.read_error_line().value_or(""), HasSubstr("ERROR: --")) << flag;
+    EXPECT_EQ(client.wait().value_or(-1), 1);
+  }
   // What is wrong with the flags is told before a name is looked up.
   ChildProcess both = start_program("delay_client", {"name.invalid", "--selector=kqueue"});
   EXPECT_THAT(both.read_error_line().value_or(""), HasSubstr("kqueue"));

@@ -146,6 +146,20 @@ TEST_F(DelayServer, BodiesAreNoRequests) {
   EXPECT_EQ(body_of(client.read_response()), "outer");
 }
 
+// RFC 9110, 10.1.1.
+TEST_F(DelayServer, ABodyThatWaitsComesOnlyWhereItIsWanted) {
+  Client client(server_.address);
+  const std::string waits = "Expect: 100-continue\r\nContent-Length: 4\r\n";
+  client.send(get("/0/x", waits));
+  EXPECT_EQ(client.read_response(), "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_EQ(body_of(ask(client, "body")), "x");
+  client.send("POST /0/x HTTP/1.1\r\nHost: h\r\n" + waits + "\r\n");
+  EXPECT_THAT(client.read_to_end(), MatchesRegex(answer("404 Not Found", "", kClose)));
+  Client other(server_.address);
+  other.send(get("/0/x", "Expect: cake\r\n"));
+  EXPECT_THAT(other.read_to_end(), MatchesRegex(answer("417 Expectation Failed", "", kClose)));
+}
+
 TEST_F(DelayServer, RefusesWhatIsNoHttp) {
   Client client(server_.address);
   client.send("hello, is there anybody?\r\n\r\n" + get("/0/x"));

@@ -323,6 +323,10 @@ TEST(FetchTest, WhatIsNoUrlIsRefused) {
                           "--longest-pause=-1s", "--longest-page=0"}) {
     EXPECT_EQ(fetch({bad, "http://x/"}).exit_code, 1) << bad;
   }
+  const Fetched many = fetch({"--times=600000", "http://x/", "http://y/"});
+  EXPECT_EQ(many.exit_code, 1);
+  ASSERT_FALSE(many.errors.empty());
+  EXPECT_TRUE(absl::StrContains(many.errors[0], "--times=600000")) << many.errors[0];
   EXPECT_EQ(fetch({}).exit_code, 1);
 }
 

@@ -1,8 +1,10 @@
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/examples/client.h"
 #include "tests/examples/server.h"
+#include "tests/examples/tool.h"
 
 namespace examples {
 namespace {
@@ -60,6 +62,28 @@ TEST_F(HttpHello, RefusesWhatIsNoHttp) {
   EXPECT_EQ(client_.read_response(), kHello);
   EXPECT_EQ(client_.read_to_end(),
             "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+}
+
+TEST_F(HttpHello, LetsAClientGoOnThatWaitsWithItsBody) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n";
+  client_.send(head + "Content-Length: 3\r\n\r\n");
+  EXPECT_EQ(client_.read_response(), "HTTP/1.1 100 Continue\r\n\r\n");
+  client_.send("abc");
+  EXPECT_EQ(client_.read_response(), kHello);
+  client_.send("GET / HTTP/1.1\r\nHost: h\r\nExpect: cake\r\n\r\n");
+  EXPECT_EQ(client_.read_to_end(),
+            "HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+}
+
+// curl waits with a long body, and here for much longer than the test may take.
+TEST_F(HttpHello, ServesCurlThatWaitsWithItsBody) {
+  const Tool curl("curl");
+  if (curl.is_missing()) GTEST_SKIP() << curl.why_missing();
+  const Tool::Result result =
+      curl.run({"-sS", "--noproxy", "*", "--max-time", "60", "--expect100-timeout", "1000", "-H",
+                "expect: 100-continue", "-d", "body", absl::StrCat("http://", server_.address)});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output, "hello\n");
 }
 
 TEST_F(HttpHello, AnswersBeforeTheClientsEnd) {

@@ -131,6 +131,52 @@ TEST(HttpRequestParser, BodiesAreNoLongerThanTheHeadMayBe) {
   EXPECT_EQ(parser.state(), State::complete);
 }
 
+// RFC 9110, 10.1.1.
+TEST(HttpRequestParser, TellsWhoWaitsForContinue) {
+  const std::string head = "POST /1/x HTTP/1.1\r\nHost: h\r\n";
+  for (const std::string rest : {
+           "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+           "EXPECT:  100-Continue \r\nContent-Length: 3\r\n\r\n",
+           "Transfer-Encoding: chunked\r\nExpect: 100-continue, 100-continue\r\n\r\n",
+           "Expect:\r\nExpect: 100-continue,\r\nContent-Length: 3\r\n\r\n",
+       }) {
+    HttpRequestParser parser;
+    for (const char c : head + rest) {
+      EXPECT_FALSE(parser.waits_for_continue()) << rest;
+      parser.feed({&c, 1});
+    }
+    EXPECT_EQ(parser.state(), State::body) << rest;
+    EXPECT_TRUE(parser.waits_for_continue()) << rest;
+    parser.allow_body();
+    EXPECT_FALSE(parser.waits_for_continue()) << rest;
+    parser.next();
+    parser.feed(head + "Content-Length: 3\r\n\r\n");
+    EXPECT_FALSE(parser.waits_for_continue()) << "that was the request before";
+  }
+}
+
+TEST(HttpRequestParser, WhoSendsTheBodyDoesNotWaitForContinue) {
+  for (const char* text : {
+           "POST /1/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\na",
+           "POST /1/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\n",
+           "POST /1/x HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+           "POST /1/x HTTP/1.1\r\nHost: h\r\nX-Expect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+       }) {
+    HttpRequestParser parser;
+    parser.feed(text);
+    EXPECT_FALSE(parser.waits_for_continue()) << text;
+    EXPECT_TRUE(parser.state() == State::body || parser.state() == State::complete) << text;
+  }
+}
+
+TEST(HttpRequestParser, OtherExpectationsAreUnmet) {
+  for (const char* expect : {"cake", "100-continue, cake", "100-continue;q=1", "100\r\nExpect: "}) {
+    const std::string text =
+        absl::StrCat("POST /1/x HTTP/1.1\r\nHost: h\r\nExpect: ", expect, "\r\n\r\n");
+    EXPECT_EQ(state_after(text), State::unmet) << expect;
+  }
+}
+
 TEST(HttpRequestParser, UpgradesAreDeclined) {
   HttpRequestParser parser;
   const std::string text =

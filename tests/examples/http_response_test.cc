@@ -54,6 +54,16 @@ TEST(HttpResponseParser, ReadsWhatTheHeadAnnounces) {
   EXPECT_EQ(parser.body(), "hello");
 }
 
+TEST(HttpResponseParser, ABodyMayBeTakenInPieces) {
+  HttpResponseParser parser;
+  EXPECT_TRUE(parser.feed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel"));
+  EXPECT_EQ(parser.take_body(), "hel");
+  EXPECT_EQ(parser.body(), "");
+  EXPECT_TRUE(parser.feed("lo"));
+  EXPECT_TRUE(parser.is_complete());
+  EXPECT_EQ(parser.take_body(), "lo");
+}
+
 TEST(HttpResponseParser, AnswersThatAreCutShortAreNotComplete) {
   HttpResponseParser parser;
   EXPECT_TRUE(parser.feed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell"));

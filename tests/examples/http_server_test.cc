@@ -128,6 +128,35 @@ TEST_F(HttpServer, RefusesOtherMethods) {
   EXPECT_EQ(ask(get("/")), kIndex);
 }
 
+// RFC 9110, 10.1.1.
+TEST_F(HttpServer, LetsAClientGoOnThatWaitsWithItsBody) {
+  const std::string head = "GET / HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\n";
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(client_.send(head + "content-length: 3\r\n\r\n"));
+    EXPECT_EQ(client_.read_response(), "HTTP/1.1 100 Continue\r\n\r\n");
+    EXPECT_EQ(ask("abc"), kIndex);
+  }
+  EXPECT_EQ(ask(head + "content-length: 3\r\n\r\nabc"), kIndex) << "it does not wait";
+  EXPECT_EQ(ask(head + "\r\n"), kIndex) << "there is no body";
+}
+
+// Without the body, which may come or not. So the connection ends.
+TEST_F(HttpServer, RefusesAClientThatWaitsWithItsBody) {
+  const std::string expect = "expect: 100-continue\r\ncontent-length: 3\r\n\r\n";
+  Client put(server_.address);
+  ASSERT_TRUE(put.send("PUT / HTTP/1.1\r\nhost: h\r\n" + expect));
+  EXPECT_EQ(without_date(put.read_to_end()),
+            "HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\nconnection: close\r\n"
+            "allow: GET, HEAD\r\n\r\n");
+  Client nowhere(server_.address);
+  ASSERT_TRUE(nowhere.send("GET / HTTP/1.1\r\n" + expect));
+  EXPECT_EQ(without_date(nowhere.read_to_end()),
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+  ASSERT_TRUE(client_.send("GET / HTTP/1.1\r\nhost: h\r\nexpect: cake\r\n\r\n"));
+  EXPECT_EQ(without_date(client_.read_to_end()),
+            "HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+}
+
 TEST_F(HttpServer, AHeadHasNoBody) {
   EXPECT_TRUE(client_.send("HEAD /large HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"));
   const std::string response = client_.read_to_end();

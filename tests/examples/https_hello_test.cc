@@ -56,6 +56,27 @@ TEST_F(HttpsHello, ServesCurl) {
             "hello\n");
 }
 
+// curl waits for much longer than the test may take.
+TEST_F(HttpsHello, ServesCurlThatWaitsWithItsBody) {
+  const Tool tool("curl");
+  if (tool.is_missing()) GTEST_SKIP() << tool.why_missing();
+  EXPECT_EQ(curl({"--cacert", authority_->file(), "--expect100-timeout", "1000", "-H",
+                  "expect: 100-continue", "-d", "body", "--http1.1", url("127.0.0.1")})
+                .output,
+            "hello\n");
+}
+
+// It has ten seconds for all of it, and this one would take half a minute.
+TEST_F(HttpsHello, ARequestHasADeadlineHoweverItsBytesCome) {
+  const Tool tool("curl");
+  if (tool.is_missing()) GTEST_SKIP() << tool.why_missing();
+  const Tool::Result result =
+      curl({"--cacert", authority_->file(), "--limit-rate", "4k", "-H", "expect:", "-d",
+            std::string(120'000, 'x'), "--http1.1", url("127.0.0.1")});
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_NE(result.exit_code, 28) << "curl's own limit of 20 s ended it";
+}
+
 TEST_F(HttpsHello, CurlRefusesWhomItDoesNotKnow) {
   const Tool tool("curl");
   if (tool.is_missing()) GTEST_SKIP() << tool.why_missing();

@@ -269,11 +269,80 @@ TEST_F(KvServer, HoldsUpAClientThatDoesNotRead) {
   for (int i = 0; i < 20; ++i) expect(greedy, bulk(value));
 }
 
-TEST_F(KvServer, AReplyHasALimit) {
+// A long reply is made while the client takes it: those who ask and do not read need no more memory
+// than one value each.
+TEST_F(KvServer, ManyClientsThatDoNotReadLongRepliesTakeLittleMemory) {
+  if (kIsSanitized) GTEST_SKIP() << "a sanitizer has malloc(), and keeps what is freed";
   const std::string value(1'000'000, 'x');
   ASSERT_TRUE(client_.send(request({"SET", "a", value})));
   expect(client_, "+OK\r\n");
-  ask(client_, "MGET a a a a a a a a a a a a a a a a a", "-ERR the reply would be too long\r\n");
+  const std::size_t before = resident(server_.process.pid());
+  std::vector<std::unique_ptr<Client>> greedy;
+  for (int i = 0; i < 40; ++i) {
+    greedy.push_back(std::make_unique<Client>(server_.address));
+    ASSERT_TRUE(greedy.back()->send("MGET a a a a a a a a a a a a a a a a\r\n"));
+    expect(*greedy.back(), "*16\r\n");  // it has begun
+  }
+  EXPECT_LT(resident(server_.process.pid()), before + 200'000'000);
+  for (int i = 0; i < 16; ++i) ASSERT_TRUE(greedy[0]->read_exactly(1'000'012) == bulk(value));
+  ask(*greedy[0], "PING", "+PONG\r\n");
+}
+
+TEST_F(KvServer, ALongReplyHasValuesInTheirSequence) {
+  std::string all = absl::StrCat("*301\r\n", bulk("MGET"));
+  std::string replies = "*300\r\n";
+  for (std::size_t i = 0; i < 300; ++i) {
+    const std::string key = absl::StrCat("key", i);
+    const std::string value(i * 17, static_cast<char>('a' + i % 26));
+    ASSERT_TRUE(client_.send(request({"SET", key, value})));
+    expect(client_, "+OK\r\n");
+    all += bulk(key);
+    replies += bulk(value);
+  }
+  ASSERT_TRUE(client_.send("PING\r\n" + all + "PING\r\nGET key1\r\nQUIT\r\n"));
+  EXPECT_TRUE(client_.read_to_end() ==
+              "+PONG\r\n" + replies + "+PONG\r\n" + bulk(std::string(17, 'b')) + "+OK\r\n");
+}
+
+// The names are there at once, so what waits has a limit for all clients together.
+TEST_F(KvServer, NamesThatNobodyReadsHaveALimit) {
+  constexpr std::size_t kName = 60'000;
+  for (int i = 0; i < 250; ++i) {
+    std::string key = absl::StrCat(i, "-");
+    key.resize(kName, 'x');
+    ASSERT_TRUE(client_.send(request({"SET", key, ""})));
+    expect(client_, "+OK\r\n");
+  }
+  std::vector<std::unique_ptr<Client>> greedy;
+  for (int i = 0; i < 10; ++i) {
+    greedy.push_back(std::make_unique<Client>(server_.address));
+    ASSERT_TRUE(greedy.back()->send("KEYS *\r\n"));
+    // Each has 15 MB.
+    expect(*greedy.back(), i < 4 ? "*250\r\n" : "-ERR too many long replies wait, try again\r\n");
+  }
+  const std::size_t name = bulk(std::string(kName, 'x')).size();
+  EXPECT_EQ(greedy[0]->read_exactly(250 * name).size(), 250 * name);
+  ask(*greedy[0], "PING", "+PONG\r\n");
+  greedy.clear();  // they give up
+  std::string reply;
+  do {
+    ASSERT_TRUE(client_.send("KEYS *\r\n"));
+    reply = read_line(client_);
+  } while (reply[0] == '-');
+  EXPECT_EQ(reply, "*250\r\n");
+  EXPECT_EQ(client_.read_exactly(250 * name).size(), 250 * name);
+  ask(client_, "KEYS nothing", "*0\r\n");
+}
+
+TEST_F(KvServer, NobodySubscribesToMoreThanThereMayBe) {
+  std::string all = absl::StrCat("*1026\r\n");
+  std::string names;
+  for (int i = 0; i < 1025; ++i) names += bulk("a");
+  ASSERT_TRUE(client_.send(all + bulk("UNSUBSCRIBE") + names));
+  expect(client_, "-ERR too many subscriptions, or a name is too long\r\n");
+  ASSERT_TRUE(client_.send(all + bulk("SUBSCRIBE") + names));
+  expect(client_, "-ERR too many subscriptions, or a name is too long\r\n");
+  ask(client_, "GET a", "$-1\r\n");  // it is no subscriber
 }
 
 TEST_F(KvServer, Publishes) {
@@ -416,6 +485,29 @@ TEST_F(SmallKvServer, RefusesLargeRequests) {
   Client other(server_.address);
   (void)other.send(std::string(70'000, 'x'));
   EXPECT_EQ(other.read_to_end(), "-ERR Protocol error: too big inline request\r\n");
+}
+
+// As long as a request may be, though a queue is never so long otherwise.
+TEST(LargeKvServer, PublishesMessagesAsLongAsARequest) {
+  Server server("kv_server", {"--address=127.0.0.1:0", "--max-request=50000000"});
+  Client client(server.address);
+  Client subscriber(server.address);
+  ask(subscriber, "SUBSCRIBE news", "*3\r\n" + bulk("subscribe") + bulk("news") + ":1\r\n");
+  const std::string text(49'000'000, 'x');
+  ASSERT_TRUE(client.send(request({"PUBLISH", "news", text})));
+  expect(client, ":1\r\n");
+  const std::string message = "*3\r\n" + bulk("message") + bulk("news") + bulk(text);
+  EXPECT_TRUE(subscriber.read_exactly(message.size()) == message);
+}
+
+TEST(KvServerFlags, NonsenseIsRefused) {
+  for (const char* flag : {"--max-request=0", "--max-request=18446744073709551615",
+                           "--max-clients=0", "--max-clients=18446744073709551615"}) {
+    ChildProcess process = start_program("kv_server", {"--address=127.0.0.1:0", flag});
+    const std::string line = process.read_error_line().value_or("");
+    EXPECT_TRUE(absl::StrContains(line, flag)) << line;
+    EXPECT_EQ(process.wait().value_or(-1), 1);
+  }
 }
 
 TEST_F(KvServer, ServesRedisCli) {

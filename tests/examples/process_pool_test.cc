@@ -119,8 +119,19 @@ TEST(ProcessPool, LinesBehindALongOneHaveTheirNumber) {
   EXPECT_EQ(pool.wait().value_or(-1), 0);
 }
 
+// It is in a session of its own, which SIGTERM to the group does not reach.
+TEST(ProcessPool, WhatACopyLeavesRunningHoldsNothingUp) {
+  Pool pool("setsid sleep 30 2>/dev/null & echo ready $$");
+  std::set<int> pids = pool.await_ready();
+  for (const int pid : pool.await_ready()) pids.insert(pid);
+  EXPECT_EQ(pids.size(), 4u);
+  pool.process().signal(SIGTERM);
+  EXPECT_EQ(pool.process().wait().value_or(-1), 0);
+}
+
 TEST(ProcessPool, RefusesBadFlags) {
-  for (const char* flag : {"--children=0", "--children=-1", "--longest-pause=0", "--grace=-1s"}) {
+  for (const char* flag :
+       {"--children=0", "--children=-1", "--children=1001", "--longest-pause=0", "--grace=-1s"}) {
     ChildProcess pool = start_program("process_pool", {flag, "--", "/bin/true"});
     EXPECT_TRUE(absl::StrContains(pool.read_error_line().value_or(""), "ERROR: --")) << flag;
     EXPECT_EQ(pool.wait().value_or(-1), 1) << flag;

@@ -1,5 +1,6 @@
 // The README's programs, just as they stand there.
 
+#include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -12,6 +13,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <string>
 
 #include "absl/time/clock.h"
@@ -65,21 +67,80 @@ TEST(PollBasics, TellsItsStory) {
   EXPECT_EQ(process.wait().value_or(-1), 0);
 }
 
-TEST(UdpEcho, SendsBack) {
-  Server server("udp_echo", {"127.0.0.1:0"});
-  const epore::OwnedFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(server.port())));
-  const timeval guard = {60, 0};
-  ASSERT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &guard, sizeof guard), 0);
-  ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(::send(fd.get(), "hello", 5, 0), 5);
+class UdpEcho : public ::testing::Test {
+ protected:
+  // A socket at `host`, with `port` or any that is free, that sends to the server.
+  epore::OwnedFd client(const char* host, std::uint16_t port, int type = SOCK_DGRAM,
+                        int protocol = 0) {
+    epore::OwnedFd fd(::socket(AF_INET, type | SOCK_CLOEXEC, protocol));
+    const sockaddr_in own = address(host, port);
+    const sockaddr_in server = address("127.0.0.1", port_);
+    const timeval guard = {60, 0};
+    EXPECT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &guard, sizeof guard), 0);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own), 0);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&server), sizeof server), 0);
+    return fd;
+  }
+
+  static sockaddr_in address(const char* host, std::uint16_t port) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    EXPECT_EQ(::inet_pton(AF_INET, host, &address.sin_addr), 1);
+    address.sin_port = htons(port);
+    return address;
+  }
+
+  static void expect_echo(const epore::OwnedFd& fd) {
+    ASSERT_EQ(::send(fd.get(), "hello", 5, 0), 5);
+    char buffer[16];
+    ASSERT_EQ(::recv(fd.get(), buffer, sizeof buffer, 0), 5);
+    EXPECT_EQ(std::string(buffer, 5), "hello");
+  }
+
+  const bool is_alone_ = enter_own_network();
+  Server server_{"udp_echo", {"127.0.0.1:0"}};
+  const std::uint16_t port_ = static_cast<std::uint16_t>(std::stoi(server_.port()));
+};
+
+TEST_F(UdpEcho, SendsBack) {
+  expect_echo(client("127.0.0.1", 0));
+  EXPECT_EQ(server_.terminate(), 0);
+}
+
+// An echo elsewhere, for which somebody has forged a datagram.
+TEST_F(UdpEcho, DoesNotAnswerATwin) {
+  if (!is_alone_) GTEST_SKIP() << "the port may be taken";
+  const epore::OwnedFd twin = client("127.0.0.2", port_);
+  ASSERT_EQ(::send(twin.get(), "hello", 5, 0), 5);
+  expect_echo(client("127.0.0.1", 0));  // which comes behind it
   char buffer[16];
-  ASSERT_EQ(::recv(fd.get(), buffer, sizeof buffer, 0), 5);
-  EXPECT_EQ(std::string(buffer, 5), "hello");
-  EXPECT_EQ(server.terminate(), 0);
+  EXPECT_EQ(::recv(twin.get(), buffer, sizeof buffer, MSG_DONTWAIT), -1);
+  EXPECT_EQ(errno, EAGAIN);
+}
+
+// How many datagrams were received in this network.
+long long received_datagrams() {
+  std::ifstream counters("/proc/thread-self/net/snmp");
+  std::string word;
+  for (int lines = 0; lines < 2 && counters >> word;) lines += word == "Udp:" ? 1 : 0;
+  long long received = -1;
+  counters >> received;
+  return received;
+}
+
+TEST_F(UdpEcho, DoesNotAnswerItself) {
+  if (!is_alone_) GTEST_SKIP() << "others send datagrams here";
+  const epore::OwnedFd forger = client("127.0.0.1", 0, SOCK_RAW, IPPROTO_UDP);
+  const epore::OwnedFd other = client("127.0.0.1", 0);
+  const long long before = received_datagrams();
+  // The header: from the server's port to the same, 13 bytes, no checksum.
+  const std::uint16_t header[] = {htons(port_), htons(port_), htons(13), 0};
+  std::string datagram(reinterpret_cast<const char*>(header), sizeof header);
+  datagram += "hello";
+  ASSERT_EQ(::send(forger.get(), datagram.data(), datagram.size(), 0), 13);
+  constexpr int kRounds = 100;
+  for (int i = 0; i < kRounds; ++i) expect_echo(other);
+  EXPECT_EQ(received_datagrams() - before, 1 + 2 * kRounds);
 }
 
 }  // namespace

@@ -106,6 +106,18 @@ TEST_F(TcpProxy, AResetOfOneSideEndsBoth) {
   EXPECT_EQ(origin_.counter("connections", 0), 0);
 }
 
+// Both sides are there, and say nothing.
+TEST_F(TcpProxy, TheIdleEnd) {
+  Server proxy("tcp_proxy", {origin_.address, "--address=127.0.0.1:0", "--idle-timeout=100ms"});
+  Client client(proxy.address);
+  (void)client.read_to_end();
+  EXPECT_EQ(proxy.counter("connections", 0), 0);
+  EXPECT_EQ(origin_.counter("connections", 0), 0);
+  ChildProcess process = start_program("tcp_proxy", {origin_.address, "--idle-timeout=0"});
+  EXPECT_NE(process.read_error_line().value_or("").find("--idle-timeout"), std::string::npos);
+  EXPECT_EQ(process.wait().value_or(-1), 1);
+}
+
 TEST_F(TcpProxy, SigtermLetsItsClientsEnd) {
   Client client(proxy_.address);
   client.send("x");

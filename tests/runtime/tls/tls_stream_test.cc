@@ -9,6 +9,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -19,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "epore/runtime/join.h"
 #include "epore/runtime/runtime.h"
 #include "epore/runtime/sleep.h"
@@ -26,6 +28,7 @@
 #include "epore/runtime/until.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/scarce_memory.h"
 
 namespace epore {
 namespace {
@@ -35,7 +38,7 @@ using internal::TlsStream;
 
 // Encrypts nothing. The first `message` bytes are a message for the engine, and nothing can be
 // written before they have come. "." is the end. Counts the calls of end().
-class PlainEngine final : public TlsEngine {
+class PlainEngine : public TlsEngine {
  public:
   PlainEngine(std::size_t message, std::atomic<int>& ends) : message_(message), ends_(ends) {}
 
@@ -168,6 +171,29 @@ TEST_F(TlsStreamTest, AWriterGoesOnWhenTheReaderIsStopped) {
   EXPECT_EQ(peer_->receive(6), "hello.");
 }
 
+// The reader waits for the writer, who wakes it and wins before it runs. The record that it would
+// get then is for the next read.
+TEST_F(TlsStreamTest, AReadThatHasLostToTheWriteLosesNothing) {
+  absl::Notification all_wait;
+  serve([&all_wait](Stream stream) -> Task<> {
+    const auto wait = [&all_wait]() -> Task<> {
+      all_wait.Notify();
+      co_await sleep_for(absl::InfiniteDuration());
+    };
+    const auto first =
+        co_await any(TlsStream::write(stream, "hello"), TlsStream::read(stream), wait());
+    EXPECT_EQ(first.index(), 0u);
+    const ByteView rest = co_await TlsStream::read(stream);
+    EXPECT_EQ(rest.text(), "rest");
+    TlsStream::close(stream);
+  });
+  all_wait.WaitForNotification();
+  peer_->send("abcrest");
+  EXPECT_EQ(peer_->receive(5), "hello");
+  peer_->half_close();
+  EXPECT_EQ(peer_->receive_all(), ".");
+}
+
 TEST_F(TlsStreamTest, AReaderWaitsForTheWriter) {
   absl::Notification both_wait;
   serve([&both_wait](Stream stream) -> Task<> {
@@ -205,6 +231,71 @@ TEST_F(TlsStreamTest, AnEndEndsBoth) {
   peer_->send("ab");
   peer_->half_close();
   has_ended.WaitForNotification();
+}
+
+// The peer has read nothing, and a flush() of a connection that closes would wait for it.
+TEST_F(TlsStreamTest, ACloseEndsAWriteThatWaits) {
+  absl::Notification has_ended;
+  const auto use = [&has_ended](Stream stream) -> Task<> {
+    const std::string text(64 << 20, 'x');  // more than the sockets hold
+    const auto write = [&]() -> Task<> {
+      const absl::Status status = co_await TlsStream::write(stream, text).result();
+      EXPECT_TRUE(absl::IsCancelled(status)) << status;
+    };
+    const auto close_when_full = [&stream]() -> Task<> {
+      while (stream->connection().queued_bytes() <= ConnectionOptions().write_high_mark) {
+        co_await yield();
+      }
+      TlsStream::close(stream);
+    };
+    co_await all(write(), write(), close_when_full());
+    has_ended.Notify();
+  };
+  serve(use, "no message");
+  has_ended.WaitForNotification();
+}
+
+class EngineWithoutMemory final : public PlainEngine {
+ public:
+  using PlainEngine::PlainEngine;
+  Step end() override { throw std::bad_alloc(); }
+};
+
+TEST_F(TlsStreamTest, ACloseWithoutMemoryClosesTheConnection) {
+  absl::Notification has_ended;
+  serve([&](Stream stream) -> Task<> {
+    Connection connection = stream->connection();
+    TlsStream::close(
+        std::make_shared<TlsStream>(std::make_unique<EngineWithoutMemory>(0, ends_), connection));
+    const ConnectionEnd end = co_await connection.closed();
+    EXPECT_TRUE(end.reason.ok()) << end.reason;
+    has_ended.Notify();
+  });
+  peer_->half_close();
+  EXPECT_EQ(peer_->end(), 0);  // no reset
+  has_ended.WaitForNotification();
+}
+
+TEST_F(TlsStreamTest, ACloseElsewhereWithoutMemoryEndsTheConnection) {
+  bool was_reached = true;
+  for (int k = 1; was_reached; ++k) {
+    Stream shared;
+    absl::Notification is_open;
+    absl::Notification has_ended;
+    serve([&](Stream stream) -> Task<> {
+      shared = stream;
+      is_open.Notify();
+      const auto bytes = co_await TlsStream::read(stream).result();
+      EXPECT_FALSE(bytes.ok());
+      has_ended.Notify();
+    });
+    is_open.WaitForNotification();
+    ScarceMemory::fail(k);
+    TlsStream::close(shared);
+    was_reached = ScarceMemory::stop();
+    has_ended.WaitForNotification();
+    (void)peer_->end();
+  }
 }
 
 // The connection is closed already, but its order runs on, and may be in a call of the engine.
