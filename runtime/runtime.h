@@ -320,8 +320,10 @@ class Runtime {
   // connection whose first callback has begun still gets its on_closed, and connect() its callback.
   //
   // With a `drain_timeout` of zero or less everything is aborted at once. A second call waits for
-  // the end of the first. Errors: FailedPrecondition from a callback, on_signal() included, where
-  // it would wait for itself; call request_shutdown() there.
+  // the end of the first. Ok says that the runtime is shut down, also if that has aborted
+  // something: counters(), after this call, have the connections that were cut off
+  // (Counters::connections_cut_off). Errors: FailedPrecondition from a callback, on_signal()
+  // included, where it would wait for itself; call request_shutdown() there.
   absl::Status shutdown(absl::Duration drain_timeout);
   absl::Status shutdown();  // with the drain timeout of the options
 
