@@ -7,6 +7,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "epore/runtime/internal/base/callable.h"
 #include "epore/runtime/internal/task/awaitable.h"
 #include "epore/runtime/internal/task/once_core.h"
 #include "epore/runtime/task.h"
@@ -35,10 +36,12 @@ class Once : private internal::OnceCore {
  public:
   using Function = absl::AnyInvocable<Task<T>()>;
 
-  explicit Once(Function function) : function_(std::move(function)) {}
+  explicit Once(internal::Callable<Function> function) : function_(std::move(function).take()) {}
 
-  // Waits for the value, which is never null. Errors: that of the function; those of a stop.
+  // Waits for the value, which is never null. Errors: that of the function, and InvalidArgument if
+  // it is null; those of a stop.
   [[nodiscard]] Task<const T*> get() {
+    if (!function_) co_await absl::InvalidArgumentError("Once::get: the function is null");
     internal::OnceTurn turn = co_await internal::OnceTurnWait(*this);
     if (turn.is_mine()) {
       absl::StatusOr<T> value = co_await function_().result();

@@ -99,7 +99,9 @@ struct RuntimeOptions {
   // Above half of it no connection has a high mark above 4 KiB, and each has a low mark of 0. So
   // reading pauses, write() waits, and send() returns `high`, until its queue is empty. Above all
   // of it a connection whose queue grows beyond its share is reset with ResourceExhausted. The
-  // share is max_queued_bytes divided by the number of open connections.
+  // share is max_queued_bytes divided by the number of open connections. Queues that have grown
+  // while there were fewer connections may have more than that, and stay until they grow again. So
+  // above twice of it each connection whose queue grows by a step is reset, however small it is.
   std::size_t max_queued_bytes = std::size_t{1024} * 1024 * 1024;
 
   // The most calls of blocking() without a lane that wait while all of its eight threads are taken,

@@ -6,6 +6,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "epore/runtime/internal/base/callable.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/timer.h"
 
@@ -62,17 +63,18 @@ class Order {
   // FailedPrecondition if the runtime is shut down or this names no order; InvalidArgument if the
   // closure is null; ResourceExhausted if there is no memory. After an error the closure is
   // destroyed in this call.
-  absl::Status post(absl::AnyInvocable<void()> closure) const;
+  absl::Status post(internal::Callable<absl::AnyInvocable<void()>> closure) const;
 
   // Runs `closure` in this order after `delay`. The returned timer can cancel it. Where post()
   // returns an error, the closure is destroyed in this call, and the timer names none.
-  Timer post_after(absl::Duration delay, absl::AnyInvocable<void()> closure) const;
+  Timer post_after(absl::Duration delay,
+                   internal::Callable<absl::AnyInvocable<void()>> closure) const;
 
   // Makes a timer, which is not armed. Its callback runs in this order, which the timer keeps. The
   // captures of the callback are destroyed in the order, or with the last handle if the timer is
   // not armed. Where post() returns an error, the timer names none; a null callback is logged as
   // well.
-  Timer timer(absl::AnyInvocable<void()> callback) const;
+  Timer timer(internal::Callable<absl::AnyInvocable<void()>> callback) const;
 
   // Whether the caller is in a callback of this order.
   bool is_current() const;

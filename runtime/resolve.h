@@ -17,8 +17,8 @@ namespace epore {
 //   }
 //
 // Names of RuntimeOptions::hosts are found there. All others are looked up with getaddrinfo(3), on
-// the same four threads as those of connect(). There is no cache. A stop ends the wait at once; the
-// lookup goes on, and is left alone.
+// the same four threads as those of connect(). There is no cache. A stop ends the wait at once. A
+// lookup that has begun goes on, and is left alone; a name that waits for a thread is taken back.
 //
 // Errors: InvalidArgument for the text; NotFound: the name has no address; Unavailable: the name
 // service does not answer; ResourceExhausted if 10,000 names wait already, or without memory; those

@@ -42,6 +42,7 @@
 
 namespace epore {
 
+using internal::Callable;
 using internal::Core;
 using internal::Ref;
 
@@ -113,12 +114,13 @@ Runtime::~Runtime() {
 
 absl::Status Runtime::status() const { return core_ ? core_->status() : no_memory("Runtime"); }
 
-absl::StatusOr<Listener> Runtime::listen(std::string_view address, AcceptCallback on_accept,
+absl::StatusOr<Listener> Runtime::listen(std::string_view address,
+                                         Callable<AcceptCallback> on_accept,
                                          const ListenOptions& options) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
   return or_no_memory("listen", [&]() -> absl::StatusOr<Listener> {
-    if (absl::Status bad = check_callback(address, on_accept); !bad.ok()) return bad;
-    return listen_now(address, std::move(on_accept), /*has_tasks=*/false, options);
+    if (absl::Status bad = check_callback(address, !on_accept); !bad.ok()) return bad;
+    return listen_now(address, std::move(on_accept).take(), /*has_tasks=*/false, options);
   });
 }
 
@@ -142,14 +144,13 @@ absl::StatusOr<Listener> Runtime::listen_with(std::string_view address, Handler 
         HandlerRoot::start(shared, peer);
       };
     }
-    if (absl::Status bad = check_callback(address, on_accept); !bad.ok()) return bad;
+    if (absl::Status bad = check_callback(address, !on_accept); !bad.ok()) return bad;
     return listen_now(address, std::move(on_accept), /*has_tasks=*/true, options);
   });
 }
 
-absl::Status Runtime::check_callback(std::string_view address,
-                                     const AcceptCallback& on_accept) const {
-  if (on_accept) return absl::OkStatus();
+absl::Status Runtime::check_callback(std::string_view address, bool is_null) const {
+  if (!is_null) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("listen(\"", internal::printable(address), "\"): on_accept is null"));
 }
@@ -167,14 +168,15 @@ absl::StatusOr<Listener> Runtime::listen_now(std::string_view address, AcceptCal
   return Listener(*std::move(state));
 }
 
-ConnectAttempt Runtime::connect(std::string_view address, ConnectCallback on_connected,
+ConnectAttempt Runtime::connect(std::string_view address, Callable<ConnectCallback> on_connected,
                                 const ConnectOptions& options) {
-  return connect_to(internal::Destination(address), std::move(on_connected), options);
+  return connect_to(internal::Destination(address), std::move(on_connected).take(), options);
 }
 
 ConnectAttempt Runtime::connect(std::span<const SocketAddress> addresses,
-                                ConnectCallback on_connected, const ConnectOptions& options) {
-  return connect_to(internal::Destination(addresses), std::move(on_connected), options);
+                                Callable<ConnectCallback> on_connected,
+                                const ConnectOptions& options) {
+  return connect_to(internal::Destination(addresses), std::move(on_connected).take(), options);
 }
 
 ConnectAttempt Runtime::connect_to(const internal::Destination& to, ConnectCallback on_connected,
@@ -202,15 +204,15 @@ ConnectAttempt Runtime::connect_to(const internal::Destination& to, ConnectCallb
   }
 }
 
-absl::Status Runtime::post(Closure closure) {
+absl::Status Runtime::post(Callable<Closure> closure) {
   if (!core_) return status();
   return or_no_memory("post", [&] {
     if (!closure) return absl::InvalidArgumentError("post: the closure is null");
-    return core_->post(std::move(closure));
+    return core_->post(std::move(closure).take());
   });
 }
 
-Timer Runtime::timer(Closure callback) {
+Timer Runtime::timer(Callable<Closure> callback) {
   if (!callback) {
     tell([] { LOG(ERROR) << "epore: timer: the callback is null; the timer does nothing"; });
     return Timer();
@@ -219,7 +221,7 @@ Timer Runtime::timer(Closure callback) {
   try {
     internal::Reactor& home = core_->any_reactor();
     auto timer = Ref<internal::RuntimeTimer>::adopt(
-        new internal::RuntimeTimer(core_, home, std::move(callback)));
+        new internal::RuntimeTimer(core_, home, std::move(callback).take()));
     if (!timer->list()) return Timer();
     return Timer(std::move(timer));
   } catch (const std::bad_alloc&) {
@@ -227,18 +229,18 @@ Timer Runtime::timer(Closure callback) {
   }
 }
 
-Timer Runtime::post_after(absl::Duration delay, Closure closure) {
+Timer Runtime::post_after(absl::Duration delay, Callable<Closure> closure) {
   Timer timer = this->timer(std::move(closure));
   timer.arm(delay);
   return timer;
 }
 
-absl::StatusOr<Watch> Runtime::watch(int fd, Interest interest, Watch::Callback callback,
+absl::StatusOr<Watch> Runtime::watch(int fd, Interest interest, Callable<Watch::Callback> callback,
                                      const Order& order) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
   return or_no_memory("watch", [&]() -> absl::StatusOr<Watch> {
     absl::StatusOr<Ref<internal::WatchState>> state =
-        internal::WatchState::make(core_, fd, interest, std::move(callback), order);
+        internal::WatchState::make(core_, fd, interest, std::move(callback).take(), order);
     if (!state.ok()) return state.status();
     return Watch(*std::move(state));
   });
@@ -251,12 +253,14 @@ absl::StatusOr<UdpSocket> Runtime::udp(std::string_view address, const UdpOption
   });
 }
 
-absl::StatusOr<UdpSocket> Runtime::udp(std::string_view address, UdpSocket::Callback on_receive,
+absl::StatusOr<UdpSocket> Runtime::udp(std::string_view address,
+                                       Callable<UdpSocket::Callback> on_receive,
                                        const UdpOptions& options) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
   return or_no_memory("udp", [&]() -> absl::StatusOr<UdpSocket> {
     if (!on_receive) return no_on_receive("udp", address);
-    return UdpState::open(core_, UdpState::Family::ip, address, std::move(on_receive), options);
+    return UdpState::open(core_, UdpState::Family::ip, address, std::move(on_receive).take(),
+                          options);
   });
 }
 
@@ -269,21 +273,21 @@ absl::StatusOr<UnixDatagramSocket> Runtime::unix_datagram(std::string_view addre
 }
 
 absl::StatusOr<UnixDatagramSocket> Runtime::unix_datagram(std::string_view address,
-                                                          UnixDatagramSocket::Callback on_receive,
+                                                          Callable<UdpSocket::Callback> on_receive,
                                                           const UdpOptions& options) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
   return or_no_memory("unix_datagram", [&]() -> absl::StatusOr<UnixDatagramSocket> {
     if (!on_receive) return no_on_receive("unix_datagram", address);
-    return UdpState::open(core_, UdpState::Family::unix_socket, address, std::move(on_receive),
-                          options);
+    return UdpState::open(core_, UdpState::Family::unix_socket, address,
+                          std::move(on_receive).take(), options);
   });
 }
 
 absl::StatusOr<Child> Runtime::start_child(const Command& command, const ChildOptions& options,
-                                           Child::Callback on_exit, const Order& order) {
+                                           Callable<Child::Callback> on_exit, const Order& order) {
   if (absl::Status bad = status(); !bad.ok()) return bad;
   return or_no_memory("start_child", [&] {
-    return internal::ChildState::start(core_, command, options, order, std::move(on_exit));
+    return internal::ChildState::start(core_, command, options, order, std::move(on_exit).take());
   });
 }
 
@@ -376,9 +380,10 @@ absl::Status Runtime::run_service() {
   });
 }
 
-absl::Status Runtime::on_signal(int signal, Closure callback) {
+absl::Status Runtime::on_signal(int signal, Callable<Closure> callback) {
   if (!core_ || core_->is_forked()) return status();
-  return or_no_memory("on_signal", [&] { return signals_->add(signal, std::move(callback)); });
+  return or_no_memory("on_signal",
+                      [&] { return signals_->add(signal, std::move(callback).take()); });
 }
 
 absl::StatusOr<Signal> Runtime::on_signal(int signal) {

@@ -33,6 +33,7 @@
 #include "epore/runtime/counters.h"
 #include "epore/runtime/file.h"
 #include "epore/runtime/group.h"
+#include "epore/runtime/internal/base/callable.h"
 #include "epore/runtime/job.h"
 #include "epore/runtime/join.h"
 #include "epore/runtime/lane.h"
@@ -93,6 +94,7 @@ class SignalWaiter;
 // See docs/design.md for a turn, docs/threading.md for threads, docs/errors.md for failures.
 class Runtime {
  public:
+  // A callback that is null, or an empty std::function, is none: each call says what it does then.
   using AcceptCallback = absl::AnyInvocable<void(Connection&)>;
   using Handler = absl::AnyInvocable<Task<>(Connection)>;
   using ConnectCallback = absl::AnyInvocable<void(absl::StatusOr<Connection>)>;
@@ -135,7 +137,8 @@ class Runtime {
   // Errors: FailedPrecondition for a name in a callback, and once a shutdown has begun;
   // InvalidArgument for a null callback; InvalidArgument, NotFound and Unavailable for the address;
   // those of socket(2), bind(2) and listen(2). After an error nothing is left open.
-  absl::StatusOr<Listener> listen(std::string_view address, AcceptCallback on_accept,
+  absl::StatusOr<Listener> listen(std::string_view address,
+                                  internal::Callable<AcceptCallback> on_accept,
                                   const ListenOptions& options = {});
 
   // Accepts connections as above, and serves each with a coroutine:
@@ -152,7 +155,7 @@ class Runtime {
   template <typename F>
   requires std::is_same_v<std::invoke_result_t<F&, Connection>, Task<>> absl::StatusOr<Listener>
   listen(std::string_view address, F handler, const ListenOptions& options = {}) {
-    return listen_with(address, Handler(std::move(handler)), options);
+    return listen_with(address, internal::Callable<Handler>(std::move(handler)).take(), options);
   }
 
   // Listens as above, for tasks that accept the connections: see Listener::accept().
@@ -172,13 +175,14 @@ class Runtime {
   // runtime could not start (status()) or is shut down (Cancelled), or no memory
   // (ResourceExhausted), this call calls it. If it is null, nothing is started, and there is an
   // error in the log.
-  ConnectAttempt connect(std::string_view address, ConnectCallback on_connected,
+  ConnectAttempt connect(std::string_view address, internal::Callable<ConnectCallback> on_connected,
                          const ConnectOptions& options = {});
 
   // Connects as above to the first of several addresses that answers, which race as those of a name
   // do: the families take turns. They are copied in this call. InvalidArgument without addresses,
   // for an empty one, and for a Unix socket that is not the only one.
-  ConnectAttempt connect(std::span<const SocketAddress> addresses, ConnectCallback on_connected,
+  ConnectAttempt connect(std::span<const SocketAddress> addresses,
+                         internal::Callable<ConnectCallback> on_connected,
                          const ConnectOptions& options = {});
 
   // Runs `closure` on a worker or the poll thread, never inside this call. Closures run in any
@@ -186,17 +190,17 @@ class Runtime {
   // shutdown whose drain timeout has passed destroys closures that have not begun. Errors:
   // FailedPrecondition if the runtime is shut down; InvalidArgument if the closure is null;
   // ResourceExhausted without memory. Then it is destroyed in this call.
-  absl::Status post(Closure closure);
+  absl::Status post(internal::Callable<Closure> closure);
 
   // Runs `closure` as post() does, after `delay`. The returned timer can cancel it. If post() would
   // return an error, the closure is destroyed in this call, and the timer names none. For a null
   // closure there is an error in the log.
-  Timer post_after(absl::Duration delay, Closure closure);
+  Timer post_after(absl::Duration delay, internal::Callable<Closure> closure);
 
   // Makes a timer, which is not armed. Its callback runs where posted closures do, one call at a
   // time. If post() would return an error, the timer names none. Timers made earlier do not fire
   // any more once a shutdown refuses posts.
-  Timer timer(Closure callback);
+  Timer timer(internal::Callable<Closure> callback);
 
   // Calls `callback` as long as the descriptor `fd` is ready for a direction of `interest`, until
   // Watch::cancel(); watch.h has an example. It borrows the descriptor, which somebody else owns:
@@ -207,7 +211,8 @@ class Runtime {
   // which is always ready; AlreadyExists while this runtime watches `fd`; FailedPrecondition for a
   // number that is not open (EBADF), and once a shutdown refuses posts; InvalidArgument for a null
   // callback or another runtime's order; ResourceExhausted.
-  absl::StatusOr<Watch> watch(int fd, Interest interest, Watch::Callback callback,
+  absl::StatusOr<Watch> watch(int fd, Interest interest,
+                              internal::Callable<Watch::Callback> callback,
                               const Order& order = {});
 
   // Opens a UDP socket on "IPV4:PORT" or "[IPV6]:PORT", which are numbers; udp.h has an example.
@@ -219,7 +224,8 @@ class Runtime {
   // order; those of socket(2), setsockopt(2), bind(2) and connect(2); FailedPrecondition once a
   // shutdown refuses posts; ResourceExhausted.
   absl::StatusOr<UdpSocket> udp(std::string_view address, const UdpOptions& options = {});
-  absl::StatusOr<UdpSocket> udp(std::string_view address, UdpSocket::Callback on_receive,
+  absl::StatusOr<UdpSocket> udp(std::string_view address,
+                                internal::Callable<UdpSocket::Callback> on_receive,
                                 const UdpOptions& options = {});
 
   // Opens a Unix datagram socket at "unix:/run/x.sock" or "unix:@name", as udp() opens one of UDP.
@@ -230,9 +236,9 @@ class Runtime {
   // somebody has the file, or it is no socket.
   absl::StatusOr<UnixDatagramSocket> unix_datagram(std::string_view address,
                                                    const UdpOptions& options = {});
-  absl::StatusOr<UnixDatagramSocket> unix_datagram(std::string_view address,
-                                                   UnixDatagramSocket::Callback on_receive,
-                                                   const UdpOptions& options = {});
+  absl::StatusOr<UnixDatagramSocket> unix_datagram(
+      std::string_view address, internal::Callable<UnixDatagramSocket::Callback> on_receive,
+      const UdpOptions& options = {});
 
   // Starts a program as a child process; child.h has an example. A name without a
   // slash is looked for in PATH. The call waits until the program runs, so its errors are known.
@@ -245,7 +251,8 @@ class Runtime {
   // Unimplemented (ENOSYS) before Linux 5.9. Each pipe is a connection: at max_connections the
   // error is ResourceExhausted, before the program runs.
   absl::StatusOr<Child> start_child(const Command& command, const ChildOptions& options = {},
-                                    Child::Callback on_exit = nullptr, const Order& order = {});
+                                    internal::Callable<Child::Callback> on_exit = nullptr,
+                                    const Order& order = {});
 
   // Makes a lane of threads for blocking(). Errors: InvalidArgument for the options,
   // FailedPrecondition if the runtime is shut down, ResourceExhausted without memory.
@@ -320,8 +327,10 @@ class Runtime {
   // connection whose first callback has begun still gets its on_closed, and connect() its callback.
   //
   // With a `drain_timeout` of zero or less everything is aborted at once. A second call waits for
-  // the end of the first. Errors: FailedPrecondition from a callback, on_signal() included, where
-  // it would wait for itself; call request_shutdown() there.
+  // the end of the first. Ok says that the runtime is shut down, also if that has aborted
+  // something: counters(), after this call, have the connections that were cut off
+  // (Counters::connections_cut_off). Errors: FailedPrecondition from a callback, on_signal()
+  // included, where it would wait for itself; call request_shutdown() there.
   absl::Status shutdown(absl::Duration drain_timeout);
   absl::Status shutdown();  // with the drain timeout of the options
 
@@ -371,7 +380,7 @@ class Runtime {
   // SIGTERM, SIGKILL and SIGSTOP, and for faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS,
   // SIGABRT); FailedPrecondition if signals are being caught. Signals that only the system refuses
   // (32 and 33 are glibc's) are errors of catch_signals() and run_until_signal().
-  absl::Status on_signal(int signal, Closure callback);
+  absl::Status on_signal(int signal, internal::Callable<Closure> callback);
 
   // As above, for tasks: see Signal::wait(). Both may be set for a signal.
   absl::StatusOr<Signal> on_signal(int signal);
@@ -469,7 +478,7 @@ class Runtime {
                                        const ListenOptions& options);
   absl::StatusOr<Listener> listen_now(std::string_view address, AcceptCallback on_accept,
                                       bool has_tasks, const ListenOptions& options);
-  absl::Status check_callback(std::string_view address, const AcceptCallback& on_accept) const;
+  absl::Status check_callback(std::string_view address, bool is_null) const;
   ConnectAttempt connect_to(const internal::Destination& to, ConnectCallback on_connected,
                             const ConnectOptions& options);
   absl::Status check_run() const;

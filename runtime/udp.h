@@ -113,9 +113,10 @@ struct UdpCounters {
   std::uint64_t truncated = 0;
   std::uint64_t dropped = 0;  // by the system, as the receive buffer was full (SO_RXQ_OVFL)
   std::uint64_t sent = 0;
-  std::uint64_t refused = 0;      // by send(), as the queue was full
-  std::uint64_t send_errors = 0;  // dropped, as the system refused them
-  std::uint64_t icmp_errors = 0;  // that were told: UdpOptions::icmp_errors
+  std::uint64_t refused = 0;         // by send(), as the queue was full
+  std::uint64_t send_errors = 0;     // dropped, as the system refused them
+  std::uint64_t icmp_errors = 0;     // that were told: UdpOptions::icmp_errors
+  std::uint64_t receive_errors = 0;  // of the system, such as ENOMEM, that nobody was told of
 };
 
 // Returns the peer that an error of a UdpSocket is about: where the datagram was sent to that ICMP
@@ -161,12 +162,17 @@ absl::StatusOr<unsigned> network_interface(std::string_view name_or_address);
 //
 // 5. An error of a peer (UdpOptions::icmp_errors) ends neither the socket nor a datagram to another
 //    peer. The system keeps errors, too, while nobody waits, in the memory of the receive buffer.
+// 6. When the system fails to receive, as it has no memory, nobody is told: the socket tries again,
+//    first after 10 ms, later after up to 500. The log has a line a second at most, and
+//    UdpCounters::receive_errors counts. So a loop over receive() of a socket that hears of no
+//    peers ends only with the socket.
 //
 // See udp(7), ip(7), ipv6(7), recvmmsg(2).
 class UdpSocket {
  public:
   // What was received, valid during the call, or an error of a peer (see UdpOptions::peer and
-  // icmp_errors), such as Unavailable (ECONNREFUSED), after which it goes on.
+  // icmp_errors), such as Unavailable (ECONNREFUSED), after which it goes on. If the descriptor is
+  // none any more (FailedPrecondition, EBADF) it is told that, and the socket closes.
   using Callback = absl::AnyInvocable<void(UdpSocket&, absl::StatusOr<std::span<const Datagram>>)>;
 
   UdpSocket();  // names no socket
@@ -178,8 +184,9 @@ class UdpSocket {
 
   // Waits in a task, and returns at least one datagram. They are valid until the next receive().
   // What a lost any() or a within() did not take comes next time. Errors: those of a peer, after
-  // which it goes on; FailedPrecondition if the socket is closed, has a callback, or another
-  // coroutine receives; Cancelled when it is closed, or the task is stopped.
+  // which it goes on; FailedPrecondition if the socket is closed, has a callback, another coroutine
+  // receives, or the descriptor is none any more (EBADF; the socket closes); Cancelled when it is
+  // closed, or the task is stopped.
   internal::DatagramOperation receive() const;
 
   // Copies a datagram into the queue. It leaves soon, from the address `from` if that is not empty

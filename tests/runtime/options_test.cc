@@ -1,10 +1,12 @@
 #include "epore/runtime/options.h"
 
+#include <limits>
 #include <optional>
 #include <string>
 
 #include "absl/strings/match.h"
 #include "absl/time/time.h"
+#include "epore/runtime/runtime.h"
 #include "epore/runtime/send_result.h"
 #include "gtest/gtest.h"
 
@@ -44,6 +46,8 @@ TEST(OptionsTest, RuntimeValuesOutOfRangeAreRefusedByName) {
   using R = RuntimeOptions;
   expect_bad(with<R>([](R& o) { o.reactors = 0; }).check(), "reactors");
   expect_bad(with<R>([](R& o) { o.reactors = 100'000; }).check(), "reactors");
+  constexpr int kLeast = std::numeric_limits<int>::min();
+  expect_bad(Runtime(with<R>([](R& o) { o.reactors = kLeast; })).status(), "reactors");
   expect_bad(with<R>([](R& o) { o.workers = -1; }).check(), "workers");
   expect_bad(with<R>([](R& o) { o.events_per_poll = 0; }).check(), "events_per_poll");
   expect_bad(with<R>([](R& o) { o.drain_timeout = -absl::Nanoseconds(1); }).check(),

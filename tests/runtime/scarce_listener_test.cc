@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <functional>
+#include <thread>
 #include <vector>
 
+#include "absl/base/log_severity.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -17,6 +19,8 @@
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
+#include "tests/support/clock_kernel.h"
+#include "tests/support/log_lines.h"
 #include "tests/support/scarce_memory.h"
 
 namespace epore {
@@ -112,6 +116,92 @@ TEST_P(ScarceListenerTest, OneThatIsIdleGoesOnForATask) {
     }
   }
   for (void* const block : blocks) internal::FrameCache::free(block, kBlock);
+}
+
+// Its poll thread finds no memory for the first thing that it wants in each turn.
+class ScarceKernel : public ClockKernel {
+ public:
+  explicit ScarceKernel(Kernel& inner) : ClockKernel(inner) {}
+
+  int failures() const { return failures_; }
+  void set_scarce(bool is_scarce) { is_scarce_ = is_scarce; }
+
+  SysResult epoll_wait(int epfd, epoll_event* events, int capacity, int timeout_ms) override {
+    end_turn();
+    const SysResult ready = ClockKernel::epoll_wait(epfd, events, capacity, timeout_ms);
+    begin_turn();
+    return ready;
+  }
+  SysResult epoll_pwait2(int epfd, epoll_event* events, int capacity,
+                         const timespec* timeout) override {
+    end_turn();
+    const SysResult ready = ClockKernel::epoll_pwait2(epfd, events, capacity, timeout);
+    begin_turn();
+    return ready;
+  }
+
+  // At the end of the test, where no thread of the runtime is left.
+  void free_blocks() {
+    for (void* const block : blocks_) internal::FrameCache::free(block, kBlock);
+  }
+
+ private:
+  static constexpr std::size_t kBlock = sizeof(internal::AcceptedConnection);
+
+  void end_turn() { failures_ += ScarceMemory::stop() ? 1 : 0; }
+  void begin_turn() {
+    if (!is_scarce_) return;
+    // What the cache of the thread has would do.
+    while (blocks_.size() < 300) blocks_.push_back(internal::FrameCache::allocate(kBlock));
+    ScarceMemory::fail(1);
+  }
+
+  std::atomic<bool> is_scarce_{false};
+  std::atomic<int> failures_{0};
+  std::vector<void*> blocks_;  // the poll thread
+};
+
+// As above: the poll thread runs the listener and nothing else. What waits in the backlog would be
+// reported again at once.
+TEST_P(ScarceListenerTest, OneThatFindsNoMemoryForATaskBacksOff) {
+  if (GetParam().dispatch != Dispatch::workers || GetParam().selector != "epoll") return;
+  ScarceKernel kernel(system_);
+  LogLines log(absl::LogSeverity::kWarning);
+  {
+    RuntimeOptions scarce = options();
+    scarce.kernel = &kernel;
+    Runtime runtime(scarce);
+    absl::StatusOr<Listener> listener = runtime.listen("127.0.0.1:0");
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    Job job = runtime.spawn([&]() -> Task<> {
+      Connection c = co_await listener->accept();
+      co_await c.write("you");
+    });
+    kernel.set_scarce(true);
+    Peer peer(listener->address());
+    while (kernel.failures() == 0) std::this_thread::yield();
+    ASSERT_EQ(runtime.counters().accept_pauses, 1u);
+    int expected = 1;
+    for (const int milliseconds : {10, 20, 40, 80}) {
+      kernel.await_waiters();
+      EXPECT_EQ(kernel.failures(), expected) << "before " << milliseconds << " ms";
+      kernel.advance(absl::Milliseconds(milliseconds) - absl::Nanoseconds(1));
+      kernel.await_waiters();
+      EXPECT_EQ(kernel.failures(), expected) << "within " << milliseconds << " ms";
+      kernel.advance(absl::Nanoseconds(1));
+      ++expected;
+      while (kernel.failures() < expected) std::this_thread::yield();
+    }
+    kernel.set_scarce(false);
+    kernel.await_waiters();
+    kernel.advance(absl::Milliseconds(160));
+    EXPECT_EQ(peer.receive_all(), "you");
+    EXPECT_TRUE(job.wait().ok());
+  }
+  EXPECT_EQ(log.count("pauses (1 failures since the last message): accept: no memory"), 1)
+      << log.text();
+  EXPECT_EQ(log.count("pauses"), 1) << log.text();
+  kernel.free_blocks();
 }
 
 }  // namespace

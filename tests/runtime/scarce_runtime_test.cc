@@ -22,6 +22,7 @@
 #include "tests/support/open_fds.h"
 #include "tests/support/scarce_memory.h"
 #include "tests/support/sockets.h"
+#include "tests/support/temporary_directory.h"
 
 namespace epore {
 namespace {
@@ -212,6 +213,21 @@ TEST_P(ScarceRuntimeTest, ListenOnAName) {
   });
 }
 
+TEST_P(ScarceRuntimeTest, ListenOnAUnixSocket) {
+  const TemporaryDirectory directory;
+  const std::string address = "unix:" + directory.path("x.sock");
+  for_each_allocation([&](Runtime& runtime, int k) -> std::function<void()> {
+    ScarceMemory::fail(k);
+    const absl::Status status = runtime.listen(address, [](Connection&) {}).status();
+    ScarceMemory::stop();
+    return [&runtime, &directory, status] {
+      EXPECT_TRUE(status.ok() || is_exhausted(status)) << status;
+      EXPECT_TRUE(runtime.shutdown().ok());
+      EXPECT_TRUE(directory.is_empty()) << "nobody else removes the file";
+    };
+  });
+}
+
 TEST_P(ScarceRuntimeTest, Connect) {
   const TcpPort port = tcp_listener();
   for (const char* host : {"127.0.0.1:", "localhost:"}) {
@@ -314,6 +330,22 @@ TEST_P(ScarceRuntimeTest, Signals) {
         ASSERT_EQ(::raise(SIGUSR1), 0);
       }
       runtime.request_shutdown();
+      ASSERT_EQ(::raise(SIGTERM), 0);
+      EXPECT_TRUE(runtime.run_until_signal().ok());
+    };
+  });
+}
+
+// With a signal that the system ignores where nobody catches it.
+TEST_P(ScarceRuntimeTest, AwaitedSignals) {
+  for_each_allocation([](Runtime& runtime, int k) -> std::function<void()> {
+    ScarceMemory::fail(k);
+    const absl::Status set = runtime.on_signal(SIGWINCH).status();
+    ScarceMemory::stop();
+    return [&runtime, set] {
+      EXPECT_TRUE(set.ok() || is_exhausted(set)) << set;
+      EXPECT_TRUE(runtime.catch_signals().ok());
+      ASSERT_EQ(::raise(SIGWINCH), 0);
       ASSERT_EQ(::raise(SIGTERM), 0);
       EXPECT_TRUE(runtime.run_until_signal().ok());
     };

@@ -46,6 +46,7 @@ void UdpReceiver::add_to(UdpCounters& counters) const {
   counters.truncated += truncated_;
   counters.dropped += dropped_;
   counters.icmp_errors += icmp_errors_;
+  counters.receive_errors += receive_errors_;
 }
 
 bool UdpReceiver::is_wanted() const {
@@ -84,6 +85,11 @@ void UdpReceiver::give(const absl::Status& error) {
 void UdpReceiver::count_icmp_error() {
   const absl::MutexLock lock(&mutex_);
   ++icmp_errors_;
+}
+
+void UdpReceiver::count_receive_error() {
+  const absl::MutexLock lock(&mutex_);
+  ++receive_errors_;
 }
 
 void UdpReceiver::close(const absl::Status& why) {

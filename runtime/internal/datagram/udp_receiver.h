@@ -54,6 +54,7 @@ class UdpReceiver {
   // Gives an error to the coroutine that waits, or keeps it for the next one.
   void give(const absl::Status& error);
   void count_icmp_error();
+  void count_receive_error();
 
   // The socket is closed. Whoever waits gets `why`.
   void close(const absl::Status& why);
@@ -73,6 +74,7 @@ class UdpReceiver {
   std::uint64_t truncated_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t icmp_errors_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t receive_errors_ ABSL_GUARDED_BY(mutex_) = 0;
 
   // Its reader has it from take() to the next begin(), the runner otherwise.
   InboundBatch inbound_;

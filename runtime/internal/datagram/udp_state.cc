@@ -1,5 +1,6 @@
 #include "epore/runtime/internal/datagram/udp_state.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <optional>
@@ -7,11 +8,13 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/log/log.h"
 #include "absl/strings/str_cat.h"
 #include "epore/poll/kernel/errno_status.h"
 #include "epore/poll/registry.h"
 #include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/base/printable.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/datagram/error_queue.h"
 #include "epore/runtime/internal/datagram/open_unix.h"
 #include "epore/runtime/internal/datagram/peer_payload.h"
@@ -26,6 +29,21 @@ constexpr int kRounds = 16;
 
 // How long between two looks for room.
 constexpr std::int64_t kBetweenLooks = 1'000'000;
+
+// After a receive that the system has failed, as a listener does.
+constexpr std::int64_t kFirstBackoff = 10'000'000;
+constexpr std::int64_t kLongestBackoff = 500'000'000;
+constexpr std::int64_t kLogInterval = 1'000'000'000;
+
+// So many errors in a row may be of peers. Then the system refuses.
+constexpr int kErrorsBeforeBackoff = 64;
+
+// The descriptor or the arguments are wrong, so no later call can succeed. See recvmmsg(2).
+bool is_of_socket(int error) {
+  return error == EBADF || error == EINVAL || error == ENOTSOCK || error == EFAULT;
+}
+
+bool is_of_resources(int error) { return error == ENOBUFS || error == ENOMEM; }
 
 absl::Status closed() { return absl::FailedPreconditionError("UdpSocket: the socket is closed"); }
 
@@ -251,6 +269,7 @@ absl::Status UdpState::error_of(int error, std::string_view call) const {
 }
 
 void UdpState::receive() {
+  if (is_backing_off()) return arm_retry();
   for (int round = 0;
        (may_have_errors_ || edges_.is_ready(Direction::read)) && receiver_.is_wanted(); ++round) {
     if (round == kRounds) return core_->wake(*this);
@@ -264,13 +283,15 @@ void UdpState::receive() {
     const SysResult received = receiver_.receive(core_->kernel(), fd_.get());
     if (!received.ok()) {
       if (received.error() == EAGAIN) {
+        receives_again();
         edges_.use_up(Direction::read, mark);
       } else if (received.error() != EINTR) {
         may_have_errors_ = has_error_queue_ && tell_peer_error();
-        if (!may_have_errors_) tell(error_of(received.error(), "receive"));
+        if (!may_have_errors_ && !may_go_on_after(received.error())) return;
       }
       continue;
     }
+    receives_again();
     if (static_cast<std::size_t>(received.value()) < receiver_.capacity()) {
       edges_.use_up(Direction::read, mark);
     }
@@ -278,6 +299,50 @@ void UdpState::receive() {
     if (is_closing_.load(std::memory_order_acquire)) return;
     if (has_callback_) flush();
   }
+}
+
+// Handles an error of recvmmsg(2). One that lasts ends the socket. One of a peer is told, and a
+// socket that is told of no peer has none. Any other is the system's, and passes: who receives
+// cannot mend it, and a server must not end with it. Returns whether to receive again at once.
+bool UdpState::may_go_on_after(int error) {
+  if (is_of_socket(error)) {
+    tell(error_of(error, "receive"));
+    is_closing_.store(true, std::memory_order_release);
+    return false;
+  }
+  const bool hears_of_peers = has_error_queue_ || !peer_.is_empty();
+  if (hears_of_peers && !is_of_resources(error) && ++errors_in_row_ < kErrorsBeforeBackoff) {
+    tell(error_of(error, "receive"));
+    return true;
+  }
+  backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff);
+  retry_at_ = core_->kernel().now() + backoff_;
+  note_trouble(or_no_memory("receive", [&] { return error_of(error, "receive"); }));
+  arm_retry();
+  return false;
+}
+
+void UdpState::receives_again() {
+  errors_in_row_ = 0;
+  backoff_ = 0;
+}
+
+bool UdpState::is_backing_off() const { return backoff_ != 0 && core_->kernel().now() < retry_at_; }
+
+void UdpState::arm_retry() { home().arm(*this, retry_at_); }
+
+// Counts what nobody is told of. The log has a line a second at most.
+void UdpState::note_trouble(const absl::Status& why) {
+  receiver_.count_receive_error();
+  ++troubles_;
+  const std::int64_t now = core_->kernel().now();
+  if (last_log_ != 0 && now - last_log_ < kLogInterval) return;
+  internal::tell([&] {
+    LOG(WARNING) << "epore: " << describe() << " tries again to receive (" << troubles_
+                 << " failures since the last message): " << why.message();
+  });
+  last_log_ = now;
+  troubles_ = 0;
 }
 
 // Returns whether the error queue may have something.
@@ -329,7 +394,7 @@ void UdpState::call(absl::StatusOr<std::span<const Datagram>> received) {
 // For an engine without edges: hears of what the next run can use.
 void UdpState::rearm() {
   Interest wanted = Interest::readable() - Interest::readable();
-  if (receiver_.is_wanted()) wanted = wanted | Interest::readable();
+  if (receiver_.is_wanted() && !is_backing_off()) wanted = wanted | Interest::readable();
   if (sender_.is_sending() && !sender_.is_stalled()) {  // else the timer looks again
     // poll(2) tells of an error in the queue until somebody receives it, whatever it is asked for.
     const bool has_errors =
@@ -349,7 +414,7 @@ void UdpState::rearm() {
     is_registered_ = true;
   } else {
     look_again_soon();
-    tell(armed);
+    note_trouble(armed);
   }
 }
 

@@ -88,6 +88,11 @@ class UdpState final : public Registration {
   void has_failed_to_send(int error);
   absl::Status error_of(int error, std::string_view call) const;
   void receive();
+  bool may_go_on_after(int error);
+  void receives_again();
+  bool is_backing_off() const;
+  void arm_retry();
+  void note_trouble(const absl::Status& why);
   bool take_error_hint();
   bool tell_peer_error();
   void deliver();
@@ -128,6 +133,13 @@ class UdpState final : public Registration {
   bool is_registered_ = false;
   bool hears_of_room_ = false;  // registered for "writable" as well
   bool is_over_ = true;         // it has ended, or not begun
+
+  // After a receive that the system has failed. retry_at_ counts while backoff_ is not 0.
+  int errors_in_row_ = 0;
+  std::int64_t backoff_ = 0;
+  std::int64_t retry_at_ = 0;
+  std::int64_t last_log_ = 0;
+  std::uint64_t troubles_ = 0;  // since the last line in the log
 };
 
 // The copies of a UdpSocket share one. The last one closes the socket.

@@ -109,12 +109,16 @@ absl::Status Acceptor::start() {
 }
 
 absl::Status Acceptor::begin() {
+  bool has_room = false;
   bool has_slot = false;
   try {
+    home().timers().keep_room();
+    has_room = true;
     has_slot = home().slots().acquire(*this);
   } catch (const std::bad_alloc&) {
   }
   if (!has_slot) {
+    if (has_room) home().timers().give_room_back();
     core_->end_activity();
     return absl::ResourceExhaustedError("listen: no slot is left");
   }
@@ -165,23 +169,15 @@ void Acceptor::shut_down(ShutdownStep step) {
 
 void Acceptor::expired() { resume(); }
 
-// Without memory a run ends early.
+// Without memory a run ends early. In the event queue the backlog would be reported at once, and
+// outside of it no event may come for what the run has left. So it pauses, which needs no memory.
 void Acceptor::run() {
   try {
     run_once();
   } catch (const std::bad_alloc&) {
-    come_back();
-  }
-}
-
-// No event may come for what a run has left: an Acceptor that is paused or idle is not in the event
-// queue, and one that has a connection in hand may have no backlog. So it tries again, by its timer
-// where there is memory for that.
-void Acceptor::come_back() {
-  try {
-    home().arm(*this, core_->kernel().now() + kFirstBackoff);
-  } catch (const std::bad_alloc&) {
-    resume();
+    if (state_ == State::closed) return;
+    ++pauses_;
+    pause(no_memory("accept"));
   }
 }
 
@@ -334,14 +330,17 @@ bool Acceptor::take_permit() {
 }
 
 // At the limit of this listener only the end of one of its own connections helps. Otherwise every
-// end does, as it frees a descriptor.
+// end does, as it frees a descriptor. Without memory only the backoff helps.
 void Acceptor::wait_for_permit() {
   ConnectionPermits* const own = own_permits();
   ConnectionPermits* const at = own != nullptr && !own->has_one() ? own : &core_->permits();
   if (at == waits_at_) return;
   stop_waiting();
-  at->add_waiter(*this);
-  waits_at_ = at;
+  try {
+    at->add_waiter(*this);
+    waits_at_ = at;
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 void Acceptor::stop_waiting() {
@@ -354,6 +353,7 @@ void Acceptor::pause_at_limit() {
   if (has_permit()) resume();
 }
 
+// Throws nothing.
 void Acceptor::pause(const absl::Status& why) {
   if (!in_hand_.fd.is_valid()) place_ = AcceptPlace();
   if (state_ != State::paused) {
@@ -364,7 +364,7 @@ void Acceptor::pause(const absl::Status& why) {
   wait_for_permit();
   backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff);
   const std::int64_t now = core_->kernel().now();
-  home().arm(*this, now + backoff_);
+  (void)home().timers().arm_in_room(*this, now + backoff_);  // no wake: this thread leads
   if (pauses_ == 0 || (last_log_ != 0 && now - last_log_ < kLogInterval)) return;
   tell([&] {
     LOG(WARNING) << "epore: the listener on " << address_.to_string() << " pauses (" << pauses_
@@ -402,6 +402,7 @@ void Acceptor::end() {
   if (state_ == State::paused) stop_waiting();
   state_ = State::closed;
   home().timers().cancel(*this);
+  home().timers().give_room_back();
   retire();
   if (is_registered) (void)home().registry()->deregister_fd(fd_.get());
   if (calls_.give_back()) calls_.done();

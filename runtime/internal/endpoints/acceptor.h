@@ -56,7 +56,8 @@ struct AcceptSettings {
 // out, neither trigger is right by itself. An edge-triggered listener would hear of its backlog
 // only with the next client (measured on Linux 6.18). A level-triggered one would spin. So the
 // Acceptor pauses: it leaves the event queue and waits for a permit or a descriptor. A timer
-// resumes it as well, because other parts of the program free descriptors too.
+// resumes it as well, because other parts of the program free descriptors too. A run that finds no
+// memory pauses it, too.
 //
 //   listening --EMFILE, limit--> paused --descriptor freed, or backoff--> one accept --> listening
 //       |                          |                                         `--EMFILE--> paused
@@ -102,7 +103,6 @@ class Acceptor final : public PermitWaiter {
 
   absl::Status begin();
   void run_once();
-  void come_back();
   void accept_ready(std::size_t budget);
   void accept_rest();
   bool has_taker(bool may_idle);

@@ -160,9 +160,11 @@ void Connector::begin(const Destination& to) {
   } else {
     home().arm(*this, deadline_);
     absl::Status started = core_->resolver().start(
-        std::move(target->host_port), [self = Ref<Connector>::share(this)](auto addresses) {
+        std::move(target->host_port),
+        [self = Ref<Connector>::share(this)](auto addresses) {
           self->resolved(std::move(addresses));
-        });
+        },
+        &lookup_);
     if (!started.ok()) resolved(started);
   }
   // The shutdown sets its phase and then looks at the slots. Either it finds this slot, or this
@@ -434,6 +436,7 @@ absl::Status Connector::cancelled_error() const { return cancelled("cancelled");
 
 void Connector::finish(absl::Status error) {
   is_finished_ = true;
+  if (!has_addresses_) core_->resolver().cancel(lookup_);  // which has a reference to this
   home().timers().cancel(*this);
   core_->counters().add(Counter::connect_errors);
   if (token() != Token{}) retire();

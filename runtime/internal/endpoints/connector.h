@@ -19,6 +19,7 @@
 #include "epore/runtime/connection.h"
 #include "epore/runtime/internal/endpoints/connecting_socket.h"
 #include "epore/runtime/internal/endpoints/destination.h"
+#include "epore/runtime/internal/net/resolver.h"
 #include "epore/runtime/internal/order/order_state.h"
 #include "epore/runtime/internal/reactor/core.h"
 #include "epore/runtime/internal/reactor/registration.h"
@@ -117,6 +118,7 @@ class Connector final : public Registration {
   // The runner only.
   Callback done_;
   std::string target_;
+  Resolver::Ticket lookup_ = 0;
   std::vector<SocketAddress> addresses_;
   std::vector<ConnectingSocket> sockets_;  // in the race, registered
   std::size_t next_ = 0;                   // of addresses_: the next one to join

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "epore/runtime/completion.h"
 #include "epore/runtime/internal/net/hosts.h"
 #include "epore/runtime/internal/net/resolver.h"
@@ -33,6 +34,23 @@ class FindCore {
   internal::Core* core_ = nullptr;
 };
 
+// Takes the name back if the task ends before a thread has it.
+class Lookup {
+ public:
+  explicit Lookup(internal::Resolver& resolver) : resolver_(resolver) {}
+  ~Lookup() { resolver_.cancel(ticket_); }
+  Lookup(const Lookup&) = delete;
+  Lookup& operator=(const Lookup&) = delete;
+
+  absl::Status start(HostPort host_port, internal::Resolver::Callback done) {
+    return resolver_.start(std::move(host_port), std::move(done), &ticket_);
+  }
+
+ private:
+  internal::Resolver& resolver_;
+  internal::Resolver::Ticket ticket_ = 0;
+};
+
 }  // namespace
 
 Task<std::vector<SocketAddress>> resolve(std::string address) {
@@ -43,7 +61,8 @@ Task<std::vector<SocketAddress>> resolve(std::string address) {
     co_return *std::move(known);
   }
   Completion<std::vector<SocketAddress>> found;
-  co_await core->resolver().start(std::move(target.host_port), found.completer());
+  Lookup lookup(core->resolver());
+  co_await lookup.start(std::move(target.host_port), found.completer());
   co_return co_await found.wait();
 }
 

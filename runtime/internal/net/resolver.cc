@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <list>
+#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -133,7 +134,8 @@ struct Resolver::State {
   Gate gate;
 
   absl::Mutex mutex;
-  std::list<Request> requests ABSL_GUARDED_BY(mutex);
+  std::map<Ticket, Request> requests ABSL_GUARDED_BY(mutex);  // the first one comes next
+  Ticket last_ticket ABSL_GUARDED_BY(mutex) = 0;
   std::list<Thread> threads ABSL_GUARDED_BY(mutex);
   int starting ABSL_GUARDED_BY(mutex) = 0;  // whose ids are not known
   int coming ABSL_GUARDED_BY(mutex) = 0;    // that have not looked for requests
@@ -144,7 +146,7 @@ struct Resolver::State {
 Resolver::Resolver(Kernel& kernel, std::shared_ptr<Kernel> owner)
     : state_(std::make_shared<State>(kernel, std::move(owner))) {}
 
-absl::Status Resolver::start(HostPort host_port, Callback done) {
+absl::Status Resolver::start(HostPort host_port, Callback done, Ticket* ticket) {
   State& state = *state_;
   State::Thread* fresh = nullptr;
   {
@@ -159,7 +161,10 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
         state.threads.size() < kThreads) {
       thread.emplace_back();
     }
-    state.requests.push_back({std::move(host_port), std::move(done)});
+    state.requests.emplace_hint(state.requests.end(), state.last_ticket + 1,
+                                State::Request{std::move(host_port), std::move(done)});
+    ++state.last_ticket;
+    if (ticket != nullptr) *ticket = state.last_ticket;
     if (!thread.empty()) {
       fresh = &thread.back();
       state.threads.splice(state.threads.end(), thread);
@@ -178,7 +183,7 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
         "epore-resolver", [shared = state_, fresh] { shared->work(*fresh); }, &id);
   } catch (const std::bad_alloc&) {
   }
-  std::list<State::Request> abandoned;
+  std::map<Ticket, State::Request> abandoned;
   {
     absl::MutexLock lock(&state.mutex);
     --state.starting;
@@ -196,8 +201,16 @@ absl::Status Resolver::start(HostPort host_port, Callback done) {
   const absl::Status failed = or_no_memory("starting a resolver thread", [&] {
     return errno_status(started.error(), "starting a resolver thread");
   });
-  for (State::Request& request : abandoned) request.done(failed);
+  for (auto& [_, request] : abandoned) request.done(failed);
   return absl::OkStatus();
+}
+
+// Allocates nothing, as callers do so at their end.
+void Resolver::cancel(Ticket ticket) {
+  State& state = *state_;
+  decltype(state.requests)::node_type dropped;  // destroyed without the lock
+  absl::MutexLock lock(&state.mutex);
+  dropped = state.requests.extract(ticket);
 }
 
 void Resolver::State::work(Thread& self) {
@@ -223,10 +236,11 @@ bool Resolver::State::take(Thread& self, HostPort& host_port) {
     idle += static_cast<int>(waits) - static_cast<int>(is_idle);
     is_idle = waits;
     if (waits || is_stopping) return !waits;
-    host_port = std::move(requests.front().host_port);
-    self.done = std::move(requests.front().done);
+    const auto first = requests.begin();
+    host_port = std::move(first->second.host_port);
+    self.done = std::move(first->second.done);
     self.is_resolving = has_taken = true;
-    requests.pop_front();
+    requests.erase(first);
     return true;
   });
   return has_taken;
@@ -243,7 +257,7 @@ std::optional<Resolver::Callback> Resolver::State::resolved(Thread& self) {
 // Allocates nothing, because a shutdown cannot return an error.
 void Resolver::stop() {
   State& state = *state_;
-  std::list<State::Request> dropped;  // destroyed without the lock
+  std::map<Ticket, State::Request> dropped;  // destroyed without the lock
   {
     absl::MutexLock lock(&state.mutex);
     state.is_stopping = true;

@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_INTERNAL_NET_RESOLVER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -45,15 +46,19 @@ class Resolver {
   // threads.
   explicit Resolver(Kernel& kernel, std::shared_ptr<Kernel> owner = nullptr);
 
-  // The most names that wait for a thread. Nobody may wait for them any more: a caller whose time
-  // is over does not take its name back, so a name service that hangs would collect them without
+  // The most names that wait for a thread: a name service that hangs would collect them without
   // end.
   static constexpr std::size_t kMostWaiting = 10'000;
 
   // Calls `done` on a resolver thread, or in this call if no thread can be started. stop() destroys
-  // it without a call. Errors: Cancelled after stop(); ResourceExhausted if kMostWaiting names
-  // wait.
-  absl::Status start(HostPort host_port, Callback done);
+  // it without a call. `ticket` is set before that. Errors: Cancelled after stop();
+  // ResourceExhausted if kMostWaiting names wait.
+  using Ticket = std::uint64_t;
+  absl::Status start(HostPort host_port, Callback done, Ticket* ticket = nullptr);
+
+  // Takes a name back for which nobody waits any more. Its callback is destroyed without a call, in
+  // this call, if no thread has the name yet. Otherwise this does nothing. 0 is no ticket.
+  void cancel(Ticket ticket);
 
   // Returns when no callback runs any more. Does not wait for name servers.
   void stop();

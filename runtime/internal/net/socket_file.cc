@@ -112,6 +112,8 @@ absl::StatusOr<std::unique_ptr<SocketFile>> SocketFile::bind(
     return nullptr;
   }
   const DirectoryLock lock(kernel, directory_of(path));
+  // Made before there is a file: without memory for it, nobody would remove the file.
+  std::unique_ptr<SocketFile> file(new SocketFile(kernel, address));
   SysResult bound = bind();
   if (bound.error() == EADDRINUSE) {
     if (lock.error() != 0) {
@@ -125,20 +127,22 @@ absl::StatusOr<std::unique_ptr<SocketFile>> SocketFile::bind(
   if (!bound.ok()) return bind_error(bound);
   struct stat status = {};
   const SysResult looked = kernel.lstat(path.c_str(), &status);
-  std::unique_ptr<SocketFile> file;
   if (looked.ok() && S_ISSOCK(status.st_mode)) {
-    file.reset(new SocketFile(kernel, address, status.st_dev, status.st_ino));
+    file->device_ = status.st_dev;
+    file->inode_ = status.st_ino;
+  } else {
+    file = nullptr;
   }
   if (absl::Status bad = listen(); !bad.ok()) return bad;
   return file;
 }
 
-SocketFile::SocketFile(Kernel& kernel, const SocketAddress& address, dev_t device, ino_t inode)
-    : kernel_(kernel), address_(address), device_(device), inode_(inode) {}
+SocketFile::SocketFile(Kernel& kernel, const SocketAddress& address)
+    : kernel_(kernel), address_(address) {}
 
 // Allocates nothing: the end of a listener cannot fail.
 SocketFile::~SocketFile() {
-  if (is_kept_.load(std::memory_order_relaxed)) return;
+  if (inode_ == 0 || is_kept_.load(std::memory_order_relaxed)) return;
   const char* const path = address_.unix_path().data();
   struct stat status = {};
   if (!kernel_.lstat(path, &status).ok()) return;

@@ -55,7 +55,7 @@ class SocketFile {
   SocketFile& operator=(const SocketFile&) = delete;
 
  private:
-  SocketFile(Kernel& kernel, const SocketAddress& address, dev_t device, ino_t inode);
+  SocketFile(Kernel& kernel, const SocketAddress& address);
 
   static absl::StatusOr<std::unique_ptr<SocketFile>> bind(Kernel& kernel, int fd,
                                                           const SocketAddress& address, int type,
@@ -63,8 +63,11 @@ class SocketFile {
 
   Kernel& kernel_;
   const SocketAddress address_;
-  const dev_t device_;
-  const ino_t inode_;
+
+  // Constant from bind() on.
+  dev_t device_ = 0;
+  ino_t inode_ = 0;  // 0: nothing is bound
+
   std::atomic<bool> is_kept_{false};  // relaxed: who destroys it has been told before
 };
 

@@ -27,9 +27,10 @@ namespace {
 // The most threads for blocking() without a lane.
 constexpr int kBlockingThreads = 8;
 
-// Poll threads run callbacks as well. More threads than processors would only take turns.
+// Poll threads run callbacks as well. More threads than processors would only take turns. Options
+// that are out of their range are refused later.
 int helpers_of(const RuntimeOptions& options, int workers, int processors) {
-  if (options.dispatch != Dispatch::adaptive) return 0;
+  if (options.dispatch != Dispatch::adaptive || options.reactors < 1) return 0;
   return std::max(0, std::min(workers, processors) - options.reactors);
 }
 

@@ -77,9 +77,12 @@ absl::StatusOr<Signal> SignalWaiter::add(int signal) {
   if (absl::Status bad = check_signal(signal); !bad.ok()) return bad;
   absl::MutexLock lock(&mutex_);
   if (absl::Status bad = check_not_caught(signal); !bad.ok()) return bad;
-  Ref<SignalState>& state = signals_[signal];
-  if (!state) state = Ref<SignalState>::adopt(new SignalState());
-  return Signal(state);
+  if (const auto found = signals_.find(signal); found != signals_.end()) {
+    return Signal(found->second);
+  }
+  auto state = Ref<SignalState>::adopt(new SignalState());  // first: handle() finds no null one
+  signals_.emplace(signal, state);
+  return Signal(std::move(state));
 }
 
 absl::Status SignalWaiter::check_not_caught(int signal) const {

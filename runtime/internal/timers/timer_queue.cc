@@ -17,12 +17,23 @@ std::int64_t next_period(std::int64_t deadline, std::int64_t interval, std::int6
 
 }  // namespace
 
+void TimerQueue::keep_room() {
+  const absl::MutexLock lock(&mutex_);
+  heap_.reserve(heap_.size() + due_periodic_ + rooms_ + 1);
+  ++rooms_;
+}
+
+void TimerQueue::give_room_back() {
+  const absl::MutexLock lock(&mutex_);
+  --rooms_;
+}
+
 TimerQueue::Armed TimerQueue::arm(TimerNode& node, std::int64_t deadline, PeriodicNode* periodic,
-                                  std::int64_t interval) {
+                                  std::int64_t interval, bool has_room) {
   const absl::MutexLock lock(&mutex_);
   if (node.place() == TimerNode::kDisabled) return {State::idle, false, false};
   if (deadline == kNever || is_closed_) return {take_out(node, TimerNode::kOut), false, false};
-  heap_.reserve(heap_.size() + due_periodic_ + 1);
+  if (!has_room) heap_.reserve(heap_.size() + due_periodic_ + rooms_ + 1);
   const State before = state(node);
   if (before == State::due && node.is_periodic()) --due_periodic_;
   if (periodic != nullptr) periodic->interval_.store(interval, std::memory_order_relaxed);

@@ -43,10 +43,19 @@ class TimerQueue {
   // periodic. With kNever the node becomes idle. Throws std::bad_alloc, and has then changed
   // nothing.
   [[nodiscard]] Armed arm(TimerNode& node, std::int64_t deadline) {
-    return arm(node, deadline, nullptr, 0);
+    return arm(node, deadline, nullptr, 0, /*has_room=*/false);
   }
   [[nodiscard]] Armed arm(PeriodicNode& node, std::int64_t deadline, std::int64_t interval = 0) {
-    return arm(node, deadline, &node, interval);
+    return arm(node, deadline, &node, interval, /*has_room=*/false);
+  }
+
+  // keep_room() keeps room in the queue for one node, until give_room_back(). It throws
+  // std::bad_alloc. arm_in_room() arms that node as arm() does, but needs no memory: for a node
+  // that waits because there is none.
+  void keep_room();
+  void give_room_back();
+  [[nodiscard]] Armed arm_in_room(TimerNode& node, std::int64_t deadline) {
+    return arm(node, deadline, nullptr, 0, /*has_room=*/true);
   }
 
   // Makes the node idle. Returns its state before.
@@ -86,7 +95,8 @@ class TimerQueue {
   void close();
 
  private:
-  Armed arm(TimerNode& node, std::int64_t deadline, PeriodicNode* periodic, std::int64_t interval);
+  Armed arm(TimerNode& node, std::int64_t deadline, PeriodicNode* periodic, std::int64_t interval,
+            bool has_room);
   State make_idle(TimerNode& node, std::uint32_t place);
   State take_out(TimerNode& node, std::uint32_t place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool insert(TimerNode& node, std::int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -107,6 +117,9 @@ class TimerQueue {
 
   // The periodic nodes that are due. The heap keeps room for them, so that claim() cannot fail.
   std::size_t due_periodic_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  // Of keep_room(). The heap has room for so many nodes beside those of arm().
+  std::size_t rooms_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "epore/runtime/runtime.h"
@@ -118,6 +119,35 @@ TEST_P(ResolveTest, ADeadlineEndsTheWait) {
   go_on_.Notify();
   EXPECT_TRUE(runtime.shutdown().ok());
   kernel_.await_threads();
+}
+
+TEST_P(ResolveTest, ANameForWhichNobodyWaitsAnyMoreIsNotLookedUp) {
+  constexpr int kThreads = 4;
+  absl::BlockingCounter begun(kThreads);
+  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
+    if (call.nth > kThreads) return;
+    begun.DecrementCount();
+    go_on_.WaitForNotification();
+  });
+  names_.add("db.example", {"127.0.0.1:0"});
+  Runtime runtime(options());
+  const auto look_up = []() -> Task<> { co_await resolve("db.example:80"); };
+  std::vector<Job> jobs;
+  for (int i = 0; i < kThreads; ++i) jobs.push_back(runtime.spawn(look_up));
+  const absl::Status late = runtime.run([&]() -> Task<> {
+    co_await blocking([&] { begun.Wait(); });
+    const absl::Status resolved =
+        (co_await within(absl::Milliseconds(1), resolve("late.example:80")).result()).status();
+    EXPECT_TRUE(absl::IsDeadlineExceeded(resolved)) << resolved;
+    const absl::Status connected =
+        (co_await within(absl::Milliseconds(1), connect("late.example:80")).result()).status();
+    EXPECT_TRUE(absl::IsDeadlineExceeded(connected)) << connected;
+  });
+  EXPECT_TRUE(late.ok()) << late;
+  go_on_.Notify();
+  EXPECT_TRUE(runtime.run(look_up).ok());
+  for (const Job& job : jobs) EXPECT_TRUE(job.wait().ok());
+  EXPECT_EQ(kernel_.calls(KernelCall::kResolve), kThreads + 1u);
 }
 
 // It does not wait for the name service.

@@ -203,6 +203,42 @@ TEST_F(ResolverTest, SoManyNamesWaitAndOneMoreIsRefused) {
   again.WaitForNotification();
 }
 
+// Whoever waited for it has gone, and its place is another one's.
+TEST_F(ResolverTest, ANameThatIsTakenBackWaitsNoLonger) {
+  constexpr int kThreads = 4;
+  constexpr int kMost = static_cast<int>(Resolver::kMostWaiting);
+  absl::BlockingCounter resolving(kThreads);
+  absl::Notification go_on;
+  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
+    if (call.nth > kThreads) return;
+    resolving.DecrementCount();
+    go_on.WaitForNotification();
+  });
+  absl::BlockingCounter done(kThreads + 1);
+  const auto count = [&](const Addresses&) { done.DecrementCount(); };
+  Resolver::Ticket begun = 0;
+  for (int i = 0; i < kThreads; ++i) {
+    EXPECT_TRUE(resolver_.start(host_port("a.example"), count, &begun).ok());
+  }
+  resolving.Wait();
+  const auto alive = std::make_shared<int>(0);
+  std::vector<Resolver::Ticket> tickets(kMost);
+  for (Resolver::Ticket& ticket : tickets) {
+    const auto call = [alive](const Addresses&) { ADD_FAILURE(); };
+    EXPECT_TRUE(resolver_.start(host_port("a.example"), call, &ticket).ok());
+  }
+  EXPECT_FALSE(resolver_.start(host_port("a.example"), count).ok());
+  for (const Resolver::Ticket ticket : tickets) resolver_.cancel(ticket);
+  EXPECT_EQ(alive.use_count(), 1);
+  EXPECT_TRUE(resolver_.start(host_port("a.example"), count).ok());
+  resolver_.cancel(tickets.front());  // again
+  resolver_.cancel(begun);            // a thread has it
+  resolver_.cancel(0);
+  go_on.Notify();
+  done.Wait();
+  EXPECT_EQ(kernel_.calls(KernelCall::kResolve), kThreads + 1u);
+}
+
 TEST_F(ResolverTest, ALookupWithoutMemoryIsAnError) {
   kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
     if (call.nth == 1) throw std::bad_alloc();

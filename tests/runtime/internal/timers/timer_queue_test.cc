@@ -430,6 +430,30 @@ TEST(TimerQueueTest, CloseExpiresAllAndNothingIsArmedAfterwards) {
   EXPECT_EQ(expire(queue, kNever - 1), 0u);
 }
 
+TEST(TimerQueueTest, ANodeWithRoomOfItsOwnIsArmedWithoutMemory) {
+  if (!Heap::is_counted()) GTEST_SKIP() << "a sanitizer has replaced malloc()";
+  for (int others = 0; others <= 40; ++others) {  // some of them fill the heap
+    TimerQueue queue;
+    TestNode kept;
+    queue.keep_room();
+    std::vector<std::unique_ptr<TestNode>> nodes;
+    for (int i = 0; i < others; ++i) {
+      nodes.push_back(std::make_unique<TestNode>());
+      (void)queue.arm(*nodes.back(), 1000 + i);
+    }
+    {
+      const ScopedHeapCount heap;
+      EXPECT_TRUE(queue.arm_in_room(kept, 500).is_earliest);
+      EXPECT_EQ(queue.arm_in_room(kept, 2000).before, State::armed);
+      EXPECT_EQ(queue.cancel(kept), State::armed);
+      EXPECT_TRUE(queue.arm_in_room(kept, 400).is_armed);
+      EXPECT_EQ(heap.so_far().allocations, 0u) << others;
+    }
+    EXPECT_EQ(expire(queue, 400), 1u);
+    queue.give_room_back();
+  }
+}
+
 TEST(TimerQueueTest, ArmingAndCancellingFromManyThreadsLosesNoNode) {
   constexpr int kThreads = 3;
   constexpr int kEach = 3000;
