@@ -179,6 +179,7 @@ set(EPORE_HEADERS
   runtime/counters.h
   runtime/file.h
   runtime/group.h
+  runtime/internal/base/callable.h
   runtime/internal/base/caught_exception.h
   runtime/internal/base/deadline.h
   runtime/internal/base/exceptions.h
