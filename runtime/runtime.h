@@ -149,7 +149,9 @@ class Runtime {
   //
   // `handler` is called in the order of each connection, several at the same time, and lives until
   // the last coroutine that it has made has ended. When its coroutine ends, the connection is
-  // closed gracefully. If it ends with an error, the connection is aborted with that error.
+  // closed gracefully. If it ends with an error, the connection is aborted with that error. The
+  // OutOfRange of read_until() and read_exactly() of this connection is none if no byte is left:
+  // the peer has ended behind a whole message, and the connection is closed gracefully.
   // Counters::handler_errors counts each. The log has one a second at most, for all runtimes of the
   // process, and none of a handler whose connection had failed before. Cancelled is no error here.
   template <typename F>

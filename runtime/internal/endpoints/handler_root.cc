@@ -26,7 +26,8 @@ std::string HandlerRoot::describe() const {
 }
 
 void HandlerRoot::on_end() {
-  if (result().ok() || absl::IsCancelled(result())) {
+  // A handler that reads message by message need not look for the end behind the last one.
+  if (result().ok() || absl::IsCancelled(result()) || stream_->is_end_between_messages(result())) {
     return core().is_cut_off() ? stream_->abort(result()) : stream_->close(absl::OkStatus());
   }
   core().counters().add(Counter::handler_errors);

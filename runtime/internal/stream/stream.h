@@ -125,6 +125,9 @@ class Stream final : public Registration {
   bool begin_closed(ClosedOperation& waiter, absl::Status& status);
   void cancel(StreamOperation& operation, const absl::Status& why);
   bool is_waiting(const StreamOperation& operation) const;
+  // Whether `status` is of a read of this connection that found the end before the first byte.
+  bool is_end_between_messages(const absl::Status& status) const;
+
   // The order of the task that has read: it takes what the read has got, or nobody takes it.
   void taken() { has_untaken_.store(false, std::memory_order_release); }
   void give_back(std::span<const std::byte> bytes, bool is_copied);
@@ -260,6 +263,7 @@ class Stream final : public Registration {
   void give(ReadOperationBase& reader, std::size_t lent);
   bool satisfy_until(ReadOperationBase& reader, absl::Status& status);
   void satisfy_at_end(ReadOperationBase& reader, absl::Status& status);
+  absl::Status early_end(const char* call) const;
   void drop_seen(std::size_t count);
   void refuse_on_data();
 

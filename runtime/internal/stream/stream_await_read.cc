@@ -372,12 +372,23 @@ bool Stream::satisfy_until(ReadOperationBase& reader, absl::Status& status) {
 void Stream::satisfy_at_end(ReadOperationBase& reader, absl::Status& status) {
   const Wanted::Kind kind = reader.wanted_.kind;
   if (kind == Wanted::Kind::exactly || kind == Wanted::Kind::until) {
-    status = absl::OutOfRangeError(
-        absl::StrCat(reader.name(), ": the peer ended after ", received().size(), " bytes"));
+    status = early_end(reader.name());
     return;
   }
   reader.wanted_.bytes = ByteView(received());  // peek(); empty for the others
   if (!reader.wanted_.bytes.empty()) give(reader, 0);
+}
+
+absl::Status Stream::early_end(const char* call) const {
+  return absl::OutOfRangeError(absl::StrCat(call, ": the peer of connection ", id_, " ended after ",
+                                            received().size(), " bytes"));
+}
+
+// The text names the connection: the end of another one, such as of a proxy's origin, is an error.
+bool Stream::is_end_between_messages(const absl::Status& status) const {
+  return absl::IsOutOfRange(status) && read_closed_ && received().empty() &&
+         (status == early_end("Connection::read_until") ||
+          status == early_end("Connection::read_exactly"));
 }
 
 // At once in the order, also where another run of it resumed the coroutine: the next read must not

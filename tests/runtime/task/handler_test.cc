@@ -46,6 +46,68 @@ TEST_P(ServeTest, ItsErrorAborts) {
   EXPECT_EQ(runtime.counters().handler_errors, 1u);
 }
 
+Task<> greet(Connection c) {
+  for (;;) {
+    const std::string name(co_await c.read_until("\n", 16));
+    co_await c.write("hello " + name);
+  }
+}
+
+// The answers are there, although the client has ended its half right behind its last message.
+TEST_P(ServeTest, AnEndBetweenMessagesClosesGracefully) {
+  DrivenRuntime runtime(options());
+  for (const bool is_nested : {false, true}) {
+    Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+      if (!is_nested) co_await greet(c);
+      co_await within(absl::Hours(1), greet(c));
+    });
+    peer.send("Ada\nBob\n");
+    peer.half_close();
+    EXPECT_EQ(peer.receive(20), "hello Ada\nhello Bob\n");
+    EXPECT_EQ(peer.end(), 0);
+  }
+  EXPECT_EQ(runtime.counters().handler_errors, 0u);
+}
+
+TEST_P(ServeTest, SoDoesOneWithReadExactly) {
+  DrivenRuntime runtime(options());
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    for (;;) co_await c.write(std::string(co_await c.read_exactly(2)));
+  });
+  peer.send("abcd");
+  peer.half_close();
+  EXPECT_EQ(peer.receive(4), "abcd");
+  EXPECT_EQ(peer.end(), 0);
+  EXPECT_EQ(runtime.counters().handler_errors, 0u);
+}
+
+TEST_P(ServeTest, AnEndInTheMiddleOfAMessageAborts) {
+  DrivenRuntime runtime(options());
+  Peer peer = serve(runtime, greet);
+  peer.send("Ada");
+  peer.half_close();
+  EXPECT_EQ(peer.end(), ECONNRESET);
+  EXPECT_EQ(runtime.counters().handler_errors, 1u);
+}
+
+// Or a client would take a part of an answer for all of it.
+TEST_P(ServeTest, TheEndOfAnotherConnectionAborts) {
+  DrivenRuntime runtime(options());
+  const absl::StatusOr<Listener> origin =
+      runtime.listen("127.0.0.1:0", [](Connection c) -> Task<> { co_await c.write("part"); });
+  ASSERT_TRUE(origin.ok()) << origin.status();
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    Connection from = co_await connect(origin->address().to_string());
+    co_await from.read_exactly(4);
+    while (!(co_await c.read()).empty()) {
+    }
+    co_await from.read_until("\n", 16);
+  });
+  peer.half_close();
+  EXPECT_EQ(peer.end(), ECONNRESET);
+  EXPECT_EQ(runtime.counters().handler_errors, 1u);
+}
+
 TEST_P(ServeTest, AnExceptionIsInternal) {
   DrivenRuntime runtime(options());
   absl::Notification closed;
