@@ -86,7 +86,8 @@ class SignalWaiter;
 // its own it would wait for itself, so it ends the program with a message. So does exit() in a
 // callback, if the Runtime is static: call request_shutdown() there, and let main() return. A
 // forked child has no threads of a Runtime. There its calls return FailedPrecondition, and the
-// destructor does nothing; connections and other handles must not be used.
+// destructor does nothing; connections and other handles must not be used. A child that a callback
+// forks must end in it, by execve(2) or _exit(2); one that returns is ended with a message.
 //
 // Edges. Guaranteed: no global side effects. There is no signal handler unless the program asks for
 // one (catch_signals(), run_until_signal()), no SIGPIPE, and every descriptor is close-on-exec.

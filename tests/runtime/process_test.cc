@@ -3,6 +3,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstddef>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -13,6 +15,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
@@ -171,6 +174,46 @@ TEST(Process, ARuntimeOfTheChildWorks) {
   int status = 0;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
+}
+
+// It would take events of the parent, whose event queue it has.
+TEST(Process, AChildThatReturnsFromTheCallbackThatForkedItIsEnded) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer ends children of processes with threads";
+#endif
+  for (const Dispatch dispatch : {Dispatch::adaptive, Dispatch::workers, Dispatch::poll_thread}) {
+    RuntimeOptions options;
+    options.dispatch = dispatch;
+    Runtime runtime(options);
+    int message[2];
+    ASSERT_EQ(::pipe(message), 0);
+    pid_t child = -1;
+    absl::Notification has_forked;
+    ASSERT_TRUE(runtime
+                    .post([&] {
+                      child = ::fork();
+                      if (child == 0) {
+                        ::dup2(message[1], STDERR_FILENO);
+                        return;
+                      }
+                      has_forked.Notify();
+                    })
+                    .ok());
+    has_forked.WaitForNotification();
+    ::close(message[1]);
+    std::string text;
+    char bytes[256];
+    for (ssize_t n = 0; (n = ::read(message[0], bytes, sizeof bytes)) > 0;) {
+      text.append(bytes, static_cast<std::size_t>(n));
+    }
+    ::close(message[0]);
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) << status;
+    EXPECT_NE(text.find("must end in the callback, by execve(2) or _exit(2)"), std::string::npos)
+        << text;
+    EXPECT_TRUE(runtime.run([]() -> Task<> { co_await yield(); }).ok());
+  }
 }
 
 }  // namespace

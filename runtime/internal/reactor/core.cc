@@ -1,11 +1,15 @@
 #include "epore/runtime/internal/reactor/core.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/log/log.h"
@@ -93,6 +97,16 @@ absl::Status Core::start() {
 absl::Status Core::forked(std::string_view call) {
   return absl::FailedPreconditionError(
       absl::StrCat(call, ": this is a forked child, which has none of the runtime's threads"));
+}
+
+// Logs nothing: the log may wait for a lock that a thread of the parent had.
+void Core::end_child() {
+  constexpr std::string_view kMessage =
+      "epore: a child that a callback has forked returned from that callback, and ends here: it "
+      "must "
+      "end in the callback, by execve(2) or _exit(2)\n";
+  (void)!::write(STDERR_FILENO, kMessage.data(), kMessage.size());
+  std::abort();
 }
 
 std::string Core::thread_name(std::string_view role) const {

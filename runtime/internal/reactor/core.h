@@ -51,6 +51,10 @@ class Core final : public RefCounted {
   bool is_forked() const { return forks.load(std::memory_order_relaxed) != forks_at_start_; }
   static absl::Status forked(std::string_view call);
 
+  // Ends a child that has returned from the callback which forked it. It has the descriptors of the
+  // parent's event queue, so it would take the parent's events.
+  [[noreturn]] static void end_child();
+
   const RuntimeOptions& options() const { return options_; }
   Kernel& kernel() { return kernel_; }
   RuntimeCounters& counters() { return counters_; }
@@ -102,6 +106,8 @@ class Core final : public RefCounted {
   void run(Runnable& runnable) {
     Runnable* const before = std::exchange(this_thread.current, &runnable);
     runnable.run();
+    if (is_forked()) [[unlikely]]
+      end_child();
     this_thread.current = before;
   }
   void end(Runnable& runnable) {
