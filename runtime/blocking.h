@@ -133,6 +133,8 @@ template <typename F, typename... Args>
                 "gcc destroys the captures of this temporary lambda twice; give it a name, "
                 "and await blocking(name)");
   using R = std::remove_cvref_t<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>;
+  static_assert(!internal::kIsTask<R>,
+                "blocking() takes a function that blocks, and no coroutine: await the task itself");
   return internal::BlockingOperation<R, std::decay_t<F>, std::decay_t<Args>...>(
       lane, std::forward<F>(function), std::forward<Args>(arguments)...);
 }

@@ -2,12 +2,14 @@
 #define EPORE_RUNTIME_BOUND_TASK_H_
 
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include "epore/runtime/internal/base/callable.h"
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/task.h"
 
@@ -21,6 +23,17 @@ using TaskOf = std::remove_cvref_t<std::invoke_result_t<std::decay_t<F>&, std::d
 template <typename F, typename... Args>
 concept TaskFunction = std::invocable < std::decay_t<F>
 &, std::decay_t<Args>... > &&std::is_same_v<TaskOf<F, Args...>, Task<>>;
+
+// A callable that makes a Task of any type of its arguments.
+template <typename F, typename... Args>
+concept MakesTaskOf = MakesTask<F, std::decay_t<Args>...>;
+
+// Whether a task that is begun later may get this argument: no view, and no pointer to characters,
+// which the task would copy without what they show. A literal, a const array, is there for ever.
+template <typename T>
+inline constexpr bool kLasts = !kIsView<std::decay_t<T>>;
+template <std::size_t N>
+inline constexpr bool kLasts<const char (&)[N]> = true;
 
 // Whether a callable of type F&& may be handed to what is awaited in the same expression. gcc 12
 // destroys a temporary lambda there twice, so it must not have a destructor that does anything.

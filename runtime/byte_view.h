@@ -28,6 +28,10 @@ class ByteView : public std::span<const std::byte> {
   requires(!std::convertible_to<T, std::span<const std::byte>>) ByteView(const T& text)
       : ByteView(std::as_bytes(std::span(std::string_view(text)))) {}
 
+  // Not a buffer of characters, as text would end at its first zero. Literals are right.
+  template <std::size_t N>
+  ByteView(char (&)[N]) = delete;  // a buffer: write std::string_view(buffer, size)
+
   constexpr explicit operator bool() const { return !empty(); }
 
   // The same bytes as text.

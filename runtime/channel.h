@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "epore/runtime/internal/base/callable.h"
 #include "epore/runtime/internal/base/exceptions.h"
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/base/ref.h"
@@ -122,6 +123,9 @@ class NextOperation final : public ReceiveWait, public WithResult<NextOperation<
 // be moved, and is aligned to at most 64 bytes.
 template <typename T>
 class Channel {
+  static_assert(!internal::kIsView<T>,
+                "a view may end before it is received: send a std::string or epore::Bytes");
+
  public:
   // Makes a channel for at most `capacity` values. Throws std::bad_alloc.
   explicit Channel(std::size_t capacity)

@@ -21,6 +21,7 @@
 #include "epore/runtime/bytes.h"
 #include "epore/runtime/connection_operations.h"
 #include "epore/runtime/file.h"
+#include "epore/runtime/internal/base/callable.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/peer_credentials.h"
 #include "epore/runtime/send_result.h"
@@ -81,22 +82,32 @@ class Connection {
   // nothing is read: bytes wait in the system, and flow control holds the peer up. Where callbacks
   // are set from outside the connection's own callbacks, set this one last.
   void on_data(DataCallback callback);
+  template <internal::MakesTask<Connection&, std::span<const std::byte>> F>
+  void on_data(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
 
   // Called when the peer has ended its half and all its bytes were delivered. send() still works.
   // Without this callback the connection is closed gracefully.
   void on_read_closed(Callback callback);
+  template <internal::MakesTask<Connection&> F>
+  void on_read_closed(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
 
   // Called when the write queue falls to the low mark, after send() has returned `high`.
   void on_writable(Callback callback);
+  template <internal::MakesTask<Connection&> F>
+  void on_writable(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
 
   // Called at the end, with the reason. The reason is ok after a graceful close by either side. If
   // the connection has ended without an on_closed, the first one that is set then is called: soon,
   // never inside this call, and not once a shutdown refuses posts.
   void on_closed(ClosedCallback callback);
+  template <internal::MakesTask<Connection&, const absl::Status&> F>
+  void on_closed(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
 
   // Called when the runtime begins to drain: finish the current work, then close(). Without this
   // callback the connection is closed gracefully, after on_data has got all bytes that had arrived.
   void on_drain(Callback callback);
+  template <internal::MakesTask<Connection&> F>
+  void on_drain(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
 
   // -- Coroutines. What these return is awaited at once: `co_await peer.read()`. --
   //
@@ -206,6 +217,10 @@ class Connection {
   SendResult send(std::span<const std::byte> bytes);
   SendResult send(std::string_view text);
 
+  // Not a buffer of characters, as text would end at its first zero. Literals are right.
+  template <std::size_t N>
+  SendResult send(char (&)[N]) = delete;  // a buffer: write std::string_view(buffer, size)
+
   // Sends copies of several pieces of bytes or text as one: all or none, in one system call as far
   // as possible, and nothing of other threads comes between them.
   //
@@ -300,11 +315,15 @@ class Connection {
   // the closure is destroyed without a call. Errors: FailedPrecondition if the connection has ended
   // or this handle names none; InvalidArgument if the closure is null.
   absl::Status post(Callback closure);
+  template <internal::MakesTask<Connection&> F>
+  absl::Status post(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
 
   // Makes a timer, which is not armed. Its callback runs in the connection's order. After the end
   // of the connection the timer does nothing. If the callback is null, the returned timer names
   // none, and there is an error in the log.
   Timer timer(Callback callback);
+  template <internal::MakesTask<Connection&> F>
+  Timer timer(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
 
   // -- Properties. --
 

@@ -59,6 +59,8 @@ class Group final : private internal::Join {
   template <typename F, typename... Args>
   requires internal::TaskFunction<F, Args...>
   void spawn(F&& function, Args&&... arguments) {
+    static_assert((internal::kLasts<Args> && ...),
+                  "a view may end before the task: pass a std::string or epore::Bytes");
     using Bound = internal::BoundTaskOf<F, Args...>;
     if (is_stopped()) return;
     internal::call_or(
@@ -109,7 +111,7 @@ class GroupCall : public WithResult<GroupCall<F>> {
  public:
   using Value = void;
 
-  explicit GroupCall(F function) : function_(std::move(function)) {}
+  explicit GroupCall(F function) : function_(std::forward<F>(function)) {}
   GroupCall(GroupCall&&) = default;
 
   bool begin(TaskNode& node) {

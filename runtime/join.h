@@ -211,8 +211,13 @@ template <typename T>
 //   if (first.index() == 0) answer(std::get<0>(first));
 template <typename... As>
 [[nodiscard]] auto any(As&&... awaitables) {
-  return internal::Any<internal::AsAwaitable<As>...>(
-      internal::AsAwaitable<As>(std::forward<As>(awaitables))...);
+  static_assert(sizeof...(As) > 0, "any() waits for the first of several, and needs one at least");
+  if constexpr (sizeof...(As) > 0) {
+    return internal::Any<internal::AsAwaitable<As>...>(
+        internal::AsAwaitable<As>(std::forward<As>(awaitables))...);
+  } else {
+    return absl::OkStatus();
+  }
 }
 
 }  // namespace epore

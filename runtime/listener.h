@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -13,9 +14,11 @@
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/connection.h"
+#include "epore/runtime/internal/base/callable.h"
 #include "epore/runtime/internal/base/ref.h"
 #include "epore/runtime/internal/task/awaitable.h"
 #include "epore/runtime/internal/task/wait_list.h"
+#include "epore/runtime/task.h"
 
 namespace epore {
 
@@ -55,6 +58,34 @@ class [[nodiscard]] AcceptOperation final : public ListedOperation,
 
   // Written under the lock, or by begin(). Its own order reads it when it has completed.
   std::unique_ptr<AcceptedConnection> accepted_;
+};
+
+// A callable that serves the connections of a listener: it makes a Task<>, and takes its connection
+// by value, as far as that can be seen.
+template <typename F>
+inline constexpr bool kIsHandler = [] {
+  if constexpr (std::is_invocable_v<F&, Connection>) {
+    if constexpr (std::is_same_v<std::invoke_result_t<F&, Connection>, Task<>>) {
+      if constexpr (ShowsParameter<F>) return !takes_reference<F>();
+      return true;
+    }
+  }
+  return false;
+}();
+
+// A handler whose parameter cannot be seen, so that it may be a reference: the connection lives as
+// long as its task.
+template <typename F>
+class KeepsConnection {
+ public:
+  explicit KeepsConnection(F&& function) : function_(std::move(function)) {}
+
+  Task<> operator()(Connection peer) { return serve(function_, std::move(peer)); }
+
+ private:
+  static Task<> serve(F& function, Connection peer) { co_await function(std::move(peer)); }
+
+  F function_;
 };
 
 }  // namespace internal

@@ -93,6 +93,8 @@ template <typename F, typename... Args>
   static_assert(internal::kMayBeAwaited<F>,
                 "gcc destroys the captures of this temporary lambda twice; give it a name, "
                 "and await on(order, name)");
+  static_assert(internal::MakesTaskOf<F, Args...>,
+                "on() takes a function that returns an epore::Task, and arguments for it");
   using T = typename internal::TaskOf<F, Args...>::ValueType;
   return internal::OnOperation<internal::BoundTaskOf<F, Args...>, T>(
       order, std::forward<F>(function), std::forward<Args>(arguments)...);

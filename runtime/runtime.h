@@ -155,10 +155,23 @@ class Runtime {
   // the peer has ended behind a whole message, and the connection is closed gracefully.
   // Counters::handler_errors counts each. The log has one a second at most, for all runtimes of the
   // process, and none of a handler whose connection had failed before. Cancelled is no error here.
+  //
+  // A handler with a reference to the connection does not compile: what it refers to would end
+  // before the coroutine.
   template <typename F>
-  requires std::is_same_v<std::invoke_result_t<F&, Connection>, Task<>> absl::StatusOr<Listener>
-  listen(std::string_view address, F handler, const ListenOptions& options = {}) {
-    return listen_with(address, internal::Callable<Handler>(std::move(handler)).take(), options);
+  requires(internal::MakesTask<F, Connection> || internal::MakesTask<F, Connection&>)
+      absl::StatusOr<Listener> listen(std::string_view address, F handler,
+                                      const ListenOptions& options = {}) {
+    static_assert(internal::kIsHandler<F>,
+                  "a coroutine handler takes its epore::Connection by value and returns "
+                  "epore::Task<>");
+    if constexpr (!internal::kIsHandler<F>) {
+      return Listener();
+    } else if constexpr (internal::ShowsParameter<F>) {
+      return listen_with(address, internal::Callable<Handler>(std::move(handler)).take(), options);
+    } else {
+      return listen_with(address, internal::KeepsConnection<F>(std::move(handler)), options);
+    }
   }
 
   // Listens as above, for tasks that accept the connections: see Listener::accept().
@@ -269,7 +282,8 @@ class Runtime {
 
   // Starts function(arguments...), which makes a Task<>, in an order of its own. The function and
   // copies of the arguments (references by std::ref, as for std::thread) live until the task has
-  // ended. The task begins soon, and never inside this call.
+  // ended. The task begins soon, and never inside this call. An argument that is a view does not
+  // compile, as what it shows may be gone then: pass a std::string or Bytes. Literals are right.
   //
   //   epore::Job job = runtime.spawn(refresh, std::ref(cache));
   //
@@ -278,16 +292,18 @@ class Runtime {
   // second at most, for all runtimes of the process. A stop is no error.
   template <typename F, typename... Args>
   requires internal::TaskFunction<F, Args...> Job spawn(F&& function, Args&&... arguments) {
-    return spawn_in(Order(), std::forward<F>(function), std::forward<Args>(arguments)...);
+    static_assert((internal::kLasts<Args> && ...),
+                  "a view may end before the task: pass a std::string or epore::Bytes");
+    return start_task(Order(), std::forward<F>(function), std::forward<Args>(arguments)...);
   }
 
   // As spawn(), in `order`: with other tasks, connections and timers of that order one at a time.
   template <typename F, typename... Args>
   requires internal::TaskFunction<F, Args...> Job spawn_in(const Order& order, F&& function,
                                                            Args&&... arguments) {
-    return start_job(order, [&] {
-      return internal::make_task_start(std::forward<F>(function), std::forward<Args>(arguments)...);
-    });
+    static_assert((internal::kLasts<Args> && ...),
+                  "a view may end before the task: pass a std::string or epore::Bytes");
+    return start_task(order, std::forward<F>(function), std::forward<Args>(arguments)...);
   }
 
   // Starts a task as spawn() does, waits for its end, and returns its status or value: for main()
@@ -295,20 +311,15 @@ class Runtime {
   // from a callback or a task, where it would wait for itself. Then nothing is started.
   template <typename F, typename... Args>
   auto run(F&& function, Args&&... arguments) {
-    using T = typename internal::TaskOf<F, Args...>::ValueType;
-    if (absl::Status bad = check_run(); !bad.ok()) return internal::ResultType<T>(std::move(bad));
-    if constexpr (std::is_void_v<T>) {
-      return spawn(std::forward<F>(function), std::forward<Args>(arguments)...).wait();
+    static_assert(
+        !internal::kIsTask<std::remove_cvref_t<F>>,
+        "give run() the function and its arguments: run(work, text), not run(work(text))");
+    static_assert(internal::kIsTask<std::remove_cvref_t<F>> || internal::MakesTaskOf<F, Args...>,
+                  "run() takes a function that returns an epore::Task, and arguments for it");
+    if constexpr (internal::MakesTaskOf<F, Args...>) {
+      return run_task(std::forward<F>(function), std::forward<Args>(arguments)...);
     } else {
-      std::optional<T> value;
-      internal::BoundTaskOf<F, Args...> bound(std::forward<F>(function),
-                                              std::forward<Args>(arguments)...);
-      // spawn() keeps the lambda until the task has ended.
-      // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines)
-      auto call = [&value, &bound]() -> Task<> { value.emplace(co_await bound()); };
-      absl::Status status = spawn(std::move(call)).wait();
-      return status.ok() ? absl::StatusOr<T>(*std::move(value))
-                         : absl::StatusOr<T>(std::move(status));
+      return absl::OkStatus();
     }
   }
 
@@ -487,6 +498,34 @@ class Runtime {
   absl::Status check_run() const;
   Job start_job(const Order& order,
                 absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start);
+
+  template <typename F, typename... Args>
+  Job start_task(const Order& order, F&& function, Args&&... arguments) {
+    return start_job(order, [&] {
+      return internal::make_task_start(std::forward<F>(function), std::forward<Args>(arguments)...);
+    });
+  }
+
+  // It waits, so arguments may be views.
+  template <typename F, typename... Args>
+  auto run_task(F&& function, Args&&... arguments) {
+    using T = typename internal::TaskOf<F, Args...>::ValueType;
+    if (absl::Status bad = check_run(); !bad.ok()) return internal::ResultType<T>(std::move(bad));
+    if constexpr (std::is_void_v<T>) {
+      return start_task(Order(), std::forward<F>(function), std::forward<Args>(arguments)...)
+          .wait();
+    } else {
+      std::optional<T> value;
+      internal::BoundTaskOf<F, Args...> bound(std::forward<F>(function),
+                                              std::forward<Args>(arguments)...);
+      // spawn() keeps the lambda until the task has ended.
+      // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines)
+      auto call = [&value, &bound]() -> Task<> { value.emplace(co_await bound()); };
+      absl::Status status = spawn(std::move(call)).wait();
+      return status.ok() ? absl::StatusOr<T>(*std::move(value))
+                         : absl::StatusOr<T>(std::move(status));
+    }
+  }
 
   // Shared: another thread may destroy the Runtime while a call is about to return, so the call
   // holds a reference to what it uses.

@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_TASK_H_
 
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -48,6 +49,9 @@ namespace epore {
 // See docs/guide/coroutines.md.
 template <typename T = void>
 class [[nodiscard]] Task : public internal::WithResult<Task<T>> {
+  static_assert(std::is_object_v<T> || std::is_void_v<T>,
+                "a Task gives a value: Task<T*> for a pointer to what is elsewhere, not Task<T&>");
+
  public:
   using ValueType = T;
   using Made = internal::TaskCall<T>;

@@ -8,7 +8,7 @@
 set -uo pipefail
 tree=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
 
-all=(warnings exports abi find_package find_static pkg_config plugin compilers add_subdirectory old_abseil bazel) # libcxx: by name
+all=(warnings mistakes exports abi find_package find_static pkg_config plugin compilers add_subdirectory old_abseil bazel) # libcxx: by name
 [[ ${1:-} != --list ]] || { printf '%s\n' "${all[@]}"; exit; }
 
 cache=$(readlink -m "${EPORE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/epore}")
@@ -80,6 +80,22 @@ warnings() {
       $compiler "${strict[@]}" -I "$work/shared/include" -isystem "$prefix/include" -fsyntax-only $file || return
     done
   done
+}
+
+# Each mistake of mistakes.cc does not compile, and the compilers say the sentence that is beside it.
+mistakes() {
+  begin mistakes && cp "$tree/tests/consumers/mistakes.cc" . || return
+  local compiler number sentence count=0 # of the sentences, by each compiler
+  local flags=(-std=c++20 -I "$work/shared/include" -isystem "$prefix/include" -fsyntax-only mistakes.cc)
+  for compiler in g++ clang++-19; do
+    $compiler -Wall -Wextra -Werror "${flags[@]}" || return
+    while IFS=: read -r number sentence; do
+      ! $compiler -DMISTAKE="$number" "${flags[@]}" >output 2>&1 || { echo "$compiler: mistake $number compiles"; return 1; }
+      grep -qF "$sentence" output || { echo "$compiler: mistake $number is not answered with \"$sentence\""; cat output; return 1; }
+      count=$((count + 1))
+    done < <(sed -nE 's/^#(el)?if MISTAKE == ([0-9]+)  \/\/ (.*)$/\2:\3/p' mistakes.cc)
+  done
+  ((count >= 32)) || { echo "only $count mistakes were found"; return 1; }
 }
 
 # The name of the library, and that each symbol is epore's: its own, or what the compiler makes for its classes.

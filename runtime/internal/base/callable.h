@@ -2,11 +2,70 @@
 #define EPORE_RUNTIME_INTERNAL_BASE_CALLABLE_H_
 
 #include <concepts>
+#include <cstddef>
 #include <functional>
+#include <span>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
-namespace epore::internal {
+namespace epore {
+
+template <typename T>
+class Task;
+
+namespace internal {
+
+template <typename T>
+inline constexpr bool kIsTask = false;
+template <typename T>
+inline constexpr bool kIsTask<Task<T>> = true;
+
+// What calls a coroutine, or is one: it makes a Task of any type. As a callback it would compile,
+// and its tasks would be dropped before they begin.
+template <typename F, typename... Args>
+concept MakesTask = kIsTask < std::remove_cvref_t < std::invoke_result_t < std::decay_t<F>
+&, Args... >>> ;
+
+// The same of a callback of the type `Function`, an absl::AnyInvocable.
+template <typename F, typename Function>
+inline constexpr bool kIsCoroutineFor = false;
+template <typename F, template <typename> typename Function, typename... Args>
+inline constexpr bool kIsCoroutineFor<F, Function<void(Args...)>> = MakesTask<F, Args...>;
+template <typename F, typename Function>
+concept CoroutineFor = kIsCoroutineFor<F, Function>;
+
+// A view of bytes or text that belong to somebody else.
+template <typename T>
+inline constexpr bool kIsView =
+    std::derived_from<T, std::span<const std::byte>> || std::same_as<T, std::span<std::byte>> ||
+    std::same_as<T, std::span<const char>> || std::same_as<T, std::string_view> ||
+    std::same_as<T, const char*> || std::same_as<T, char*>;
+
+// The type of the only parameter of a function or a lambda. Templates, overloads and what
+// std::bind_front() makes have none that can be seen.
+template <typename R, typename A>
+std::type_identity<A> parameter_of(R (*)(A));
+template <typename R, typename C, typename A>
+std::type_identity<A> parameter_of(R (C::*)(A));
+template <typename R, typename C, typename A>
+std::type_identity<A> parameter_of(R (C::*)(A) const);
+template <typename F>
+concept ShowsFunction = requires(F function) {
+  parameter_of(function);
+};
+template <typename F>
+concept ShowsParameter = ShowsFunction<F> || requires {
+  parameter_of(&F::operator());
+};
+template <ShowsParameter F>
+consteval bool takes_reference() {
+  if constexpr (ShowsFunction<F>) {
+    return std::is_reference_v<typename decltype(parameter_of(std::declval<F>()))::type>;
+  } else {
+    return std::is_reference_v<typename decltype(parameter_of(&F::operator()))::type>;
+  }
+}
 
 template <typename T>
 inline constexpr bool kIsStdFunction = false;
@@ -21,8 +80,13 @@ class Callable {
  public:
   Callable() = default;
 
+  template <CoroutineFor<Function> F>
+  // NOLINTNEXTLINE(google-explicit-constructor): as the one below
+  Callable(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
+
   template <typename F>
-  requires(!std::same_as<std::remove_cvref_t<F>, Callable> && std::is_constructible_v<Function, F>)
+  requires(!std::same_as<std::remove_cvref_t<F>, Callable> &&
+           std::is_constructible_v<Function, F> && !CoroutineFor<F, Function>)
       // NOLINTNEXTLINE(google-explicit-constructor): as that of a Function
       Callable(F&& function)
       : function_(is_empty(function) ? Function() : Function(std::forward<F>(function))) {}
@@ -44,6 +108,7 @@ class Callable {
   Function function_;
 };
 
-}  // namespace epore::internal
+}  // namespace internal
+}  // namespace epore
 
 #endif  // EPORE_RUNTIME_INTERNAL_BASE_CALLABLE_H_

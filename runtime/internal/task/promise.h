@@ -93,6 +93,8 @@ class TaskPromiseBase : public CoroutineNode {
     where = location_of(at);
     return {result.awaitable, *this};
   }
+  template <typename T>
+  void await_transform(const Task<T>&) = delete;  // await a task once: co_await std::move(task)
   StatusAwaiter await_transform(absl::Status awaited) { return {std::move(awaited), *this}; }
   template <typename T>
   StatusOrAwaiter<T> await_transform(absl::StatusOr<T> value) {
