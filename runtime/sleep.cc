@@ -15,6 +15,7 @@ bool TimeOperation::wait_until(TaskNode& node, std::int64_t at) {
     node.status = *stop;
     return true;
   }
+  if (fails_as_awaited(name(), is_waiting(), node)) return true;
   wait(node);
   if (at != kNever) node.scope->chain->home().arm(*this, at);
   return false;

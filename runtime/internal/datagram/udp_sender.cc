@@ -128,6 +128,7 @@ bool UdpSender::begin(DatagramWriteOperation& operation, TaskNode& node) {
         make_error(absl::StatusCode::kFailedPrecondition, "UdpSocket::write: the socket is closed");
     return true;
   }
+  if (fails_as_awaited("UdpSocket::write", WaitList::has(operation), node)) return true;
   if (writers_.empty() && has_room(cost)) {
     node.status = fill(operation);
     return true;
@@ -144,6 +145,7 @@ bool UdpSender::begin(DatagramFlushOperation& operation, TaskNode& node) {
     return true;
   }
   if (sent_ + errors_ == queued_) return true;
+  if (fails_as_awaited("UdpSocket::flush", WaitList::has(operation), node)) return true;
   operation.target_ = queued_;
   flushers_.push(operation, node);
   return false;
