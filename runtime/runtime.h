@@ -275,14 +275,17 @@ class Runtime {
   // second at most, for all runtimes of the process. A stop is no error.
   template <typename F, typename... Args>
   requires internal::TaskFunction<F, Args...> Job spawn(F&& function, Args&&... arguments) {
-    return spawn_in(Order(), std::forward<F>(function), std::forward<Args>(arguments)...);
+    return start_job(nullptr, [&] {
+      return internal::make_task_start(std::forward<F>(function), std::forward<Args>(arguments)...);
+    });
   }
 
   // As spawn(), in `order`: with other tasks, connections and timers of that order one at a time.
+  // The job has ended with FailedPrecondition if `order` names none.
   template <typename F, typename... Args>
   requires internal::TaskFunction<F, Args...> Job spawn_in(const Order& order, F&& function,
                                                            Args&&... arguments) {
-    return start_job(order, [&] {
+    return start_job(&order, [&] {
       return internal::make_task_start(std::forward<F>(function), std::forward<Args>(arguments)...);
     });
   }
@@ -482,7 +485,8 @@ class Runtime {
   ConnectAttempt connect_to(const internal::Destination& to, ConnectCallback on_connected,
                             const ConnectOptions& options);
   absl::Status check_run() const;
-  Job start_job(const Order& order,
+  // `order` is null for one of the task's own.
+  Job start_job(const Order* order,
                 absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start);
 
   // Shared: another thread may destroy the Runtime while a call is about to return, so the call
