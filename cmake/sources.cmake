@@ -127,6 +127,7 @@ set(EPORE_SOURCES
   runtime/internal/task/dump.cc
   runtime/internal/task/join.cc
   runtime/internal/task/once_core.cc
+  runtime/internal/task/operation.cc
   runtime/internal/task/trampoline.cc
   runtime/internal/task/wait_point.cc
   runtime/internal/timers/timer_heap.cc

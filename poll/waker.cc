@@ -19,6 +19,9 @@ namespace epore {
 
 absl::StatusOr<Waker> Waker::create(std::shared_ptr<Registry> registry, Token token) {
   return or_enomem("Waker::create", [&]() -> absl::StatusOr<Waker> {
+    if (registry == nullptr) {
+      return absl::InvalidArgumentError("Waker::create: the registry is null");
+    }
     Kernel& kernel = registry->kernel_;
     const SysResult created = kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!created.ok()) return errno_status(created.error(), "eventfd(EFD_CLOEXEC | EFD_NONBLOCK)");

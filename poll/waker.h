@@ -32,8 +32,9 @@ namespace epore {
 // See eventfd(2).
 class Waker {
  public:
-  // Makes an eventfd and registers it with `token`. Requires that `registry` is not null. Errors:
-  // those of Registry::register_fd() and of eventfd(2). After an error no descriptor is left open.
+  // Makes an eventfd and registers it with `token`. Errors: InvalidArgument if `registry` is null,
+  // as that of a Poll that was moved from; those of Registry::register_fd() and of eventfd(2).
+  // After an error no descriptor is left open.
   static absl::StatusOr<Waker> create(std::shared_ptr<Registry> registry, Token token);
 
   Waker(Waker&&) = default;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "epore/runtime/byte_view.h"
 #include "epore/runtime/internal/base/ref.h"
@@ -28,6 +29,19 @@ namespace epore {
 class Bytes {
  public:
   Bytes() = default;  // empty, without memory
+  Bytes(const Bytes&) = default;
+  Bytes(Bytes&& other) noexcept  // which is empty then
+      : memory_(std::move(other.memory_)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  Bytes& operator=(const Bytes&) = default;
+  Bytes& operator=(Bytes&& other) noexcept {
+    Bytes moved(std::move(other));
+    std::swap(memory_, moved.memory_);
+    std::swap(data_, moved.data_);
+    std::swap(size_, moved.size_);
+    return *this;
+  }
 
   // Copies `bytes` into memory of their own. Throws std::bad_alloc.
   explicit Bytes(ByteView bytes);

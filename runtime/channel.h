@@ -109,7 +109,9 @@ class NextOperation final : public ReceiveWait, public WithResult<NextOperation<
 // methods. What happened before the value was sent is visible to who receives it.
 //
 // Ownership, lifetime: a Channel is a handle. Copies name the same channel, which lives as long as
-// a handle or a task that waits for it. Values that nobody has received go with it.
+// a handle or a task that waits for it. Values that nobody has received go with it. A handle that
+// was moved from names no channel: it is closed and empty, and what a task awaits of it ends with
+// FailedPrecondition.
 //
 // Edges, guaranteed:
 //
@@ -152,7 +154,7 @@ class Channel {
   // Sends a value if there is room and nobody else waits for it. Returns false, and leaves `value`
   // alone, if there is none or the channel is closed. Throws std::bad_alloc.
   bool try_send(T&& value) {
-    if (state_->try_reserve() != internal::ChannelCore::Try::done) return false;
+    if (!state_ || state_->try_reserve() != internal::ChannelCore::Try::done) return false;
     internal::ChannelItemOf<T>* item = nullptr;
     internal::call_or_undo([&] { item = new internal::ChannelItemOf<T>(std::move(value)); },
                            [this] { state_->give_place_back(); });
@@ -164,21 +166,23 @@ class Channel {
   // The first value if there is one that is promised to nobody, or none. With capacity 0 there is
   // none: a sender waits for a receive().
   std::optional<T> try_receive() {
-    if (state_->try_promise() != internal::ChannelCore::Try::done) return std::nullopt;
+    if (!state_ || state_->try_promise() != internal::ChannelCore::Try::done) return std::nullopt;
     return internal::take_value<T>(state_->take());
   }
 
   // Lets nobody send any more. What is in the channel can still be received. Those that wait to
   // send get FailedPrecondition, and those that wait to receive get the end. A second call does
   // nothing.
-  void close() { state_->close(); }
+  void close() {
+    if (state_) state_->close();
+  }
 
-  bool is_closed() const { return state_->is_closed(); }
+  bool is_closed() const { return !state_ || state_->is_closed(); }
 
   // The values that are in the channel and promised to nobody.
-  std::size_t size() const { return state_->size(); }
+  std::size_t size() const { return state_ ? state_->size() : 0; }
 
-  std::size_t capacity() const { return state_->capacity(); }
+  std::size_t capacity() const { return state_ ? state_->capacity() : 0; }
 
   // Whether both name the same channel.
   friend bool operator==(const Channel& a, const Channel& b) {

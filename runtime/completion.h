@@ -135,7 +135,7 @@ class Completion {
 
   // Waits for the result. Errors: the one that it was completed with; Aborted if all completers are
   // gone; those of a stop, and then it can be awaited again; FailedPrecondition if there was no
-  // completer, another task waits, or the value was taken before.
+  // completer, another task waits, the value was taken before, or this was moved from.
   [[nodiscard]] internal::CompletionOperation<T> wait() {
     return internal::CompletionOperation<T>(state_);
   }

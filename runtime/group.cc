@@ -1,14 +1,25 @@
 #include "epore/runtime/group.h"
 
+#include <atomic>
 #include <utility>
 
+#include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "epore/runtime/internal/base/caught_exception.h"
+#include "epore/runtime/internal/base/no_memory.h"
+#include "epore/runtime/internal/base/tell.h"
 
 namespace epore {
 
 using internal::JoinChild;
 using internal::TaskNode;
+
+namespace {
+
+constexpr char kMisuse[] =
+    "Group::spawn: called elsewhere than in the body or a child of a group that runs";
+
+}  // namespace
 
 TaskNode* internal::GroupChild::ended() {
   TaskNode* const next = join().child_ended(*this);
@@ -29,6 +40,14 @@ bool Group::begin_body(TaskNode& node, Task<> body) {
 bool Group::fail_to_begin(TaskNode& node) {
   fail_to_start();
   return end_begin(node);
+}
+
+// A foreign thread reads nothing here but the home, which is constant while the group runs.
+bool Group::may_spawn() {
+  if (is_in_task()) return true;
+  is_misused_.store(true, std::memory_order_relaxed);
+  internal::tell([] { LOG(ERROR) << "epore: " << kMisuse; });
+  return false;
 }
 
 void Group::start(internal::GroupChild* child) {
@@ -52,6 +71,10 @@ void Group::fail_to_start() {
 
 void Group::decide(JoinChild& child) {
   if (&child == &body_) body_runs_ = false;
+  if (is_misused_.exchange(false, std::memory_order_relaxed) && result_.ok()) {
+    result_ = internal::make_error(absl::StatusCode::kFailedPrecondition, kMisuse);
+    cancel_children("Group::spawn was called elsewhere");
+  }
   if (child.status.ok() || !result_.ok()) return;
   if (was_stopped_ && absl::IsCancelled(child.status)) return;
   result_ = child.status;

@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_GROUP_H_
 #define EPORE_RUNTIME_GROUP_H_
 
+#include <atomic>
 #include <cstddef>
 #include <type_traits>
 #include <utility>
@@ -47,7 +48,11 @@ class GroupCall;
 // A Group is a set of child tasks, which may grow while they run. See group().
 //
 // A child begins in the call of spawn(), and is in the order of the group. Only the body and the
-// children may call the methods.
+// children may call the methods. A spawn() elsewhere (on another thread, in a callback or a timer,
+// or after the end of the group) is refused: nothing begins, the log has a line, and a group that
+// has not ended ends with FailedPrecondition. It can be told only as long as the Group exists: to
+// the end of the expression with group(). Let what is outside send to a Channel of which a child
+// receives.
 class Group final : private internal::Join {
  public:
   // Starts function(arguments...), which makes a Task<>. The function and copies of the arguments
@@ -62,7 +67,7 @@ class Group final : private internal::Join {
     static_assert((internal::kLasts<Args> && ...),
                   "a view may end before the task: pass a std::string or epore::Bytes");
     using Bound = internal::BoundTaskOf<F, Args...>;
-    if (is_stopped()) return;
+    if (!may_spawn() || is_stopped()) return;
     internal::call_or(
         [&] {
           start(new internal::GroupChildOf<Bound>(std::forward<F>(function),
@@ -91,6 +96,7 @@ class Group final : private internal::Join {
   Group() = default;
   Group(Group&&) noexcept : Join() {}  // before it begins
 
+  bool may_spawn();
   void start(internal::GroupChild* child);
   void fail_to_start();
   bool begin(internal::TaskNode& node);
@@ -102,6 +108,7 @@ class Group final : private internal::Join {
   Body body_;
   bool was_stopped_ = false;
   bool body_runs_ = false;
+  std::atomic<bool> is_misused_ = false;  // by a spawn() that was refused, on any thread
 };
 
 namespace internal {
@@ -119,7 +126,7 @@ class GroupCall : public WithResult<GroupCall<F>> {
     return call_or([&] { return group_.begin_body(node, function_(group_)); },
                    [&] { return group_.fail_to_begin(node); });
   }
-  void finish(TaskNode&) {}
+  void finish(TaskNode&) { group_.leave_join(); }
   void take() {}
 
  private:

@@ -21,6 +21,7 @@
 namespace epore {
 namespace {
 
+using internal::check_mode;
 using internal::check_range;
 using internal::first_error;
 
@@ -101,6 +102,18 @@ absl::Status check_user_timeout(absl::Duration value) {
       ", must be more than zero, and at most ", absl::FormatDuration(kMost), " or infinite"));
 }
 
+absl::Status check_dispatch(Dispatch dispatch) {
+  if (parse_dispatch(dispatch_name(dispatch)).has_value()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("RuntimeOptions::dispatch is ",
+                                                 static_cast<int>(dispatch),
+                                                 ", which is none of the enum Dispatch"));
+}
+
+absl::Status check_thread_name(std::string_view name) {
+  if (!name.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("RuntimeOptions::thread_name is empty");
+}
+
 }  // namespace
 
 std::optional<Dispatch> parse_dispatch(std::string_view name) {
@@ -127,8 +140,8 @@ std::string_view dispatch_name(Dispatch dispatch) {
 
 absl::Status RuntimeOptions::check() const {
   return first_error(
-      check_range("RuntimeOptions::reactors", reactors, 1, kMaxThreads),
-      check_reactors(reactors, dispatch),
+      check_range("RuntimeOptions::reactors", reactors, 1, kMaxThreads), check_dispatch(dispatch),
+      check_reactors(reactors, dispatch), check_thread_name(thread_name),
       check_range("RuntimeOptions::workers", workers, 0, kMaxThreads),
       check_range("RuntimeOptions::spare_workers", spare_workers, 0, kMaxThreads),
       check_range("RuntimeOptions::events_per_poll", static_cast<std::int64_t>(events_per_poll), 1,
@@ -171,7 +184,7 @@ absl::Status ListenOptions::check() const {
   return first_error(check_range("ListenOptions::backlog", backlog, 1, 1 << 30),
                      check_range("ListenOptions::accept_budget",
                                  static_cast<std::int64_t>(accept_budget), 1, 1 << 20),
-                     check_range("ListenOptions::unix_mode", unix_mode.value_or(0), 0, 0777),
+                     check_mode("ListenOptions::unix_mode", unix_mode.value_or(0)),
                      connection.check());
 }
 

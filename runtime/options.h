@@ -68,7 +68,7 @@ struct RuntimeOptions {
   Dispatch dispatch = Dispatch::adaptive;
 
   // The first part of the names of the runtime's threads: "epore-poll0", "epore-worker3". The
-  // system cuts a name to 15 characters.
+  // system cuts a name to 15 characters. Not empty.
   std::string thread_name = "epore";
 
   // Are called on each thread that the runtime starts, with its name: the first before any callback

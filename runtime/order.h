@@ -52,7 +52,7 @@ class OrderState;
 // See docs/threading.md.
 class Order {
  public:
-  Order();  // names none; as an option it gives each connection an order of its own
+  Order();  // names none: see OrderOption for what it is as an option
   Order(const Order&);
   Order(Order&&) noexcept;
   Order& operator=(const Order&);

@@ -8,6 +8,10 @@ namespace epore {
 // An OrderOption is the Order in a struct of options, such as ListenOptions::order. Use it as an
 // Order: each converts to the other.
 //
+// One that names none, as an Order member that nobody has set, is no error: it means an order of
+// its own for each connection, socket or watch. (Runtime::spawn_in(), on() and Order::post() refuse
+// such an Order.)
+//
 // It makes braces right in an expression with a co_await, where gcc 12 copies the bytes of such a
 // member and destroys both:
 //

@@ -92,7 +92,12 @@ void call_here(Runtime::ConnectCallback& callback, absl::Status error) {
 }  // namespace
 
 Runtime::Runtime(RuntimeOptions options)
-    : signals_(make_signals()), core_(make_core(std::move(options), signals_ != nullptr)) {}
+    : signals_(make_signals()), core_(make_core(std::move(options), signals_ != nullptr)) {
+  // Most programs look at no status before the first call that needs the runtime, if ever.
+  tell([this] {
+    if (absl::Status bad = status(); !bad.ok()) LOG(ERROR) << "epore: Runtime: " << bad.message();
+  });
+}
 
 Runtime::~Runtime() {
   if (!core_) return;
@@ -308,14 +313,19 @@ absl::Status Runtime::check_run() const {
       "run: called from a callback or a task, it would wait for itself; use spawn()");
 }
 
-Job Runtime::start_job(const Order& order,
+Job Runtime::start_job(const Order* order,
                        absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start) {
   if (absl::Status bad = status(); !bad.ok()) return Job(std::move(bad));
   try {
-    absl::Status bad = internal::OrderState::check(order, *core_, "spawn");
-    if (!bad.ok()) return Job(std::move(bad));
-    Ref<internal::OrderState> in = internal::OrderState::share(order, *core_);
-    if (!in) {
+    Ref<internal::OrderState> in;
+    if (order != nullptr) {
+      absl::Status bad = internal::OrderState::check(*order, *core_, "spawn");
+      if (!bad.ok()) return Job(std::move(bad));
+      absl::StatusOr<Ref<internal::OrderState>> named =
+          internal::OrderState::share(*order, "spawn_in");
+      if (!named.ok()) return Job(named.status());
+      in = *std::move(named);
+    } else {
       in = Ref<internal::OrderState>::adopt(new internal::OrderState(core_, core_->any_reactor()));
     }
     auto root = Ref<internal::JobRoot>::adopt(new internal::JobRoot(std::move(in), make_start()));

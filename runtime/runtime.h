@@ -294,16 +294,17 @@ class Runtime {
   requires internal::TaskFunction<F, Args...> Job spawn(F&& function, Args&&... arguments) {
     static_assert((internal::kLasts<Args> && ...),
                   "a view may end before the task: pass a std::string or epore::Bytes");
-    return start_task(Order(), std::forward<F>(function), std::forward<Args>(arguments)...);
+    return start_task(nullptr, std::forward<F>(function), std::forward<Args>(arguments)...);
   }
 
   // As spawn(), in `order`: with other tasks, connections and timers of that order one at a time.
+  // The job has ended with FailedPrecondition if `order` names none.
   template <typename F, typename... Args>
   requires internal::TaskFunction<F, Args...> Job spawn_in(const Order& order, F&& function,
                                                            Args&&... arguments) {
     static_assert((internal::kLasts<Args> && ...),
                   "a view may end before the task: pass a std::string or epore::Bytes");
-    return start_task(order, std::forward<F>(function), std::forward<Args>(arguments)...);
+    return start_task(&order, std::forward<F>(function), std::forward<Args>(arguments)...);
   }
 
   // Starts a task as spawn() does, waits for its end, and returns its status or value: for main()
@@ -496,11 +497,12 @@ class Runtime {
   ConnectAttempt connect_to(const internal::Destination& to, ConnectCallback on_connected,
                             const ConnectOptions& options);
   absl::Status check_run() const;
-  Job start_job(const Order& order,
+  // `order` is null for one of the task's own.
+  Job start_job(const Order* order,
                 absl::FunctionRef<std::unique_ptr<internal::TaskStart>()> make_start);
 
   template <typename F, typename... Args>
-  Job start_task(const Order& order, F&& function, Args&&... arguments) {
+  Job start_task(const Order* order, F&& function, Args&&... arguments) {
     return start_job(order, [&] {
       return internal::make_task_start(std::forward<F>(function), std::forward<Args>(arguments)...);
     });
@@ -512,7 +514,7 @@ class Runtime {
     using T = typename internal::TaskOf<F, Args...>::ValueType;
     if (absl::Status bad = check_run(); !bad.ok()) return internal::ResultType<T>(std::move(bad));
     if constexpr (std::is_void_v<T>) {
-      return start_task(Order(), std::forward<F>(function), std::forward<Args>(arguments)...)
+      return start_task(nullptr, std::forward<F>(function), std::forward<Args>(arguments)...)
           .wait();
     } else {
       std::optional<T> value;

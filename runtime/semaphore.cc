@@ -1,12 +1,21 @@
 #include "epore/runtime/semaphore.h"
 
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
 
 namespace epore {
+namespace {
+
+std::size_t saturating_add(std::size_t a, std::size_t b) {
+  return b > std::numeric_limits<std::size_t>::max() - a ? std::numeric_limits<std::size_t>::max()
+                                                         : a + b;
+}
+
+}  // namespace
 
 void Permit::release() {
   if (semaphore_ != nullptr) std::exchange(semaphore_, nullptr)->release(count_);
@@ -22,7 +31,7 @@ std::optional<Permit> Semaphore::try_acquire(std::size_t count) {
 void Semaphore::release(std::size_t count) {
   internal::ReadyList ready;
   const absl::MutexLock lock(&mutex_);
-  permits_ += count;
+  permits_ = saturating_add(permits_, count);
   admit_waiting(ready);
 }
 

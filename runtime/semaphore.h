@@ -22,9 +22,11 @@ class [[nodiscard]] Permit {
   Permit() = default;  // of no semaphore
   Permit(Permit&& other) noexcept
       : semaphore_(std::exchange(other.semaphore_, nullptr)), count_(other.count_) {}
-  Permit& operator=(Permit&& other) noexcept {
-    std::swap(semaphore_, other.semaphore_);
-    std::swap(count_, other.count_);
+  Permit& operator=(Permit&& other) noexcept {  // gives its own back first
+    if (this == &other) return *this;
+    release();
+    semaphore_ = std::exchange(other.semaphore_, nullptr);
+    count_ = other.count_;
     return *this;
   }
   ~Permit() { release(); }
@@ -109,8 +111,8 @@ class Semaphore final : private internal::WaitPoint {
   // The permits if they are there now and nobody waits, or nothing. Any thread.
   std::optional<Permit> try_acquire(std::size_t count = 1);
 
-  // Adds permits. (A Permit gives its own back by itself.) Tasks are resumed in their orders, and
-  // never inside this call.
+  // Adds permits, up to the most of a size_t. (A Permit gives its own back by itself.) Tasks are
+  // resumed in their orders, and never inside this call.
   void release(std::size_t count = 1);
 
   // The permits that are there now.

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "epore/runtime/internal/base/deadline.h"
+#include "epore/runtime/internal/base/no_memory.h"
 
 namespace epore::internal {
 
@@ -15,6 +16,7 @@ bool TimeOperation::wait_until(TaskNode& node, std::int64_t at) {
     node.status = *stop;
     return true;
   }
+  if (fails_as_awaited(name(), is_waiting(), node)) return true;
   wait(node);
   if (at != kNever) node.scope->chain->home().arm(*this, at);
   return false;
@@ -39,6 +41,11 @@ bool SleepOperation::begin(TaskNode& node) {
 }
 
 bool TickOperation::begin(TaskNode& node) {
+  if (ticker_.period_ <= absl::ZeroDuration()) {
+    node.status = make_error(absl::StatusCode::kInvalidArgument,
+                             "Ticker::tick: the period must be more than zero");
+    return true;
+  }
   const std::int64_t now = node.scope->chain->home().now();
   const std::int64_t period = std::max<std::int64_t>(absl::ToInt64Nanoseconds(ticker_.period_), 1);
   if (ticker_.next_ == 0) ticker_.next_ = saturating_add(now, period);

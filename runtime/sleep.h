@@ -113,8 +113,8 @@ inline internal::YieldOperation yield() { return {}; }
 //
 // The first tick comes one period after the first call of tick(). A tick that has passed while
 // nobody waited comes at once, and several of them are one, so there is no burst. A tick that is
-// not taken, because of a within() or an any() around it, is not lost. A period of zero or less is
-// one nanosecond. One coroutine at a time.
+// not taken, because of a within() or an any() around it, is not lost. With a period of
+// zero or less tick() ends with InvalidArgument. One coroutine at a time.
 class Ticker {
  public:
   explicit Ticker(absl::Duration period) : period_(period) {}

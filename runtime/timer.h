@@ -53,8 +53,9 @@ class Timer {
   // or runtime has ended. Without memory it stays as it was, and this returns false.
   bool arm(absl::Duration after);
 
-  // Fires every `interval`, at least one nanosecond, from now on. Periods that a busy runtime has
-  // missed are dropped, so there is no burst. Returns as arm() does.
+  // Fires every `interval` from now on. Periods that a busy runtime has missed are dropped, so
+  // there is no burst. Returns as arm() does. An interval of zero or less is refused: the timer
+  // stays as it was, and this returns false.
   bool arm_every(absl::Duration interval);
 
   // Disarms the timer. True: it was armed or due, and its callback will not be called. False: it

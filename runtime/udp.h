@@ -192,7 +192,8 @@ class UdpSocket {
   // Copies a datagram into the queue. It leaves soon, from the address `from` if that is not empty
   // (see Datagram::local). Errors, after which it is dropped: ResourceExhausted if the queue is
   // full, or without memory; FailedPrecondition if the socket is closed; InvalidArgument if it has
-  // more than 65507 bytes, or no address. Ok promises nothing, as with sendto(2).
+  // more than 65507 bytes, or no address, or one without a port or of a family that the socket has
+  // not (an IPv6 socket sends to IPv4 as well). Ok promises nothing, as with sendto(2).
   absl::Status send(ByteView bytes, const SocketAddress& to, const SocketAddress& from = {}) const;
   absl::Status send(ByteView bytes) const;  // of a connected socket
 

@@ -19,6 +19,23 @@
 namespace epore {
 namespace {
 
+TEST(Bytes, OneThatWasMovedFromIsEmpty) {
+  Bytes from(std::string(1000, 'x'));
+  Bytes to = std::move(from);
+  EXPECT_TRUE(from.empty());
+  EXPECT_EQ(from.data(), nullptr);
+  EXPECT_EQ(to.size(), 1000u);
+
+  Bytes other(std::string(500, 'y'));
+  other = std::move(to);
+  EXPECT_TRUE(to.empty());
+  EXPECT_EQ(to.data(), nullptr);
+  EXPECT_EQ(other.text(), std::string(1000, 'x'));
+  Bytes& itself = other;
+  other = std::move(itself);
+  EXPECT_EQ(other.size(), 1000u);
+}
+
 TEST(BytesTest, WithoutAnyThereIsNoMemory) {
   const ScopedHeapCount heap;
   const Bytes none;

@@ -9,6 +9,7 @@
 #include "epore/runtime/runtime.h"
 #include "epore/runtime/send_result.h"
 #include "gtest/gtest.h"
+#include "tests/support/log_lines.h"
 
 namespace epore {
 namespace {
@@ -42,6 +43,14 @@ Options with(Change change) {
   return options;
 }
 
+TEST(OptionsTest, ARuntimeThatIsRefusedSaysSoInTheLog) {
+  const LogLines lines;
+  const Runtime good;
+  EXPECT_FALSE(lines.has("Runtime:"));
+  const Runtime bad(with<RuntimeOptions>([](RuntimeOptions& o) { o.reactors = 0; }));
+  EXPECT_EQ(lines.count("epore: Runtime: RuntimeOptions::reactors is 0"), 1);
+}
+
 TEST(OptionsTest, RuntimeValuesOutOfRangeAreRefusedByName) {
   using R = RuntimeOptions;
   expect_bad(with<R>([](R& o) { o.reactors = 0; }).check(), "reactors");
@@ -49,6 +58,9 @@ TEST(OptionsTest, RuntimeValuesOutOfRangeAreRefusedByName) {
   constexpr int kLeast = std::numeric_limits<int>::min();
   expect_bad(Runtime(with<R>([](R& o) { o.reactors = kLeast; })).status(), "reactors");
   expect_bad(with<R>([](R& o) { o.workers = -1; }).check(), "workers");
+  expect_bad(with<R>([](R& o) { o.dispatch = static_cast<Dispatch>(77); }).check(),
+             "dispatch is 77");
+  expect_bad(with<R>([](R& o) { o.thread_name = ""; }).check(), "thread_name is empty");
   expect_bad(with<R>([](R& o) { o.events_per_poll = 0; }).check(), "events_per_poll");
   expect_bad(with<R>([](R& o) { o.drain_timeout = -absl::Nanoseconds(1); }).check(),
              "drain_timeout");

@@ -94,6 +94,22 @@ TEST_P(TimerTest, FiresAtItsTimeAndNotANanosecondEarlier) {
   EXPECT_FALSE(timer.cancel());
 }
 
+TEST_P(TimerTest, APeriodOfZeroOrLessIsRefused) {
+  Calls fired;
+  DrivenRuntime runtime(options());
+  Timer timer = runtime.timer([&] { fired(); });
+  for (const absl::Duration period :
+       {absl::ZeroDuration(), -absl::Seconds(1), -absl::InfiniteDuration()}) {
+    EXPECT_FALSE(timer.arm_every(period));
+    EXPECT_FALSE(timer.is_armed());
+  }
+  timer.arm(absl::Hours(1));
+  EXPECT_FALSE(timer.arm_every(absl::ZeroDuration()));
+  EXPECT_TRUE(timer.is_armed());
+  timer_fence(runtime);
+  EXPECT_EQ(fired.count(), 0);
+}
+
 TEST_P(TimerTest, ZeroAndThePastFireSoonAndNeverInsideTheCall) {
   Calls fired;
   DrivenRuntime runtime(options());

@@ -180,6 +180,31 @@ TEST_P(UdpOptionsTest, ABroadcastNeedsItsOption) {
   EXPECT_EQ(everyone.receive(), "yes");
 }
 
+TEST(UdpAddressTest, AReceiverThatTheSocketCannotReachIsRefused) {
+  Runtime runtime;
+  const absl::StatusOr<UdpSocket> socket = runtime.udp("127.0.0.1:0");
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  for (const auto& [to, why] :
+       {std::pair("[::1]:5", "another family"), std::pair("unix:@x", "another family"),
+        std::pair("127.0.0.1:0", "no port")}) {
+    const absl::StatusOr<SocketAddress> address = SocketAddress::parse(to);
+    ASSERT_TRUE(address.ok()) << address.status();
+    const absl::Status sent = socket->send("x", *address);
+    EXPECT_TRUE(absl::IsInvalidArgument(sent)) << to << ": " << sent;
+    EXPECT_TRUE(absl::StrContains(sent.message(), why)) << sent;
+    const absl::Status written =
+        runtime.run([&]() -> Task<> { co_await socket->write("x", *address); });
+    EXPECT_TRUE(absl::IsInvalidArgument(written)) << to << ": " << written;
+  }
+  EXPECT_EQ(socket->counters().send_errors, 0u);
+}
+
+TEST(UdpAddressTest, OneWithoutAHostSaysWhatToWrite) {
+  Runtime runtime;
+  EXPECT_EQ(runtime.udp(":0").status(),
+            absl::InvalidArgumentError("udp(\":0\"): no host; write 0.0.0.0:0 or [::]:0"));
+}
+
 TEST(UdpOptionsCheckTest, ValuesOutOfRangeAreRefusedByName) {
   EXPECT_TRUE(UdpOptions().check().ok());
   EXPECT_TRUE(all_of_them().check().ok());
@@ -197,7 +222,7 @@ TEST(UdpOptionsCheckTest, ValuesOutOfRangeAreRefusedByName) {
       {[](UdpOptions& o) { o.traffic_class = -1; }, "UdpOptions::traffic_class is -1"},
       {[](UdpOptions& o) { o.multicast_hops = 256; }, "UdpOptions::multicast_hops is 256"},
       {[](UdpOptions& o) { o.multicast_interface = 1u << 31; }, "UdpOptions::multicast_interface"},
-      {[](UdpOptions& o) { o.unix_mode = 01000; }, "UdpOptions::unix_mode"}};
+      {[](UdpOptions& o) { o.unix_mode = 01000; }, "UdpOptions::unix_mode is 01000 (octal)"}};
   for (const auto& [change, part] : changes) {
     UdpOptions bad;
     change(bad);

@@ -286,7 +286,7 @@ TEST_P(UnixTest, TheFileHasTheModeThatIsAskedFor) {
   ListenOptions bad;
   bad.unix_mode = 01777;
   expect_error(listen_to_nobody(runtime, address_, bad).status(), StatusCode::kInvalidArgument,
-               "unix_mode");
+               "unix_mode is 01777 (octal)");
 }
 
 TEST_P(UnixTest, ErrorsNameTheCallAndLeaveNothing) {

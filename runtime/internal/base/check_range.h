@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_INTERNAL_BASE_CHECK_RANGE_H_
 
 #include <cstdint>
+#include <cstdio>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -16,6 +17,15 @@ inline absl::Status check_range(std::string_view name, std::int64_t value, std::
   if (value >= low && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(name, " is ", value, ", must be from ", low, " to ", high));
+}
+
+// As check_range(), for permissions of a file.
+inline absl::Status check_mode(std::string_view name, unsigned mode) {
+  if (mode <= 0777) return absl::OkStatus();
+  char octal[16];
+  std::snprintf(octal, sizeof octal, "0%o", mode);
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " is ", octal, " (octal), must be from 0 to 0777"));
 }
 
 // The first of the statuses that is an error, or ok.

@@ -179,6 +179,7 @@ bool ChildState::begin(ChildWait& wait, TaskNode& node) {
     node.status = error_;
     return true;
   }
+  if (fails_as_awaited("Child::wait", WaitList::has(wait), node)) return true;
   waiting_.push(wait, node);
   return false;
 }

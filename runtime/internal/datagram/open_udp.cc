@@ -18,11 +18,18 @@ namespace {
 
 // Where datagrams go to when the caller names only the peer.
 absl::StatusOr<SocketAddress> address_of(std::string_view text, const UdpOptions& options) {
-  if (!text.empty()) return SocketAddress::parse(text);
-  if (options.peer.is_empty()) {
-    return absl::InvalidArgumentError("udp(\"\"): neither an address nor a peer");
+  if (text.empty()) {
+    if (options.peer.is_empty()) {
+      return absl::InvalidArgumentError("udp(\"\"): neither an address nor a peer");
+    }
+    return SocketAddress::parse(options.peer.is_ipv6() ? "[::]:0" : "0.0.0.0:0");
   }
-  return SocketAddress::parse(options.peer.is_ipv6() ? "[::]:0" : "0.0.0.0:0");
+  if (text.front() == ':') {  // as listen() takes it, for all addresses of both families
+    return absl::InvalidArgumentError(absl::StrCat("udp(\"", printable(text),
+                                                   "\"): no host; write 0.0.0.0", printable(text),
+                                                   " or [::]", printable(text)));
+  }
+  return SocketAddress::parse(text);
 }
 
 bool set_gro(Kernel& kernel, int fd) {

@@ -39,6 +39,7 @@ bool is_of_peer(int error) {
 
 UdpSender::UdpSender(const OpenUdp& socket, const UdpOptions& options)
     : is_unix_(socket.address.is_unix()),
+      is_ipv4_(socket.address.is_ipv4()),
       peer_(options.peer),
       has_error_queue_(options.icmp_errors),
       limit_(options.send_queue),
@@ -54,7 +55,20 @@ absl::Status UdpSender::check(std::string_view call, ByteView bytes,
     return absl::InvalidArgumentError(
         absl::StrCat(call, ": ", bytes.size(), " bytes, and a datagram has at most ", kLongest));
   }
-  return absl::OkStatus();
+  return to.is_empty() ? absl::OkStatus() : check_receiver(call, to);
+}
+
+// The system would refuse such a datagram later, when nobody is left to be told.
+absl::Status UdpSender::check_receiver(std::string_view call, const SocketAddress& to) const {
+  if (is_unix_ != to.is_unix() || (is_ipv4_ && !to.is_ipv4())) {
+    return absl::InvalidArgumentError(absl::StrCat(call, "(", to.to_string(),
+                                                   "): the socket is of another family, ",
+                                                   is_unix_   ? "Unix"
+                                                   : is_ipv4_ ? "IPv4"
+                                                              : "IPv6"));
+  }
+  if (is_unix_ || to.port() != 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(call, "(", to.to_string(), "): no port"));
 }
 
 absl::Status UdpSender::push(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
@@ -128,6 +142,7 @@ bool UdpSender::begin(DatagramWriteOperation& operation, TaskNode& node) {
         make_error(absl::StatusCode::kFailedPrecondition, "UdpSocket::write: the socket is closed");
     return true;
   }
+  if (fails_as_awaited("UdpSocket::write", WaitList::has(operation), node)) return true;
   if (writers_.empty() && has_room(cost)) {
     node.status = fill(operation);
     return true;
@@ -144,6 +159,7 @@ bool UdpSender::begin(DatagramFlushOperation& operation, TaskNode& node) {
     return true;
   }
   if (sent_ + errors_ == queued_) return true;
+  if (fails_as_awaited("UdpSocket::flush", WaitList::has(operation), node)) return true;
   operation.target_ = queued_;
   flushers_.push(operation, node);
   return false;

@@ -37,6 +37,7 @@ class UdpSender {
   // Any thread, see UdpSocket::send(). A `segment` that is not 0 cuts the bytes. push() copies what
   // check() has found right; `call` is the name in errors.
   absl::Status check(std::string_view call, ByteView bytes, const SocketAddress& to) const;
+  absl::Status check_receiver(std::string_view call, const SocketAddress& to) const;
   absl::Status push(ByteView bytes, const SocketAddress& to, const SocketAddress& from,
                     std::size_t segment);
   void add_to(UdpCounters& counters) const;
@@ -94,6 +95,7 @@ class UdpSender {
 
   // Constant after construction.
   const bool is_unix_;
+  const bool is_ipv4_;
   const SocketAddress peer_;  // empty: it is not connected
   const bool has_error_queue_;
   const std::size_t limit_;

@@ -16,6 +16,7 @@
 namespace epore {
 namespace {
 
+using internal::check_mode;
 using internal::check_range;
 using internal::first_error;
 using internal::Membership;
@@ -53,7 +54,7 @@ absl::Status UdpOptions::check() const {
                      check_range("UdpOptions::traffic_class", traffic_class.value_or(0), 0, 255),
                      check_range("UdpOptions::multicast_interface", multicast_interface, 0, kMost),
                      check_range("UdpOptions::multicast_hops", multicast_hops, 0, 255),
-                     check_range("UdpOptions::unix_mode", unix_mode.value_or(0), 0, 0777));
+                     check_mode("UdpOptions::unix_mode", unix_mode.value_or(0)));
 }
 
 SocketAddress peer_of(const absl::Status& status) { return internal::get_peer(status); }

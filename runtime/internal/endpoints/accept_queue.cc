@@ -151,6 +151,8 @@ bool AcceptQueue::begin(AcceptOperation& operation, TaskNode& node) {
   if (ends_with_stop(node)) return true;
   {
     const absl::MutexLock lock(&mutex_);
+    const bool is_awaited = WaitList::has(operation) || operation.accepted_ != nullptr;
+    if (fails_as_awaited("Listener::accept", is_awaited, node)) return true;
     if (accepted_) {
       operation.accepted_ = std::move(accepted_);
       accepted_ = std::move(operation.accepted_->next);

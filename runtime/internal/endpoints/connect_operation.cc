@@ -16,6 +16,7 @@ bool ConnectOperation::begin(TaskNode& node) {
     node.status = *stop;
     return true;
   }
+  if (fails_as_awaited(name(), is_waiting(), node)) return true;
   OrderState& order = *node.scope->chain->home().order_state();
   options_.order = order.handle();
   wait(node);

@@ -15,7 +15,7 @@ namespace epore::internal {
 
 // It may complete before push() returns, but resumes nobody: this is the order of the task.
 bool BlockingCall::begin(TaskNode& node) {
-  if (ends_with_stop(node)) return true;
+  if (ends_with_stop(node) || fails_as_awaited(name(), is_waiting(), node)) return true;
   Core& core = node.scope->chain->home().order_state()->core();
   pool_ = lane_.pool_.get() != nullptr ? lane_.pool_.get() : &core.blocking();
   if (!pool_->is_of(core)) {

@@ -47,7 +47,7 @@ RemoteCall::~RemoteCall() = default;
 
 // The waiter may be completed before wait(): it is resumed in this order, and so later.
 bool RemoteCall::begin(TaskNode& node) {
-  if (ends_with_stop(node)) return true;
+  if (ends_with_stop(node) || fails_as_awaited(name(), is_waiting(), node)) return true;
   node.status = or_no_memory("on", [&]() -> absl::Status {
     absl::StatusOr<Ref<OrderState>> order = OrderState::share(order_, "on");
     if (!order.ok()) return order.status();

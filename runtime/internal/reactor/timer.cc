@@ -41,6 +41,7 @@ bool Timer::arm(absl::Duration after) {
 }
 
 bool Timer::arm_every(absl::Duration interval) {
+  if (interval <= absl::ZeroDuration()) return false;
   try {
     return entry_ && entry_->arm_every(nanoseconds(interval));
   } catch (const std::bad_alloc&) {

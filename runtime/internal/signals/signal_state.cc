@@ -31,6 +31,7 @@ std::uint64_t SignalState::count() const {
 
 bool SignalState::begin(SignalWait& wait, TaskNode& node, std::uint64_t told) {
   const absl::MutexLock lock(&mutex_);
+  if (fails_as_awaited("Signal::wait", WaitList::has(wait), node)) return true;
   if (count_ != told) return true;
   waiting_.push(wait, node);
   return false;

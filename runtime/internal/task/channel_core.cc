@@ -23,8 +23,9 @@ const absl::Status& end_error() {
 }  // namespace
 
 bool ChannelCore::begin(SendWait& send, TaskNode& node) {
-  if (ends_with_stop(node)) return true;
   const absl::MutexLock lock(&mutex_);
+  const bool is_awaited = WaitList::has(send) || send.has_place_ || send.is_sent_;
+  if (fails_as_awaited(send.name(), is_awaited, node)) return true;
   if (is_closed_) {
     node.status = closed_error();
     return true;
@@ -39,9 +40,10 @@ bool ChannelCore::begin(SendWait& send, TaskNode& node) {
 }
 
 bool ChannelCore::begin(ReceiveWait& receive, TaskNode& node) {
-  if (ends_with_stop(node)) return true;
   ReadyList ready;
   const absl::MutexLock lock(&mutex_);
+  const bool is_awaited = WaitList::has(receive) || receive.has_promise_;
+  if (fails_as_awaited(receive.name(), is_awaited, node)) return true;
   if (has_item()) {
     receive.has_promise_ = true;
     ++promised_;
@@ -55,6 +57,16 @@ bool ChannelCore::begin(ReceiveWait& receive, TaskNode& node) {
   receivers_.push(receive, node);
   settle(ready);
   return false;
+}
+
+bool SendWait::begin(TaskNode& node) {
+  if (ends_with_stop(node) || fails_as_nothing(name(), core_.get(), "channel", node)) return true;
+  return core_->begin(*this, node);
+}
+
+bool ReceiveWait::begin(TaskNode& node) {
+  if (ends_with_stop(node) || fails_as_nothing(name(), core_.get(), "channel", node)) return true;
+  return core_->begin(*this, node);
 }
 
 void ChannelCore::cancel(SendWait& send, const absl::Status& why) {

@@ -103,10 +103,10 @@ class ChannelCore : public RefCounted {
   WaitList receivers_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Waits for a place.
+// Waits for a place. `core` may be null: that of a Channel that was moved from.
 class SendWait : public ListedOperation {
  public:
-  bool begin(TaskNode& node) { return core_->begin(*this, node); }
+  bool begin(TaskNode& node);
   void finish(TaskNode&) {}
 
  protected:
@@ -118,6 +118,7 @@ class SendWait : public ListedOperation {
 
   void put(ChannelItem* item) {
     has_place_ = false;
+    is_sent_ = true;
     core_->put(item);
   }
 
@@ -131,12 +132,13 @@ class SendWait : public ListedOperation {
 
   // Written under the lock, or by begin(). Its own order reads it when it has completed.
   bool has_place_ = false;
+  bool is_sent_ = false;  // of its own order
 };
 
-// Waits for an item.
+// Waits for an item. `core` as of SendWait.
 class ReceiveWait : public ListedOperation {
  public:
-  bool begin(TaskNode& node) { return core_->begin(*this, node); }
+  bool begin(TaskNode& node);
   void finish(TaskNode&) {}
 
  protected:

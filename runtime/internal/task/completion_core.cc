@@ -38,8 +38,13 @@ void CompletionCore::finish(absl::Status status) {
   if (!waiter_.empty()) ready.add(waiter_, *waiter_.first(), &status_);
 }
 
+bool CompletionWait::begin(TaskNode& node) {
+  if (ends_with_stop(node) || fails_as_nothing(name(), core_.get(), "completion", node))
+    return true;
+  return core_->begin(*this, node);
+}
+
 bool CompletionCore::begin(CompletionWait& wait, TaskNode& node) {
-  if (ends_with_stop(node)) return true;
   const absl::MutexLock lock(&mutex_);
   if (state_ == State::complete) {
     node.status = status_;

@@ -50,10 +50,10 @@ class CompletionCore : public RefCounted, public InFrameCache {
   WaitList waiter_ ABSL_GUARDED_BY(mutex_);      // at most one
 };
 
-// Waits for a completion.
+// Waits for a completion. `core` is null if the Completion was moved from.
 class CompletionWait : public ListedOperation {
  public:
-  bool begin(TaskNode& node) { return core_->begin(*this, node); }
+  bool begin(TaskNode& node);
   void finish(TaskNode&) {}
 
  protected:

@@ -71,6 +71,12 @@ class Join : public Operation {
     home_ = &node.scope->chain->home();
     scope_ = node.scope;
   }
+  void leave_join() { home_ = nullptr; }
+
+  // Whether the caller runs in the task of this join, which has begun and has not ended.
+  bool is_in_task() const {
+    return home_ != nullptr && Trampoline::here().is_active() && home_->is_current();
+  }
 
   // Puts the child into the list. The caller then begins it, and calls ended_at_once() if it has
   // completed.

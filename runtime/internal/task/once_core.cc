@@ -20,6 +20,7 @@ bool OnceCore::has_value() const {
 bool OnceCore::begin(OnceTurnWait& wait, TaskNode& node) {
   if (ends_with_stop(node)) return true;
   const absl::MutexLock lock(&mutex_);
+  if (fails_as_awaited(wait.name(), WaitList::has(wait) || wait.has_turn_, node)) return true;
   switch (state_) {
     case State::full:
       return true;

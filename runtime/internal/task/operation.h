@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_TASK_OPERATION_H_
 #define EPORE_RUNTIME_INTERNAL_TASK_OPERATION_H_
 
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -58,6 +59,15 @@ class Operation {
 
   TaskNode* waiter_ = nullptr;  // null before start() and after the completion
 };
+
+// In begin(): completes `node` with FailedPrecondition and returns true ...
+
+// ... if the handle that has made the operation names no `thing`, as it was moved from.
+bool fails_as_nothing(std::string_view name, const void* state, std::string_view thing,
+                      TaskNode& node) noexcept;
+
+// ... if `is_awaited`: another task awaits this operation, or it is spent.
+bool fails_as_awaited(std::string_view name, bool is_awaited, TaskNode& node) noexcept;
 
 }  // namespace epore::internal
 

@@ -83,6 +83,9 @@ class Trampoline {
   // The loop deals with `node` next, when the coroutine that runs is suspended or has ended.
   void go_on_with(TaskNode* node) { next_ = node; }
 
+  // Whether this thread is in a Run: a coroutine calls.
+  bool is_active() const { return is_active_; }
+
   // The time that the Run was told.
   std::int64_t now() const { return now_; }
 

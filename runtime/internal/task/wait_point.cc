@@ -15,6 +15,7 @@ WaitPoint::~WaitPoint() {
 bool WaitPoint::begin(PointOperation& operation, TaskNode& node) {
   if (ends_with_stop(node)) return true;
   const absl::MutexLock lock(&mutex_);
+  if (fails_as_awaited(operation.name(), WaitList::has(operation), node)) return true;
   if (waiting_.empty() && admit(operation)) {
     operation.is_admitted_ = true;
     return true;

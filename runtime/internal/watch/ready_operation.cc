@@ -50,7 +50,7 @@ ReadyOperation::ReadyOperation(ReadyOperation&& other) noexcept
 ReadyOperation::~ReadyOperation() = default;
 
 bool ReadyOperation::begin(TaskNode& node) {
-  if (ends_with_stop(node)) return true;
+  if (ends_with_stop(node) || fails_as_awaited(name(), is_waiting(), node)) return true;
   node.status = or_no_memory("readable or writable", [&]() -> absl::Status {
     if (interest_.is_empty()) {
       return make_error(absl::StatusCode::kInvalidArgument, "ready: the interest is empty");

@@ -49,6 +49,11 @@ class WakerTest : public EngineTest {
 };
 EPORE_FOR_EVERY_ENGINE(WakerTest);
 
+TEST(Waker, NeedsARegistry) {
+  const absl::StatusOr<Waker> none = Waker::create(nullptr, Token{1});
+  EXPECT_EQ(none.status(), absl::InvalidArgumentError("Waker::create: the registry is null"));
+}
+
 TEST_P(WakerTest, AWakeBeforeThePollEndsThatPoll) {
   expect_no_events(poll_);
   ASSERT_THAT(waker_->wake(), IsOk());

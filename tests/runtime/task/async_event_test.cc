@@ -34,6 +34,22 @@ TEST(AsyncEvent, LetsGoOnWhileItIsSet) {
   EXPECT_FALSE(event.is_set());
 }
 
+TEST(AsyncEvent, OneOperationIsAwaitedByOneTask) {
+  Runtime runtime;
+  AsyncEvent event;
+  auto wait = event.wait();
+  auto await = [&](std::vector<absl::Status>& ends) -> Task<> {
+    ends.push_back(co_await wait.result());
+    event.set();
+  };
+  std::vector<absl::Status> ends;
+  const absl::Status got = runtime.run([&]() -> Task<> { co_await all(await(ends), await(ends)); });
+  EXPECT_TRUE(got.ok()) << got;
+  ASSERT_EQ(ends.size(), 2u);
+  EXPECT_TRUE(absl::IsFailedPrecondition(ends[0])) << ends[0];
+  EXPECT_TRUE(ends[1].ok()) << ends[1];
+}
+
 TEST(AsyncEvent, ResumesAllThatWaitAndNobodyInsideTheCall) {
   Runtime runtime;
   AsyncEvent event;

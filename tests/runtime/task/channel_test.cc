@@ -19,6 +19,63 @@
 namespace epore {
 namespace {
 
+TEST(Channel, OneThatWasMovedFromIsClosedAndEmpty) {
+  Runtime runtime;
+  Channel<int> from(3);
+  const Channel<int> to = std::move(from);
+  EXPECT_FALSE(from.try_send(1));
+  EXPECT_EQ(from.try_receive(), std::nullopt);
+  from.close();
+  EXPECT_TRUE(from.is_closed());
+  EXPECT_EQ(from.size(), 0u);
+  EXPECT_EQ(from.capacity(), 0u);
+  EXPECT_FALSE(to.is_closed());
+  const absl::Status got = runtime.run([&]() -> Task<> {
+    auto send = from.send(5);
+    EXPECT_EQ(co_await send.result(),
+              absl::FailedPreconditionError("Channel::send: this handle names no channel"));
+    EXPECT_EQ(send.value(), 5);
+    const auto received = co_await from.receive().result();
+    EXPECT_EQ(received.status(),
+              absl::FailedPreconditionError("Channel::receive: this handle names no channel"));
+    const auto next = co_await from.next().result();
+    EXPECT_EQ(next.status(), received.status());
+  });
+  EXPECT_TRUE(got.ok()) << got;
+}
+
+TEST(Channel, ASendIsAwaitedOnce) {
+  Runtime runtime;
+  Channel<std::string> channel(3);
+  const absl::Status got = runtime.run([&]() -> Task<> {
+    auto send = channel.send("x");
+    co_await send;
+    const absl::Status again = co_await send.result();
+    EXPECT_TRUE(absl::IsFailedPrecondition(again)) << again;
+  });
+  EXPECT_TRUE(got.ok()) << got;
+  EXPECT_EQ(channel.size(), 1u);
+}
+
+TEST(Channel, OneOperationIsAwaitedByOneTask) {
+  Runtime runtime;
+  Channel<int> channel(3);
+  const absl::Status got = runtime.run([&]() -> Task<> {
+    auto receive = channel.receive();
+    auto wait = [&]() -> Task<> {
+      const absl::StatusOr<int> number = co_await receive.result();
+      EXPECT_TRUE(number.ok()) << number.status();
+    };
+    co_await group([&](Group& group) -> Task<> {
+      group.spawn(wait);
+      const absl::StatusOr<int> second = co_await receive.result();
+      EXPECT_TRUE(absl::IsFailedPrecondition(second.status())) << second.status();
+      co_await channel.send(1);
+    });
+  });
+  EXPECT_TRUE(got.ok()) << got;
+}
+
 TEST(Channel, KeepsTheSequence) {
   Runtime runtime;
   Channel<int> channel(3);

@@ -17,6 +17,17 @@
 namespace epore {
 namespace {
 
+TEST(Completion, OneThatWasMovedFrom) {
+  Runtime runtime;
+  Completion<int> from;
+  const Completer<int> done = from.completer();
+  const Completion<int> to = std::move(from);
+  EXPECT_FALSE(from.completer().complete(1));
+  const absl::Status got = runtime.run([&]() -> Task<> { co_await from.wait(); });
+  EXPECT_EQ(got,
+            absl::FailedPreconditionError("Completion::wait: this handle names no completion"));
+}
+
 TEST(Completion, GivesWhatTheCallbackGot) {
   Runtime runtime;
   std::function<void(int)> callback;  // as an interface with callbacks keeps it

@@ -2,12 +2,15 @@
 
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "epore/runtime/async_event.h"
 #include "epore/runtime/join.h"
+#include "epore/runtime/runtime.h"
 #include "epore/runtime/sleep.h"
 #include "epore/runtime/task.h"
 #include "epore/runtime/within.h"
@@ -48,6 +51,68 @@ TEST(Group, WaitsForAll) {
                 EXPECT_EQ(count, 5);
               }(count))
                   .ok());
+}
+
+TEST(Group, ASpawnOfAnotherThreadIsRefused) {
+  Runtime runtime;
+  bool was_called = false;
+  const absl::Status got = runtime.run([&]() -> Task<> {
+    co_await group([&](Group& group) -> Task<> {
+      std::thread([&] {
+        group.spawn([&]() -> Task<> {
+          was_called = true;
+          co_return;
+        });
+      }).join();
+      co_return;
+    });
+  });
+  EXPECT_TRUE(absl::IsFailedPrecondition(got)) << got;
+  EXPECT_FALSE(was_called);
+}
+
+TEST(Group, ASpawnOfATimerOfTheOrderIsRefused) {
+  Runtime runtime;
+  const Order order = runtime.order();
+  bool was_called = false;
+  const absl::Status got = runtime
+                               .spawn_in(order,
+                                         [&]() -> Task<> {
+                                           co_await group([&](Group& group) -> Task<> {
+                                             AsyncEvent fired;
+                                             const Timer timer =
+                                                 order.post_after(absl::ZeroDuration(), [&] {
+                                                   group.spawn([&]() -> Task<> {
+                                                     was_called = true;
+                                                     co_return;
+                                                   });
+                                                   fired.set();
+                                                 });
+                                             co_await fired.wait();
+                                           });
+                                         })
+                               .wait();
+  EXPECT_TRUE(absl::IsFailedPrecondition(got)) << got;
+  EXPECT_FALSE(was_called);
+}
+
+TEST(Group, ASpawnAfterTheEndIsRefused) {
+  Runtime runtime;
+  bool was_called = false;
+  const absl::Status got = runtime.run([&]() -> Task<> {
+    Group* left = nullptr;
+    auto all_of_it = group([&](Group& group) -> Task<> {
+      left = &group;
+      co_return;
+    });
+    co_await all_of_it;
+    left->spawn([&]() -> Task<> {
+      was_called = true;
+      co_return;
+    });
+  });
+  EXPECT_TRUE(got.ok()) << got;
+  EXPECT_FALSE(was_called);
 }
 
 TEST(Group, Empty) {

@@ -98,6 +98,20 @@ class Single {
   int entries_ = 0;
 };
 
+TEST(TaskOrder, SpawnInRefusesAHandleThatNamesNone) {
+  Runtime runtime;
+  bool was_called = false;
+  const absl::Status got = runtime
+                               .spawn_in(Order(),
+                                         [&]() -> Task<> {
+                                           was_called = true;
+                                           co_return;
+                                         })
+                               .wait();
+  EXPECT_EQ(got, absl::FailedPreconditionError("spawn_in: this handle names no order"));
+  EXPECT_FALSE(was_called);
+}
+
 TEST(TaskOrder, TasksAndClosuresOfAnOrderNeverOverlap) {
   for (const int reactors : {1, 2}) {
     Single single;

@@ -1,6 +1,8 @@
 #include "epore/runtime/semaphore.h"
 
 #include <atomic>
+#include <cstddef>
+#include <limits>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -36,6 +38,28 @@ TEST(Semaphore, APermitGoesBackWithItsScope) {
   EXPECT_EQ(semaphore.available(), 0u);
   semaphore.release(3);
   EXPECT_EQ(semaphore.available(), 3u);
+}
+
+TEST(Semaphore, APermitThatIsAssignedToGivesItsOwnBackAtOnce) {
+  Semaphore one(1);
+  Semaphore other(1);
+  Permit first = *one.try_acquire();
+  Permit second = *other.try_acquire();
+  first = std::move(second);
+  EXPECT_EQ(one.available(), 1u);
+  EXPECT_EQ(other.available(), 0u);
+  second.release();
+  EXPECT_EQ(other.available(), 0u);
+  Permit& itself = first;
+  first = std::move(itself);
+  EXPECT_EQ(other.available(), 0u);
+}
+
+TEST(Semaphore, ReleaseStopsAtTheMost) {
+  constexpr std::size_t kMost = std::numeric_limits<std::size_t>::max();
+  Semaphore semaphore(1);
+  semaphore.release(kMost);
+  EXPECT_EQ(semaphore.available(), kMost);
 }
 
 TEST(Semaphore, TryAcquire) {
