@@ -93,7 +93,7 @@ mistakes() {
       ! $compiler -DMISTAKE="$number" "${flags[@]}" >output 2>&1 || { echo "$compiler: mistake $number compiles"; return 1; }
       grep -qF "$sentence" output || { echo "$compiler: mistake $number is not answered with \"$sentence\""; cat output; return 1; }
       count=$((count + 1))
-    done < <(sed -nE 's/^#(el)?if MISTAKE == ([0-9]+)  \/\/ (.*)$/\2:\3/p' mistakes.cc)
+    done < <(sed -nE '/^#(el)?if MISTAKE == /{ s/.* ([0-9]+)$/\1/; N; s/\n *\/\/ /:/p }' mistakes.cc)
   done
   ((count >= 32)) || { echo "only $count mistakes were found"; return 1; }
 }
