@@ -56,6 +56,10 @@ class SignalWait final : public ListedOperation, public WithResult<SignalWait> {
 //
 // Threads: any, but one at a time uses a copy.
 //
+// A wait() cannot know whether anybody will ever call run_until_signal(), so it waits all the same:
+// a program that only calls run() is told of nothing, and the signal does what the system does with
+// it.
+//
 // Edges, guaranteed: no signal is lost from catch_signals() or run_until_signal() on, also while no
 // task waits. Several that come before a task looks are told once, as the system does itself.
 class Signal {
