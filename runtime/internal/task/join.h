@@ -75,7 +75,7 @@ class Join : public Operation {
 
   // Whether the caller runs in the task of this join, which has begun and has not ended.
   bool is_in_task() const {
-    return home_ != nullptr && Trampoline::here().is_active() && home_->is_current();
+    return home_ != nullptr && Trampoline::here().is_active() && home_->is_caller();
   }
 
   // Puts the child into the list. The caller then begins it, and calls ended_at_once() if it has

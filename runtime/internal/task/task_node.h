@@ -152,6 +152,9 @@ class TaskHome {
   // Whether the caller runs in the order of the task.
   virtual bool is_current() const = 0;
 
+  // As is_current(), for calls of a coroutine. A test may let all completions come from elsewhere.
+  virtual bool is_caller() const { return is_current(); }
+
   // The order, for operations that make something in it. Null in a test without one.
   virtual OrderState* order_state() const { return nullptr; }
 

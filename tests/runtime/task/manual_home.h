@@ -83,6 +83,7 @@ class ManualHome final : public internal::TaskHome {
     if (when_posted) when_posted();
   }
   bool is_current() const override { return completes_here; }
+  bool is_caller() const override { return true; }
   void root_ended() override { root_.has_ended = true; }
   bool is_cut_off() const override { return is_cut_off_; }
   std::int64_t now() const override { return now_; }
