@@ -261,6 +261,7 @@ class Stream final : public Registration {
   void satisfy_at_end(ReadOperationBase& reader, absl::Status& status);
   void drop_seen(std::size_t count);
   void refuse_on_data();
+  void keep_window();
 
   // stream_await_write.cc
   void lose_bytes();
@@ -391,6 +392,7 @@ class Stream final : public Registration {
   Arrival look_at_socket();
   void look_for_arrived_end();
   void leave_arrived();
+  void leave_view();
   void keep_arrived();
   void watch_socket();
 
