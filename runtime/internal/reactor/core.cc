@@ -103,9 +103,8 @@ absl::Status Core::forked(std::string_view call) {
 void Core::end_child() {
   constexpr std::string_view kMessage =
       "epore: a child that a callback has forked returned from that callback, and ends here: it "
-      "must "
-      "end in the callback, by execve(2) or _exit(2)\n";
-  (void)!::write(STDERR_FILENO, kMessage.data(), kMessage.size());
+      "must end in the callback, by execve(2) or _exit(2)\n";
+  (void)kernel().write(STDERR_FILENO, kMessage.data(), kMessage.size());
   std::abort();
 }
 

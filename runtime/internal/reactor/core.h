@@ -53,7 +53,7 @@ class Core final : public RefCounted {
 
   // Ends a child that has returned from the callback which forked it. It has the descriptors of the
   // parent's event queue, so it would take the parent's events.
-  [[noreturn]] static void end_child();
+  [[noreturn]] void end_child();
 
   const RuntimeOptions& options() const { return options_; }
   Kernel& kernel() { return kernel_; }
