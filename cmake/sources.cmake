@@ -1,6 +1,8 @@
 # Written by cmake/update_sources.sh from the BUILD files; do not edit.
 
 set(EPORE_SOURCES
+  poll/engine/buffer_pool.cc
+  poll/engine/completion_queue.cc
   poll/engine/epoll_selector.cc
   poll/engine/io_uring_ring.cc
   poll/engine/io_uring_selector.cc

@@ -83,6 +83,10 @@ int Poll::descriptor() const {
   return registry_ == nullptr ? -1 : registry_->selector_->traits().descriptor;
 }
 
+internal::CompletionQueue* Poll::completions() const {
+  return registry_ == nullptr ? nullptr : registry_->selector_->traits().completions;
+}
+
 absl::Status Poll::poll(Events& events, absl::Duration timeout) {
   if (registry_ == nullptr) {
     return absl::FailedPreconditionError("Poll::poll: this Poll was moved from");

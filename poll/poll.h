@@ -13,6 +13,10 @@
 
 namespace epore {
 
+namespace internal {
+class CompletionQueue;
+}
+
 // A Poll is the operating system's event queue together with the one thread that waits for it. It
 // waits and reports. It does not read, write, retry or dispatch: `runtime/` does.
 //
@@ -74,6 +78,10 @@ class Poll {
   // poll() would report something. Register it level-triggered. Only this Poll may use it
   // otherwise. -1 if the engine has none (poll(2), io_uring), or if this Poll was moved from.
   int descriptor() const;
+
+  // For epore's own runtime, without a promise: what completes operations on the ring of the
+  // engine. Null if it has none.
+  internal::CompletionQueue* completions() const;
 
  private:
   explicit Poll(std::shared_ptr<Registry> registry);

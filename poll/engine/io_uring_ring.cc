@@ -25,6 +25,17 @@ constexpr unsigned kDeferTaskrun = 1u << 13;  // IORING_SETUP_DEFER_TASKRUN, 6.1
 // The ring starts disabled, so that another thread than the creator's can own it.
 constexpr unsigned kAlways = IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED | kSubmitAll;
 
+constexpr unsigned kRegisterBufferRing = 22;  // IORING_REGISTER_PBUF_RING, 5.19
+
+// As struct io_uring_buf_reg.
+struct BufferRing {
+  std::uint64_t table;
+  std::uint32_t entries;
+  std::uint16_t group;
+  std::uint16_t flags;
+  std::uint64_t reserved[3];
+};
+
 constexpr unsigned kOperations = 256;    // more go in several calls
 constexpr unsigned kCompletions = 4096;  // more wait in the kernel (IORING_FEAT_NODROP)
 
@@ -63,6 +74,7 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringRing::create(Kernel& kernel)
   ring->submit_tail_ = word(params.sq_off.tail);
   ring->done_head_ = word(params.cq_off.head);
   ring->done_tail_ = word(params.cq_off.tail);
+  ring->is_deferred_ = (params.flags & kDeferTaskrun) != 0;
   ring->submit_size_ = params.sq_entries;
   ring->done_mask_ = params.cq_entries - 1;
   ring->done_ = reinterpret_cast<io_uring_cqe*>(&ring->queues_[params.cq_off.cqes]);
@@ -94,6 +106,16 @@ SysResult IoUringRing::map(std::size_t size, std::int64_t offset, std::span<std:
 SysResult IoUringRing::enable() {
   return kernel_.io_uring_register(fd_.get(), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
 }
+
+SysResult IoUringRing::register_buffers(void* table, unsigned entries, std::uint16_t group) {
+  BufferRing ring = {};
+  ring.table = reinterpret_cast<std::uintptr_t>(table);
+  ring.entries = entries;
+  ring.group = group;
+  return kernel_.io_uring_register(fd_.get(), kRegisterBufferRing, &ring, 1);
+}
+
+bool IoUringRing::is_all_submitted() const { return added_ == load(submit_head_); }
 
 unsigned IoUringRing::room() const { return submit_size_ - (added_ - load(submit_head_)); }
 

@@ -33,6 +33,15 @@ class IoUringRing {
   // Makes this thread the owner.
   SysResult enable();
 
+  // Whether completions come only inside a call of the owner (IORING_SETUP_DEFER_TASKRUN, 6.1).
+  bool is_deferred() const { return is_deferred_; }
+
+  // Gives the kernel a table of buffers to receive into. Before enable(), or the owner.
+  SysResult register_buffers(void* table, unsigned entries, std::uint16_t group);
+
+  // Whether the kernel has taken every operation that was added.
+  bool is_all_submitted() const;
+
   // How many operations may be added before the next enter().
   unsigned room() const;
   // An operation that is all zeros, for the caller to fill in. Requires room() > 0.
@@ -64,6 +73,7 @@ class IoUringRing {
   unsigned* submit_tail_ = nullptr;  // ours
   unsigned* done_head_ = nullptr;    // ours
   unsigned* done_tail_ = nullptr;    // the kernel's
+  bool is_deferred_ = false;
   unsigned submit_size_ = 0;
   unsigned done_mask_ = 0;
   unsigned added_ = 0;  // the next value of submit_tail_

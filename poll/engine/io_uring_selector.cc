@@ -30,7 +30,8 @@ constexpr std::size_t kManyCompletions = 10;
 constexpr std::uint8_t kSkipSuccess = 1u << 6;  // IOSQE_CQE_SKIP_SUCCESS, Linux 5.17
 
 // What comes back with a completion: the descriptor and the number of the poll, which is never 0. A
-// completion of a poll that was replaced has another number than its slot.
+// completion of a poll that was replaced has another number than its slot. Bit 31 is 0, which it is
+// not in those of the CompletionQueue.
 std::uint64_t key_of(int fd, std::uint32_t number) {
   return std::uint64_t{number} << 32 | static_cast<std::uint32_t>(fd);
 }
@@ -77,7 +78,7 @@ SysResult IoUringSelector::apply(Change change, int fd, Token token, Interest in
   FileIdentity file;
   if (const SysResult found = identify(kernel_, fd, file); !found.ok()) return found;
   bool is_sleeping = false;
-  std::unique_ptr<IoUringRing> ring;
+  bool is_of_owner = false;
   {
     absl::MutexLock lock(&mutex_);
     if (static_cast<std::size_t>(fd) >= slots_.size()) {
@@ -99,32 +100,62 @@ SysResult IoUringSelector::apply(Change change, int fd, Token token, Interest in
     found.is_silent = false;
     retire(fd);
     is_sleeping = std::exchange(is_sleeping_, false);
-    if (change == Change::remove && owner_ == std::this_thread::get_id()) ring = std::move(ring_);
+    is_of_owner = change == Change::remove && owner_ == std::this_thread::get_id();
   }
   const std::uint64_t one = 1;
   if (is_sleeping) (void)kernel_.write(interrupt_.get(), &one, sizeof one);
-  if (ring == nullptr) return SysResult(0);
   // The owner lets go of the file at once, so that a port is free when its listener is closed. If
   // this fails, the next wait() does it.
-  if (submit_changes(*ring, /*may_sleep=*/false).ok()) (void)ring->enter(0);
+  if (is_of_owner) (void)submit_now();
+  return SysResult(0);
+}
+
+absl::Status IoUringSelector::start(BufferPool& pool, const BufferPool::Limits& limits) {
+  std::unique_ptr<IoUringRing> ring;
+  {
+    absl::MutexLock lock(&mutex_);
+    ring = std::move(ring_);
+  }
+  absl::Status started = pool.start(*ring, limits);
+  absl::MutexLock lock(&mutex_);
+  ring_ = std::move(ring);
+  return started;
+}
+
+bool IoUringSelector::submit_now() {
+  std::unique_ptr<IoUringRing> ring;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (owner_ != std::this_thread::get_id()) return false;
+    ring = std::move(ring_);
+  }
+  if (ring == nullptr) return false;
+  const bool is_done = submit_changes(*ring, /*may_sleep=*/false).ok() && ring->enter(0).ok() &&
+                       ring->is_all_submitted();
+  if (ring->has_next()) completions_->note_all(false);
   absl::MutexLock lock(&mutex_);
   if (owner_ == std::this_thread::get_id()) std::swap(ring_, ring);
-  return SysResult(0);
+  return is_done;
 }
 
 SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
   absl::StatusOr<std::unique_ptr<IoUringRing>> taken = take_ring();
   if (!taken.ok()) return SysResult::from_errno(errno_of(taken.status()));
   IoUringRing& ring = **taken;
-  const std::int64_t sleep_ns = ring.has_next() ? 0 : timeout_ns;
+  const bool has_news_already = ring.has_next() || completions_->has_untold();
+  const std::int64_t sleep_ns = has_news_already ? 0 : timeout_ns;
   SysResult done = submit_changes(ring, /*may_sleep=*/sleep_ns != 0);
   if (done.ok()) done = ring.enter(sleep_ns);
+  completions_->submitted(ring);
+  completions_->tell(events);
   std::size_t completions = collect(ring, events);
   const bool has_news = completions != 0;
   while (done.ok() && completions >= kManyCompletions && events.size() < events.capacity()) {
     done = ring.enter(0);
     completions = collect(ring, events);
   }
+  const bool is_whole = done.ok() || done.error() == ETIME;
+  completions_->note_all(is_whole && events.size() < events.capacity());
   // The kernel had no memory for completions, or the owner has ended and this thread has got its
   // id. A new ring reports everything that is ready again.
   const bool is_lost = done.error() == EBADR || done.error() == EEXIST;
@@ -164,6 +195,7 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringSelector::take_ring() {
     absl::StatusOr<std::unique_ptr<IoUringRing>> made = IoUringRing::create(kernel_);
     if (!made.ok()) return made;
     ring = *std::move(made);
+    completions_->change_ring(*ring);
     absl::MutexLock lock(&mutex_);
     for (std::size_t fd = 0; fd < slots_.size(); ++fd) {
       slots_[fd].armed = slots_[fd].retired = 0;
@@ -177,6 +209,7 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringSelector::take_ring() {
 
 SysResult IoUringSelector::submit_changes(IoUringRing& ring, bool may_sleep) {
   for (;;) {
+    const bool is_whole = completions_->submit(ring);
     {
       absl::MutexLock lock(&mutex_);
       // Another thread has come with a ring of its own.
@@ -184,7 +217,7 @@ SysResult IoUringSelector::submit_changes(IoUringRing& ring, bool may_sleep) {
       for (; !changed_.empty() && ring.room() >= 2; changed_.pop_back()) {
         submit_slot(ring, changed_.back());
       }
-      if (changed_.empty()) {
+      if (is_whole && changed_.empty()) {
         is_sleeping_ = may_sleep;
         return SysResult(0);
       }
@@ -232,6 +265,7 @@ std::size_t IoUringSelector::collect(IoUringRing& ring, Events& events) {
 }
 
 void IoUringSelector::take(const io_uring_cqe& done, Events& events) {
+  if ((done.user_data & CompletionQueue::kIsReceive) != 0) return completions_->take(done, events);
   const int fd = static_cast<int>(done.user_data & 0xffff'ffff);
   const auto number = static_cast<std::uint32_t>(done.user_data >> 32);
   Slot& ready = slot(fd);

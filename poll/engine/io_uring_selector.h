@@ -10,8 +10,11 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "epore/poll/engine/buffer_pool.h"
+#include "epore/poll/engine/completion_queue.h"
 #include "epore/poll/engine/file_identity.h"
 #include "epore/poll/engine/io_uring_ring.h"
 #include "epore/poll/engine/selector.h"
@@ -21,7 +24,8 @@
 namespace epore::internal {
 
 // The readiness engine over io_uring(7), Linux 5.19 and later. Each registration is one multishot
-// poll operation, which posts a completion for each change. It does not read or write.
+// poll operation, which posts a completion for each change. It does not read or write; the
+// CompletionQueue, which shares the ring, receives.
 //
 // The ring belongs to the thread in wait(), as the kernel's best mode demands
 // (IORING_SETUP_SINGLE_ISSUER). Every other thread changes the table only, and queues the slot. A
@@ -52,7 +56,12 @@ class IoUringSelector final : public Selector {
   }
   SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) override;
   SysResult wait(Events& events, std::int64_t timeout_ns) override;
-  Traits traits() const override { return {kName, true}; }
+  Traits traits() const override { return {kName, true, -1, completions_.get()}; }
+
+  // For the CompletionQueue, which shares the ring. Before the first wait(): gives the pool to it.
+  absl::Status start(BufferPool& pool, const BufferPool::Limits& limits);
+  // The owner, outside of wait(): submits what is queued. False: something is left.
+  bool submit_now() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   // What is known of one descriptor number.
@@ -69,7 +78,10 @@ class IoUringSelector final : public Selector {
   enum class Change { add, modify, remove };
 
   IoUringSelector(Kernel& kernel, OwnedFd interrupt, std::unique_ptr<IoUringRing> ring)
-      : kernel_(kernel), interrupt_(std::move(interrupt)), ring_(std::move(ring)) {}
+      : kernel_(kernel),
+        completions_(std::make_unique<CompletionQueue>(*this)),
+        interrupt_(std::move(interrupt)),
+        ring_(std::move(ring)) {}
   SysResult apply(Change change, int fd, Token token, Interest interest);
   absl::StatusOr<std::unique_ptr<IoUringRing>> take_ring() ABSL_LOCKS_EXCLUDED(mutex_);
   SysResult submit_changes(IoUringRing& ring, bool may_sleep) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -81,6 +93,7 @@ class IoUringSelector final : public Selector {
 
   // Constant after construction.
   Kernel& kernel_;
+  const std::unique_ptr<CompletionQueue> completions_;  // the owner's; before ring_, which fills it
   const OwnedFd interrupt_;  // an eventfd in the table: a change writes to it if wait() sleeps
 
   absl::Mutex mutex_;

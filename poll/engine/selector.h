@@ -13,6 +13,8 @@
 
 namespace epore::internal {
 
+class CompletionQueue;
+
 // A Selector is the engine behind a Poll. This comment is the port contract: what every engine must
 // do. docs/adding-an-engine.md says how each engine keeps each line, and which test checks the
 // line.
@@ -67,6 +69,7 @@ class Selector {
     std::string_view name;  // as in the table of selector_factory.cc
     bool has_edges;         // whether Trigger::edge reports a lasting readiness only once
     int descriptor = -1;    // readable while wait() would report something; -1: there is none
+    CompletionQueue* completions = nullptr;  // of the same ring; null: it only reports readiness
   };
   virtual Traits traits() const = 0;
 };
