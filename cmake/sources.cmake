@@ -108,6 +108,7 @@ set(EPORE_SOURCES
   runtime/internal/stream/received_descriptors.cc
   runtime/internal/stream/splice.cc
   runtime/internal/stream/stream.cc
+  runtime/internal/stream/stream_arrivals.cc
   runtime/internal/stream/stream_await.cc
   runtime/internal/stream/stream_await_read.cc
   runtime/internal/stream/stream_await_write.cc

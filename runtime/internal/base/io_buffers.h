@@ -69,11 +69,16 @@ class ReadBuffer {
   // The connection with a view of received bytes in the window. The thread is in its order.
   BufferOwner* lent_to = nullptr;
 
+  // The connection with the view keeps it.
+  void keep_lent() {
+    if (lent_to != nullptr) [[unlikely]]
+      std::exchange(lent_to, nullptr)->keep_view();
+  }
+
   // The room to receive into. The bytes are overwritten by the next call, unless they are kept.
   // Throws std::bad_alloc.
   std::span<std::byte> window() {
-    if (lent_to != nullptr) [[unlikely]]
-      std::exchange(lent_to, nullptr)->keep_view();
+    keep_lent();
     if (!slab_ || used_ != 0) [[unlikely]]
       make_room();
     return std::span(slab_->bytes).subspan(used_, kWindow);

@@ -136,6 +136,9 @@ absl::Status Core::make_reactors(const std::string& selector) {
   for (int i = 0; i < options_.reactors; ++i) {
     absl::StatusOr<std::unique_ptr<Reactor>> reactor = Reactor::create(*this, i, selector);
     if (!reactor.ok()) return reactor.status();
+    if (absl::Status refused = (*reactor)->begin_receives(); !refused.ok()) {
+      selector_reason_ = absl::StrCat(selector, " without completions: ", refused.message());
+    }
     reactors_.push_back(*std::move(reactor));
   }
   return absl::OkStatus();

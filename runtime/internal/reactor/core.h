@@ -200,7 +200,8 @@ class Core final : public RefCounted {
   const int worker_count_;
   const int helpers_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
-  std::string selector_reason_;  // why their engine is not the one of the options
+  std::string
+      selector_reason_;  // why their engine is not, or does not do, what the options ask for
   absl::Status status_;
 
   QueueBudget budget_;  // with what is read and hardly written

@@ -67,6 +67,16 @@ Ref<ClosureRun> Reactor::make_closure_run() {
   return Ref<ClosureRun>::adopt(new ClosureRun(*this));
 }
 
+// Bytes that are in a buffer of a ring belong to its thread, so no other may run a connection of
+// it.
+absl::Status Reactor::begin_receives() {
+  CompletionQueue* const completions = poll_.completions();
+  if (completions == nullptr || dispatch_ != Dispatch::poll_thread) return absl::OkStatus();
+  absl::Status started = completions->start();
+  if (started.ok()) receives_ = completions;
+  return started;
+}
+
 absl::Status Reactor::start() {
   buffers_ = std::make_unique_for_overwrite<IoBuffers>();
   if (dispatch_ == Dispatch::caller) {

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "epore/poll/engine/completion_queue.h"
 #include "epore/poll/events.h"
 #include "epore/poll/poll.h"
 #include "epore/poll/waker.h"
@@ -55,6 +56,10 @@ class Reactor {
   static absl::StatusOr<std::unique_ptr<Reactor>> create(Core& core, int index,
                                                          const std::string& selector);
   ~Reactor();
+
+  // Before start(): lets streams receive by completions, where the engine has them and the poll
+  // thread runs every callback. Errors: what the system refuses them with; streams then read.
+  absl::Status begin_receives();
 
   absl::Status start();
   void request_stop();     // any thread: ends the loop when nothing is queued
@@ -128,6 +133,9 @@ class Reactor {
 
   Core& core() const { return core_; }
   const std::shared_ptr<Registry>& registry() const { return registry_; }
+
+  // The poll thread, which runs the streams that use it. Null: streams read.
+  CompletionQueue* receives() const { return receives_; }
   bool has_edges() const { return has_edges_; }
   TimerQueue& timers() { return timers_; }
   SlotTable& slots() { return slots_; }
@@ -204,6 +212,7 @@ class Reactor {
   const std::shared_ptr<Registry> registry_;
   const bool has_edges_;
   const Dispatch dispatch_;
+  CompletionQueue* receives_ = nullptr;  // of poll_; since begin_receives()
   Waker waker_;
   WatchedThread watched_;  // the poll thread
 

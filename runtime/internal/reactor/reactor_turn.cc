@@ -34,6 +34,8 @@ void Reactor::begin_turn() {
   end_event_ = events_.size();
   count_sweep();
   core_.counters().add(Counter::polls);
+  if (receives_ != nullptr) [[unlikely]]
+    core_.counters().add(Counter::read_pauses, receives_->take_dry());
   if (is_worth_sharing()) share_out();
 }
 

@@ -38,6 +38,12 @@ void Inflow::keep(ReadBuffer& buffer) {
   place_ = Place::slab;
 }
 
+void Inflow::keep(BufferPool::Memory memory) {
+  own_ = std::move(memory.bytes);
+  capacity_ = memory.size;
+  place_ = Place::own;
+}
+
 std::span<std::byte> Inflow::room(std::size_t capacity) {
   if (place_ != Place::own || capacity_ < capacity) {
     // Twice as much each time, as each peek() may want one byte more than the last one.
@@ -53,6 +59,12 @@ std::span<std::byte> Inflow::room(std::size_t capacity) {
   }
   begin_ = own_.get();
   return {begin_ + size_, capacity_ - size_};
+}
+
+void Inflow::append(std::span<const std::byte> bytes) {
+  const std::span<std::byte> free = room(size_ + bytes.size());
+  std::memcpy(free.data(), bytes.data(), bytes.size());
+  add(bytes.size());
 }
 
 void Inflow::put_back(std::span<const std::byte> bytes) {

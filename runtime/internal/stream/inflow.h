@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "epore/poll/engine/buffer_pool.h"
 #include "epore/runtime/internal/base/frame_cache.h"
 #include "epore/runtime/internal/base/io_buffers.h"
 #include "epore/runtime/internal/base/ref.h"
@@ -19,10 +20,11 @@ namespace epore::internal {
 // The bytes are in one of three places, and usually nowhere:
 //
 //   window  In the read buffer of the thread, while the coroutine that reads them runs. The thread
-//           may overwrite them when the coroutine suspends.
+//           may overwrite them when the coroutine suspends. Or in a buffer of its ring.
 //   slab    At the same address, but the Inflow has a reference to the block. keep() does this when
 //           a coroutine suspends with a view, or leaves bytes. The thread receives behind them.
-//   own     In a buffer of the connection, for a read that needs more bytes than have arrived.
+//   own     In a buffer of the connection, for a read that needs more bytes than have arrived, or
+//           for bytes that stay and were in a buffer of the ring.
 //
 // The first bytes may be lent: a coroutine has a view of them. The next read drops lent bytes.
 //
@@ -62,11 +64,16 @@ class Inflow : public InFrameCache {
 
   // The bytes may stay when the thread goes on.
   void keep(ReadBuffer& buffer);
+  bool is_in_window() const { return place_ == Place::window; }
+  void keep(BufferPool::Memory memory);  // where they are already, of a buffer of the ring
 
   // Room behind the bytes in a buffer of `capacity` bytes or more. Moves the bytes there, so no
   // view may be lent. Throws std::bad_alloc.
   std::span<std::byte> room(std::size_t capacity);
   void add(std::size_t count) { size_ += count; }  // received into the room
+
+  // Adds a copy behind the bytes, as room() does. Throws std::bad_alloc.
+  void append(std::span<const std::byte> bytes);
 
   // Puts bytes back in front. Throws std::bad_alloc.
   void put_back(std::span<const std::byte> bytes);

@@ -44,7 +44,12 @@ Stream::Stream(Ref<Core> core, Reactor& home, OwnedFd&& fd, Ref<const StreamLimi
       order_(std::move(order)),
       core_(std::move(core)),
       fd_(std::move(fd)) {
-  if (!peer.is_unix()) return;
+  if (!peer.is_unix()) {
+    // With several reactors another poll thread may run the order.
+    const bool is_of_home = !order_ || core_->options().reactors == 1;
+    has_receives_ = home.receives() != nullptr && is_of_home;
+    return;
+  }
   make_extra().unix = std::make_unique<UnixPeer>(core_->kernel(), fd_.get());
   is_unix_ = true;
 }

@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "epore/poll/engine/completion_queue.h"
 #include "epore/poll/owned_fd.h"
 #include "epore/runtime/address.h"
 #include "epore/runtime/bytes.h"
@@ -259,6 +260,7 @@ class Stream final : public Registration {
   void note_received(std::size_t count);
   bool not_received(SysResult result, std::string_view call, std::uint32_t mark);
   static std::size_t count_of(const ReadOperationBase& reader);  // of a SizedReadOperation
+  std::size_t room_for(const ReadOperationBase& reader) const;
   bool satisfy(ReadOperationBase& reader, absl::Status& status);
   void give(ReadOperationBase& reader, std::size_t lent);
   bool satisfy_until(ReadOperationBase& reader, absl::Status& status);
@@ -388,6 +390,18 @@ class Stream final : public Registration {
   void rearm();
   void drain();
 
+  // stream_arrivals.cc: what is done otherwise where the ring receives, if has_receives_.
+  CompletionQueue& receives() const { return *home().receives(); }
+  void begin_receives();
+  void end_receives();
+  void read_arrived();
+  bool receive_arrived(ReadOperationBase& reader);
+  Arrival look_at_socket();
+  void look_for_arrived_end();
+  void leave_arrived();
+  void keep_arrived();
+  void watch_socket();
+
   // stream_close.cc
   bool is_ending() const { return phase_ >= Phase::ending; }
   void begin_close(absl::Status why);
@@ -451,7 +465,8 @@ class Stream final : public Registration {
   // closes the connection by a call that any thread may make.
   bool counts_handles_ : 1 = false;  // all are constant since before the first handle
   bool is_of_task_ : 1 = false;
-  bool is_unix_ : 1 = false;  // otherwise TCP
+  bool is_unix_ : 1 = false;       // otherwise TCP
+  bool has_receives_ : 1 = false;  // the ring of home() receives, see CompletionQueue
   std::atomic<std::uint32_t> handles_{0};
 
   // Requests. The poll thread (both) and callers without memory (abort_due_) store (release) and
@@ -470,7 +485,8 @@ class Stream final : public Registration {
   // use are pointers, because most of many connections are idle.
   Phase phase_ = Phase::open;
   bool is_registered_ : 1 = false;
-  bool is_in_queue_already_ : 1 = false;  // the event queue has the descriptor, see start()
+  bool is_in_queue_already_ : 1 = false;  // the event queue has the descriptor, see start();
+                                          // with has_receives_ see watch_socket()
   bool is_paused_ : 1 = false;            // by pause_reading()
   bool is_held_ : 1 = false;              // reading waits until the queue is at its low mark
   bool closes_after_read_ : 1 = false;    // a drain: what has arrived is read first

@@ -243,8 +243,19 @@ std::size_t Stream::count_of(const ReadOperationBase& reader) {
   return static_cast<const SizedReadOperation&>(reader).count_;
 }
 
+// The buffer that a reader needs which has not got enough.
+std::size_t Stream::room_for(const ReadOperationBase& reader) const {
+  const std::size_t count = count_of(reader);
+  if (reader.wanted_.kind == Wanted::Kind::until) {
+    return std::min(count, std::max(kFirstRoom, received().size() + 1));
+  }
+  return reader.wanted_.kind == Wanted::Kind::peek ? std::max(count, kPeekRoom) : count;
+}
+
 // Receives once, to where the reader needs the bytes. Returns false if a signal has interrupted it.
 bool Stream::receive_for(ReadOperationBase& reader) {
+  if (has_receives_) [[unlikely]]
+    return receive_arrived(reader);
   const Wanted& wanted = reader.wanted_;
   ReadBuffer& buffer = this_thread.buffers->read;
   if (wanted.kind == Wanted::Kind::splice && received().empty() &&
@@ -261,13 +272,7 @@ bool Stream::receive_for(ReadOperationBase& reader) {
     target = buffer.window();
     is_window = true;
   } else {
-    std::size_t capacity = count_of(reader);
-    if (wanted.kind == Wanted::Kind::until) {
-      capacity = std::min(capacity, std::max(kFirstRoom, received().size() + 1));
-    } else if (wanted.kind == Wanted::Kind::peek) {
-      capacity = std::max(capacity, kPeekRoom);
-    }
-    target = inflow_->room(capacity);
+    target = inflow_->room(room_for(reader));
   }
   --receives_left_;
   const std::uint32_t mark = edges_.mark(Direction::read);
@@ -438,7 +443,10 @@ void Stream::give_back(std::span<const std::byte> bytes, bool is_copied) {
 void Stream::keep_view() {
   ReadBuffer& buffer = this_thread.buffers->read;
   if (buffer.lent_to == this) buffer.lent_to = nullptr;
-  if (inflow_) inflow_->keep(buffer);
+  if (!inflow_) return;
+  if (has_receives_) [[unlikely]]
+    keep_arrived();
+  inflow_->keep(buffer);
 }
 
 }  // namespace epore::internal

@@ -120,9 +120,11 @@ void Stream::finish() {
   // The order matters. retire() lets no event find this stream any more. deregister_fd() comes
   // while the descriptor is certainly ours. After close(2) another thread may get the same number.
   retire();
-  if (is_registered_ || is_in_queue_already_) {
+  if ((is_registered_ && !has_receives_) || is_in_queue_already_) {
     (void)home().registry()->deregister_fd(fd_.get());
   }
+  if (has_receives_) [[unlikely]]
+    end_receives();
   fd_.reset();
   if (limits_->permits) [[unlikely]]
     limits_->permits->give_back();
@@ -245,6 +247,7 @@ void Stream::check_timeouts() {
 bool Stream::holds_up_peer() {
   const bool waits_for_task = is_read_by_task_ && reader_ == nullptr;
   if (!is_paused_ && !is_held_ && !waits_for_task) return false;
+  if (has_receives_ && is_registered_ && receives().has_bytes(token())) return true;
   std::byte byte;
   return core_->kernel().recv(fd_.get(), &byte, 1, MSG_PEEK).value() > 0;
 }

@@ -73,6 +73,7 @@ inline void Stream::run_once() {
   if (has_tasks_) [[unlikely]] {
     if (first_writer() != nullptr) resume_writers();
     keep_view();
+    if (has_receives_) leave_arrived();
   }
   settle();
 }
@@ -116,6 +117,8 @@ void Stream::deliver_late_mail() {
 }
 
 void Stream::register_fd() {
+  if (has_receives_) [[unlikely]]
+    return begin_receives();
   is_registered_ = true;
   Interest interest = Interest::readable() | Interest::writable();
   if (!home().has_edges()) {
@@ -153,6 +156,8 @@ inline void Stream::read() {
   if (has_tasks_ && phase_ == Phase::open) [[unlikely]] {
     if (is_read_by_task_ || (!on_data_ && is_of_coroutines())) return pull();
   }
+  if (has_receives_) [[unlikely]]
+    return read_arrived();
   const std::span<std::byte> buffer = this_thread.buffers->read.window();
   // A request may have arrived whose event was not reported yet. It is answered before the close.
   bool looks_once_more = closes_after_read_;
@@ -200,6 +205,8 @@ bool Stream::leaves_bytes() const {
 // Called with an edge. Looks for the peer's end while nothing is read. It is passed on if no bytes
 // are before it.
 void Stream::look_for_end() {
+  if (has_receives_) [[unlikely]]
+    return look_for_arrived_end();
   constexpr std::uint32_t kEnds = kMayHaveMore | kHangUp;
   if ((hints_.load(std::memory_order_relaxed) & kEnds) == 0) return;
   const std::uint32_t mark = edges_.mark(Direction::read);
@@ -237,6 +244,10 @@ void Stream::tell_read_closed() {
 // Looks for a reset where no read would find it: after the end of file, and while nothing is read.
 void Stream::take_hang_up() {
   if (write_shut_ || is_ending()) return;
+  if (has_receives_) [[unlikely]] {
+    if (const int error = receives().error(token()); error != 0) return fail_call("recv", error);
+    if (phase_ == Phase::open) watch_socket();
+  }
   if ((hints_.load(std::memory_order_relaxed) & kHangUp) == 0) return;
   hints_.fetch_and(~kHangUp, std::memory_order_relaxed);
   int error = 0;

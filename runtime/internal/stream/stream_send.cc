@@ -215,6 +215,8 @@ void Stream::write_failed(int error, std::uint32_t mark) {
   if (error == EAGAIN) {
     edges_.use_up(Direction::write, mark);
     is_write_blocked_ = wait_for_write();
+    if (has_receives_) [[unlikely]]
+      watch_socket();
   } else if (error != EINTR) {
     fail_call("send", error);
   }
