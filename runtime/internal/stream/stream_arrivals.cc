@@ -101,6 +101,7 @@ Arrival Stream::look_at_socket() {
 // As receive_for().
 bool Stream::receive_arrived(ReadOperationBase& reader) {
   ReadBuffer& buffer = this_thread.buffers->read;
+  if (buffer.lent_to == this) buffer.lent_to = nullptr;  // its bytes are moved below
   buffer.keep_lent();
   if (!inflow_) inflow_ = std::make_unique<Inflow>();
   // What has arrived before may be in a buffer that goes back now.
