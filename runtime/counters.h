@@ -45,7 +45,8 @@ struct Counters {
   std::uint64_t bytes_out = 0;
   std::uint64_t bytes_of_files = 0;  // of bytes_out: parts of files
   std::uint64_t bytes_spliced = 0;   // of bytes_out: from connection to connection, not copied
-  std::uint64_t read_pauses = 0;     // by pause_reading(), or above the high mark
+  std::uint64_t read_pauses = 0;     // by pause_reading(), above the high mark, or for want of
+                                     // a buffer of a ring
   // Connections that were reset as the drain timeout of a shutdown was over: they were open, or had
   // bytes to send.
   std::uint64_t connections_cut_off = 0;
@@ -76,7 +77,7 @@ struct Counters {
   std::uint64_t queue_delay_us(double part) const;
 
   // The engine of the event queue, as in RuntimeOptions::selector. The reason is empty, unless the
-  // system has refused the engine that was asked for.
+  // system has refused the engine that was asked for, or its completions (docs/io-uring.md).
   std::string selector;
   std::string selector_reason;
 

@@ -81,7 +81,9 @@ struct RuntimeOptions {
 
   // The name of the engine, as in PollOptions::selector. The system may refuse "io_uring" (a
   // seccomp filter, an old kernel, no memory). The runtime then takes epoll, the log says so once,
-  // and Counters::selector_reason says why.
+  // and Counters::selector_reason says why. With Dispatch::poll_thread and Linux 6.1 its ring also
+  // receives for TCP connections, so that they need no recv(2); see docs/io-uring.md. Where the
+  // system refuses that, they read, and selector_reason says why.
   std::string selector = {};
 
   // If true, a refused engine is an error of Runtime::status() instead.

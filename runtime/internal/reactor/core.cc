@@ -137,7 +137,8 @@ absl::Status Core::make_reactors(const std::string& selector) {
     absl::StatusOr<std::unique_ptr<Reactor>> reactor = Reactor::create(*this, i, selector);
     if (!reactor.ok()) return reactor.status();
     if (absl::Status refused = (*reactor)->begin_receives(); !refused.ok()) {
-      selector_reason_ = absl::StrCat(selector, " without completions: ", refused.message());
+      selector_reason_ = absl::StrCat((*reactor)->registry()->selector_name(),
+                                      " without completions: ", refused.message());
     }
     reactors_.push_back(*std::move(reactor));
   }
