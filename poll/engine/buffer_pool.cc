@@ -29,14 +29,15 @@ absl::Status BufferPool::start(IoUringRing& ring, const Limits& limits) {
   limits_ = limits;
   table_ = std::make_unique<Table>();
   tail_ = 0;
+  free_ = 0;
   buffers_.reserve(limits.most);
   const SysResult done = ring.register_buffers(table_.get(), kMost, kGroup);
   if (!done.ok()) return errno_status(done.error(), "io_uring_register of a ring of buffers");
   for (std::size_t id = 0; id < buffers_.size(); ++id) {
     if (buffers_[id].memory != nullptr && !buffers_[id].is_taken) provide(static_cast<Id>(id));
   }
-  if (buffers_.empty() && grow() == 0) return absl::ResourceExhaustedError("no memory");
-  return absl::OkStatus();
+  if (buffers_.empty()) grow();
+  return buffers_.empty() ? absl::ResourceExhaustedError("no memory") : absl::OkStatus();
 }
 
 std::unique_ptr<std::byte[]> BufferPool::allocate() {
@@ -55,6 +56,7 @@ void BufferPool::provide(Id id) {
   entry.address = reinterpret_cast<std::uintptr_t>(bytes(id).data());
   entry.size = kSize;
   entry.id = id;
+  ++free_;
   std::atomic_ref(table_->entries[0].tail).store(++tail_, std::memory_order_release);
 }
 
@@ -70,25 +72,21 @@ BufferPool::Memory BufferPool::detach(Id id) {
   return memory;
 }
 
-unsigned BufferPool::grow() {
-  unsigned count = 0;
+void BufferPool::grow() {
   for (std::size_t id = 0; id < buffers_.size(); ++id) {
     if (buffers_[id].memory != nullptr) continue;
     buffers_[id].memory = allocate();
-    if (buffers_[id].memory == nullptr) return count;
+    if (buffers_[id].memory == nullptr) return;
     give_back(static_cast<Id>(id));
-    ++count;
   }
   const std::size_t wanted = std::min<std::size_t>(
       limits_.most, std::max<std::size_t>(limits_.first, 2 * buffers_.size()));
   while (buffers_.size() < wanted) {
     std::unique_ptr<std::byte[]> memory = allocate();
-    if (memory == nullptr) break;
+    if (memory == nullptr) return;
     buffers_.push_back(Buffer{std::move(memory)});  // there is room, see start()
     provide(static_cast<Id>(buffers_.size() - 1));
-    ++count;
   }
-  return count;
 }
 
 }  // namespace epore::internal

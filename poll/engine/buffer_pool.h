@@ -43,7 +43,12 @@ class BufferPool {
   const Limits& limits() const { return limits_; }
 
   // The kernel has filled a buffer, which is the caller's until give_back() or detach().
-  void take(Id id) { buffers_[id].is_taken = true; }
+  void take(Id id) {
+    buffers_[id].is_taken = true;
+    --free_;
+  }
+  // Whether the kernel has no buffer.
+  bool is_dry() const { return free_ == 0; }
   std::span<std::byte> bytes(Id id) const;
   void give_back(Id id);
 
@@ -54,9 +59,9 @@ class BufferPool {
   };
   Memory detach(Id id);
 
-  // Adds as many buffers as there are, and replaces what detach() could not. Returns how many are
-  // new; 0: there are enough, or there is no memory.
-  unsigned grow();
+  // Adds as many buffers as there are, up to the limit, and replaces what detach() could not. Less
+  // without memory.
+  void grow();
 
  private:
   // As struct io_uring_buf, which the kernel headers of some distributions do not have. The kernel
@@ -81,6 +86,7 @@ class BufferPool {
   Limits limits_;
   std::unique_ptr<Table> table_;
   std::vector<Buffer> buffers_;  // by id
+  std::size_t free_ = 0;         // the kernel's
   std::uint16_t tail_ = 0;       // where the next buffer comes in the table, modulo its size
 };
 

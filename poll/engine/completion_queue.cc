@@ -2,7 +2,6 @@
 
 #include <linux/io_uring.h>
 
-#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -115,13 +114,8 @@ void CompletionQueue::release(Slot& slot) {
   if (lent == kAside) {
     slot.aside = {};
   } else if (lent != kNone) {
-    give_back(lent);
+    pool_.give_back(lent);
   }
-}
-
-void CompletionQueue::give_back(std::uint16_t buffer) {
-  pool_.give_back(buffer);
-  ++returned_;
 }
 
 BufferPool::Memory CompletionQueue::keep(Token token) {
@@ -129,7 +123,6 @@ BufferPool::Memory CompletionQueue::keep(Token token) {
   const std::uint16_t lent = std::exchange(slot.lent, kNone);
   if (lent == kNone) return {};
   if (lent == kAside) return std::exchange(slot.aside, {});
-  ++returned_;
   return pool_.detach(lent);
 }
 
@@ -167,7 +160,7 @@ void CompletionQueue::set_aside(Slot& slot) {
     std::memcpy(end, pool_.bytes(id).data(), arrived_[id].size);
     end += arrived_[id].size;
     slot.first = arrived_[id].next;
-    give_back(id);
+    pool_.give_back(id);
   }
   slot.aside = {std::move(copy), size};
   slot.has_aside = true;
@@ -180,7 +173,7 @@ void CompletionQueue::remove(Token token, OwnedFd fd) {
   release(*found);
   for (std::uint16_t id = found->first; id != kNone;) {
     const std::uint16_t next = arrived_[id].next;
-    give_back(id);
+    pool_.give_back(id);
     id = next;
   }
   const State state = found->state;
@@ -221,16 +214,15 @@ bool CompletionQueue::submit(IoUringRing& ring) {
   return true;
 }
 
-// Queues as many of the starved receives as there are buffers for, the longest starved one first.
+// Queues the starved receives if there is a buffer: all of them, as an idle one takes none. The one
+// that has starved for longest is submitted first.
 void CompletionQueue::feed() {
-  if (std::exchange(is_dry_, false)) returned_ += pool_.grow();
-  const std::size_t count = std::min(returned_, starved_.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    Slot* const slot = find(starved_[i]);
-    if (slot != nullptr && slot->state == State::starved) queue(*slot, starved_[i]);
+  if (std::exchange(is_dry_, false)) pool_.grow();
+  if (pool_.is_dry()) return;
+  for (; !starved_.empty(); starved_.pop_back()) {
+    Slot* const slot = find(starved_.back());
+    if (slot != nullptr && slot->state == State::starved) queue(*slot, starved_.back());
   }
-  starved_.erase(starved_.begin(), starved_.begin() + static_cast<std::ptrdiff_t>(count));
-  returned_ -= count;
 }
 
 void CompletionQueue::submitted(const IoUringRing& ring) {
@@ -249,7 +241,7 @@ void CompletionQueue::take(const io_uring_cqe& done, Events& events) {
   if (has_buffer) pool_.take(buffer);
   Slot* const found = find(done.user_data);
   const bool is_news = found != nullptr && has_buffer && done.res > 0;
-  if (has_buffer && !is_news) give_back(buffer);
+  if (has_buffer && !is_news) pool_.give_back(buffer);
   if (found == nullptr) return;
   Slot& slot = *found;
   const bool had_bytes = slot.has_bytes();

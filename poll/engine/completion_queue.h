@@ -138,7 +138,6 @@ class CompletionQueue {
   Slot& slot(Token token);
   const Slot& slot(Token token) const;
   void release(Slot& slot);
-  void give_back(std::uint16_t buffer);
   void queue(Slot& slot, std::uint64_t key);
   void set_aside(Slot& slot);
   void end(Slot& slot, int error);
@@ -158,8 +157,7 @@ class CompletionQueue {
   std::vector<OwnedFd> closed_;  // descriptors that an operation may still name
 
   bool is_started_ = false;
-  bool is_dry_ = false;       // the pool is to grow
-  std::size_t returned_ = 0;  // the buffers that came back since a receive was starved
+  bool is_dry_ = false;  // the pool is to grow
   std::uint64_t dry_ = 0;
   bool has_all_ = true;
 };
