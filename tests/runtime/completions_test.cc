@@ -328,7 +328,7 @@ TEST_F(CompletionsTest, ASocketThatIsFullIsWatchedUntilItHasRoom) {
   Link link = open_link(runtime, observer);
   const std::uint64_t registered = kernel_.calls(KernelCall::kFstat);
   link.connection.send(sent);
-  fence(link.connection);
+  for (int i = 0; i < 2; ++i) fence(link.connection);  // the run with the first one has ended
   EXPECT_EQ(kernel_.calls(KernelCall::kFstat), registered + 1);
   EXPECT_TRUE(link.peer.receive(sent.size()) == sent);
   link.connection.send(sent);
