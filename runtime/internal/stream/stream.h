@@ -268,6 +268,7 @@ class Stream final : public Registration {
   absl::Status early_end(const char* call) const;
   void drop_seen(std::size_t count);
   void refuse_on_data();
+  void keep_window();
 
   // stream_await_write.cc
   void lose_bytes();
@@ -399,6 +400,7 @@ class Stream final : public Registration {
   Arrival look_at_socket();
   void look_for_arrived_end();
   void leave_arrived();
+  void leave_view();
   void keep_arrived();
   void watch_socket();
 

@@ -155,9 +155,15 @@ void Stream::look_for_arrived_end() {
   }
 }
 
+// At the end of a run of coroutines.
+void Stream::leave_view() {
+  keep_view();
+  leave_arrived();
+}
+
 // The bytes that a coroutine has a view of, or leaves, stay where they are.
 void Stream::keep_arrived() {
-  if (!is_registered_ || !inflow_->is_in_window()) return;
+  if (!is_registered_ || !inflow_ || !inflow_->is_in_window()) return;
   BufferPool::Memory memory = receives().keep(token());
   if (memory.bytes != nullptr) inflow_->keep(std::move(memory));
 }

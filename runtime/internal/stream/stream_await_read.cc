@@ -441,12 +441,15 @@ void Stream::give_back(std::span<const std::byte> bytes, bool is_copied) {
 }
 
 void Stream::keep_view() {
-  ReadBuffer& buffer = this_thread.buffers->read;
-  if (buffer.lent_to == this) buffer.lent_to = nullptr;
-  if (!inflow_) return;
   if (has_receives_) [[unlikely]]
     keep_arrived();
-  inflow_->keep(buffer);
+  keep_window();
+}
+
+void Stream::keep_window() {
+  ReadBuffer& buffer = this_thread.buffers->read;
+  if (buffer.lent_to == this) buffer.lent_to = nullptr;
+  if (inflow_) inflow_->keep(buffer);
 }
 
 }  // namespace epore::internal

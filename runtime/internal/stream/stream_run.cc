@@ -72,8 +72,10 @@ inline void Stream::run_once() {
   if (is_held_ && queued_bytes() <= low_mark()) is_held_ = false;
   if (has_tasks_) [[unlikely]] {
     if (first_writer() != nullptr) resume_writers();
-    keep_view();
-    if (has_receives_) leave_arrived();
+    if (has_receives_) [[unlikely]]
+      leave_view();
+    else
+      keep_window();
   }
   settle();
 }
