@@ -337,6 +337,27 @@ TEST_F(CompletionsTest, ASocketThatIsFullIsWatchedUntilItHasRoom) {
   EXPECT_EQ(observer.await_bytes(17), "and the other way");
 }
 
+// The first callback comes before the connection receives, and a connector has polled the socket.
+TEST_F(CompletionsTest, ASocketThatIsFullSinceTheFirstCallbackIsWatched) {
+  const std::string sent = pattern(8'000'000);
+  const auto send = [&](Connection& c) {  // in pieces, as a call has a budget
+    for (std::size_t at = 0; at < sent.size(); at += 50'000) c.send(sent.substr(at, 50'000));
+  };
+  Observer server;
+  Observer client;
+  Runtime runtime(options());
+  Link link = open_link(runtime, server, ListenOptions(), send);
+  EXPECT_TRUE(link.peer.receive(sent.size()) == sent);
+  Observer other;
+  Listener listener = listen_on_loopback(runtime, [&](Connection& c) { other.watch(c); });
+  runtime.connect(listener.address().to_string(), [&](absl::StatusOr<Connection> connected) {
+    ASSERT_TRUE(connected.ok()) << connected.status();
+    client.watch(*connected);
+    send(*connected);
+  });
+  EXPECT_TRUE(other.await_bytes(sent.size()) == sent);
+}
+
 // The runtime reads then, and says why.
 TEST_F(CompletionsTest, WhereTheSystemTakesNoBuffersTheRuntimeReads) {
   kernel_.fail(KernelCall::kIoUringRegister, EINVAL, 2);  // behind the probe

@@ -30,11 +30,12 @@ constexpr int kReadBudget = 16;  // as in stream_run.cc
 }  // namespace
 
 void Stream::begin_receives() {
-  // A connector has waited for the socket by a poll.
+  // A connector has waited for the socket by a poll, with a token of its own.
   if (is_in_queue_already_) (void)home().registry()->deregister_fd(fd_.get());
   is_in_queue_already_ = false;
   receives().add(token(), fd_.get());
   is_registered_ = true;
+  if (is_write_blocked_) watch_socket();  // the first callback has filled it
 }
 
 void Stream::end_receives() {
