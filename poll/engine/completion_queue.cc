@@ -88,8 +88,8 @@ Arrival CompletionQueue::next(Token token) {
   release(slot);
   slot.is_held = false;
   Arrival arrival;
-  if (std::exchange(slot.has_aside, false)) {
-    arrival.bytes = {slot.aside.bytes.get(), slot.aside.size};
+  if (slot.aside != nullptr) {
+    arrival.bytes = {slot.aside->memory.bytes.get(), slot.aside->memory.size};
     slot.lent = kAside;
   } else if (slot.first != kNone) {
     slot.lent = slot.first;
@@ -112,7 +112,7 @@ void CompletionQueue::release(Token token) { release(slot(token)); }
 void CompletionQueue::release(Slot& slot) {
   const std::uint16_t lent = std::exchange(slot.lent, kNone);
   if (lent == kAside) {
-    slot.aside = {};
+    slot.aside = std::move(slot.aside->next);
   } else if (lent != kNone) {
     pool_.give_back(lent);
   }
@@ -122,8 +122,10 @@ BufferPool::Memory CompletionQueue::keep(Token token) {
   Slot& slot = this->slot(token);
   const std::uint16_t lent = std::exchange(slot.lent, kNone);
   if (lent == kNone) return {};
-  if (lent == kAside) return std::exchange(slot.aside, {});
-  return pool_.detach(lent);
+  if (lent != kAside) return pool_.detach(lent);
+  BufferPool::Memory memory = std::move(slot.aside->memory);
+  slot.aside = std::move(slot.aside->next);
+  return memory;
 }
 
 bool CompletionQueue::has_bytes(Token token) const { return slot(token).has_bytes(); }
@@ -144,26 +146,31 @@ void CompletionQueue::hold(Token token) {
   cancelled_.push_back(key_of(token));
 }
 
-// Copies what has arrived, if there is memory, and gives its buffers back.
+// Copies what has arrived, as far as there is memory, and gives its buffers back.
 void CompletionQueue::set_aside(Slot& slot) {
-  if (slot.first == kNone || slot.lent == kAside) return;
-  const std::size_t begin = slot.has_aside ? slot.aside.size : 0;
-  std::size_t size = begin;
-  for (std::uint16_t id = slot.first; id != kNone; id = arrived_[id].next) {
-    size += arrived_[id].size;
+  std::unique_ptr<Piece>* last = &slot.aside;
+  while (*last != nullptr) last = &(*last)->next;
+  for (; slot.first != kNone; last = &(*last)->next) {
+    std::size_t size = 0;
+    for (std::uint16_t id = slot.first; id != kNone && size + arrived_[id].size <= kPiece;
+         id = arrived_[id].next) {
+      size += arrived_[id].size;
+    }
+    std::unique_ptr<Piece> piece(new (std::nothrow) Piece);
+    if (piece == nullptr) return;
+    piece->memory.bytes.reset(new (std::nothrow) std::byte[size]);
+    if (piece->memory.bytes == nullptr) return;
+    piece->memory.size = size;
+    for (std::byte* at = piece->memory.bytes.get(); size != 0;) {
+      const std::uint16_t id = slot.first;
+      std::memcpy(at, pool_.bytes(id).data(), arrived_[id].size);
+      at += arrived_[id].size;
+      size -= arrived_[id].size;
+      slot.first = arrived_[id].next;
+      pool_.give_back(id);
+    }
+    *last = std::move(piece);
   }
-  std::unique_ptr<std::byte[]> copy(new (std::nothrow) std::byte[size]);
-  if (copy == nullptr) return;
-  if (begin != 0) std::memcpy(copy.get(), slot.aside.bytes.get(), begin);
-  for (std::byte* end = copy.get() + begin; slot.first != kNone;) {
-    const std::uint16_t id = slot.first;
-    std::memcpy(end, pool_.bytes(id).data(), arrived_[id].size);
-    end += arrived_[id].size;
-    slot.first = arrived_[id].next;
-    pool_.give_back(id);
-  }
-  slot.aside = {std::move(copy), size};
-  slot.has_aside = true;
 }
 
 void CompletionQueue::remove(Token token, OwnedFd fd) {

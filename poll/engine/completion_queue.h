@@ -79,7 +79,9 @@ class CompletionQueue {
   int error(Token token) const;
 
   // Nobody takes what has arrived, for now. It is copied, so that it needs no buffer of the pool,
-  // and the peer is held up until next().
+  // and the peer is held up until next(). The copy comes in pieces of kPiece at most, so that a
+  // reader that stops after each has no more at once than by recv(2).
+  static constexpr std::size_t kPiece = 32 * 1024;
   void hold(Token token);
 
   // Ends it, and closes `fd` as soon as no operation names it.
@@ -112,6 +114,11 @@ class CompletionQueue {
 
   enum class State : std::uint8_t { idle, queued, armed, cancelled, starved };
 
+  // What hold() has copied.
+  struct Piece {
+    BufferPool::Memory memory;
+    std::unique_ptr<Piece> next;
+  };
   // What is known of one socket. An idle connection has this, and nothing else here.
   struct Slot {
     std::uint32_t generation = 0;  // 0: nobody's
@@ -123,10 +130,10 @@ class CompletionQueue {
     State state = State::idle;
     bool is_held = false;
     bool has_ended = false;
-    bool has_aside = false;
-    BufferPool::Memory aside;  // what hold() has copied, which is before `first`; or lent
+    std::unique_ptr<Piece> aside;  // before `first`; the first piece may be lent
 
-    bool has_bytes() const { return has_aside || first != kNone; }
+    bool has_aside() const { return lent == kAside ? aside->next != nullptr : aside != nullptr; }
+    bool has_bytes() const { return has_aside() || first != kNone; }
   };
   // Of a buffer that has arrived.
   struct Arrived {

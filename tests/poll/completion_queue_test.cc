@@ -207,6 +207,27 @@ TEST_F(CompletionQueueTest, WhatIsHeldNeedsNoBufferAndKeepsItsPlace) {
   EXPECT_EQ(take(kToken, 5), "again");
 }
 
+// A reader that stops again has not got all of it at once.
+TEST_F(CompletionQueueTest, WhatIsHeldComesInPieces) {
+  const OwnedFd peer = add(kToken);
+  std::string sent;
+  for (int i = 0; sent.size() < 40 * kSize; ++i) sent += std::to_string(i) + " ";
+  write_all(peer.get(), sent);
+  await();
+  queue_->hold(kToken);
+  std::vector<BufferPool::Memory> kept;
+  std::string got;
+  for (int round = 0; got.size() < sent.size(); ++round) {
+    const Arrival arrival = queue_->next(kToken);
+    EXPECT_LE(arrival.bytes.size(), CompletionQueue::kPiece);
+    got += text_of(arrival.bytes);
+    if (round % 2 == 0 && !arrival.bytes.empty()) kept.push_back(queue_->keep(kToken));
+    if (arrival.error == EAGAIN) await();
+    queue_->hold(kToken);
+  }
+  EXPECT_EQ(got, sent);
+}
+
 // The cancel and the bytes cross.
 TEST_F(CompletionQueueTest, WhatArrivesAsTheReceiveIsCancelledIsHeldAsWell) {
   use_buffers(2, 2);
