@@ -93,6 +93,7 @@ TEST_P(ConnectionDataTest, InterruptedCallsAreRepeated) {
 
 // A turn ends when its budget does; what is left needs no further event.
 TEST_P(ConnectionDataTest, MoreThanABudgetOfReadsIsReadToTheEnd) {
+  if (!reads_by_recv(GetParam())) return;  // completions_test sends more than 16 buffers
   Observer observer;
   DrivenRuntime runtime(options());
   Link link = open_link(runtime, observer);

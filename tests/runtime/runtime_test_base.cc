@@ -30,6 +30,14 @@ bool is_refused(const std::string& engine) {
   return true;
 }
 
+bool are_completions_refused() {
+  const Runtime runtime({.dispatch = Dispatch::poll_thread, .selector = "io_uring"});
+  const std::string reason = runtime.counters().selector_reason;
+  if (!reason.empty())
+    std::cout << "skipped: the mode with completions, as " << reason << std::endl;
+  return !reason.empty();
+}
+
 }  // namespace
 
 std::vector<Mode> not_refused(std::vector<Mode> modes) {
@@ -37,6 +45,8 @@ std::vector<Mode> not_refused(std::vector<Mode> modes) {
   if (!has_io_uring) {
     std::erase_if(modes, [](const Mode& mode) { return mode.selector == "io_uring"; });
   }
+  static const bool has_completions = has_io_uring && !are_completions_refused();
+  if (!has_completions) std::erase_if(modes, [](const Mode& mode) { return !reads_by_recv(mode); });
   return modes;
 }
 
@@ -47,7 +57,8 @@ std::vector<Mode> all_modes() {
                       {Dispatch::workers, "poll"},
                       {Dispatch::poll_thread, "poll"},
                       {Dispatch::adaptive, "poll"},
-                      {Dispatch::adaptive, "io_uring"}});
+                      {Dispatch::adaptive, "io_uring"},
+                      {Dispatch::poll_thread, "io_uring"}});
 }
 
 std::vector<Mode> every_mode() {
@@ -62,6 +73,10 @@ std::vector<Mode> epoll_modes() {
   return {{Dispatch::adaptive, "epoll"},
           {Dispatch::workers, "epoll"},
           {Dispatch::poll_thread, "epoll"}};
+}
+
+bool reads_by_recv(const Mode& mode) {
+  return mode.selector != "io_uring" || mode.dispatch != Dispatch::poll_thread;
 }
 
 KernelCall wait_call(const Mode& mode) {

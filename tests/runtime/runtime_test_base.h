@@ -37,6 +37,8 @@ std::vector<Mode> all_modes();
 std::vector<Mode> every_mode();   // those, and Dispatch::caller, for tests with a DrivenRuntime
 std::vector<Mode> epoll_modes();  // for exact counts of system calls
 KernelCall wait_call(const Mode& mode);  // the kind of call that waits for events
+// Whether TCP connections read by recv(2). Otherwise a ring receives for them, see io-uring.md.
+bool reads_by_recv(const Mode& mode);
 std::string mode_name(const testing::TestParamInfo<Mode>& info);
 
 // Runs a test in a Mode with a kernel that can be made to fail, and checks that it leaves no

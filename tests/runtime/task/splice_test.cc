@@ -74,7 +74,9 @@ TEST_P(SpliceTest, PassesEverythingOnBothWaysAndKeepsTheHalfClose) {
   expect_echo(client, bytes);
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_EQ(moved.load(), 2 * kSize);
-  EXPECT_GT(runtime.counters().bytes_spliced, kSize / 2) << runtime.counters().to_json();
+  if (reads_by_recv(GetParam())) {
+    EXPECT_GT(runtime.counters().bytes_spliced, kSize / 2) << runtime.counters().to_json();
+  }
 }
 
 TEST_P(SpliceTest, IsCopiedWhereTheSystemRefuses) {
