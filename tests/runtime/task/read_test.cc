@@ -137,7 +137,7 @@ TEST_P(ReadTest, PeekLeavesWhatIsNotConsumed) {
   kernel_.shrink_recvs(3);
   run(
       [](Connection& c) -> Task<> {
-        EXPECT_EQ((co_await c.peek()).text(), "abc");
+        EXPECT_EQ((co_await c.peek()).text().substr(0, 3), "abc");  // a ring has all of it
         EXPECT_EQ((co_await c.peek(4)).text().substr(0, 4), "abcd");
         c.consume(2);
         EXPECT_EQ((co_await c.peek(2)).text().substr(0, 2), "cd");
