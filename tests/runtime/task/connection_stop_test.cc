@@ -105,7 +105,8 @@ class ConnectionStopTest : public HandlerTest {
         EXPECT_EQ(Counted::live(), before);
         if (HasFailure()) return;
         if (!stopper->was_reached()) {
-          EXPECT_GT(k, 6) << "the task does more than that";
+          // A ring receives with the calls that wait.
+          EXPECT_GT(k, reads_by_recv(GetParam()) ? 6 : 1) << "the task does more than that";
           break;
         }
         ASSERT_LT(k, 5000) << "it does not end";
