@@ -124,7 +124,8 @@ class Connection {
   // Waits for bytes. The view is valid until the next read of this connection (peek() and consume()
   // included); bytes that the coroutine does not look at are gone then. An empty view is the end:
   // the peer has ended its half. It costs no copy. A coroutine that awaits something else with a
-  // view in its hand keeps a part of a buffer of the thread for so long.
+  // view in its hand keeps a part of a buffer of the thread for so long. OutOfRange: 16 reads in a
+  // row were empty at the end, so it is a loop that does not look for it.
   internal::ReadCall read();
 
   // Waits for exactly `count` bytes, and gives a view as read() does. OutOfRange: the peer ended
@@ -139,6 +140,7 @@ class Connection {
 
   // Waits for bytes and receives them into memory of the caller's, which must live until then.
   // Gives their number: at least one, or 0 at the end. InvalidArgument: the memory has no room.
+  // OutOfRange: as for read().
   internal::ReadSomeOperation read_some(std::span<std::byte> buffer);
 
   // Waits until there are at least `count` bytes, and gives a view of everything that is there. It

@@ -64,7 +64,8 @@ class TlsConnection {
   // Errors: DataLoss if the connection ends without that; Unavailable for bytes that are no TLS, or
   // were changed on the way, and for the peer's alert, such as that of a server that refuses the
   // client's certificate; FailedPrecondition if another coroutine reads; Cancelled after close();
-  // those of the connection and of a stop.
+  // OutOfRange for a loop that does not look for the end, as Connection::read(); those of the
+  // connection and of a stop.
   [[nodiscard]] Task<ByteView> read() const;
 
   // Writes `bytes`, which must live until then, and waits before that while the write queue of the

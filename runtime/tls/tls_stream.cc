@@ -51,6 +51,14 @@ absl::Status TlsStream::error(absl::StatusCode code, std::string_view call,
                                          connection_.peer_address().to_string(), "): ", text));
 }
 
+// As Stream::past_end().
+absl::Status TlsStream::past_end() const {
+  return error(absl::StatusCode::kOutOfRange, "read",
+               absl::StrCat("the peer has ended, and ", Stream::kEndsTold,
+                            " reads in a row have said so with no byte; a loop of reads must end "
+                            "then"));
+}
+
 absl::Status TlsStream::check(std::string_view call) const {
   if (is_elsewhere()) {
     return error(absl::StatusCode::kFailedPrecondition, call,
@@ -148,7 +156,11 @@ Task<ByteView> TlsStream::read(std::shared_ptr<TlsStream> self) {
   }
   const Claim claim(stream.is_reading_);
   while (true) {
-    if (stream.is_at_end_) co_return ByteView();
+    if (stream.is_at_end_) {
+      if (stream.ends_told_ == Stream::kEndsTold) co_await stream.past_end();
+      ++stream.ends_told_;
+      co_return ByteView();
+    }
     if (!stream.read_error_.ok()) co_await stream.read_error_;
     if (stream.bytes_ == nullptr) {
       stream.bytes_ = std::make_unique_for_overwrite<std::byte[]>(TlsEngine::kRecord);

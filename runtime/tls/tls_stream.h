@@ -2,6 +2,7 @@
 #define EPORE_RUNTIME_TLS_TLS_STREAM_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -55,6 +56,7 @@ class TlsStream {
   bool is_elsewhere() const { return !is_in_order(connection_); }
 
   absl::Status error(absl::StatusCode code, std::string_view call, std::string_view text) const;
+  absl::Status past_end() const;
   absl::Status check(std::string_view call) const;
   absl::Status check_write(std::string_view call) const;
   SendResult send_output();
@@ -69,6 +71,7 @@ class TlsStream {
   // Of the reader.
   bool is_reading_ = false;
   bool is_at_end_ = false;              // close_notify has come
+  std::uint8_t ends_told_ = 0;          // the reads that said so, at most Stream::kEndsTold
   absl::Status read_error_;             // why nothing more will be read
   std::unique_ptr<std::byte[]> bytes_;  // a record that was read; null while it waits
 

@@ -129,6 +129,10 @@ class Stream final : public Registration {
   // Whether `status` is of a read of this connection that found the end before the first byte.
   bool is_end_between_messages(const absl::Status& status) const;
 
+  // So many reads in a row say with no byte that the peer has ended. The next one fails, because a
+  // loop that does not look at them would never end.
+  static constexpr std::uint8_t kEndsTold = 16;
+
   // The order of the task that has read: it takes what the read has got, or nobody takes it.
   void taken() { has_untaken_.store(false, std::memory_order_release); }
   void give_back(std::span<const std::byte> bytes, bool is_copied);
@@ -266,6 +270,7 @@ class Stream final : public Registration {
   bool satisfy_until(ReadOperationBase& reader, absl::Status& status);
   void satisfy_at_end(ReadOperationBase& reader, absl::Status& status);
   absl::Status early_end(const char* call) const;
+  absl::Status past_end(const char* call) const;
   void drop_seen(std::size_t count);
   void refuse_on_data();
   void keep_window();
@@ -540,8 +545,9 @@ class Stream final : public Registration {
   std::atomic<bool> has_untaken_{false};
 
   std::uint16_t suspect_sweep_ = 0;  // the poll thread only: when the first expiry came, mod 2^16
-  std::uint32_t lingered_bytes_ = 0;
-  std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
+  std::uint32_t lingered_bytes_ : 27 = 0;
+  std::uint32_t ends_told_ : 5 = 0;  // the reads that were empty at the end, at most kEndsTold
+  std::int64_t waiting_since_ = 0;   // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;
   // One word, because each connection has it. What queued_ includes of queue_ and tasks()->sent, in
   // bytes, and what the QueueBudget includes of them, in its blocks.

@@ -381,12 +381,24 @@ void Stream::satisfy_at_end(ReadOperationBase& reader, absl::Status& status) {
     return;
   }
   reader.wanted_.bytes = ByteView(received());  // peek(); empty for the others
-  if (!reader.wanted_.bytes.empty()) give(reader, 0);
+  if (!reader.wanted_.bytes.empty()) {
+    give(reader, 0);
+  } else if (ends_told_ == kEndsTold) {
+    status = past_end(reader.name());
+  } else {
+    ++ends_told_;  // in a row, as nothing comes behind the end
+  }
 }
 
 absl::Status Stream::early_end(const char* call) const {
   return absl::OutOfRangeError(absl::StrCat(call, ": the peer of connection ", id_, " ended after ",
                                             received().size(), " bytes"));
+}
+
+absl::Status Stream::past_end(const char* call) const {
+  return absl::OutOfRangeError(
+      absl::StrCat(call, ": the peer of connection ", id_, " has ended, and ", kEndsTold,
+                   " reads in a row have said so with no byte; a loop of reads must end then"));
 }
 
 // The text names the connection: the end of another one, such as of a proxy's origin, is an error.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/handler_test_base.h"
@@ -64,6 +65,96 @@ TEST_P(ReadTest, TheEndComesAgainAndAgain) {
         EXPECT_TRUE(absl::IsOutOfRange((co_await c.read_until("\n", 9).result()).status()));
       },
       [](Peer& peer) { peer.half_close(); });
+}
+
+// It would go on for ever, and take a whole processor.
+TEST_P(ReadTest, ALoopThatDoesNotLookForTheEndFails) {
+  int ends = 0;
+  absl::Status why;
+  std::uint64_t id = 0;
+  run(
+      [&](Connection& c) -> Task<> {
+        id = c.id();
+        for (int i = 0; i < 100; ++i) {
+          absl::StatusOr<ByteView> bytes = co_await c.read().result();
+          if (!bytes.ok()) {
+            why = bytes.status();
+            co_return;
+          }
+          ends += bytes->empty() ? 1 : 0;
+          co_await c.write(*bytes);
+        }
+      },
+      [](Peer& peer) {
+        peer.send("abc");
+        peer.half_close();
+      });
+  EXPECT_EQ(ends, 16);
+  EXPECT_EQ(why, absl::OutOfRangeError(absl::StrCat(
+                     "Connection::read: the peer of connection ", id,
+                     " has ended, and 16 reads in a row have said so with no byte; a loop of "
+                     "reads must end then")));
+}
+
+TEST_P(ReadTest, NorDoesALoopOfOtherReads) {
+  int some = 0;
+  int peeks = 0;
+  absl::Status of_some;
+  absl::Status of_peek;
+  run(
+      [&](Connection& c) -> Task<> {
+        std::array<std::byte, 4> buffer;
+        for (int i = 0; i < 100; ++i) {
+          const absl::StatusOr<std::size_t> got = co_await c.read_some(buffer).result();
+          of_some = got.status();
+          if (!got.ok()) break;
+          EXPECT_EQ(*got, 0u);
+          ++some;
+          const absl::StatusOr<ByteView> seen = co_await c.peek().result();
+          of_peek = seen.status();
+          if (!seen.ok()) break;
+          EXPECT_TRUE(seen->empty());
+          ++peeks;
+        }
+        of_peek = (co_await c.peek().result()).status();
+        EXPECT_TRUE(absl::IsOutOfRange((co_await c.read_exactly(1).result()).status()));
+      },
+      [](Peer& peer) { peer.half_close(); });
+  EXPECT_EQ(some, 8);
+  EXPECT_EQ(peeks, 8);
+  EXPECT_TRUE(absl::IsOutOfRange(of_some)) << of_some;
+  EXPECT_TRUE(absl::IsOutOfRange(of_peek)) << of_peek;
+}
+
+// What a peek() shows is there, and does not count as the end.
+TEST_P(ReadTest, PeeksOfBytesBeforeTheEndAreNotCounted) {
+  run(
+      [](Connection& c) -> Task<> {
+        for (int i = 0; i < 100; ++i) EXPECT_EQ((co_await c.peek(4)).text(), "abc");
+        c.consume(3);
+        EXPECT_TRUE((co_await c.read()).empty());
+      },
+      [](Peer& peer) {
+        peer.send("abc");
+        peer.half_close();
+      });
+}
+
+TEST_P(ReadTest, AHandlerThatDoesNotLookForTheEndEnds) {
+  Runtime runtime(options());
+  Peer peer = serve(runtime, [](Connection c) -> Task<> {
+    for (int i = 0; i < 100; ++i) {
+      const ByteView bytes = co_await c.read();
+      co_await c.write(bytes);
+    }
+    ADD_FAILURE() << "it goes on";
+  });
+  peer.send("abc");
+  EXPECT_EQ(peer.receive(3), "abc");
+  peer.half_close();
+  peer.end();
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(runtime.counters().handler_errors, 1u);
 }
 
 TEST_P(ReadTest, ExactlySoManyHoweverTheyCome) {
