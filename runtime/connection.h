@@ -76,38 +76,29 @@ class Connection {
   Connection& operator=(Connection&&) noexcept;
   ~Connection();
 
-  // -- Callbacks. Each call replaces the callback that was set before; null removes it. --
+  // -- Callbacks. Each call replaces the callback that was set before; null, or an empty
+  // std::function, removes it. --
 
   // Called with bytes from the peer. They are valid during the call only. Without this callback
   // nothing is read: bytes wait in the system, and flow control holds the peer up. Where callbacks
   // are set from outside the connection's own callbacks, set this one last.
-  void on_data(DataCallback callback);
-  template <internal::MakesTask<Connection&, std::span<const std::byte>> F>
-  void on_data(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
+  void on_data(internal::Callable<DataCallback> callback);
 
   // Called when the peer has ended its half and all its bytes were delivered. send() still works.
   // Without this callback the connection is closed gracefully.
-  void on_read_closed(Callback callback);
-  template <internal::MakesTask<Connection&> F>
-  void on_read_closed(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
+  void on_read_closed(internal::Callable<Callback> callback);
 
   // Called when the write queue falls to the low mark, after send() has returned `high`.
-  void on_writable(Callback callback);
-  template <internal::MakesTask<Connection&> F>
-  void on_writable(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
+  void on_writable(internal::Callable<Callback> callback);
 
   // Called at the end, with the reason. The reason is ok after a graceful close by either side. If
   // the connection has ended without an on_closed, the first one that is set then is called: soon,
   // never inside this call, and not once a shutdown refuses posts.
-  void on_closed(ClosedCallback callback);
-  template <internal::MakesTask<Connection&, const absl::Status&> F>
-  void on_closed(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
+  void on_closed(internal::Callable<ClosedCallback> callback);
 
   // Called when the runtime begins to drain: finish the current work, then close(). Without this
   // callback the connection is closed gracefully, after on_data has got all bytes that had arrived.
-  void on_drain(Callback callback);
-  template <internal::MakesTask<Connection&> F>
-  void on_drain(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
+  void on_drain(internal::Callable<Callback> callback);
 
   // -- Coroutines. What these return is awaited at once: `co_await peer.read()`. --
   //
@@ -316,16 +307,12 @@ class Connection {
   // Runs `closure` in the connection's order, never inside this call. If the connection ends first,
   // the closure is destroyed without a call. Errors: FailedPrecondition if the connection has ended
   // or this handle names none; InvalidArgument if the closure is null.
-  absl::Status post(Callback closure);
-  template <internal::MakesTask<Connection&> F>
-  absl::Status post(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
+  absl::Status post(internal::Callable<Callback> closure);
 
   // Makes a timer, which is not armed. Its callback runs in the connection's order. After the end
   // of the connection the timer does nothing. If the callback is null, the returned timer names
   // none, and there is an error in the log.
-  Timer timer(Callback callback);
-  template <internal::MakesTask<Connection&> F>
-  Timer timer(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
+  Timer timer(internal::Callable<Callback> callback);
 
   // -- Properties. --
 

@@ -2,6 +2,9 @@
 
 #include <signal.h>
 
+#include <cstddef>
+#include <functional>
+#include <span>
 #include <string>
 
 #include "absl/base/log_severity.h"
@@ -60,6 +63,40 @@ TEST_P(NullCallbackTest, AConnectThatWouldTellNobodyStartsNothing) {
   EXPECT_TRUE(errors.has("on_connected is null")) << errors.text();
   EXPECT_TRUE(runtime.shutdown().ok());
   EXPECT_EQ(kernel_.calls(KernelCall::kSocket), sockets);
+}
+
+TEST_P(NullCallbackTest, AnEmptyStdFunctionIsNull) {
+  const std::function<void(Connection&)> none;
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  LogLines errors(absl::LogSeverity::kError);
+  const absl::Status posted = link.connection.post(none);
+  EXPECT_EQ(posted.code(), absl::StatusCode::kInvalidArgument) << posted;
+  EXPECT_FALSE(link.connection.timer(none).arm(absl::ZeroDuration()));
+  EXPECT_TRUE(errors.has("Connection::timer: the callback is null")) << errors.text();
+  fence(link.connection);
+  EXPECT_EQ(runtime.counters().callback_exceptions, 0u);
+}
+
+// As null, it takes a callback away, also the one that says how the connection has ended.
+TEST_P(NullCallbackTest, AnEmptyStdFunctionRemovesEachCallbackOfAConnection) {
+  const std::function<void(Connection&)> none;
+  const std::function<void(Connection&, const absl::Status&)> no_closed;
+  Observer observer;
+  Runtime runtime(options());
+  Link link = open_link(runtime, observer);
+  link.connection.on_data(std::function<void(Connection&, std::span<const std::byte>)>());
+  link.connection.on_writable(none);
+  link.connection.on_read_closed(none);
+  link.connection.on_drain(none);
+  link.connection.on_closed(no_closed);
+  link.peer.send("x");
+  link.peer.half_close();
+  fence(link.connection);
+  EXPECT_TRUE(link.connection.is_open());
+  EXPECT_TRUE(runtime.shutdown().ok());  // without on_drain it closes
+  EXPECT_EQ(runtime.counters().callback_exceptions, 0u);
 }
 
 TEST_P(NullCallbackTest, OfAConnectionItMeansNone) {

@@ -11,11 +11,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "epore/runtime/internal/base/callable.h"
 #include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/stream/stream.h"
 
 namespace epore {
 
+using internal::Callable;
 using internal::Wanted;
 
 namespace {
@@ -44,24 +46,24 @@ Connection::Connection(internal::Ref<internal::Stream> stream) : stream_(std::mo
   if (stream_ && stream_->counts_handles()) stream_->add_handle();
 }
 
-void Connection::on_data(DataCallback callback) {
-  if (stream_) stream_->on_data(std::move(callback));
+void Connection::on_data(Callable<DataCallback> callback) {
+  if (stream_) stream_->on_data(std::move(callback).take());
 }
 
-void Connection::on_read_closed(Callback callback) {
-  if (stream_) stream_->on_read_closed(std::move(callback));
+void Connection::on_read_closed(Callable<Callback> callback) {
+  if (stream_) stream_->on_read_closed(std::move(callback).take());
 }
 
-void Connection::on_writable(Callback callback) {
-  if (stream_) stream_->on_writable(std::move(callback));
+void Connection::on_writable(Callable<Callback> callback) {
+  if (stream_) stream_->on_writable(std::move(callback).take());
 }
 
-void Connection::on_closed(ClosedCallback callback) {
-  if (stream_) stream_->on_closed(std::move(callback));
+void Connection::on_closed(Callable<ClosedCallback> callback) {
+  if (stream_) stream_->on_closed(std::move(callback).take());
 }
 
-void Connection::on_drain(Callback callback) {
-  if (stream_) stream_->on_drain(std::move(callback));
+void Connection::on_drain(Callable<Callback> callback) {
+  if (stream_) stream_->on_drain(std::move(callback).take());
 }
 
 SendResult Connection::send(std::span<const std::byte> bytes) {
@@ -212,19 +214,19 @@ absl::Status Connection::set_linger_timeout(absl::Duration timeout) {
   return absl::OkStatus();
 }
 
-absl::Status Connection::post(Callback closure) {
+absl::Status Connection::post(Callable<Callback> closure) {
   try {
     if (!stream_) {
       return absl::FailedPreconditionError("Connection::post: this handle names no connection");
     }
     if (!closure) return absl::InvalidArgumentError("Connection::post: the closure is null");
-    return stream_->post(std::move(closure));
+    return stream_->post(std::move(closure).take());
   } catch (const std::bad_alloc&) {
     return absl::Status(absl::StatusCode::kResourceExhausted, "");  // allocates nothing
   }
 }
 
-Timer Connection::timer(Callback callback) {
+Timer Connection::timer(Callable<Callback> callback) {
   if (!stream_) return Timer();
   if (!callback) {
     internal::tell([] {
@@ -232,7 +234,7 @@ Timer Connection::timer(Callback callback) {
     });
     return Timer();
   }
-  return Timer(stream_->timer(std::move(callback)));
+  return Timer(stream_->timer(std::move(callback).take()));
 }
 
 bool Connection::is_open() const { return stream_ && stream_->is_open(); }
