@@ -73,6 +73,11 @@ void WatchedThread::over(std::uint64_t number, std::int64_t now) {
   std::swap(so_far_.what, ended);
 }
 
+std::string WatchedThread::what() {
+  const absl::MutexLock lock(&mutex_);
+  return what_;
+}
+
 bool WatchedThread::is_stuck() {
   const absl::MutexLock lock(&mutex_);
   return !what_.empty() && !is_reported_ && warn_after_ != kNever;

@@ -50,6 +50,9 @@ class WatchedThread {
   // The watchdog: logs the run that is stuck, unless there was a line a short while ago.
   void report(std::int64_t now);
 
+  // Any thread: the run that is stuck; empty if none is.
+  std::string what();
+
   // The runs that were stuck so far, one that still is included.
   struct Stuck {
     std::uint64_t count = 0;

@@ -127,6 +127,11 @@ BlockingWork* BlockingPool::wait_for_work() {
   return work;
 }
 
+std::size_t BlockingPool::size() {
+  const absl::MutexLock lock(&mutex_);
+  return queued_ + static_cast<std::size_t>(threads_) - idle_;
+}
+
 void BlockingPool::stop() {
   {
     const absl::MutexLock lock(&mutex_);
@@ -152,6 +157,13 @@ absl::StatusOr<Lane> Lanes::make(Core& core, LaneOptions options) {
   if (is_stopped_) return absl::FailedPreconditionError("lane: the runtime is shut down");
   pools_.push_back(pool);
   return pool->handle();
+}
+
+std::size_t Lanes::size() {
+  std::size_t size = 0;
+  const absl::MutexLock lock(&mutex_);
+  for (const Ref<BlockingPool>& pool : pools_) size += pool->size();
+  return size;
 }
 
 void Lanes::stop() {

@@ -41,6 +41,9 @@ class BlockingPool final : public RefCounted {
   // Returns true if `work` was in the queue. It is not run any more, nor failed.
   bool remove(BlockingWork& work);
 
+  // Any thread: how many pieces of work wait or run.
+  std::size_t size();
+
   // After the last task: ends the threads.
   void stop();
 
@@ -72,7 +75,8 @@ class Lanes {
   // Errors: FailedPrecondition after stop().
   absl::StatusOr<Lane> make(Core& core, LaneOptions options);
 
-  // As BlockingPool::stop().
+  // As those of BlockingPool.
+  std::size_t size();
   void stop();
 
  private:

@@ -1,14 +1,50 @@
 #include "epore/runtime/internal/reactor/shutdown.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
+#include "absl/log/log.h"
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "epore/runtime/internal/base/tell.h"
 #include "epore/runtime/internal/reactor/core.h"
+#include "epore/runtime/internal/reactor/slot_table.h"
 
 namespace epore::internal {
+namespace {
+
+constexpr std::int64_t kReportInterval = 1'000'000'000;  // ns
+
+// The most bytes of a task in the log.
+constexpr std::size_t kLongestTask = 1000;
+
+// Adds "NAME: COUNT (ONE OF THEM)".
+void add(std::string& text, std::string_view name, std::uint64_t count, std::string_view one) {
+  if (count == 0) return;
+  absl::StrAppend(&text, text.empty() ? "" : ", ", name, ": ", count);
+  if (!one.empty()) absl::StrAppend(&text, " (", one, ")");
+}
+
+// The lines of a task as one line.
+std::string in_one_line(std::string_view lines) {
+  std::string text;
+  for (std::string_view line : absl::StrSplit(lines, '\n')) {
+    absl::StrAppend(&text, text.empty() ? "" : "; ", absl::StripAsciiWhitespace(line));
+  }
+  if (text.size() > kLongestTask) text = text.substr(0, kLongestTask) + "...";
+  return text;
+}
+
+}  // namespace
 
 bool Shutdown::begin_activity() { return begin(kActivity); }
 void Shutdown::end_activity() { end(kActivity); }
@@ -42,7 +78,8 @@ void Shutdown::notify() {
 // Returns whether this call begins the shutdown.
 bool Shutdown::begin_shutdown(std::int64_t drain_timeout) {
   if (has_begun_.exchange(true, std::memory_order_acq_rel) || !core_.status().ok()) return false;
-  deadline_ = saturating_add(core_.kernel().now(), std::max<std::int64_t>(drain_timeout, 0));
+  began_ = core_.kernel().now();
+  deadline_ = saturating_add(began_, std::max<std::int64_t>(drain_timeout, 0));
   // An activity that begins from here on sees the phase, and drains by itself.
   enter(Phase::draining);
   tell(ShutdownStep::drain);
@@ -62,8 +99,14 @@ absl::Status Shutdown::run(std::int64_t drain_timeout, absl::AnyInvocable<bool()
     return absl::OkStatus();
   }
   const auto is_cut = [&] { return is_cut_short() || cut_short_.load(std::memory_order_acquire); };
-  const auto is_over = [&] { return go_on(is_cut); };
-  while (!gate_.wait(is_over, is_cut_off() ? kNever : deadline_, by)) {
+  bool is_over = false;
+  while (!is_over) {
+    const bool was_cut_off = is_cut_off();
+    const auto is_to_look = [&] {
+      is_over = go_on(is_cut);
+      return is_over || is_cut_off() != was_cut_off;
+    };
+    if (!gate_.wait(is_to_look, was_cut_off ? deadline() : deadline_, by)) report_in_time();
   }
   return absl::OkStatus();
 }
@@ -74,11 +117,21 @@ void Shutdown::begin_requested() {
 
 void Shutdown::advance() {
   (void)go_on([this] { return cut_short_.load(std::memory_order_acquire); });
+  report_in_time();
 }
 
 std::int64_t Shutdown::deadline() const {
-  const Phase now = phase();
-  return now == Phase::draining || now == Phase::refusing ? deadline_ : kNever;
+  switch (phase()) {
+    case Phase::draining:
+    case Phase::refusing:
+      return deadline_;
+    case Phase::aborting:
+      return next_report_.load(std::memory_order_acquire);
+    case Phase::running:
+    case Phase::stopped:
+      break;
+  }
+  return kNever;
 }
 
 void Shutdown::abandon() {
@@ -88,12 +141,17 @@ void Shutdown::abandon() {
 }
 
 void Shutdown::wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate::By by) {
-  const auto is_over = [&] {
-    if (is_cut_short() && !cut_short_.exchange(true, std::memory_order_acq_rel)) notify();
-    if (is_late()) cut_off();
-    return phase() == Phase::stopped;
-  };
-  while (!core_.caller_loop().wait(gate_, is_over, is_idle() ? kNever : deadline(), by)) {
+  const bool reports = core_.options().dispatch == Dispatch::caller;
+  while (phase() != Phase::stopped) {
+    const bool was_cut_off = is_cut_off();
+    const auto is_to_look = [&] {
+      if (is_cut_short() && !cut_short_.exchange(true, std::memory_order_acq_rel)) notify();
+      if (is_late()) cut_off();
+      if (reports) report_in_time();
+      return phase() == Phase::stopped || is_cut_off() != was_cut_off;
+    };
+    const bool has_deadline = was_cut_off ? reports : !is_idle();
+    (void)core_.caller_loop().wait(gate_, is_to_look, has_deadline ? deadline() : kNever, by);
   }
 }
 
@@ -138,13 +196,14 @@ bool Shutdown::finish_stage(absl::FunctionRef<bool()> is_cut_short) {
       return true;
     case Stage::workers:
       if (!is_done_or_cut(core_.workers().has_ended(), is_cut_short)) return false;
+      if (!core_.workers().has_ended()) return false;
       core_.workers().join();
       for (const auto& reactor : core_.reactors()) reactor->request_stop();
       stage_ = Stage::poll_threads;
       return true;
     case Stage::poll_threads:
       if (!is_done_or_cut(have_ended(), is_cut_short)) return false;
-      if (core_.options().dispatch == Dispatch::caller && !have_ended()) return false;
+      if (!have_ended()) return false;
       for (const auto& reactor : core_.reactors()) reactor->join();
       for (const auto& reactor : core_.reactors()) {
         reactor->clear();
@@ -187,9 +246,70 @@ void Shutdown::enter(Phase phase) {
 }
 
 void Shutdown::cut_off() {
+  std::int64_t never = kNever;
+  next_report_.compare_exchange_strong(never, saturating_add(core_.kernel().now(), kReportInterval),
+                                       std::memory_order_acq_rel);
   enter(Phase::aborting);
   tell(ShutdownStep::abort);
   core_.tasks().stop();
+  core_.tasks().ask_one();  // for the first report
+}
+
+// Has the log say what it waits for, once a second after it has cut everything off.
+void Shutdown::report_in_time() {
+  if (phase() != Phase::aborting) return;
+  std::int64_t due = next_report_.load(std::memory_order_acquire);
+  const std::int64_t now = core_.kernel().now();
+  if (now < due) return;
+  if (!next_report_.compare_exchange_strong(due, saturating_add(now, kReportInterval),
+                                            std::memory_order_acq_rel)) {
+    return;
+  }
+  internal::tell([&] {
+    const std::string what = waits_for();
+    if (what.empty()) return;
+    LOG(WARNING) << "epore: the shutdown has cut everything off, and still waits, for "
+                 << absl::FormatDuration(
+                        absl::Trunc(absl::Nanoseconds(now - began_), absl::Milliseconds(1)))
+                 << " by now, for " << what;
+  });
+  core_.tasks().ask_one();  // for the next report
+}
+
+// What has not ended: how many of each kind, and one of them. Throws std::bad_alloc.
+std::string Shutdown::waits_for() {
+  std::string text;
+  add(text, "tasks", core_.tasks().size(), in_one_line(core_.tasks().one()));
+  add(text, "calls of blocking()", core_.blocking().size() + core_.lanes().size(), "");
+  WorkerPool::Running running = core_.workers().running();
+  for (const std::unique_ptr<Reactor>& reactor : core_.reactors()) {
+    std::string what = reactor->watched().what();
+    if (what.empty()) continue;
+    ++running.count;
+    if (running.what.empty()) running.what = std::move(what);
+  }
+  add(text, "callbacks", running.count, running.what);
+  const std::uint64_t lingering = activities_.load(std::memory_order_seq_cst) / kLingering;
+  add(text, "connections, listeners and the like", active() + lingering, one_connection());
+  if (!text.empty()) return text;
+  const auto& reactors = core_.reactors();
+  const auto poll_threads = std::count_if(
+      reactors.begin(), reactors.end(), [](const auto& reactor) { return !reactor->has_ended(); });
+  add(text, "threads", static_cast<std::uint64_t>(core_.workers().alive() + poll_threads), "");
+  return text;
+}
+
+std::string Shutdown::one_connection() {
+  for (const std::unique_ptr<Reactor>& reactor : core_.reactors()) {
+    std::uint32_t slot = 0;
+    do {
+      std::array<SlotTable::Live, SlotTable::kAtOnce> live;
+      std::size_t size = 0;
+      slot = reactor->slots().share_connections(slot, live, size);
+      if (size > 0) return live[0].registration->describe();
+    } while (slot != 0);
+  }
+  return "";
 }
 
 void Shutdown::tell(ShutdownStep step) {

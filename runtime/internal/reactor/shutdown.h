@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
@@ -43,6 +44,9 @@ enum class ShutdownStep : std::uint8_t;
 //
 // All four are sequentially consistent. Either (b) sees the activity and waits for it, or (2) sees
 // the phase.
+//
+// Who does not end by being cut off, as a callback that blocks, is waited for. The log says so once
+// a second.
 //
 // Threads: any thread may call any method.
 class Shutdown {
@@ -90,8 +94,7 @@ class Shutdown {
   // Goes on as far as it can, once a shutdown has begun.
   void advance();
 
-  // When advance() has to be called at the latest.
-  // kNever if it is cut off, or has not begun.
+  // When advance() has to be called at the latest. kNever if it has not begun, or is over.
   std::int64_t deadline() const;
 
   // Notifies the gate, and the thread in the CallerLoop.
@@ -117,6 +120,9 @@ class Shutdown {
   void enter(Phase phase);
   void wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate::By by);
   void cut_off();
+  void report_in_time();
+  std::string waits_for();
+  std::string one_connection();
   void stop_threads();
   bool have_ended() const;
   void tell(ShutdownStep step);
@@ -140,7 +146,12 @@ class Shutdown {
   std::atomic<bool> has_begun_{false};
 
   // Written before Phase::draining, and constant from then on.
+  std::int64_t began_ = 0;
   std::int64_t deadline_ = kNever;
+
+  // When the log says next what it waits for. Stored before Phase::aborting. From then on a thread
+  // that waits, and finds that it is due, takes the line upon itself by moving it (acq_rel).
+  std::atomic<std::int64_t> next_report_{kNever};
 
   // The thread that shuts down; with Dispatch::caller that which is in the CallerLoop.
   Stage stage_ = Stage::serving;

@@ -37,6 +37,7 @@ void TaskList::remove(ListedTask& task) {
   {
     const absl::MutexLock lock(&mutex_);
     is_last_answer = take_answer(task, "");  // an empty text means that it has ended
+    if (one_ == &task) one_ = nullptr;
     take_out(task, task.is_told_ ? told_ : first_);
     count_.fetch_sub(1, std::memory_order_seq_cst);
   }
@@ -129,9 +130,38 @@ void TaskList::answer(ListedTask& task, std::string text) {
   bool is_last = false;
   {
     const absl::MutexLock lock(&mutex_);
+    if (one_ == &task && task.answer_ == 0) one_says_.swap(text);
     is_last = take_answer(task, std::move(text));
   }
   if (is_last) ends_.notify();
+}
+
+void TaskList::ask_one() {
+  ListedTask* task = nullptr;
+  Ref<Runnable> reference;
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (one_ == nullptr) one_ = told_ != nullptr ? told_ : first_;
+    if (one_ == nullptr) return;
+    one_says_.clear();
+    task = one_;
+    reference = Ref<Runnable>::share(task);  // as in stop()
+  }
+  task->request_dump();
+}
+
+std::string TaskList::one() {
+  Ref<Runnable> task;
+  bool was_asked = false;
+  {
+    const absl::MutexLock lock(&mutex_);
+    was_asked = one_ != nullptr;
+    if (was_asked && !one_says_.empty()) return one_says_;
+    ListedTask* const some = was_asked ? one_ : told_ != nullptr ? told_ : first_;
+    if (some == nullptr) return "";
+    task = Ref<Runnable>::share(some);
+  }
+  return was_asked ? task->describe() + " that is running" : task->describe();
 }
 
 std::string TaskList::dump(std::int64_t deadline) {

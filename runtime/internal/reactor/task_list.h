@@ -96,6 +96,15 @@ class TaskList {
   // In the order of the task, after request_dump().
   void answer(ListedTask& task, std::string text);
 
+  // Any thread: asks one of the tasks what it waits for, the same until that one has ended.
+  void ask_one();
+
+  // What the task of ask_one() is, and what it has answered to the last question. Empty: there is
+  // no task. Throws std::bad_alloc.
+  std::string one();
+
+  std::size_t size() const { return count_.load(std::memory_order_seq_cst); }
+
  private:
   void wait(absl::FunctionRef<bool()> condition);
 
@@ -131,6 +140,8 @@ class TaskList {
   bool is_dumping_ ABSL_GUARDED_BY(mutex_) = false;
   TaskAnswer* answers_ ABSL_GUARDED_BY(mutex_) = nullptr;  // of the dump
   std::size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
+  ListedTask* one_ ABSL_GUARDED_BY(mutex_) = nullptr;  // of ask_one()
+  std::string one_says_ ABSL_GUARDED_BY(mutex_);       // empty: it has not answered
 };
 
 }  // namespace epore::internal

@@ -248,6 +248,20 @@ WatchedThread::Stuck WorkerPool::stuck_so_far(absl::FunctionRef<std::int64_t()> 
   return all;
 }
 
+// A worker that leads, as a relief, is in a callback if it is known to be stuck in one.
+WorkerPool::Running WorkerPool::running() {
+  Running all;
+  const absl::MutexLock lock(&mutex_);
+  for (const std::unique_ptr<Worker>& worker : workers_) {
+    std::string what =
+        worker->running != nullptr ? worker->running->describe() : worker->watched.what();
+    if (what.empty()) continue;
+    ++all.count;
+    if (all.what.empty()) all.what = std::move(what);
+  }
+  return all;
+}
+
 void WorkerPool::add_threads(std::vector<int>& ids) {
   const absl::MutexLock lock(&mutex_);
   for (const std::unique_ptr<Worker>& worker : workers_) ids.push_back(worker->watched.id());
@@ -365,9 +379,11 @@ void WorkerPool::request_stop() {
   for (Worker* worker : sleeping) wake(worker);
 }
 
-bool WorkerPool::has_ended() {
+bool WorkerPool::has_ended() { return alive() == 0; }
+
+int WorkerPool::alive() {
   absl::MutexLock lock(&mutex_);
-  return alive_ == 0;
+  return alive_;
 }
 
 void WorkerPool::join() {

@@ -73,6 +73,13 @@ class WorkerPool {
   // Any thread: WatchedThread::stuck_so_far() of all workers.
   WatchedThread::Stuck stuck_so_far(absl::FunctionRef<std::int64_t()> now);
 
+  // Any thread: how many workers are in a callback, and what one of them is in.
+  struct Running {
+    std::size_t count = 0;
+    std::string what;
+  };
+  Running running();
+
   // The watchdog: appends the Kernel::thread_id() of each worker.
   void add_threads(std::vector<int>& ids);
 
@@ -85,6 +92,7 @@ class WorkerPool {
   // the gate of the shutdown.
   void request_stop();
   bool has_ended();
+  int alive();
   void join();
 
  private:

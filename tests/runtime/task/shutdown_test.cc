@@ -10,13 +10,17 @@
 #include <thread>
 #include <utility>
 
+#include "absl/base/log_severity.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "epore/runtime/runtime.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/counted.h"
 #include "tests/support/clock_kernel.h"
+#include "tests/support/fault_kernel.h"
+#include "tests/support/log_lines.h"
 
 namespace epore {
 namespace {
@@ -150,6 +154,65 @@ TEST_P(ShutdownTest, AShieldIsWaitedFor) {
   waits.WaitForNotification();
   EXPECT_TRUE(runtime.shutdown(kForEver).ok());
   EXPECT_TRUE(was_saved);
+}
+
+Task<> blocks(absl::Notification& begun, absl::Notification& go_on) {
+  co_await blocking([&] {
+    begun.Notify();
+    go_on.WaitForNotification();
+  });
+}
+
+// What blocks is waited for behind the drain time as well. The clock goes on until the log says so.
+TEST_P(ShutdownTest, TheLogSaysWhichTaskItWaitsForAndWhere) {
+  FaultKernel kernel;
+  kernel.use_manual_clock();
+  const LogLines lines(absl::LogSeverity::kWarning);
+  absl::Notification begun;
+  absl::Notification go_on;
+  {
+    Runtime runtime({.workers = 2, .dispatch = GetParam(), .kernel = &kernel});
+    (void)runtime.spawn(blocks, std::ref(begun), std::ref(go_on));
+    begun.WaitForNotification();
+    std::thread stopper([&] { EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok()); });
+    while (!lines.has("shutdown_test.cc:")) {
+      kernel.advance(absl::Seconds(1));
+      runtime.request_shutdown();  // the thread that waits looks at the clock
+      std::this_thread::yield();
+    }
+    go_on.Notify();
+    stopper.join();
+  }
+  const std::string line = lines.await("shutdown_test.cc:");
+  EXPECT_THAT(line, testing::HasSubstr("tasks: 1 (a task; "));
+  EXPECT_THAT(line, testing::HasSubstr("blocks"));
+  EXPECT_THAT(line, testing::HasSubstr(": blocking), calls of blocking(): 1"));
+}
+
+// With Dispatch::caller the loop's thread cannot say it, but who waits for the end can.
+TEST(TaskShutdown, TheLogSaysThatTheLoopOfACallerIsStuck) {
+  FaultKernel kernel;
+  kernel.use_manual_clock();
+  const LogLines lines(absl::LogSeverity::kWarning);
+  absl::Notification begun;
+  absl::Notification go_on;
+  Runtime runtime({.dispatch = Dispatch::caller, .kernel = &kernel});
+  (void)runtime.spawn([&]() -> Task<> {
+    begun.Notify();
+    go_on.WaitForNotification();
+    co_return;
+  });
+  std::thread loop([&] { (void)runtime.run_until([] { return false; }); });
+  begun.WaitForNotification();
+  std::thread stopper([&] { EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok()); });
+  while (!lines.has("tasks: 1 (a task that is running)")) {
+    kernel.advance(absl::Seconds(1));
+    runtime.request_shutdown();
+    std::this_thread::yield();
+  }
+  go_on.Notify();
+  stopper.join();
+  loop.join();
 }
 
 TEST_P(ShutdownTest, AnEndByItselfIsNoStop) {

@@ -6,9 +6,13 @@
 #include <memory>
 #include <thread>
 
+#include "absl/base/log_severity.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/internal/reactor/core_test_base.h"
+#include "tests/support/log_lines.h"
 
 namespace epore::internal {
 namespace {
@@ -78,6 +82,49 @@ TEST_P(ShutdownPhasesTest, ClosuresThatWereAcceptedRunUntilItIsCutShort) {
     }
     EXPECT_EQ(captured.use_count(), 1);
   }
+}
+
+// A callback that does not return.
+TEST_P(ShutdownPhasesTest, OnceItIsCutOffItSaysEachSecondWhatItWaitsFor) {
+  kernel_.use_manual_clock();
+  const LogLines lines(absl::LogSeverity::kWarning);
+  absl::Notification runs;
+  absl::Notification go_on;
+  Core& shared = core(GetParam());
+  ASSERT_TRUE(shared
+                  .post([&] {
+                    runs.Notify();
+                    go_on.WaitForNotification();
+                  })
+                  .ok());
+  runs.WaitForNotification();
+  std::thread ends(
+      [&] { EXPECT_TRUE(shared.shutdown().run(5'000'000'000, [] { return false; }).ok()); });
+  while (shared.phase() == Core::Phase::running) std::this_thread::yield();
+  kernel_.advance(absl::Seconds(5));
+  shared.shutdown().gate().notify();
+  while (!shared.is_cut_off()) std::this_thread::yield();
+  EXPECT_FALSE(lines.has("still waits")) << lines.text();
+  for (int second = 6; second < 9; ++second) {
+    kernel_.advance(absl::Seconds(1));
+    shared.shutdown().gate().notify();
+    lines.await(absl::StrCat("still waits, for ", second, "s by now, for "));
+  }
+  go_on.Notify();
+  ends.join();
+  EXPECT_EQ(lines.count("still waits"), 3) << lines.text();
+  if (GetParam() == Dispatch::workers) {
+    EXPECT_EQ(lines.count("callbacks: 1 (a posted closure)"), 3) << lines.text();
+  } else if (GetParam() == Dispatch::poll_thread) {
+    EXPECT_EQ(lines.count("threads: 1"), 3) << lines.text();
+  }
+}
+
+TEST_P(ShutdownPhasesTest, OneThatEndsInTimeSaysNothing) {
+  kernel_.use_manual_clock();
+  const LogLines lines(absl::LogSeverity::kWarning);
+  EXPECT_TRUE(core(GetParam()).shutdown().run(0, [] { return false; }).ok());
+  EXPECT_FALSE(lines.has("still waits")) << lines.text();
 }
 
 }  // namespace
