@@ -16,6 +16,7 @@
 
 #include "absl/log/log_sink.h"
 #include "absl/log/log_sink_registry.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "epore/runtime/runtime.h"
@@ -40,17 +41,18 @@ class WatchdogTestBase : public testing::Test {
     return options;
   }
 
+  // Returns at release().
+  void get_stuck() {
+    absl::MutexLock lock(&mutex_);
+    stuck_.insert(thread_name());
+    ++stuck_now_;
+    mutex_.Await(absl::Condition(&is_released_));
+    --stuck_now_;
+  }
+
   // A closure that is stuck until release().
   void post_stuck(Runtime& runtime) {
-    ASSERT_TRUE(runtime
-                    .post([this] {
-                      absl::MutexLock lock(&mutex_);
-                      stuck_.insert(thread_name());
-                      ++stuck_now_;
-                      mutex_.Await(absl::Condition(&is_released_));
-                      --stuck_now_;
-                    })
-                    .ok());
+    ASSERT_TRUE(runtime.post([this] { get_stuck(); }).ok());
   }
 
   // Returns the names of the threads.
@@ -234,6 +236,25 @@ TEST_P(WatchdogTest, WhoBlocksIsNamedWithTheThreadAndForHowLong) {
   } while (counters.longest_stuck_callback_us < 100'000u);
   EXPECT_EQ(counters.stuck_callbacks, threads_to_be_stuck());
   EXPECT_EQ(counters.longest_stuck_callback, "a posted closure");
+}
+
+TEST_P(WatchdogTest, AHandlerThatBlocksIsNamedByItsConnection) {
+  Lines lines;
+  std::atomic<std::uint64_t> id{0};
+  Runtime runtime(options());
+  const absl::StatusOr<Listener> listener =
+      runtime.listen("127.0.0.1:0", [&](Connection connection) -> Task<> {
+        id = connection.id();
+        get_stuck();
+        co_return;
+      });
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const Peer peer(listener->address());
+  await_stuck(1);
+  const std::string line = "the order of connection " + std::to_string(id) + " is holding epore-";
+  for (int i = 0; i < 1'000 && !lines.match(line); ++i) tick();
+  EXPECT_TRUE(lines.match(line));
+  release();
 }
 
 INSTANTIATE_TEST_SUITE_P(Dispatch, WatchdogTest,

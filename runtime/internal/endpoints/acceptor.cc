@@ -286,11 +286,14 @@ bool Acceptor::begin_stream() {
         is_wildcard_ ? local_address_of(core_->kernel(), fd.get()) : address_;
     Ref<OrderState> order = settings_->order;
     if (!order && place_.order() && &place_.order()->core() == core_.get()) order = place_.order();
+    OrderState* own = nullptr;
     if (!order && settings_->has_order_each) {
       order = Ref<OrderState>::adopt(new OrderState(core_, home()));
+      own = order.get();
     }
     const auto stream = Ref<Stream>::adopt(new Stream(
         core_, home(), std::move(fd), settings_->limits, local, in_hand_.peer, std::move(order)));
+    if (own != nullptr) own->belongs_to(stream->id());
     if (place_) {
       stream->use_tasks();
       stream->count_handles(/*is_of_task=*/false);

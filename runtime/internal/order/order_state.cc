@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <new>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -103,6 +104,10 @@ Ref<TimerEntry> OrderState::timer(absl::AnyInvocable<void()> callback) {
       Ref<OrderTimer>::adopt(new OrderTimer(Ref<OrderState>::share(this), std::move(callback)));
   if (!timer->list()) return {};
   return timer;
+}
+
+std::string OrderState::describe() const {
+  return connection_ == 0 ? "an order" : absl::StrCat("the order of connection ", connection_);
 }
 
 void OrderState::run() {

@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_ORDER_ORDER_STATE_H_
 #define EPORE_RUNTIME_INTERNAL_ORDER_ORDER_STATE_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -80,12 +81,18 @@ class OrderState final : public Runnable {
 
   Core& core() const { return home().core(); }
 
+  // Before any other thread knows this order: it is that of this connection alone.
+  void belongs_to(std::uint64_t connection) { connection_ = connection; }
+
   void run() override;
-  std::string describe() const override { return "an order"; }
+  std::string describe() const override;
 
  private:
   Inbox inbox_;
   RunRing queue_;  // the runner only
+
+  // See belongs_to(); constant from then on. malloc(3) takes no more for it.
+  std::uint64_t connection_ = 0;
 };
 
 }  // namespace epore::internal
