@@ -276,7 +276,8 @@ void Shutdown::report_in_time() {
   core_.tasks().ask_one();  // for the next report
 }
 
-// What has not ended: how many of each kind, and one of them. Throws std::bad_alloc.
+// What has not ended: how many of each kind, and one of them. With Dispatch::caller any thread may
+// ask, otherwise the one that shuts down. Throws std::bad_alloc.
 std::string Shutdown::waits_for() {
   std::string text;
   add(text, "tasks", core_.tasks().size(), in_one_line(core_.tasks().one()));
@@ -292,6 +293,8 @@ std::string Shutdown::waits_for() {
   const std::uint64_t lingering = activities_.load(std::memory_order_seq_cst) / kLingering;
   add(text, "connections, listeners and the like", active() + lingering, one_connection());
   if (!text.empty()) return text;
+  if (core_.options().dispatch == Dispatch::caller)
+    return "the thread in run_once() or run_until()";
   const auto& reactors = core_.reactors();
   const auto poll_threads = std::count_if(
       reactors.begin(), reactors.end(), [](const auto& reactor) { return !reactor->has_ended(); });
