@@ -338,8 +338,9 @@ class Runtime {
   //
   // Steps 1 to 3 have `drain_timeout` together. A second signal ends it early (run_until_signal()).
   // Then the rest is aborted and no callback begins any more, so this returns when the callbacks
-  // that run have returned. Posts that have not begun are destroyed. There are two exceptions: a
-  // connection whose first callback has begun still gets its on_closed, and connect() its callback.
+  // that run have returned. Meanwhile the log says once a second what it waits for. Posts that have
+  // not begun are destroyed. There are two exceptions: a connection whose first callback has begun
+  // still gets its on_closed, and connect() its callback.
   //
   // With a `drain_timeout` of zero or less everything is aborted at once. A second call waits for
   // the end of the first. Ok says that the runtime is shut down, also if that has aborted

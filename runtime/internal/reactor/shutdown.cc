@@ -293,8 +293,8 @@ std::string Shutdown::waits_for() {
   const std::uint64_t lingering = activities_.load(std::memory_order_seq_cst) / kLingering;
   add(text, "connections, listeners and the like", active() + lingering, one_connection());
   if (!text.empty()) return text;
-  if (core_.options().dispatch == Dispatch::caller)
-    return "the thread in run_once() or run_until()";
+  const bool has_loop = core_.options().dispatch == Dispatch::caller;
+  if (has_loop) return "the thread in run_once() or run_until()";
   const auto& reactors = core_.reactors();
   const auto poll_threads = std::count_if(
       reactors.begin(), reactors.end(), [](const auto& reactor) { return !reactor->has_ended(); });
