@@ -144,8 +144,7 @@ absl::Status RuntimeOptions::check() const {
       check_reactors(reactors, dispatch), check_thread_name(thread_name),
       check_range("RuntimeOptions::workers", workers, 0, kMaxThreads),
       check_range("RuntimeOptions::spare_workers", spare_workers, 0, kMaxThreads),
-      check_range("RuntimeOptions::events_per_poll", static_cast<std::int64_t>(events_per_poll), 1,
-                  1 << 20),
+      check_range("RuntimeOptions::events_per_poll", events_per_poll, 1, 1 << 20),
       check_timeout("RuntimeOptions::drain_timeout", drain_timeout),
       check_timeout("RuntimeOptions::blocked_callback_warning", blocked_callback_warning),
       check_hosts(hosts), internal::check_selector(selector, "RuntimeOptions::selector"));
@@ -171,8 +170,8 @@ absl::Status ConnectionOptions::check() const {
       check_range("ConnectionOptions::receive_buffer", receive_buffer, 0, kMostBytes),
       check_range("ConnectionOptions::traffic_class", traffic_class.value_or(0), 0, 255));
   if (!socket.ok()) return socket;
-  absl::Status descriptors = check_range("ConnectionOptions::max_descriptors",
-                                         static_cast<std::int64_t>(max_descriptors), 0, 1 << 16);
+  absl::Status descriptors =
+      check_range("ConnectionOptions::max_descriptors", max_descriptors, 0, 1 << 16);
   if (!descriptors.ok()) return descriptors;
   if (write_low_mark <= write_high_mark && write_high_mark <= write_cap) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -182,8 +181,7 @@ absl::Status ConnectionOptions::check() const {
 
 absl::Status ListenOptions::check() const {
   return first_error(check_range("ListenOptions::backlog", backlog, 1, 1 << 30),
-                     check_range("ListenOptions::accept_budget",
-                                 static_cast<std::int64_t>(accept_budget), 1, 1 << 20),
+                     check_range("ListenOptions::accept_budget", accept_budget, 1, 1 << 20),
                      check_mode("ListenOptions::unix_mode", unix_mode.value_or(0)),
                      connection.check());
 }
@@ -191,8 +189,7 @@ absl::Status ListenOptions::check() const {
 absl::Status ConnectOptions::check() const {
   return first_error(check_positive("ConnectOptions::timeout", timeout),
                      check_attempt_delay(connection_attempt_delay),
-                     check_range("ConnectOptions::max_addresses",
-                                 static_cast<std::int64_t>(max_addresses), 1, 1000),
+                     check_range("ConnectOptions::max_addresses", max_addresses, 1, 1000),
                      local.is_unix() ? absl::InvalidArgumentError(absl::StrCat(
                                            "ConnectOptions::local is ", local.to_string(),
                                            ", must be an address of IPv4 or IPv6"))

@@ -1,13 +1,16 @@
 #include "epore/runtime/options.h"
 
+#include <cstddef>
 #include <limits>
 #include <optional>
 #include <string>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/runtime/runtime.h"
 #include "epore/runtime/send_result.h"
+#include "epore/runtime/udp.h"
 #include "gtest/gtest.h"
 #include "tests/support/log_lines.h"
 
@@ -129,6 +132,21 @@ TEST(OptionsTest, ListenAndConnectCheckTheConnectionToo) {
   expect_bad(with<C>([](C& o) { o.max_addresses = 1001; }).check(), "max_addresses");
   expect_bad(with<C>([](C& o) { o.local = SocketAddress::parse("unix:@a").value(); }).check(),
              "ConnectOptions::local is unix:@a");
+}
+
+TEST(OptionsTest, AHugeSizeIsNamedAsItIs) {
+  constexpr std::size_t kHuge = std::numeric_limits<std::size_t>::max();
+  const std::string is_huge = absl::StrCat(" is ", kHuge, ", must be");
+  expect_bad(with<RuntimeOptions>([](RuntimeOptions& o) { o.events_per_poll = kHuge; }).check(),
+             "events_per_poll" + is_huge);
+  expect_bad(
+      with<ConnectionOptions>([](ConnectionOptions& o) { o.max_descriptors = kHuge; }).check(),
+      "max_descriptors" + is_huge);
+  expect_bad(with<ListenOptions>([](ListenOptions& o) { o.accept_budget = kHuge; }).check(),
+             "accept_budget" + is_huge);
+  expect_bad(with<ConnectOptions>([](ConnectOptions& o) { o.max_addresses = kHuge; }).check(),
+             "max_addresses" + is_huge);
+  expect_bad(with<UdpOptions>([](UdpOptions& o) { o.batch = kHuge; }).check(), "batch" + is_huge);
 }
 
 TEST(SendResultTest, StatusSaysWhatBecameOfTheBytes) {

@@ -1,9 +1,11 @@
 #ifndef EPORE_RUNTIME_INTERNAL_BASE_CHECK_RANGE_H_
 #define EPORE_RUNTIME_INTERNAL_BASE_CHECK_RANGE_H_
 
+#include <concepts>
 #include <cstdint>
 #include <cstdio>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -12,9 +14,11 @@ namespace epore::internal {
 
 // Whether an option is from `low` to `high`. Errors: InvalidArgument, which names it, and says what
 // it is and must be.
-inline absl::Status check_range(std::string_view name, std::int64_t value, std::int64_t low,
-                                std::int64_t high) {
-  if (value >= low && value <= high) return absl::OkStatus();
+template <std::integral Value>
+absl::Status check_range(std::string_view name, Value value, std::int64_t low, std::int64_t high) {
+  if (std::cmp_greater_equal(value, low) && std::cmp_less_equal(value, high)) {
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(
       absl::StrCat(name, " is ", value, ", must be from ", low, " to ", high));
 }

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -35,18 +34,13 @@ internal::Ref<internal::UdpState> state_of(const internal::Ref<internal::UdpHand
   return internal::Ref<internal::UdpState>::share(&handle->state());
 }
 
-// A size that is larger is out of every range as well.
-std::int64_t to_signed(std::size_t size) {
-  return static_cast<std::int64_t>(std::min(size, std::size_t{1} << 62));
-}
-
 }  // namespace
 
 absl::Status UdpOptions::check() const {
   constexpr int kMost = std::numeric_limits<int>::max();
   absl::Status sizes =
-      first_error(check_range("UdpOptions::max_datagram", to_signed(max_datagram), 1, 65535),
-                  check_range("UdpOptions::batch", to_signed(batch), 1, 1024),
+      first_error(check_range("UdpOptions::max_datagram", max_datagram, 1, 65535),
+                  check_range("UdpOptions::batch", batch, 1, 1024),
                   check_range("UdpOptions::receive_buffer", receive_buffer, 0, kMost),
                   check_range("UdpOptions::send_buffer", send_buffer, 0, kMost));
   if (!sizes.ok()) return sizes;
