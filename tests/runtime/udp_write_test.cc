@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "epore/runtime/runtime.h"
 #include "gtest/gtest.h"
@@ -297,6 +298,44 @@ TEST_P(UdpWriteTest, OneThatFindsNoMemoryFailsAlone) {
   EXPECT_TRUE(second.wait().ok()) << second.wait();
   expect_queued();
   EXPECT_EQ(peer_.receive(), "y");
+}
+
+// The system cannot tell of room, so the socket looks again by itself. Without memory for a timer
+// it does not look all the time.
+TEST_P(UdpWriteTest, OneThatFindsNoMemoryToWaitForRoomLooksNowAndThen) {
+  // There the same thread does all of it, and no timer was armed before, so that the heap is empty.
+  if (GetParam().selector != "epoll" || GetParam().dispatch != Dispatch::poll_thread) return;
+  kernel_.use_manual_clock();
+  Runtime runtime(options());
+  UdpSocket socket = open(runtime);
+  const auto turn = [&runtime] {
+    absl::Notification ran;
+    ASSERT_TRUE(runtime.post([&ran] { ran.Notify(); }).ok());
+    ran.WaitForNotification();
+  };
+  const auto has_memory = [](const FaultKernel::Call&) { ScarceMemory::stop(); };
+  kernel_.before(KernelCall::kSendmmsg, has_memory);
+  kernel_.before(KernelCall::kEpollWait, has_memory);
+  kernel_.after(KernelCall::kEpollCtl, [](const FaultKernel::Call&) { ScarceMemory::fail_all(); });
+  kernel_.fail(KernelCall::kEpollCtl, ENOMEM, 1, FaultKernel::kAlways);
+  kernel_.fail(KernelCall::kSendmmsg, EAGAIN, 1, FaultKernel::kAlways);
+  const auto looks = [this] { return kernel_.calls(KernelCall::kSendmmsg); };
+  ASSERT_TRUE(socket.send("-", peer_.address()).ok());
+  std::uint64_t before = 0;
+  for (int i = 0; i < 3; ++i) {
+    while (looks() == before) turn();
+    turn();
+    before = looks();
+    for (int j = 0; j < 10; ++j) turn();
+    EXPECT_EQ(looks(), before);
+    kernel_.advance(absl::Milliseconds(1));
+  }
+  while (looks() == before) turn();
+  kernel_.after(KernelCall::kEpollCtl, nullptr);
+  kernel_.fail(KernelCall::kEpollCtl, 0);
+  kernel_.fail(KernelCall::kSendmmsg, 0);
+  kernel_.advance(absl::Milliseconds(1));
+  EXPECT_EQ(peer_.receive(), "-");
 }
 
 }  // namespace

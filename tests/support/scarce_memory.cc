@@ -2,19 +2,29 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <limits>
 #include <new>
 
 namespace epore {
 namespace {
 
-constinit thread_local int left = 0;  // 0: none fails
+constinit thread_local int passing = 0;  // so many allocations, and then
+constinit thread_local int failing = 0;  // so many
 constinit thread_local bool was_reached = false;
 
-void* try_allocate(std::size_t size, std::size_t alignment) {
-  if (left > 0 && --left == 0) {
-    was_reached = true;
-    return nullptr;
+bool is_to_fail() {
+  if (failing == 0) return false;
+  if (passing > 0) {
+    --passing;
+    return false;
   }
+  --failing;
+  was_reached = true;
+  return true;
+}
+
+void* try_allocate(std::size_t size, std::size_t alignment) {
+  if (is_to_fail()) return nullptr;
   return alignment <= alignof(std::max_align_t)
              ? std::malloc(size)
              : std::aligned_alloc(alignment, (size + alignment - 1) & -alignment);
@@ -29,11 +39,18 @@ void* allocate(std::size_t size, std::size_t alignment) {
 
 void ScarceMemory::fail(int k) {
   was_reached = false;
-  left = k;
+  passing = k - 1;
+  failing = 1;
+}
+
+void ScarceMemory::fail_all() {
+  was_reached = false;
+  passing = 0;
+  failing = std::numeric_limits<int>::max();
 }
 
 bool ScarceMemory::stop() {
-  left = 0;
+  failing = 0;
   return was_reached;
 }
 

@@ -14,7 +14,10 @@ namespace epore {
 struct ScarceMemory {
   static void fail(int k);
 
-  // Nothing fails any more. Whether the k-th allocation came.
+  // From now on every `new` of this thread throws.
+  static void fail_all();
+
+  // Nothing fails any more. Whether an allocation has failed.
   static bool stop();
 };
 

@@ -90,12 +90,16 @@ absl::Status UdpState::start(const UdpSocket& handle) {
   }
   absl::Status begun;
   core_->first_run(*this, [&] {
+    bool has_room = false;
     bool has_slot = false;
     try {
+      home().timers().keep_room();
+      has_room = true;
       has_slot = home().slots().acquire(*this);
     } catch (const std::bad_alloc&) {
     }
     if (!has_slot) {
+      if (has_room) home().timers().give_room_back();
       core_->end_lingering();
       begun = absl::ResourceExhaustedError(absl::StrCat(text(), ": no slot is left"));
       return;
@@ -174,12 +178,9 @@ void UdpState::run() {
   }
 }
 
+// Needs no memory, as there may be none.
 void UdpState::look_again_soon() {
-  try {
-    home().arm(*this, core_->kernel().now() + kBetweenLooks);
-  } catch (const std::bad_alloc&) {
-    core_->wake(*this);
-  }
+  home().arm_in_room(*this, core_->kernel().now() + kBetweenLooks);
 }
 
 void UdpState::run_once() {
@@ -221,7 +222,7 @@ bool UdpState::goes_on_without_room() {
   const std::int64_t now = core_->kernel().now();
   if (sender_.is_dropped_at_receiver(now)) return true;
   (void)wait_for_room();  // of its own buffer
-  home().arm(*this, now + kBetweenLooks);
+  home().arm_in_room(*this, now + kBetweenLooks);
   return false;
 }
 
@@ -329,7 +330,7 @@ void UdpState::receives_again() {
 
 bool UdpState::is_backing_off() const { return backoff_ != 0 && core_->kernel().now() < retry_at_; }
 
-void UdpState::arm_retry() { home().arm(*this, retry_at_); }
+void UdpState::arm_retry() { home().arm_in_room(*this, retry_at_); }
 
 // Counts what nobody is told of. The log has a line a second at most.
 void UdpState::note_trouble(const absl::Status& why) {
@@ -422,6 +423,7 @@ void UdpState::end() {
   is_over_ = true;
   (void)calls_.give_back();
   home().timers().cancel(*this);
+  home().timers().give_room_back();
   retire();
   if (is_registered_) (void)home().registry()->deregister_fd(fd_.get());
   file_.reset();

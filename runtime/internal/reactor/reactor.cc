@@ -195,6 +195,12 @@ TimerQueue::Armed Reactor::arm(TimerNode& node, std::int64_t deadline) {
   return armed;
 }
 
+TimerQueue::Armed Reactor::arm_in_room(TimerNode& node, std::int64_t deadline) {
+  const TimerQueue::Armed armed = timers_.arm_in_room(node, deadline);
+  if (armed.is_earliest) notify();
+  return armed;
+}
+
 TimerQueue::Armed Reactor::arm(PeriodicNode& node, std::int64_t deadline, std::int64_t interval) {
   const TimerQueue::Armed armed = timers_.arm(node, deadline, interval);
   if (armed.is_earliest) notify();

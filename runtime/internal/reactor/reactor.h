@@ -102,6 +102,7 @@ class Reactor {
 
   // Any thread: arms a node, and wakes the poll thread if it must now wake up earlier.
   TimerQueue::Armed arm(TimerNode& node, std::int64_t deadline);
+  TimerQueue::Armed arm_in_room(TimerNode& node, std::int64_t deadline);  // see TimerQueue
   TimerQueue::Armed arm(PeriodicNode& node, std::int64_t deadline, std::int64_t interval);
 
   // The registration's order: ends the registration. Its slot is free after the current turn.
