@@ -55,10 +55,25 @@ Task<> no_call(std::string_view call) { co_await names_none(call); }
 
 }  // namespace
 
-Task<TlsConnection> TlsConnection::open(TlsContext context, Connection peer, std::string name,
+// A connection before its handshake has ended: the destructor resets it, unless it was released.
+// So it does not stay open where there is no memory, not even for the frame of open().
+class TlsConnection::Unsecured {
+ public:
+  explicit Unsecured(Connection peer) : peer_(std::move(peer)) {}
+  Unsecured(Unsecured&&) noexcept = default;
+  ~Unsecured() { peer_.abort(); }  // does nothing for one that was released
+
+  const Connection& get() const { return peer_; }
+  Connection release() { return std::exchange(peer_, Connection()); }
+
+ private:
+  Connection peer_;
+};
+
+Task<TlsConnection> TlsConnection::open(TlsContext context, Unsecured peer, std::string name,
                                         bool is_server) {
   const internal::TlsSetup* const setup = context.setup_.get();
-  const absl::StatusOr<Stream> stream = make_stream(setup, peer, std::move(name), is_server);
+  const absl::StatusOr<Stream> stream = make_stream(setup, peer.get(), std::move(name), is_server);
   absl::Status status = stream.status();
   if (stream.ok()) {
     status = co_await within(setup->handshake_timeout,
@@ -67,24 +82,26 @@ Task<TlsConnection> TlsConnection::open(TlsContext context, Connection peer, std
   }
   if (!status.ok()) {
     status = with_prefix(absl::StrCat("TlsConnection::", is_server ? "accept" : "connect", "(",
-                                      peer.peer_address().to_string(), "): "),
+                                      peer.get().peer_address().to_string(), "): "),
                          status);
+    Connection failed = peer.release();
     if (stream.ok() && (*stream)->has_failed()) {
-      peer.close(status);  // behind the alert
+      failed.close(status);  // behind the alert
     } else {
-      peer.abort(status);
+      failed.abort(status);
     }
     co_await status;
   }
+  (void)peer.release();
   co_return TlsConnection(*stream);
 }
 
 Task<TlsConnection> TlsConnection::accept(TlsContext context, Connection peer) {
-  return open(std::move(context), std::move(peer), std::string(), true);
+  return open(std::move(context), Unsecured(std::move(peer)), std::string(), true);
 }
 
 Task<TlsConnection> TlsConnection::connect(TlsContext context, Connection peer, std::string name) {
-  return open(std::move(context), std::move(peer), std::move(name), false);
+  return open(std::move(context), Unsecured(std::move(peer)), std::move(name), false);
 }
 
 Task<ByteView> TlsConnection::read() const {

@@ -53,7 +53,8 @@ class TlsConnection {
   // (its alert), speaks something else, or ends; DeadlineExceeded; ResourceExhausted, also of the
   // lane; InvalidArgument for the name; FailedPrecondition for a context of the other side; those
   // of the connection and of a stop. After an error the connection is closed: gracefully behind the
-  // alert that tells the peer, otherwise by a reset.
+  // alert that tells the peer, otherwise by a reset. So it is if the task is dropped: no connection
+  // stays open without TLS.
   [[nodiscard]] static Task<TlsConnection> accept(TlsContext context, Connection peer);
   [[nodiscard]] static Task<TlsConnection> connect(TlsContext context, Connection peer,
                                                    std::string name);
@@ -108,7 +109,8 @@ class TlsConnection {
   explicit TlsConnection(std::shared_ptr<internal::TlsStream> stream)
       : stream_(std::move(stream)) {}
 
-  static Task<TlsConnection> open(TlsContext context, Connection peer, std::string name,
+  class Unsecured;
+  static Task<TlsConnection> open(TlsContext context, Unsecured peer, std::string name,
                                   bool is_server);
 
   std::shared_ptr<internal::TlsStream> stream_;  // null: names none
