@@ -122,11 +122,11 @@ class GroupCall : public WithResult<GroupCall<F>> {
   GroupCall(GroupCall&&) = default;
 
   bool begin(TaskNode& node) {
-    group_.begin_join(node);
+    if (!group_.begin_join(node)) return true;
     return call_or([&] { return group_.begin_body(node, function_(group_)); },
                    [&] { return group_.fail_to_begin(node); });
   }
-  void finish(TaskNode&) { group_.leave_join(); }
+  void finish(TaskNode&) {}
   void take() {}
 
  private:

@@ -56,7 +56,7 @@ class All final : public AllJoin, public WithResult<All<As...>> {
   All(All&&) = default;
 
   bool begin(TaskNode& node) {
-    begin_join(node);
+    if (!begin_join(node)) return true;
     std::apply([this](auto&... child) { (this->begin_child(child), ...); }, children_);
     return end_begin(node);
   }
@@ -94,7 +94,7 @@ class AllOf final : public AllJoin, public WithResult<AllOf<A>> {
   AllOf(AllOf&&) = default;
 
   bool begin(TaskNode& node) {
-    begin_join(node);
+    if (!begin_join(node)) return true;
     for (AwaitingChild<A>& child : children_) {
       if (!result_.ok()) break;
       add(child);
@@ -149,7 +149,7 @@ class Any final : public AnyJoin, public WithResult<Any<As...>> {
   Any(Any&&) = default;
 
   bool begin(TaskNode& node) {
-    begin_join(node);
+    if (!begin_join(node)) return true;
     std::apply([this](auto&... child) { (this->begin_child(child), ...); }, children_);
     return end_begin(node);
   }

@@ -78,7 +78,7 @@ class Until final : public UntilJoin, public WithResult<Until<A>> {
 
   bool begin(TaskNode& node) {
     if (is_over(node)) return true;
-    begin_join(node);
+    if (!begin_join(node)) return true;
     add(inside_);
     if (inside_.begin()) {
       ended_at_once(inside_);

@@ -36,10 +36,23 @@ class LimitScope final : public Deadline, private TaskScope {
     if (is_armed_) disarm();
   }
 
+  // Between open() and close().
+  bool is_open() const { return chain != nullptr; }
+
+  // Whether it is open for `node`.
+  bool is_around(const TaskNode& node) const {
+    const TaskScope* scope = node.scope;
+    while (scope != nullptr && scope != this) scope = scope->up;
+    return scope != nullptr;
+  }
+
+  const char* name() const { return is_shield ? "shield" : has_time_ ? "at" : "within"; }
+
   void open(TaskNode& node);
   void suspended();  // what is inside has not completed at once
   void close(TaskNode& node) {
     node.scope = up;
+    chain = nullptr;
     if (is_armed_) disarm();
   }
 
@@ -71,12 +84,16 @@ class Limited : public WithResult<Limited<A>> {
   Limited(Limit limit, A&& inside) : scope_(std::move(limit)), inside_(std::move(inside)) {}
 
   bool begin(TaskNode& node) {
+    if (scope_.is_open()) [[unlikely]]
+      return fails_as_awaited(scope_.name(), true, node);
     scope_.open(node);
     if (inside_.begin(node)) return true;
     scope_.suspended();
     return false;
   }
   void finish(TaskNode& node) {
+    if (!scope_.is_around(node)) [[unlikely]]
+      return;  // another coroutine awaits it
     inside_.finish(node);
     scope_.close(node);
   }

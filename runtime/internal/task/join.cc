@@ -36,6 +36,7 @@ void Join::cancel_children(std::string_view why) {
 }
 
 TaskNode* Join::finish_wait() {
+  home_ = nullptr;
   TaskNode& node = end_wait();
   node.status = std::move(result_);
   return &node;

@@ -67,11 +67,15 @@ class Join : public Operation {
   // Called when `child` has ended, with child.status: sets result_ and stops the others.
   virtual void decide(JoinChild& child) = 0;
 
-  void begin_join(TaskNode& node) {
+  // In begin(). A join begins once: otherwise it completes `node` with FailedPrecondition, and
+  // returns false.
+  bool begin_join(TaskNode& node) {
+    if (scope_ != nullptr) [[unlikely]]
+      return !fails_as_awaited(name(), true, node);
     home_ = &node.scope->chain->home();
     scope_ = node.scope;
+    return true;
   }
-  void leave_join() { home_ = nullptr; }
 
   // Whether the caller runs in the task of this join, which has begun and has not ended.
   bool is_in_task() const {
@@ -91,6 +95,7 @@ class Join : public Operation {
   // After all children have begun. Returns whether all have ended.
   bool end_begin(TaskNode& node) {
     if (running_ == 0) {
+      home_ = nullptr;
       node.status = std::move(result_);
       return true;
     }
@@ -107,8 +112,8 @@ class Join : public Operation {
   void remove(JoinChild& child);
   TaskNode* finish_wait();
 
-  TaskHome* home_ = nullptr;
-  TaskScope* scope_ = nullptr;
+  TaskHome* home_ = nullptr;    // until the end
+  TaskScope* scope_ = nullptr;  // null: it has not begun
   absl::Status stop_;
   JoinChild* first_ = nullptr;
 };

@@ -1,7 +1,9 @@
 #include "epore/runtime/join.h"
 
+#include <chrono>
 #include <memory>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -9,9 +11,13 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/time/time.h"
+#include "epore/runtime/group.h"
 #include "epore/runtime/sleep.h"
 #include "epore/runtime/task.h"
+#include "epore/runtime/until.h"
 #include "epore/runtime/within.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/counted.h"
@@ -266,6 +272,72 @@ TEST(Joins, ADeadlineOfOneChildIsItsOwn) {
                 EXPECT_EQ(got.index(), 1u);
               }())
                   .ok());
+}
+
+// -- Named ones. --
+
+absl::Status status_of(const absl::Status& status) { return status; }
+template <typename T>
+absl::Status status_of(const absl::StatusOr<T>& value) {
+  return value.status();
+}
+
+// Two coroutines await `named`, which does not complete at once. The second one is refused, and the
+// first one does not notice.
+template <typename Named>
+void expect_one_awaits(Named named, const std::string& name) {
+  SCOPED_TRACE(name);
+  const auto first = [&]() -> Task<> {
+    const absl::Status status = status_of(co_await named.result());
+    EXPECT_TRUE(status.ok()) << status;
+  };
+  const auto expect_refused = [&name](const absl::Status& status) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), name + ": it is awaited already")) << status;
+  };
+  const auto second = [&]() -> Task<> {
+    expect_refused(status_of(co_await named.result()));
+    expect_refused(co_await [](Named& named) -> Task<> { co_await named; }(named).result());
+    expect_refused(status_of(
+        co_await within(kMs * 99, [](Named& named) -> Task<> { co_await named; }(named)).result()));
+  };
+  EXPECT_TRUE(run([](auto& first, auto& second) -> Task<> { co_await all(first(), second()); }(
+                                                    first, second))
+                  .ok());
+}
+
+TEST(Joins, OneCoroutineAwaitsOneThatHasAName) {
+  expect_one_awaits(all(number_at(kMs, 1), number_at(kMs * 2, 2)), "all");
+  expect_one_awaits(any(number_at(kMs, 1), number_at(kMs * 2, 2)), "any");
+  std::vector<Task<int>> tasks;
+  tasks.push_back(number_at(kMs, 1));
+  expect_one_awaits(all(std::move(tasks)), "all");
+  const auto body = [](Group& group) -> Task<> {
+    group.spawn([]() -> Task<> { co_await sleep_for(kMs); });
+    co_await sleep_for(kMs * 2);
+    group.spawn([]() -> Task<> { co_await sleep_for(kMs); });
+  };
+  expect_one_awaits(group(body), "group");
+  expect_one_awaits(until(std::stop_token(), number_at(kMs, 1)), "until");
+  expect_one_awaits(within(kMs * 5, number_at(kMs, 1)), "within");
+  expect_one_awaits(within(kMs * 5, within(kMs * 4, number_at(kMs, 1))), "within");
+  expect_one_awaits(at(Instant() + std::chrono::hours(1), number_at(kMs, 1)), "at");
+  expect_one_awaits(shield(within(kMs * 5, number_at(kMs, 1))), "shield");
+}
+
+TEST(Joins, OneThatHasANameIsAwaitedOnce) {
+  const auto twice = [](auto named) -> Task<> {
+    const absl::Status once = status_of(co_await named.result());
+    EXPECT_TRUE(once.ok()) << once;
+    const absl::Status again = status_of(co_await named.result());
+    EXPECT_TRUE(absl::IsFailedPrecondition(again)) << again;
+  };
+  EXPECT_TRUE(run(twice(all(number_at(kNow, 1), number_at(kMs, 2)))).ok());
+  EXPECT_TRUE(run(twice(all(number_at(kNow, 1), number_at(kNow, 2)))).ok());
+  EXPECT_TRUE(run(twice(any(number_at(kMs, 1), number_at(kMs * 2, 2)))).ok());
+  EXPECT_TRUE(run(twice(until(std::stop_token(), number_at(kMs, 1)))).ok());
+  const auto body = [](Group&) -> Task<> { co_await sleep_for(kMs); };
+  EXPECT_TRUE(run(twice(group(body))).ok());
 }
 
 }  // namespace
