@@ -29,6 +29,7 @@
 #include "examples/text.h"
 
 ABSL_FLAG(absl::Duration, patience, absl::Minutes(1), "how long a client may take for its name");
+ABSL_FLAG(absl::Duration, idle_timeout, absl::Minutes(10), "without a line in either direction");
 
 namespace {
 
@@ -38,7 +39,9 @@ Sends every line of a client to all, after the first one, which is its name. /wh
 there, /quit ends. Listens on 127.0.0.1:7000 by default, and on each ADDRESS as well, such as
 unix:/run/chat.sock.
 
-  --patience=1m        how long a client may take for its name; members may be silent
+  --patience=1m        how long a client may take for its name
+  --idle-timeout=10m   ends a client after so long without a line to it or from it; who listens
+                       while others talk may be silent
 )";
 
 constexpr std::size_t kLongestLine = 4096;
@@ -156,11 +159,16 @@ int main(int argc, char** argv) {
   examples::ServerFlags flags = examples::parse_server_flags(argc, argv, kHelp);
   const absl::Duration patience = absl::GetFlag(FLAGS_patience);
   if (patience <= absl::ZeroDuration()) examples::usage_error("--patience: more than zero");
+  const absl::Duration idle_timeout = absl::GetFlag(FLAGS_idle_timeout);
+  if (idle_timeout <= absl::ZeroDuration()) {
+    examples::usage_error("--idle-timeout: more than zero");
+  }
   Room room(patience);  // before the runtime, so that it outlives the handlers
   epore::Runtime runtime(flags.options);
   std::vector<std::string> addresses = {flags.address.empty() ? "127.0.0.1:7000" : flags.address};
   addresses.insert(addresses.end(), flags.arguments.begin(), flags.arguments.end());
-  const epore::ListenOptions options = {.order = runtime.order()};
+  const epore::ListenOptions options = {.connection = {.idle_timeout = idle_timeout},
+                                        .order = runtime.order()};
   std::vector<epore::Listener> listeners;
   for (const std::string& address : addresses) {
     absl::StatusOr<epore::Listener> listener = runtime.listen(

@@ -2,6 +2,8 @@
 //
 // One thread does everything, so nothing needs a lock. A command takes less than handing it to
 // another thread would: a batch of a pipeline has keys of every shard.
+//
+// A client that says nothing stays for ever, as with Redis, unless --idle-timeout ends it.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,6 +25,7 @@
 ABSL_FLAG(std::size_t, max_memory, 1 << 30, "bytes of keys and values");
 ABSL_FLAG(std::size_t, max_request, 1 << 20, "bytes of a request");
 ABSL_FLAG(std::size_t, max_clients, 10'000, "clients at a time");
+ABSL_FLAG(absl::Duration, idle_timeout, absl::InfiniteDuration(), "without a byte in or out");
 
 namespace {
 
@@ -34,6 +37,8 @@ It runs on one thread, whatever --dispatch, --reactors and --workers say.
   --max-memory=BYTES   of keys and values; a SET that needs more is refused; default 1 GiB
   --max-request=BYTES  of a request; who sends more is cut off; default 1 MiB
   --max-clients=N      at a time; more wait until one leaves; default 10,000
+  --idle-timeout=1h    ends a client, a subscriber too, after so long without a byte in or out;
+                       default: never
 
 A long reply leaves in pieces of 64 KiB, or of one value, as the client takes them. Between two
 pieces of an MGET others may change values. The names of a KEYS are at most 16 MiB, and those that
@@ -135,6 +140,10 @@ int main(int argc, char** argv) {
   flags.options.reactors = 1;
   const std::size_t max_request = between(64, 512 << 20, FLAGS_max_request, "max-request");
   flags.options.max_connections = between(1, 1 << 30, FLAGS_max_clients, "max-clients");
+  const absl::Duration idle_timeout = absl::GetFlag(FLAGS_idle_timeout);
+  if (idle_timeout <= absl::ZeroDuration()) {
+    examples::usage_error("--idle-timeout: more than zero");
+  }
   // Before the runtime, so that it outlives the handlers.
   // A subscriber's own reply of about a request is no reason to cut it off.
   examples::KvShared shared{.store = examples::KvStore(absl::GetFlag(FLAGS_max_memory)),
@@ -143,6 +152,7 @@ int main(int argc, char** argv) {
   shared.store.set_timer(runtime.timer([&shared] { shared.store.remove_due(); }));
 
   epore::ListenOptions options;
+  options.connection.idle_timeout = idle_timeout;
   // What a subscriber may leave unread, a message behind it, and a reply of its own.
   options.connection.write_cap = shared.max_unread + 2 * max_request + kMaxUnread;
   const absl::StatusOr<epore::Listener> listener = runtime.listen(

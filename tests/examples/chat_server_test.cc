@@ -78,6 +78,16 @@ TEST(ChatServerFlags, AClientWithoutANameIsNotWaitedFor) {
   EXPECT_EQ(process.wait().value_or(-1), 1);
 }
 
+TEST(ChatServerFlags, AClientThatIsIdleIsEnded) {
+  Server server("chat_server", {"--address=127.0.0.1:0", "--idle-timeout=100ms"});
+  Client silent(server.address);
+  EXPECT_EQ(silent.read_to_end(), "");
+  EXPECT_EQ(server.counter("connections", 0), 0);
+  ChildProcess process = start_program("chat_server", {"--idle-timeout=0"});
+  EXPECT_TRUE(absl::StrContains(process.read_error_line().value_or(""), "--idle-timeout"));
+  EXPECT_EQ(process.wait().value_or(-1), 1);
+}
+
 TEST_P(ChatServerTest, ANameIsOneWordThatNobodyElseHas) {
   Client ann(server_.address);
   ASSERT_TRUE(ann.send("ann\r\n"));

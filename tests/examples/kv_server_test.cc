@@ -500,6 +500,16 @@ TEST(LargeKvServer, PublishesMessagesAsLongAsARequest) {
   EXPECT_TRUE(subscriber.read_exactly(message.size()) == message);
 }
 
+TEST(KvServerFlags, AClientThatIsIdleIsEnded) {
+  Server server("kv_server", {"--address=127.0.0.1:0", "--idle-timeout=100ms"});
+  Client silent(server.address);
+  EXPECT_EQ(silent.read_to_end(), "");
+  EXPECT_EQ(server.counter("connections", 0), 0);
+  ChildProcess process = start_program("kv_server", {"--idle-timeout=0"});
+  EXPECT_TRUE(absl::StrContains(process.read_error_line().value_or(""), "--idle-timeout"));
+  EXPECT_EQ(process.wait().value_or(-1), 1);
+}
+
 TEST(KvServerFlags, NonsenseIsRefused) {
   for (const char* flag : {"--max-request=0", "--max-request=18446744073709551615",
                            "--max-clients=0", "--max-clients=18446744073709551615"}) {
