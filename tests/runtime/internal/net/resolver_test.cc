@@ -95,6 +95,28 @@ class ResolverTest : public testing::Test {
   std::uint64_t failed_ = 0;
 };
 
+// So many names are looked up at a time.
+constexpr int kThreads = 4;
+
+// Holds the first lookup of each thread.
+class HeldLookups {
+ public:
+  explicit HeldLookups(FaultKernel& kernel) {
+    kernel.before(KernelCall::kResolve, [this](const FaultKernel::Call& call) {
+      if (call.nth > kThreads) return;
+      held_.DecrementCount();
+      may_go_on_.WaitForNotification();
+    });
+  }
+
+  void await() { held_.Wait(); }  // until all threads look up; once
+  void release() { may_go_on_.Notify(); }
+
+ private:
+  absl::BlockingCounter held_{kThreads};
+  absl::Notification may_go_on_;
+};
+
 TEST_F(ResolverTest, StartsNoThreadBeforeItIsNeeded) {
   EXPECT_EQ(kernel_.calls(KernelCall::kThreadStart), 0u);
 }
@@ -123,33 +145,21 @@ TEST_F(ResolverTest, OneAfterTheOtherNeedsOneThread) {
 
 // A name that takes for ever holds up nobody but those behind four of its kind.
 TEST_F(ResolverTest, FourAreResolvedAtATime) {
-  constexpr int kThreads = 4;
   constexpr int kNames = 10;
-  absl::BlockingCounter resolving(kThreads);
-  absl::Notification go_on;
-  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
-    if (call.nth > kThreads) return;
-    resolving.DecrementCount();
-    go_on.WaitForNotification();
-  });
+  HeldLookups held(kernel_);
   absl::BlockingCounter done(kNames);
   for (int i = 0; i < kNames; ++i) {
     EXPECT_TRUE(
         resolver_.start(host_port("a.example"), [&](Addresses) { done.DecrementCount(); }).ok());
   }
-  resolving.Wait();
+  held.await();
   EXPECT_EQ(started(), static_cast<std::uint64_t>(kThreads));
-  go_on.Notify();
+  held.release();
   done.Wait();
 }
 
 TEST_F(ResolverTest, StopDropsAllRequestsRefusesOthersAndWaitsForNoNameServer) {
-  absl::BlockingCounter resolving(4);
-  absl::Notification go_on;
-  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call&) {
-    resolving.DecrementCount();
-    go_on.WaitForNotification();
-  });
+  HeldLookups held(kernel_);
   std::atomic<int> alive{0};
   for (int i = 0; i < 6; ++i) {
     ++alive;
@@ -159,7 +169,7 @@ TEST_F(ResolverTest, StopDropsAllRequestsRefusesOthersAndWaitsForNoNameServer) {
     });
     EXPECT_TRUE(resolver_.start(host_port("a.example"), [kept](Addresses) { ADD_FAILURE(); }).ok());
   }
-  resolving.Wait();
+  held.await();
   resolver_.stop();
   EXPECT_EQ(alive, 0);
   EXPECT_EQ(kernel_.calls(KernelCall::kThreadDetach), 4u);
@@ -167,21 +177,14 @@ TEST_F(ResolverTest, StopDropsAllRequestsRefusesOthersAndWaitsForNoNameServer) {
             absl::StatusCode::kCancelled);
   resolver_.stop();  // again: nothing
   EXPECT_EQ(kernel_.calls(KernelCall::kThreadDetach), 4u);
-  go_on.Notify();
+  held.release();
   kernel_.await_threads();
 }
 
 // Those that wait are found all the same, and the next one is asked for again.
 TEST_F(ResolverTest, SoManyNamesWaitAndOneMoreIsRefused) {
-  constexpr int kThreads = 4;
   constexpr int kMost = static_cast<int>(Resolver::kMostWaiting);
-  absl::BlockingCounter resolving(kThreads);
-  absl::Notification go_on;
-  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
-    if (call.nth > kThreads) return;
-    resolving.DecrementCount();
-    go_on.WaitForNotification();
-  });
+  HeldLookups held(kernel_);
   absl::BlockingCounter done(kThreads + kMost);
   const auto start = [&] {
     return resolver_.start(host_port("a.example"), [&](Addresses addresses) {
@@ -190,13 +193,13 @@ TEST_F(ResolverTest, SoManyNamesWaitAndOneMoreIsRefused) {
     });
   };
   for (int i = 0; i < kThreads; ++i) EXPECT_TRUE(start().ok());
-  resolving.Wait();
+  held.await();
   for (int i = 0; i < kMost; ++i) EXPECT_TRUE(start().ok());
   const absl::Status refused =
       resolver_.start(host_port("b.example"), [](Addresses) { ADD_FAILURE(); });
   EXPECT_EQ(refused,
             absl::ResourceExhaustedError("resolving \"b.example\": 10000 names wait already"));
-  go_on.Notify();
+  held.release();
   done.Wait();
   absl::Notification again;
   EXPECT_TRUE(resolver_.start(host_port("a.example"), [&](Addresses) { again.Notify(); }).ok());
@@ -205,22 +208,15 @@ TEST_F(ResolverTest, SoManyNamesWaitAndOneMoreIsRefused) {
 
 // Whoever waited for it has gone, and its place is another one's.
 TEST_F(ResolverTest, ANameThatIsTakenBackWaitsNoLonger) {
-  constexpr int kThreads = 4;
   constexpr int kMost = static_cast<int>(Resolver::kMostWaiting);
-  absl::BlockingCounter resolving(kThreads);
-  absl::Notification go_on;
-  kernel_.before(KernelCall::kResolve, [&](const FaultKernel::Call& call) {
-    if (call.nth > kThreads) return;
-    resolving.DecrementCount();
-    go_on.WaitForNotification();
-  });
+  HeldLookups held(kernel_);
   absl::BlockingCounter done(kThreads + 1);
   const auto count = [&](const Addresses&) { done.DecrementCount(); };
   Resolver::Ticket begun = 0;
   for (int i = 0; i < kThreads; ++i) {
     EXPECT_TRUE(resolver_.start(host_port("a.example"), count, &begun).ok());
   }
-  resolving.Wait();
+  held.await();
   const auto alive = std::make_shared<int>(0);
   std::vector<Resolver::Ticket> tickets(kMost);
   for (Resolver::Ticket& ticket : tickets) {
@@ -234,7 +230,7 @@ TEST_F(ResolverTest, ANameThatIsTakenBackWaitsNoLonger) {
   resolver_.cancel(tickets.front());  // again
   resolver_.cancel(begun);            // a thread has it
   resolver_.cancel(0);
-  go_on.Notify();
+  held.release();
   done.Wait();
   EXPECT_EQ(kernel_.calls(KernelCall::kResolve), kThreads + 1u);
 }
