@@ -2,7 +2,6 @@
 #define EPORE_RUNTIME_OPTIONS_H_
 
 #include <cstddef>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "epore/runtime/address.h"
+#include "epore/runtime/internal/base/callable.h"
 #include "epore/runtime/order_option.h"
 
 namespace epore {
@@ -76,8 +76,8 @@ struct RuntimeOptions {
   // Several threads call them at the same time. They may not wait for the runtime. What they throw
   // is counted and logged. Threads that look up names call neither: a shutdown may leave them
   // behind. With Dispatch::caller only the threads of blocking() call them.
-  std::function<void(std::string_view name)> on_thread_start = {};
-  std::function<void(std::string_view name)> on_thread_stop = {};
+  internal::Hook<void(std::string_view name)> on_thread_start = {};
+  internal::Hook<void(std::string_view name)> on_thread_stop = {};
 
   // The name of the engine, as in PollOptions::selector. The system may refuse "io_uring" (a
   // seccomp filter, an old kernel, no memory). The runtime then takes epoll, the log says so once,

@@ -49,6 +49,10 @@ void mistakes(epore::Runtime& runtime, epore::Order order, std::string_view view
   // a buffer: write std::string_view(buffer, size)
   char buffer[10];
   (void)Connection().send(buffer);
+#elif MISTAKE == 17
+  // a callback is no coroutine: call Runtime::spawn() in it
+  epore::RuntimeOptions options;
+  options.on_thread_start = [](std::string_view) -> Task<> { co_return; };
 #endif
 }
 

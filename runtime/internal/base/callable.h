@@ -27,7 +27,7 @@ template <typename F, typename... Args>
 concept MakesTask = kIsTask < std::remove_cvref_t < std::invoke_result_t < std::decay_t<F>
 &, Args... >>> ;
 
-// The same of a callback of the type `Function`, an absl::AnyInvocable.
+// The same of a callback of the type `Function`, an absl::AnyInvocable or a std::function.
 template <typename F, typename Function>
 inline constexpr bool kIsCoroutineFor = false;
 template <typename F, template <typename> typename Function, typename... Args>
@@ -106,6 +106,26 @@ class Callable {
   }
 
   Function function_;
+};
+
+// A std::function of options, which can be copied: the same without coroutines.
+template <typename Signature>
+class Hook : public std::function<Signature> {
+  using Function = std::function<Signature>;
+
+ public:
+  Hook() = default;
+
+  template <CoroutineFor<Function> F>
+  // NOLINTNEXTLINE(google-explicit-constructor): as the one below
+  Hook(F&&) = delete;  // a callback is no coroutine: call Runtime::spawn() in it
+
+  template <typename F>
+  requires(!std::same_as<std::remove_cvref_t<F>, Hook> && std::is_constructible_v<Function, F> &&
+           !CoroutineFor<F, Function>)
+      // NOLINTNEXTLINE(google-explicit-constructor): as that of a Function
+      Hook(F&& function)
+      : Function(std::forward<F>(function)) {}
 };
 
 }  // namespace internal

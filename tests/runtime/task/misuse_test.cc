@@ -100,6 +100,20 @@ static_assert(kCallbacks<std::nullptr_t> == 19);
 static_assert(kCallbacks<Returns<Task<>>> == 0);
 static_assert(kCallbacks<Returns<Task<int>>> == 0);
 
+template <typename F, typename O>
+concept IsThreadHook = requires(O o, F f) {
+  o.on_thread_start = f;
+  o.on_thread_stop = std::move(f);
+  O{.on_thread_start = f, .on_thread_stop = f};
+};
+static_assert(IsThreadHook<Returns<void>, RuntimeOptions>);
+static_assert(IsThreadHook<Returns<int>, RuntimeOptions>);
+static_assert(IsThreadHook<std::nullptr_t, RuntimeOptions>);
+static_assert(IsThreadHook<std::function<void(std::string_view)>, RuntimeOptions>);
+static_assert(IsThreadHook<void (*)(std::string_view), RuntimeOptions>);
+static_assert(!IsThreadHook<Returns<Task<>>, RuntimeOptions>);
+static_assert(!IsThreadHook<Task<> (*)(std::string_view), RuntimeOptions>);
+
 // -- A handler that is a coroutine takes its connection by value. --
 
 using ByValue = Task<>(Connection);
@@ -171,6 +185,27 @@ struct Server {
 
   std::string text = "text";
 };
+
+TEST(Hook, IsAStdFunction) {
+  int calls = 0;
+  RuntimeOptions options = {.on_thread_start = [&calls](std::string_view) { ++calls; }};
+  EXPECT_EQ(options.on_thread_stop, nullptr);
+  EXPECT_FALSE(options.on_thread_stop);
+  const RuntimeOptions copy = options;
+  ASSERT_NE(copy.on_thread_start, nullptr);
+  copy.on_thread_start("name");
+  options.on_thread_stop = options.on_thread_start;
+  options.on_thread_start = nullptr;
+  EXPECT_FALSE(options.on_thread_start);
+  const std::function<void(std::string_view)> taken = options.on_thread_stop;
+  taken("name");
+  EXPECT_EQ(calls, 2);
+  options.on_thread_stop = std::function<void(std::string_view)>();
+  EXPECT_FALSE(options.on_thread_stop);
+  options.on_thread_stop = copy.on_thread_stop;
+  options.on_thread_stop = {};
+  EXPECT_FALSE(options.on_thread_stop);
+}
 
 TEST_P(MisuseTest, AHandlerOfAnyValue) {
   expect_served([](auto peer) -> Task<> {
