@@ -49,6 +49,8 @@ class BufferPool {
   }
   // Whether the kernel has no buffer.
   bool is_dry() const { return free_ == 0; }
+  // How many the kernel has filled and nobody has given back.
+  std::size_t taken() const { return buffers_.size() - free_; }
   std::span<std::byte> bytes(Id id) const;
   void give_back(Id id);
 

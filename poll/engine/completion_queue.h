@@ -87,8 +87,11 @@ class CompletionQueue {
   // Ends it, and closes `fd` as soon as no operation names it.
   void remove(Token token, OwnedFd fd);
 
-  // Whether all that the kernel has completed was told.
-  bool has_all() const { return has_all_; }
+  // Whether all that the kernel has completed was told. If not, the next wait() tells all.
+  bool has_all() {
+    wants_all_ |= !has_all_;
+    return has_all_;
+  }
 
   // How often the pool was dry since the last call.
   std::uint64_t take_dry() { return std::exchange(dry_, 0); }
@@ -103,7 +106,14 @@ class CompletionQueue {
   bool has_untold() const { return !untold_.empty(); }
   void tell(Events& events);  // what no completion tells
   void take(const io_uring_cqe& done, Events& events);
-  void note_all(bool has_all) { has_all_ = has_all; }
+  void note_all(bool has_all) {
+    has_all_ = has_all;
+    wants_all_ &= !has_all;
+  }
+
+  // Whether what has arrived is better taken before more is told. With few buffers between the
+  // kernel and the callbacks, a message is still in the caches when it is read.
+  bool has_enough() const { return !wants_all_ && pool_.taken() >= kEnough; }
 
   // The ring of before is gone, and what it has received with it. Those connections get ENOMEM.
   void change_ring(IoUringRing& ring);
@@ -111,6 +121,7 @@ class CompletionQueue {
  private:
   static constexpr std::uint16_t kNone = 0xffff;
   static constexpr std::uint16_t kAside = 0xfffe;  // as `lent`
+  static constexpr std::size_t kEnough = 32;       // half of the first buffers
 
   enum class State : std::uint8_t { idle, queued, armed, cancelled, starved };
 
@@ -167,6 +178,7 @@ class CompletionQueue {
   bool is_dry_ = false;  // the pool is to grow
   std::uint64_t dry_ = 0;
   bool has_all_ = true;
+  bool wants_all_ = false;
 };
 
 }  // namespace epore::internal

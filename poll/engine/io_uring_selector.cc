@@ -150,11 +150,12 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
   completions_->tell(events);
   std::size_t completions = collect(ring, events);
   const bool has_news = completions != 0;
-  while (done.ok() && completions >= kManyCompletions && events.size() < events.capacity()) {
+  while (done.ok() && completions >= kManyCompletions && events.size() < events.capacity() &&
+         !completions_->has_enough()) {
     done = ring.enter(0);
     completions = collect(ring, events);
   }
-  const bool is_whole = done.ok() || done.error() == ETIME;
+  const bool is_whole = (done.ok() || done.error() == ETIME) && completions < kManyCompletions;
   completions_->note_all(is_whole && events.size() < events.capacity());
   // The kernel had no memory for completions, or the owner has ended and this thread has got its
   // id. A new ring reports everything that is ready again.

@@ -32,7 +32,8 @@ void HandlerRoot::on_end() {
   }
   core().counters().add(Counter::handler_errors);
   if (!stream_->is_open()) return;  // it has failed, and on_closed or the counters say so
-  stream_->abort(result());
+  // A loop that did not look for the end has read everything, and may have answered.
+  stream_->is_past_end(result()) ? stream_->close(result()) : stream_->abort(result());
   tell([this] {
     LOG_EVERY_N_SEC(WARNING, 1) << "epore: " << describe() << " ended with " << result();
   });

@@ -128,6 +128,8 @@ class Stream final : public Registration {
   bool is_waiting(const StreamOperation& operation) const;
   // Whether `status` is of a read of this connection that found the end before the first byte.
   bool is_end_between_messages(const absl::Status& status) const;
+  // Whether it is of a read of this connection that came too often at the end; see kEndsTold.
+  bool is_past_end(const absl::Status& status) const;
 
   // So many reads in a row say with no byte that the peer has ended. The next one fails, because a
   // loop that does not look at them would never end.

@@ -401,6 +401,12 @@ absl::Status Stream::past_end(const char* call) const {
                    " reads in a row have said so with no byte; a loop of reads must end then"));
 }
 
+bool Stream::is_past_end(const absl::Status& status) const {
+  return absl::IsOutOfRange(status) && ends_told_ == kEndsTold &&
+         (status == past_end("Connection::read") || status == past_end("Connection::read_some") ||
+          status == past_end("Connection::peek"));
+}
+
 // The text names the connection: the end of another one, such as of a proxy's origin, is an error.
 bool Stream::is_end_between_messages(const absl::Status& status) const {
   return absl::IsOutOfRange(status) && read_closed_ && received().empty() &&
