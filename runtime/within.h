@@ -52,8 +52,8 @@ class LimitScope final : public Deadline, private TaskScope {
   void suspended();  // what is inside has not completed at once
   void close(TaskNode& node) {
     node.scope = up;
-    chain = nullptr;
     if (is_armed_) disarm();
+    chain = nullptr;
   }
 
  private:
