@@ -129,6 +129,7 @@ struct Wanted {
   Kind kind = Kind::some;
   bool is_got = false;       // they are there, and nobody has taken them
   bool has_begun = false;    // so that it is awaited once
+  bool is_end = false;       // there is nothing, as the peer has ended
   std::uint32_t number = 0;  // see StreamOperation
 
   // Before the completion: of until the delimiter, of into the memory, which is not constant. After

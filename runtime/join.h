@@ -122,7 +122,7 @@ class AllOf final : public AllJoin, public WithResult<AllOf<A>> {
 class AnyJoin : public Join {
  protected:
   AnyJoin() = default;
-  AnyJoin(AnyJoin&&) = default;
+  AnyJoin(AnyJoin&&) noexcept : Join() {}  // before it begins, or after its end
   ~AnyJoin() = default;
 
   void decide(JoinChild& child) override {

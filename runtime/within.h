@@ -99,6 +99,12 @@ class Limited : public WithResult<Limited<A>> {
   }
   Value take() { return inside_.take(); }
 
+  // One with a name may be awaited again, and outlives a coroutine that it has ended.
+  void leave(TaskNode& node) {
+    if constexpr (requires { inside_.leave(node); }) inside_.leave(node);
+    if (scope_.is_open() && scope_.is_around(node)) scope_.close(node);
+  }
+
  private:
   LimitScope scope_;
   A inside_;

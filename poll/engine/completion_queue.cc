@@ -44,7 +44,7 @@ CompletionQueue::~CompletionQueue() = default;
 
 absl::Status CompletionQueue::start(const BufferPool::Limits& limits) {
   absl::Status started = selector_.start(pool_, limits);
-  is_started_ = started.ok();
+  was_started_ = is_started_ = started.ok();
   return started;
 }
 
@@ -193,6 +193,8 @@ void CompletionQueue::remove(Token token, OwnedFd fd) {
 }
 
 bool CompletionQueue::submit(IoUringRing& ring) {
+  // change_ring() was refused. Later connections may receive.
+  if (was_started_ && !is_started_) is_started_ = pool_.start(ring, pool_.limits()).ok();
   for (; !cancelled_.empty(); cancelled_.pop_back()) {
     if (ring.room() == 0) return false;
     io_uring_sqe& cancel = ring.add();
@@ -224,8 +226,9 @@ bool CompletionQueue::submit(IoUringRing& ring) {
 // Queues the starved receives if there is a buffer: all of them, as an idle one takes none. The one
 // that has starved for longest is submitted first.
 void CompletionQueue::feed() {
-  if (std::exchange(is_dry_, false)) pool_.grow();
+  if (is_dry_) pool_.grow();
   if (pool_.is_dry()) return;
+  is_dry_ = false;
   for (; !starved_.empty(); starved_.pop_back()) {
     Slot* const slot = find(starved_.back());
     if (slot != nullptr && slot->state == State::starved) queue(*slot, starved_.back());

@@ -87,16 +87,17 @@ class CompletionQueue {
   // Ends it, and closes `fd` as soon as no operation names it.
   void remove(Token token, OwnedFd fd);
 
-  // Whether all that the kernel has completed was told. If not, the next wait() tells all.
-  bool has_all() {
-    wants_all_ |= !has_all_;
-    return has_all_;
-  }
+  // Whether all that the kernel has completed was told.
+  bool has_all() const { return has_all_; }
+
+  // Whether the last wait() told everything that was ready, if the batch was not full.
+  bool is_whole() const { return is_whole_ && starved_.empty(); }
 
   // How often the pool was dry since the last call.
   std::uint64_t take_dry() { return std::exchange(dry_, 0); }
 
-  // -- For the selector, in wait(). Nothing throws but change_ring(), which may be called again. --
+  // -- For the selector, in wait(). Nothing throws but change_ring(), which may be called again,
+  // and the first submit() after it. --
 
   static constexpr std::uint64_t kIsReceive = std::uint64_t{1} << 31;
 
@@ -106,14 +107,14 @@ class CompletionQueue {
   bool has_untold() const { return !untold_.empty(); }
   void tell(Events& events);  // what no completion tells
   void take(const io_uring_cqe& done, Events& events);
-  void note_all(bool has_all) {
+  void note(bool has_all, bool is_whole) {
     has_all_ = has_all;
-    wants_all_ &= !has_all;
+    is_whole_ = is_whole;
   }
 
   // Whether what has arrived is better taken before more is told. With few buffers between the
   // kernel and the callbacks, a message is still in the caches when it is read.
-  bool has_enough() const { return !wants_all_ && pool_.taken() >= kEnough; }
+  bool has_enough() const { return pool_.taken() >= kEnough; }
 
   // The ring of before is gone, and what it has received with it. Those connections get ENOMEM.
   void change_ring(IoUringRing& ring);
@@ -174,11 +175,12 @@ class CompletionQueue {
   std::vector<std::uint64_t> untold_;
   std::vector<OwnedFd> closed_;  // descriptors that an operation may still name
 
-  bool is_started_ = false;
-  bool is_dry_ = false;  // the pool is to grow
+  bool was_started_ = false;  // start() has succeeded
+  bool is_started_ = false;   // with this ring
+  bool is_dry_ = false;       // the pool is to grow
   std::uint64_t dry_ = 0;
   bool has_all_ = true;
-  bool wants_all_ = false;
+  bool is_whole_ = true;
 };
 
 }  // namespace epore::internal

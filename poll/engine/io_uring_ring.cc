@@ -72,6 +72,7 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringRing::create(Kernel& kernel)
   const auto word = [&](unsigned at) { return reinterpret_cast<unsigned*>(&ring->queues_[at]); };
   ring->submit_head_ = word(params.sq_off.head);
   ring->submit_tail_ = word(params.sq_off.tail);
+  ring->flags_ = word(params.sq_off.flags);
   ring->done_head_ = word(params.cq_off.head);
   ring->done_tail_ = word(params.cq_off.tail);
   ring->is_deferred_ = (params.flags & kDeferTaskrun) != 0;
@@ -137,6 +138,10 @@ SysResult IoUringRing::enter(std::int64_t timeout_ns) {
 }
 
 bool IoUringRing::has_next() const { return *done_head_ != load(done_tail_); }
+
+bool IoUringRing::has_none() const {
+  return !has_next() && (load(flags_) & IORING_SQ_CQ_OVERFLOW) == 0;
+}
 
 bool IoUringRing::next(io_uring_cqe& completion) {
   if (!has_next()) return false;

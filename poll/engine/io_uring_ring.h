@@ -55,6 +55,8 @@ class IoUringRing {
 
   // Whether there is a completion to take.
   bool has_next() const;
+  // Whether there is none, here or waiting in the kernel for room (IORING_FEAT_NODROP).
+  bool has_none() const;
   // Takes the oldest completion, if there is any.
   bool next(io_uring_cqe& completion);
 
@@ -71,6 +73,7 @@ class IoUringRing {
   // acquire; so is ours.
   unsigned* submit_head_ = nullptr;  // the kernel's
   unsigned* submit_tail_ = nullptr;  // ours
+  unsigned* flags_ = nullptr;        // the kernel's
   unsigned* done_head_ = nullptr;    // ours
   unsigned* done_tail_ = nullptr;    // the kernel's
   bool is_deferred_ = false;

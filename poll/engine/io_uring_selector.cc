@@ -130,9 +130,12 @@ bool IoUringSelector::submit_now() {
     ring = std::move(ring_);
   }
   if (ring == nullptr) return false;
-  const bool is_done = submit_changes(*ring, /*may_sleep=*/false).ok() && ring->enter(0).ok() &&
-                       ring->is_all_submitted();
-  if (ring->has_next()) completions_->note_all(false);
+  SysResult done = submit_changes(*ring, /*may_sleep=*/false);
+  if (done.ok()) done = ring->enter(0);
+  completions_->note(ring->has_none(), /*is_whole=*/false);
+  // Completions were lost, and the kernel says so once. The next wait() makes a new ring.
+  if (done.error() == EBADR) return false;
+  const bool is_done = done.ok() && ring->is_all_submitted();
   absl::MutexLock lock(&mutex_);
   if (owner_ == std::this_thread::get_id()) std::swap(ring_, ring);
   return is_done;
@@ -156,7 +159,7 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
     completions = collect(ring, events);
   }
   const bool is_whole = (done.ok() || done.error() == ETIME) && completions < kManyCompletions;
-  completions_->note_all(is_whole && events.size() < events.capacity());
+  completions_->note(ring.has_none(), is_whole && events.size() < events.capacity());
   // The kernel had no memory for completions, or the owner has ended and this thread has got its
   // id. A new ring reports everything that is ready again.
   const bool is_lost = done.error() == EBADR || done.error() == EEXIST;

@@ -44,7 +44,7 @@ class CompletionQueue;
 //     any time; the caller then waits again with the time that is left.
 // 10. Batches. wait() appends at most capacity() events. Events beyond these come from a later
 //     wait(). A small batch starves no registration. A batch that is not full has everything that
-//     was ready when wait() was called.
+//     was ready when wait() was called, but for the receives of a CompletionQueue.
 // 11. Locks. No lock is held during a system call, or while user code runs or is destroyed.
 class Selector {
  public:

@@ -231,6 +231,39 @@ TEST_F(CompletionsTest, AViewStaysWhileItsCoroutineWaits) {
   may_look.WaitForNotification();
 }
 
+// So it is where the bytes have waited, and the coroutine closes with the view in its hand.
+TEST_F(CompletionsTest, AViewStaysBehindAClose) {
+  absl::Notification has_read;
+  absl::Notification has_looked;
+  AsyncEvent begins;
+  AsyncEvent goes_on;
+  Observer observer;
+  observer.when_data = [](Connection& c, std::string_view bytes) { c.send(bytes); };
+  Runtime runtime(options());
+  Link other = open_link(runtime, observer);
+  absl::StatusOr<Listener> listener = runtime.listen("127.0.0.1:0", [&](Connection c) -> Task<> {
+    co_await begins.wait();
+    const ByteView bytes = co_await c.read();
+    c.close();
+    has_read.Notify();
+    co_await goes_on.wait();
+    EXPECT_EQ(bytes.text(), "stays");
+    has_looked.Notify();
+  });
+  ASSERT_TRUE(listener.ok());
+  Peer peer(listener->address());
+  peer.send("stays");
+  fence(runtime);
+  ASSERT_TRUE(runtime.post([&] { begins.set(); }).ok());
+  has_read.WaitForNotification();
+  for (int i = 0; i < 200; ++i) {  // through all buffers
+    other.peer.send(pattern(4096, static_cast<unsigned>(i)));
+    ASSERT_EQ(other.peer.receive(4096), pattern(4096, static_cast<unsigned>(i)));
+  }
+  ASSERT_TRUE(runtime.post([&] { goes_on.set(); }).ok());
+  has_looked.WaitForNotification();
+}
+
 TEST_F(CompletionsTest, BytesBeforeAResetAreRead) {
   Observer observer;
   Runtime runtime(options());

@@ -146,14 +146,15 @@ SysResult ClockKernel::io_uring_enter(int ring, unsigned submit, unsigned min_co
   const auto look = [&](unsigned to_submit) {
     return FaultKernel::io_uring_enter(ring, to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, 0);
   };
-  // The ring itself does not become readable when the kernel puts work off until the next enter.
+  // The ring itself does not become readable when the kernel puts work off until the next enter. It
+  // is readable from the beginning where a call has left work, of which the eventfd says nothing.
   int news = ::eventfd(0, EFD_CLOEXEC);
   PCHECK(news >= 0);
   PCHECK(::syscall(SYS_io_uring_register, ring, IORING_REGISTER_EVENTFD, &news, 1) == 0);
   SysResult looked = look(submit);
   bool is_ready = false;
   while (looked.ok() && !is_ready && FaultKernel::now() < deadline) {
-    is_ready = alarm.wait({pollfd{news, POLLIN, 0}});
+    is_ready = alarm.wait({pollfd{news, POLLIN, 0}, pollfd{ring, POLLIN, 0}});
   }
   if (looked.ok()) looked = look(0);
   PCHECK(::syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_EVENTFD, nullptr, 0) == 0);

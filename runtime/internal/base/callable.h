@@ -126,6 +126,10 @@ class Hook : public std::function<Signature> {
       // NOLINTNEXTLINE(google-explicit-constructor): as that of a Function
       Hook(F&& function)
       : Function(std::forward<F>(function)) {}
+
+  // It is called as the std::function that it is. Were it callable, a std::function that is made of
+  // an empty one would wrap it, and would not be empty.
+  void operator()(auto&&...) const = delete;
 };
 
 }  // namespace internal

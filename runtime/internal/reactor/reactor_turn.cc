@@ -39,13 +39,15 @@ void Reactor::begin_turn() {
   if (is_worth_sharing()) share_out();
 }
 
-// Counts sweeps. A batch that is not full contains everything that was ready. With full batches the
-// engine reports the ready descriptors one after the other. All of them have then been reported
-// after as many events as there are descriptors. A round may begin in the middle, so two sweeps are
-// needed.
+// Counts sweeps. A batch that is not full contains everything that was ready, but for receives,
+// which have batches of their own. With full batches the engine reports the ready descriptors one
+// after the other. All of them have then been reported after as many events as there are
+// descriptors. A round may begin in the middle, so two sweeps are needed.
 void Reactor::count_sweep() {
   swept_ += end_event_;
-  if (end_event_ < events_.capacity()) {
+  const bool is_whole =
+      end_event_ < events_.capacity() && (receives_ == nullptr || receives_->is_whole());
+  if (is_whole) {
     sweeps_ += 2;
   } else if (swept_ > slots_.used()) {
     sweeps_ += 1;

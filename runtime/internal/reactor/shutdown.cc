@@ -150,7 +150,7 @@ void Shutdown::wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate
       if (reports) report_in_time();
       return phase() == Phase::stopped || is_cut_off() != was_cut_off;
     };
-    const bool has_deadline = was_cut_off ? reports : !is_idle();
+    const bool has_deadline = reports || !(was_cut_off || is_idle());
     (void)core_.caller_loop().wait(gate_, is_to_look, has_deadline ? deadline() : kNever, by);
   }
 }
@@ -160,7 +160,7 @@ void Shutdown::wait_for_the_other(absl::AnyInvocable<bool()>& is_cut_short, Gate
 bool Shutdown::is_late() const {
   if (core_.options().dispatch != Dispatch::caller) return false;
   const Phase now = phase();
-  if ((now != Phase::draining && now != Phase::refusing) || is_idle()) return false;
+  if (now != Phase::draining && now != Phase::refusing) return false;
   return cut_short_.load(std::memory_order_acquire) ||
          (deadline_ != kNever && core_.kernel().now() >= deadline_);
 }

@@ -127,9 +127,9 @@ class Stream final : public Registration {
   void cancel(StreamOperation& operation, const absl::Status& why);
   bool is_waiting(const StreamOperation& operation) const;
   // Whether `status` is of a read of this connection that found the end before the first byte.
-  bool is_end_between_messages(const absl::Status& status) const;
+  bool is_end_between_messages(const absl::Status& status) const noexcept;
   // Whether it is of a read of this connection that came too often at the end; see kEndsTold.
-  bool is_past_end(const absl::Status& status) const;
+  bool is_past_end(const absl::Status& status) const noexcept;
 
   // So many reads in a row say with no byte that the peer has ended. The next one fails, because a
   // loop that does not look at them would never end.
@@ -137,6 +137,11 @@ class Stream final : public Registration {
 
   // The order of the task that has read: it takes what the read has got, or nobody takes it.
   void taken() { has_untaken_.store(false, std::memory_order_release); }
+  // It has taken a read that was empty at the end.
+  void told_end() {
+    const std::uint8_t told = ends_told_.load(std::memory_order_relaxed);
+    if (told < kEndsTold) ends_told_.store(told + 1, std::memory_order_relaxed);
+  }
   void give_back(std::span<const std::byte> bytes, bool is_copied);
   void flush_output() override;
   void keep_view() override;
@@ -545,11 +550,12 @@ class Stream final : public Registration {
   // later read may then drop the bytes that were taken. (3) is in the order, before any read that
   // began later, because has_turn() lets none overtake the mail.
   std::atomic<bool> has_untaken_{false};
+  std::atomic<std::uint8_t> ends_told_{0};  // the reads that were empty at the end, see told_end()
 
-  std::uint16_t suspect_sweep_ = 0;  // the poll thread only: when the first expiry came, mod 2^16
-  std::uint32_t lingered_bytes_ : 27 = 0;
-  std::uint32_t ends_told_ : 5 = 0;  // the reads that were empty at the end, at most kEndsTold
-  std::int64_t waiting_since_ = 0;   // when the wait for the peer to read, or to end, began
+  // The poll thread only: when the first expiry came, mod 2^8. One that looks too new comes again.
+  std::uint8_t suspect_sweep_ = 0;
+  std::uint32_t lingered_bytes_ = 0;
+  std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;
   // One word, because each connection has it. What queued_ includes of queue_ and tasks()->sent, in
   // bytes, and what the QueueBudget includes of them, in its blocks.

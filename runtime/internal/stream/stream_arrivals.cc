@@ -27,6 +27,9 @@ namespace {
 
 constexpr int kReadBudget = 16;  // as in stream_run.cc
 
+// Before a close: so many bytes as a run reads from a socket.
+constexpr int kLastBudget = 128;
+
 }  // namespace
 
 void Stream::begin_receives() {
@@ -46,15 +49,19 @@ void Stream::end_receives() {
 // As read(). Each buffer is a receive of its own, so the budget is smaller in bytes.
 void Stream::read_arrived() {
   if (!is_registered_) return;
+  if (has_tasks_) keep_view();  // a coroutine may have it in its hand
   // A request may be in the socket whose event was not reported yet. It is answered before the
   // close.
   bool looks_once_more = closes_after_read_;
-  for (int left = kReadBudget;
+  bool is_told_all = true;
+  for (int left = looks_once_more ? kLastBudget : kReadBudget;
        left > 0 && (looks_once_more || edges_.is_ready(Direction::read)) && wants_read(); --left) {
     if (queued_here() > limits_->write_high_mark && hold_reading()) break;
     const std::uint32_t mark = edges_.mark(Direction::read);
     const bool looks = looks_once_more && !receives().has_news(token());
     const Arrival arrival = looks ? look_at_socket() : receives().next(token());
+    is_told_all = !looks || arrival.error != EINTR;
+    if (!is_told_all) break;
     if (arrival.is_last) edges_.use_up(Direction::read, mark);
     if (looks && arrival.is_last) looks_once_more = false;
     if (!arrival.bytes.empty()) {
@@ -69,11 +76,11 @@ void Stream::read_arrived() {
     } else if (arrival.error == 0) {
       read_closed_ = true;
       if (phase_ == Phase::open) tell_read_closed();
-    } else if (arrival.error != EAGAIN && arrival.error != EINTR) {
+    } else if (arrival.error != EAGAIN) {
       fail_call("recv", arrival.error);
     }
   }
-  if (looks_once_more && phase_ == Phase::open && wants_read()) {
+  if (!is_told_all && phase_ == Phase::open && wants_read()) {
     closes_after_read_ = false;  // the next run looks again
     mail([](Stream& stream) { stream.closes_after_read_ = true; });
   }

@@ -383,10 +383,10 @@ void Stream::satisfy_at_end(ReadOperationBase& reader, absl::Status& status) {
   reader.wanted_.bytes = ByteView(received());  // peek(); empty for the others
   if (!reader.wanted_.bytes.empty()) {
     give(reader, 0);
-  } else if (ends_told_ == kEndsTold) {
-    status = past_end(reader.name());
+  } else if (ends_told_.load(std::memory_order_relaxed) == kEndsTold) {
+    status = past_end(reader.name());  // in a row, as nothing comes behind the end
   } else {
-    ++ends_told_;  // in a row, as nothing comes behind the end
+    reader.wanted_.is_end = true;
   }
 }
 
@@ -401,17 +401,27 @@ absl::Status Stream::past_end(const char* call) const {
                    " reads in a row have said so with no byte; a loop of reads must end then"));
 }
 
-bool Stream::is_past_end(const absl::Status& status) const {
-  return absl::IsOutOfRange(status) && ends_told_ == kEndsTold &&
-         (status == past_end("Connection::read") || status == past_end("Connection::read_some") ||
-          status == past_end("Connection::peek"));
+// Without memory for the text that it compares with: no.
+bool Stream::is_past_end(const absl::Status& status) const noexcept try {
+  if (!absl::IsOutOfRange(status) || ends_told_.load(std::memory_order_relaxed) < kEndsTold) {
+    return false;
+  }
+  for (const char* call :
+       {"Connection::read", "Connection::read_some", "Connection::peek", "splice"}) {
+    if (status == past_end(call)) return true;
+  }
+  return false;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 // The text names the connection: the end of another one, such as of a proxy's origin, is an error.
-bool Stream::is_end_between_messages(const absl::Status& status) const {
+bool Stream::is_end_between_messages(const absl::Status& status) const noexcept try {
   return absl::IsOutOfRange(status) && read_closed_ && received().empty() &&
          (status == early_end("Connection::read_until") ||
           status == early_end("Connection::read_exactly"));
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 // At once in the order, also where another run of it resumed the coroutine: the next read must not

@@ -163,9 +163,9 @@ void Stream::finish() {
 // for the present time. The second expiry comes behind a poll(), and after all events that were
 // ready at the first one.
 void Stream::expired() {
-  const std::uint16_t sweep = static_cast<std::uint16_t>(home().sweeps());
+  const std::uint8_t sweep = static_cast<std::uint8_t>(home().sweeps());
   if (is_suspect_.load(std::memory_order_relaxed) &&
-      static_cast<std::uint16_t>(sweep - suspect_sweep_) < 2) {
+      static_cast<std::uint8_t>(sweep - suspect_sweep_) < 2) {
     try {
       home().arm(*this, this_thread.now);
       return;

@@ -132,6 +132,7 @@ ReadOperationBase::~ReadOperationBase() {
 
 ByteView ReadOperationBase::take_view() {
   if (std::exchange(wanted_.is_got, false)) stream().taken();
+  if (wanted_.is_end) stream().told_end();
   return wanted_.bytes;
 }
 

@@ -27,7 +27,7 @@ constexpr int kReadBudget = 16;
 constexpr std::uint8_t kArmedForHangUp = 4;
 
 // The most bytes that a lingering connection discards.
-constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;  // lingered_bytes_ holds twice as many
+constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
 
 }  // namespace
 

@@ -25,6 +25,7 @@ namespace epore::internal {
 //                that.
 //   finish(node) is called once, in the order, when it has completed, and before take(). It is not
 //                called if the coroutine ends with the error; then only the destructor is.
+//   leave(node)  only if it has it: is called last, also if the coroutine ends with the error.
 //   take()       returns the value, after a completion with ok. Effects are here: if the value is
 //                not wanted any more, take() is not called, and nothing is lost.
 //   Value        the type of the value, void included.
@@ -95,6 +96,11 @@ class [[nodiscard]] Awaiter {
   // `from`: the Awaitable, or what makes it.
   template <typename From>
   Awaiter(From&& from, TaskNode& node) : awaitable_(std::forward<From>(from)), node_(node) {}
+  Awaiter(const Awaiter&) = delete;
+  Awaiter& operator=(const Awaiter&) = delete;
+  ~Awaiter() {
+    if constexpr (requires { awaitable_.leave(node_); }) awaitable_.leave(node_);
+  }
 
   bool await_ready() {
     node_.takes_errors = kTakesErrors;

@@ -325,6 +325,36 @@ TEST(Joins, OneCoroutineAwaitsOneThatHasAName) {
   expect_one_awaits(shield(within(kMs * 5, number_at(kMs, 1))), "shield");
 }
 
+// It ends the coroutine that awaits it without result(), and is free again then.
+TEST(Joins, ALimitThatHasEndedItsCoroutineIsAwaitedAgain) {
+  const auto await_once = [](auto& named) -> Task<> { co_await named; };
+  const auto test = [&]() -> Task<> {
+    auto limited = within(kMs, sleep_for(kMs * 100));
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_TRUE(absl::IsDeadlineExceeded(co_await await_once(limited).result())) << i;
+    }
+    EXPECT_TRUE(absl::IsDeadlineExceeded(co_await limited.result()));
+    auto inner = shield(within(kMs, sleep_for(kMs * 100)));
+    EXPECT_TRUE(absl::IsDeadlineExceeded(co_await await_once(inner).result()));
+    EXPECT_TRUE(absl::IsDeadlineExceeded(co_await inner.result()));
+    // A stop from outside ends it before its time, and the chain of all() is gone then.
+    auto stopped = within(absl::Seconds(50), sleep_for(absl::Seconds(100)));
+    const auto fails = []() -> Task<> { co_await absl::AbortedError("fails"); };
+    EXPECT_TRUE(absl::IsAborted(co_await all(await_once(stopped), fails()).result()));
+    EXPECT_TRUE(absl::IsAborted(co_await all(await_once(stopped), fails()).result()));
+  };
+  EXPECT_TRUE(run(test()).ok());
+}
+
+TEST(Joins, AnAnyThatWasMovedKnowsNoWinner) {
+  const auto test = []() -> Task<> {
+    auto first = any(number_at(kNow, 1), number_at(kMs, 2));
+    EXPECT_EQ((co_await first).index(), 0u);
+    EXPECT_EQ((co_await within(kMs * 9, std::move(first))).index(), 1u);  // the other has not begun
+  };
+  EXPECT_TRUE(run(test()).ok());
+}
+
 TEST(Joins, OneThatHasANameIsAwaitedOnce) {
   const auto twice = [](auto named) -> Task<> {
     const absl::Status once = status_of(co_await named.result());

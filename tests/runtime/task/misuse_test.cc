@@ -193,7 +193,8 @@ TEST(Hook, IsAStdFunction) {
   EXPECT_FALSE(options.on_thread_stop);
   const RuntimeOptions copy = options;
   ASSERT_NE(copy.on_thread_start, nullptr);
-  copy.on_thread_start("name");
+  const std::function<void(std::string_view)> called = copy.on_thread_start;
+  called("name");
   options.on_thread_stop = options.on_thread_start;
   options.on_thread_start = nullptr;
   EXPECT_FALSE(options.on_thread_start);
@@ -205,6 +206,10 @@ TEST(Hook, IsAStdFunction) {
   options.on_thread_stop = copy.on_thread_stop;
   options.on_thread_stop = {};
   EXPECT_FALSE(options.on_thread_stop);
+  std::function<void(std::string_view)> empty = options.on_thread_stop;  // as for a chain of hooks
+  EXPECT_FALSE(empty);
+  empty = options.on_thread_start;
+  EXPECT_FALSE(empty);
 }
 
 TEST_P(MisuseTest, AHandlerOfAnyValue) {

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "epore/runtime/splice.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/task/handler_test_base.h"
 
@@ -124,6 +125,46 @@ TEST_P(ReadTest, NorDoesALoopOfOtherReads) {
   EXPECT_EQ(peeks, 8);
   EXPECT_TRUE(absl::IsOutOfRange(of_some)) << of_some;
   EXPECT_TRUE(absl::IsOutOfRange(of_peek)) << of_peek;
+}
+
+TEST_P(ReadTest, NorDoesAHandlerThatSplices) {
+  Runtime runtime(options());
+  Peer peer = serve(runtime, [](Connection c) -> Task<> {
+    for (int i = 0; i < 100; ++i) co_await splice(c, c);
+    ADD_FAILURE() << "it goes on";
+  });
+  peer.send("abc");
+  EXPECT_EQ(peer.receive(3), "abc");
+  peer.half_close();
+  EXPECT_EQ(peer.end(), 0);
+  EXPECT_TRUE(runtime.shutdown().ok());
+  EXPECT_EQ(runtime.counters().handler_errors, 1u);
+}
+
+// An end that any() drops, as another part was first, has not been told.
+TEST_P(ReadTest, AnEndThatNobodyTakesIsNotCounted) {
+  Runtime runtime(options());
+  Channel<int> queue(100);
+  AsyncEvent has_ended;
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    EXPECT_EQ((co_await c.read()).text(), "abc");
+    const ByteView first = co_await c.read();
+    EXPECT_TRUE(first.empty());
+    // In an order of its own, so that the end is on its way when the other part completes.
+    (void)runtime.spawn([&queue, &has_ended, c]() mutable -> Task<> {
+      for (int i = 0; i < 50; ++i) {
+        co_await queue.send(i);
+        EXPECT_EQ((co_await any(queue.receive(), c.read())).index(), 0u) << i;
+      }
+      const absl::StatusOr<ByteView> last = co_await c.read().result();
+      EXPECT_TRUE(last.ok()) << last.status();
+      has_ended.set();
+    });
+    co_await has_ended.wait();
+  });
+  peer.send("abc");
+  peer.half_close();
+  EXPECT_EQ(peer.end(), 0);
 }
 
 // What a peek() shows is there, and does not count as the end.

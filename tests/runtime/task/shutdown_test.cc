@@ -215,6 +215,33 @@ TEST(TaskShutdown, TheLogSaysThatTheLoopOfACallerIsStuck) {
   loop.join();
 }
 
+// So it does where only a closure is left, which is no task.
+TEST(TaskShutdown, TheLogSaysThatAPostedClosureHoldsTheLoopOfACaller) {
+  FaultKernel kernel;
+  kernel.use_manual_clock();
+  const LogLines lines(absl::LogSeverity::kWarning);
+  absl::Notification begun;
+  absl::Notification go_on;
+  Runtime runtime({.dispatch = Dispatch::caller, .kernel = &kernel});
+  ASSERT_TRUE(runtime
+                  .post([&] {
+                    begun.Notify();
+                    go_on.WaitForNotification();
+                  })
+                  .ok());
+  std::thread loop([&] { (void)runtime.run_until([] { return false; }); });
+  begun.WaitForNotification();
+  std::thread stopper([&] { EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok()); });
+  while (!lines.has("still waits")) {
+    kernel.advance(absl::Seconds(1));
+    runtime.request_shutdown();
+    std::this_thread::yield();
+  }
+  go_on.Notify();
+  stopper.join();
+  loop.join();
+}
+
 TEST_P(ShutdownTest, AnEndByItselfIsNoStop) {
   Runtime runtime({.dispatch = GetParam()});
   const Job job = runtime.spawn([]() -> Task<> {
