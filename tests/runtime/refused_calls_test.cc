@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
-#include <thread>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
