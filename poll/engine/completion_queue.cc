@@ -2,6 +2,7 @@
 
 #include <linux/io_uring.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -223,12 +224,13 @@ bool CompletionQueue::submit(IoUringRing& ring) {
   return true;
 }
 
-// Queues the starved receives if there is a buffer: all of them, as an idle one takes none. The one
-// that has starved for longest is submitted first.
+// Queues the starved receives if there is a buffer: all of them, as an idle one takes none.
 void CompletionQueue::feed() {
   if (is_dry_) pool_.grow();
   if (pool_.is_dry()) return;
   is_dry_ = false;
+  // One that takes all there is would be first each time.
+  if (std::exchange(is_turned_, !is_turned_)) std::reverse(starved_.begin(), starved_.end());
   for (; !starved_.empty(); starved_.pop_back()) {
     Slot* const slot = find(starved_.back());
     if (slot != nullptr && slot->state == State::starved) queue(*slot, starved_.back());

@@ -97,7 +97,7 @@ class CompletionQueue {
   std::uint64_t take_dry() { return std::exchange(dry_, 0); }
 
   // -- For the selector, in wait(). Nothing throws but change_ring(), which may be called again,
-  // and the first submit() after it. --
+  // and submit() while change_ring() was refused. --
 
   static constexpr std::uint64_t kIsReceive = std::uint64_t{1} << 31;
 
@@ -178,6 +178,7 @@ class CompletionQueue {
   bool was_started_ = false;  // start() has succeeded
   bool is_started_ = false;   // with this ring
   bool is_dry_ = false;       // the pool is to grow
+  bool is_turned_ = false;    // the next time the last of starved_ comes first
   std::uint64_t dry_ = 0;
   bool has_all_ = true;
   bool is_whole_ = true;

@@ -75,6 +75,7 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringRing::create(Kernel& kernel)
   ring->flags_ = word(params.sq_off.flags);
   ring->done_head_ = word(params.cq_off.head);
   ring->done_tail_ = word(params.cq_off.tail);
+  ring->lost_ = word(params.cq_off.overflow);
   ring->is_deferred_ = (params.flags & kDeferTaskrun) != 0;
   ring->submit_size_ = params.sq_entries;
   ring->done_mask_ = params.cq_entries - 1;
@@ -142,6 +143,8 @@ bool IoUringRing::has_next() const { return *done_head_ != load(done_tail_); }
 bool IoUringRing::has_none() const {
   return !has_next() && (load(flags_) & IORING_SQ_CQ_OVERFLOW) == 0;
 }
+
+bool IoUringRing::has_lost() const { return load(lost_) != 0; }
 
 bool IoUringRing::next(io_uring_cqe& completion) {
   if (!has_next()) return false;

@@ -57,6 +57,8 @@ class IoUringRing {
   bool has_next() const;
   // Whether there is none, here or waiting in the kernel for room (IORING_FEAT_NODROP).
   bool has_none() const;
+  // Whether the kernel had no memory for one, ever.
+  bool has_lost() const;
   // Takes the oldest completion, if there is any.
   bool next(io_uring_cqe& completion);
 
@@ -76,6 +78,7 @@ class IoUringRing {
   unsigned* flags_ = nullptr;        // the kernel's
   unsigned* done_head_ = nullptr;    // ours
   unsigned* done_tail_ = nullptr;    // the kernel's
+  unsigned* lost_ = nullptr;         // the kernel's
   bool is_deferred_ = false;
   unsigned submit_size_ = 0;
   unsigned done_mask_ = 0;

@@ -132,9 +132,9 @@ bool IoUringSelector::submit_now() {
   if (ring == nullptr) return false;
   SysResult done = submit_changes(*ring, /*may_sleep=*/false);
   if (done.ok()) done = ring->enter(0);
-  completions_->note(ring->has_none(), /*is_whole=*/false);
-  // Completions were lost, and the kernel says so once. The next wait() makes a new ring.
-  if (done.error() == EBADR) return false;
+  const bool is_lost = done.error() == EBADR || ring->has_lost();
+  completions_->note(!is_lost && ring->has_none(), /*is_whole=*/false);
+  if (is_lost) return false;  // the next wait() makes a new ring
   const bool is_done = done.ok() && ring->is_all_submitted();
   absl::MutexLock lock(&mutex_);
   if (owner_ == std::this_thread::get_id()) std::swap(ring_, ring);
@@ -158,11 +158,11 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
     done = ring.enter(0);
     completions = collect(ring, events);
   }
-  const bool is_whole = (done.ok() || done.error() == ETIME) && completions < kManyCompletions;
-  completions_->note(ring.has_none(), is_whole && events.size() < events.capacity());
   // The kernel had no memory for completions, or the owner has ended and this thread has got its
   // id. A new ring reports everything that is ready again.
-  const bool is_lost = done.error() == EBADR || done.error() == EEXIST;
+  const bool is_lost = done.error() == EBADR || done.error() == EEXIST || ring.has_lost();
+  const bool is_whole = (done.ok() || done.error() == ETIME) && completions < kManyCompletions;
+  completions_->note(!is_lost && ring.has_none(), is_whole && events.size() < events.capacity());
   if (!is_lost) {
     absl::MutexLock lock(&mutex_);
     ring_ = *std::move(taken);
@@ -255,14 +255,17 @@ void IoUringSelector::submit_slot(IoUringRing& ring, int fd) {
   poll.user_data = key_of(fd, changed.armed);
 }
 
-// Returns the number of completions.
+// Returns the number of completions. Those of one receive in a row come from one operation, and
+// count once.
 std::size_t IoUringSelector::collect(IoUringRing& ring, Events& events) {
   absl::MutexLock lock(&mutex_);
   is_sleeping_ = false;
   std::size_t completions = 0;
+  std::uint64_t last = 0;
   io_uring_cqe done;
   while (events.size() < events.capacity() && ring.next(done)) {
-    ++completions;
+    if (completions == 0 || done.user_data != last) ++completions;
+    last = done.user_data;
     take(done, events);
   }
   return completions;

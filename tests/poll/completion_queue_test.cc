@@ -162,6 +162,17 @@ TEST_F(CompletionQueueTest, ABatchOfManyArrivalsEndsEarly) {
   EXPECT_EQ(queue_->take_dry(), 0u);
 }
 
+// One that sends much is one event, and does not hide whether there are others.
+TEST_F(CompletionQueueTest, MuchOfOneConnectionIsAWholeBatch) {
+  use_buffers(512, 512);
+  const OwnedFd peer = add(kToken);
+  const std::string sent(15 * kSize, 'x');
+  write_all(peer.get(), sent);
+  expect_event(*poll_, kToken, Readiness::readable());
+  EXPECT_TRUE(queue_->is_whole());
+  EXPECT_EQ(take(kToken, sent.size()), sent);
+}
+
 TEST_F(CompletionQueueTest, AMessageLargerThanABufferComesInOrder) {
   const OwnedFd peer = add(kToken);
   std::string sent;

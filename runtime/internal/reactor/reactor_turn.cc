@@ -44,7 +44,7 @@ void Reactor::begin_turn() {
 // after the other. All of them have then been reported after as many events as there are
 // descriptors. A round may begin in the middle, so two sweeps are needed.
 void Reactor::count_sweep() {
-  swept_ += end_event_;
+  swept_ += std::max<std::size_t>(end_event_, 1);  // receives without a buffer bring no event
   const bool is_whole =
       end_event_ < events_.capacity() && (receives_ == nullptr || receives_->is_whole());
   if (is_whole) {
