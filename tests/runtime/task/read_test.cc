@@ -143,9 +143,9 @@ TEST_P(ReadTest, NorDoesAHandlerThatSplices) {
 
 // An end that any() drops, as another part was first, has not been told.
 TEST_P(ReadTest, AnEndThatNobodyTakesIsNotCounted) {
-  Runtime runtime(options());
   Channel<int> queue(100);
   AsyncEvent has_ended;
+  Runtime runtime(options());
   Peer peer = serve(runtime, [&](Connection c) -> Task<> {
     EXPECT_EQ((co_await c.read()).text(), "abc");
     const ByteView first = co_await c.read();
