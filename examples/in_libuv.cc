@@ -13,6 +13,8 @@ int main() { std::puts("SKIP built without libuv (Debian: libuv1-dev)"); }
 #include <unistd.h>
 #include <uv.h>
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -77,7 +79,10 @@ int main() {
   uv_loop_init(&loop);
   Guest guest(runtime, &loop, *fd);
   uv_poll_t input;
-  uv_poll_init(&loop, &input, STDIN_FILENO);
+  if (const int error = uv_poll_init(&loop, &input, STDIN_FILENO); error != 0) {
+    return epore::report(absl::UnavailableError(
+        std::string("uv_poll_init: the input cannot be waited for: ") + uv_strerror(error)));
+  }
   input.data = &runtime;
   uv_poll_start(&input, UV_READABLE, on_input);
   uv_run(&loop, UV_RUN_DEFAULT);
