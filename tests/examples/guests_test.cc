@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -52,6 +53,23 @@ TEST_P(GuestTest, ServesItsClientsAndTheHost) {
   EXPECT_TRUE(client->is_at_end());  // the drain closes the server's half
   client.reset();                    // and waits for the other one
   EXPECT_EQ(program.wait().value_or(-1), 0);
+}
+
+// epoll(7) refuses a descriptor that is ready at any time, such as a file's; GLib's poll(2) does
+// not.
+TEST_P(GuestTest, SaysThatItsInputCannotBeWaitedFor) {
+  const epore::OwnedFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  ASSERT_GE(::dup2(file.get(), STDIN_FILENO), 0);
+  ChildProcess program = start_program(GetParam());
+  const std::string first = program.read_line().value_or("");
+  if (absl::StartsWith(first, "SKIP ")) GTEST_SKIP() << first.substr(5);
+  if (GetParam() == std::string_view("in_glib")) {
+    EXPECT_EQ(program.wait().value_or(-1), 0);  // an input that is at its end
+    return;
+  }
+  EXPECT_EQ(program.wait().value_or(-1), 1);
+  const std::string error = program.read_error_line().value_or("");
+  EXPECT_TRUE(absl::StrContains(error, "the input cannot be waited for")) << error;
 }
 
 }  // namespace
