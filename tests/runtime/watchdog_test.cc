@@ -8,6 +8,7 @@
 #include <memory>
 #include <regex>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -254,6 +255,33 @@ TEST_P(WatchdogTest, AHandlerThatBlocksIsNamedByItsConnection) {
   const std::string line = "the order of connection " + std::to_string(id) + " is holding epore-";
   for (int i = 0; i < 1'000 && !lines.match(line); ++i) tick();
   EXPECT_TRUE(lines.match(line));
+  release();
+}
+
+// The relief gives the slot of the connection free, whose run has not returned yet.
+TEST_P(WatchdogTest, AConnectionInAnOrderOutlivesItsLastCallbackThatBlocks) {
+  Runtime runtime(options());
+  const absl::StatusOr<Listener> echo = runtime.listen("127.0.0.1:0", [](Connection& connection) {
+    connection.on_data([](Connection& c, std::span<const std::byte> bytes) { c.send(bytes); });
+  });
+  ASSERT_TRUE(echo.ok()) << echo.status();
+  const absl::StatusOr<Listener> listener = runtime.listen(
+      "127.0.0.1:0",
+      [this](Connection& connection) {
+        connection.on_closed([this](Connection&, const absl::Status&) { get_stuck(); });
+      },
+      {.order = runtime.order()});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Peer other(echo->address());
+  Peer(listener->address()).reset();
+  await_stuck(1);
+  if (GetParam() == Dispatch::adaptive) {
+    for (int i = 0; i < 1'000 && runtime.counters().reliefs == 0; ++i) tick();
+  }
+  for (int i = 0; i < 3; ++i) {  // each begins a turn
+    other.send("x");
+    EXPECT_EQ(other.receive(1), "x");
+  }
   release();
 }
 

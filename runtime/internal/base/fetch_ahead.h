@@ -6,14 +6,17 @@
 
 namespace epore::internal {
 
-// Lets the processor fetch the cache lines around `object`, from `before` bytes before it to
-// `behind` bytes behind its begin, while this thread does something else. It only costs time, so
-// the memory need not belong to anything.
-inline void fetch_ahead(const void* object, std::size_t before, std::size_t behind) {
+// Lets the processor fetch the cache lines around `object`, from kBefore bytes before it to kBehind
+// bytes behind its begin, while this thread does something else. It only costs time, so the memory
+// need not belong to anything.
+template <std::size_t kBefore, std::size_t kBehind>
+void fetch_ahead(const void* object) {
   constexpr std::uintptr_t kLine = 64;
-  const auto at = reinterpret_cast<std::uintptr_t>(object);
-  for (std::uintptr_t line = (at - before) / kLine * kLine; line < at + behind; line += kLine) {
-    __builtin_prefetch(reinterpret_cast<const void*>(line));
+  const auto begin = reinterpret_cast<std::uintptr_t>(object) - kBefore;
+  // A range that begins in the midst of a line may end in one line more.
+#pragma GCC unroll 16
+  for (std::uintptr_t at = 0; at < kBefore + kBehind + kLine - 1; at += kLine) {
+    __builtin_prefetch(reinterpret_cast<const void*>(begin + at));
   }
 }
 

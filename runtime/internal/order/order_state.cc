@@ -81,7 +81,11 @@ void OrderState::push(Ref<Runnable> member) {
 
 bool OrderState::claim_for(Runnable& member) {
   if (slowness().is_slow() || !word().claim_idle()) return false;
-  inbox_.take(queue_);
+  if (inbox_.empty() && member.word().claim_idle()) [[likely]] {
+    this_thread.claimed_member = &member;
+    return true;
+  }
+  inbox_.take(queue_);  // what other threads have pushed comes first
   if (member.word().wake()) queue_.push(Ref<Runnable>::share(&member));
   return true;
 }
@@ -112,17 +116,22 @@ std::string OrderState::describe() const {
 
 void OrderState::run() {
   OrderState* const before = std::exchange(this_thread.order, this);
-  // During the last steps of a shutdown no other thread may be left to run the rest later.
-  const bool is_limited = core().phase() < Core::Phase::refusing;
   std::int64_t end = kNever;
-  inbox_.take(queue_);
   int runs = 0;
+  if (Runnable* const member = std::exchange(this_thread.claimed_member, nullptr)) {
+    core().execute_claimed(*member);
+    runs = 1;
+  } else {
+    inbox_.take(queue_);
+  }
   while (!queue_.empty()) {
     core().execute(*queue_.pop());
     if (++runs % kRunsBetweenClocks != 0) continue;
     this_thread.now = core().kernel().now();
     if (end == kNever) end = this_thread.now + kTimeAtOnce;
-    if (is_limited && (runs >= kRunsAtOnce || this_thread.now >= end)) break;
+    // During the last steps of a shutdown no other thread may be left to run the rest later.
+    if (core().phase() >= Core::Phase::refusing) continue;
+    if (runs >= kRunsAtOnce || this_thread.now >= end) break;
   }
   // What coroutines have left in the buffers of the thread belongs to connections of this order.
   if (IoBuffers* const buffers = this_thread.buffers; buffers != nullptr) {

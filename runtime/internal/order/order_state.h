@@ -30,7 +30,8 @@ namespace epore::internal {
 //                                            Core::execute(member): begin, run, end
 //
 // An event for a member of an idle order takes a shorter way: the leader claims the order's word,
-// which makes it the runner, queues the member and runs the order (Reactor::run_in_order()).
+// which makes it the runner, and the member's word, and runs the order, which begins with that
+// member (Reactor::run_in_order()).
 //
 // Members run only in run(), so one thread at a time runs all of them. Each member has a
 // DispatchWord of its own. It is therefore in the queue once at most, and a wake during its run
@@ -40,10 +41,10 @@ namespace epore::internal {
 // order's word behind it. run() takes the inbox after begin() (DispatchWord). The runner pushes
 // into the queue itself, and run() looks at the queue before it ends.
 //
-// References. A member has a reference of its own in the inbox, in the queue and in its run. A slot
-// that is reclaimed meanwhile therefore frees nothing. Members refer to their order, and the order
-// refers to the core. Members in the queue and the order refer to each other until the members have
-// run.
+// References. A member has a reference of its own in the inbox, in the queue and in its run; the
+// leader that has claimed it keeps it. A slot that is reclaimed meanwhile therefore frees nothing.
+// Members refer to their order, and the order refers to the core. Members in the queue and the
+// order refer to each other until the members have run.
 class OrderState final : public Runnable {
  public:
   OrderState(Ref<Core> core, Reactor& home);
@@ -68,7 +69,8 @@ class OrderState final : public Runnable {
   static absl::Status check(const Order& order, const Core& core, std::string_view call);
 
   // A leader that would run the order at once: claims it for a member that has been woken by an
-  // event, and queues the member. True: the caller must run the order now. False: nothing was done.
+  // event. True: the caller must run the order now, which runs the member, and keep the member
+  // until then. False: nothing was done.
   [[nodiscard]] bool claim_for(Runnable& member);
 
   // Any thread: queues a member after a wake() of its word, or a member that has no word.

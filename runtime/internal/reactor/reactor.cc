@@ -261,6 +261,9 @@ bool Reactor::take_over(Lead::Ticket ticket) {
     // From now on a leader may reclaim the slot while the stuck thread is still in the run. That
     // thread drops this reference.
     stuck->add_ref();
+    if (Runnable* const member = std::exchange(exposed_member_, nullptr); member != nullptr) {
+      member->add_ref();
+    }
     if (stuck == closure_run_.get()) closure_run_ = make_closure_run();
     std::int64_t run_delay = 0;
     (void)core_.kernel().run_delay(before->id(), &run_delay);

@@ -189,6 +189,7 @@ class Reactor {
   [[nodiscard]] bool run_shared();
   [[nodiscard, gnu::always_inline]] bool run_claimed(Runnable& runnable);
   [[nodiscard]] bool after_run();
+  void fetch_next() const;
   void was_relieved(Runnable& runnable, Lead::Ticket ticket);
   void await_kept(Lead::Ticket ticket);
   [[gnu::always_inline]] Registration* take_ready(const Event& event);
@@ -258,6 +259,7 @@ class Reactor {
   std::int64_t turn_began_ = 0;  // after the poll
   std::uint32_t events_to_sample_ = kDelaySample;  // until the next whose queue delay is noted
   Runnable* exposed_ = nullptr;                    // what the leader runs while the lead is exposed
+  Runnable* exposed_member_ = nullptr;  // if that is an order: the member that it was claimed for
   Sharing sharing_;
   std::uint32_t sweeps_ = 0;
   std::size_t swept_ = 0;  // the events since sweeps_ last went up

@@ -61,6 +61,9 @@ class Registration : public TimerNode {
   // if the order is not idle, or if workers run it.
   virtual Runnable* claim_order() { return nullptr; }
 
+  // The leader: lets the processor fetch what run() needs and a constant member names.
+  virtual void fetch_parts() const {}
+
   // Whether this is a Stream.
   virtual bool is_connection() const { return false; }
 

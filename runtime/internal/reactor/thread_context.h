@@ -22,7 +22,8 @@ struct ThreadContext {
   Reactor* leads = nullptr;     // whose lead this thread holds; null while the lead is exposed
   Runnable* current = nullptr;  // in whose run() this thread is
   OrderState* order = nullptr;  // whose members this thread runs
-  int member_runs = 0;          // the number of members that the last order ran here
+  Runnable* claimed_member = nullptr;  // with which the order that was claimed begins
+  int member_runs = 0;                 // the number of members that the last order ran here
   IoBuffers* buffers = nullptr;
   WatchedThread* watched = nullptr;
   Core* signals_of = nullptr;  // whose on_signal callback runs on this thread, one of the program

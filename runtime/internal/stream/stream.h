@@ -155,6 +155,7 @@ class Stream final : public Registration {
   std::string describe() const override;
   void queue_in_order(Ref<Runnable> self) override { order_->push(std::move(self)); }
   Runnable* claim_order() override;
+  void fetch_parts() const override;
   bool is_connection() const override { return true; }
   const Ref<OrderState>& order() const { return order_; }
   TimerList& timers() { return timers_; }
@@ -259,10 +260,11 @@ class Stream final : public Registration {
   absl::Status ended_status() const;
 
   // stream_await_read.cc
+  ReadOperationBase* reader() const { return reader_.load(std::memory_order_relaxed); }
+  void set_reader(ReadOperationBase* reader) { reader_.store(reader, std::memory_order_relaxed); }
   std::span<const std::byte> received() const;
   void drop_lent();
   void drop_empty_inflow();
-  void fetch_frame() const;
   void fetch_root() const;
   void pull();
   bool must_end_read(bool looks_once_more) const;
@@ -527,10 +529,12 @@ class Stream final : public Registration {
   Connection self_;  // the argument of callbacks; a reference to itself from start() to finish()
   OwnedFd fd_;
   WriteQueue queue_;
-  ReadOperationBase* reader_ = nullptr;  // a coroutine that waits for bytes
-  std::unique_ptr<Inflow> inflow_;       // null: there are no bytes
-  std::unique_ptr<StreamExtra> extra_;   // null: there is nothing in it
-  std::int64_t last_activity_ = 0;       // the end of the last run in which bytes moved
+  // A coroutine that waits for bytes. Relaxed: the runner stores and loads it, and a leader loads
+  // the address alone, see fetch_parts().
+  std::atomic<ReadOperationBase*> reader_{nullptr};
+  std::unique_ptr<Inflow> inflow_;      // null: there are no bytes
+  std::unique_ptr<StreamExtra> extra_;  // null: there is nothing in it
+  std::int64_t last_activity_ = 0;      // the end of the last run in which bytes moved
   Connection::DataCallback on_data_;
 
   // What few messages need.

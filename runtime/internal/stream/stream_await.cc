@@ -55,7 +55,7 @@ void Stream::end_closed(const absl::Status& status) {
 }
 
 bool Stream::is_waiting(const StreamOperation& operation) const {
-  if (reader_ == &operation) return true;
+  if (reader() == &operation) return true;
   if (tasks() == nullptr) return false;
   const ClosedOperation* waiter = tasks()->first_closed;
   while (waiter != nullptr && waiter != &operation) waiter = waiter->next_;
@@ -67,8 +67,8 @@ bool Stream::is_waiting(const StreamOperation& operation) const {
 
 // Cancels an operation that waits.
 void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
-  if (reader_ == &operation) {
-    reader_ = nullptr;
+  if (reader() == &operation) {
+    set_reader(nullptr);
     return operation.end(why);
   }
   StreamTasks& tasks = *this->tasks();
@@ -90,7 +90,10 @@ void Stream::cancel(StreamOperation& operation, const absl::Status& why) {
 // The connection closes or has failed: what waits for it ends. A flush() goes on until the queue is
 // written.
 void Stream::end_operations() {
-  if (reader_ != nullptr) std::exchange(reader_, nullptr)->end(ended_status());
+  if (ReadOperationBase* const reader = this->reader(); reader != nullptr) {
+    set_reader(nullptr);
+    reader->end(ended_status());
+  }
   if (tasks() == nullptr) return;
   StreamTasks& tasks = *this->tasks();
   WriteOperationBase* writer = std::exchange(tasks.first_writer, nullptr);

@@ -81,7 +81,7 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
         absl::StrCat(reader.name(), ": the connection has an on_data callback"));
     return true;
   }
-  if (reader_ != nullptr || has_untaken_.load(std::memory_order_acquire)) {
+  if (this->reader() != nullptr || has_untaken_.load(std::memory_order_acquire)) {
     if (phase_ != Phase::open) {  // which may have dropped the mail of give_back()
       status = ended_status();
     } else {
@@ -121,7 +121,7 @@ bool Stream::begin_read(ReadOperationBase& reader, absl::Status& status) {
     status = absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down"));
     return true;
   }
-  reader_ = &reader;
+  set_reader(&reader);
   drop_empty_inflow();
   // A run goes on behind the budget, or rearms for an engine without edges.
   if (looks_once_more ||
@@ -138,40 +138,40 @@ bool Stream::must_end_read(bool looks_once_more) const {
          !edges_.is_ready(Direction::read);
 }
 
-Runnable* Stream::claim_order() {
-  if (!order_->claim_for(*this)) return nullptr;
-  if (reader_ != nullptr) fetch_frame();
-  return order_.get();
+Runnable* Stream::claim_order() { return order_->claim_for(*this) ? order_.get() : nullptr; }
+
+// The frame of a coroutine and the root of its task are some ten cache lines. The processor fetches
+// all of them at once, and not one after the other when they are used: the frame while the event
+// before this one is served, and the root during the call of the system, when the frame is there.
+// The reader is somewhere in the frame, and its outermost scope somewhere in the root.
+void Stream::fetch_parts() const {
+  if (order_) fetch_ahead<0, sizeof(OrderState)>(order_.get());
+  if (const ReadOperationBase* const reader = this->reader()) fetch_ahead<192, 192>(reader);
 }
 
-// One of many connections is in no cache of the processor. The frame of its coroutine and the root
-// of the task are some ten lines, which these calls let it fetch all at once and during the call of
-// the system, and not one after the other when they are used. The reader is somewhere in the frame.
-void Stream::fetch_frame() const { fetch_ahead(reader_, 192, 192); }
-
-void Stream::fetch_root() const { fetch_ahead(&reader_->chain(), 64, sizeof(TaskChain)); }
+void Stream::fetch_root() const { fetch_ahead<96, sizeof(TaskScope)>(reader()->waiter().scope); }
 
 // The part of a run that serves a reader. The coroutine is resumed in this run.
 void Stream::pull() {
   if (on_data_) [[unlikely]]
     refuse_on_data();
   receives_left_ = kReceivesAtOnce;
-  if (reader_ == nullptr) {
+  if (reader() == nullptr) {
     if (!read_closed_ && edges_.is_ready(Direction::read)) take_hang_up();
     return;
   }
   const Trampoline::Run run(this_thread.now);
   fetch_root();
   bool looks_once_more = is_draining_;  // an event may not have been reported yet
-  while (reader_ != nullptr && receives_left_ > 0 &&
+  while (reader() != nullptr && receives_left_ > 0 &&
          (edges_.is_ready(Direction::read) || looks_once_more)) {
     if (high_mark_.is_set() && !is_draining_ && (is_held_ || hold_reading())) {
       take_hang_up();
       break;
     }
-    ReadOperationBase& reader = *reader_;
+    ReadOperationBase& reader = *this->reader();
     if (receive_for(reader)) looks_once_more = false;
-    if (reader_ == nullptr) return;  // it has failed
+    if (this->reader() == nullptr) return;  // it has failed
     absl::Status status;
     bool is_complete = satisfy(reader, status);
     if (!is_complete && read_closed_) {
@@ -179,15 +179,16 @@ void Stream::pull() {
       is_complete = true;
     }
     if (!is_complete) continue;
-    reader_ = nullptr;
+    set_reader(nullptr);
     reader.end(std::move(status));
     return;
   }
-  if (reader_ == nullptr) return;
+  if (reader() == nullptr) return;
   drop_empty_inflow();
   if (looks_once_more) (void)word().wake();
   if (must_end_read(looks_once_more)) {
-    ReadOperationBase& reader = *std::exchange(reader_, nullptr);
+    ReadOperationBase& reader = *this->reader();
+    set_reader(nullptr);
     reader.end(absl::CancelledError(absl::StrCat(reader.name(), ": the runtime shuts down")));
   }
 }

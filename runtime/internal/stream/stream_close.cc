@@ -245,7 +245,7 @@ void Stream::check_timeouts() {
 // Whether bytes of the peer wait while reading is paused, or no coroutine reads. Then this side is
 // idle, not the peer.
 bool Stream::holds_up_peer() {
-  const bool waits_for_task = is_read_by_task_ && reader_ == nullptr;
+  const bool waits_for_task = is_read_by_task_ && reader() == nullptr;
   if (!is_paused_ && !is_held_ && !waits_for_task) return false;
   if (has_receives_ && is_registered_ && receives().has_bytes(token())) return true;
   std::byte byte;

@@ -81,9 +81,9 @@ void Stream::look_at_reading(ConnectionInfo& info) const {
   } else if (read_closed_) {
     info.reading = Reading::ended;
   } else if (is_of_tasks) {
-    info.reading = reader_ == nullptr ? Reading::by_nobody
-                   : is_held_         ? Reading::held
-                                      : Reading::by_task;
+    info.reading = reader() == nullptr ? Reading::by_nobody
+                   : is_held_          ? Reading::held
+                                       : Reading::by_task;
   } else if (!on_data_) {
     info.reading = Reading::by_nobody;
   } else if (is_paused_) {
@@ -95,8 +95,8 @@ void Stream::look_at_reading(ConnectionInfo& info) const {
   info.has_writer = writer != nullptr;
   if (info.reading != Reading::by_task && writer != nullptr) {
     if (writer->is_waiting()) info.where = place_of(writer->waiter());
-  } else if (reader_ != nullptr && reader_->is_waiting()) {
-    info.where = place_of(reader_->waiter());
+  } else if (reader() != nullptr && reader()->is_waiting()) {
+    info.where = place_of(reader()->waiter());
   }
 }
 

@@ -20,7 +20,7 @@ inline bool Stream::wants_read() const {
   if (phase_ != Phase::open) [[unlikely]]
     return !is_ending();
   if (is_read_by_task_) [[unlikely]]
-    return reader_ != nullptr && (!is_held_ || is_draining_);
+    return reader() != nullptr && (!is_held_ || is_draining_);
   return on_data_ && !is_paused_ && !is_held_;
 }
 
