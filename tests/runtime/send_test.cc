@@ -1,15 +1,18 @@
 // send() from callbacks and from other threads: order, marks, the cap.
 
 #include <atomic>
+#include <cstddef>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
+#include "tests/support/fault_kernel.h"
 
 namespace epore {
 namespace {
@@ -196,6 +199,40 @@ TEST_P(SendTest, MoreThanTheCapClosesFromOtherThreads) {
   for (std::thread& producer : producers) producer.join();
   EXPECT_EQ(link.peer.end(), ECONNRESET);
   EXPECT_TRUE(runtime.shutdown().ok());  // what was still on its way is dropped after on_closed
+  EXPECT_EQ(link.connection.queued_bytes(), 0u);
+  EXPECT_EQ(runtime.counters().queued_bytes, 0u);
+}
+
+// Bytes of other threads count as queued until the system has taken them, also while a run has
+// gathered them for one call.
+TEST_P(SendTest, BytesOnTheirWayToTheSystemAreCounted) {
+  FaultKernel kernel;
+  RuntimeOptions with_kernel = options();
+  with_kernel.kernel = &kernel;
+  Observer observer;
+  Runtime runtime(with_kernel);
+  Link link = open_link(runtime, observer);
+  absl::Notification runs;
+  absl::Notification is_sent;
+  ASSERT_TRUE(link.connection
+                  .post([&](Connection&) {
+                    runs.Notify();
+                    is_sent.WaitForNotification();
+                  })
+                  .ok());
+  runs.WaitForNotification();
+  std::vector<std::size_t> queued;
+  std::atomic<bool> is_first{true};
+  kernel.before(KernelCall::kSend, [&](const FaultKernel::Call&) {
+    if (!is_first.exchange(false)) return;
+    std::thread([&] { queued.push_back(link.connection.queued_bytes()); }).join();
+  });
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(link.connection.send(std::string(5'000, 'x')), SendResult::queued);
+  is_sent.Notify();
+  EXPECT_EQ(link.peer.receive(15'000).size(), 15'000u);
+  fence(link.connection);
+  EXPECT_EQ(queued, std::vector<std::size_t>{15'000});
   EXPECT_EQ(link.connection.queued_bytes(), 0u);
   EXPECT_EQ(runtime.counters().queued_bytes, 0u);
 }

@@ -1,6 +1,7 @@
 #ifndef EPORE_RUNTIME_INTERNAL_BASE_IO_BUFFERS_H_
 #define EPORE_RUNTIME_INTERNAL_BASE_IO_BUFFERS_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
@@ -26,6 +27,9 @@ class Output {
   // The connection whose bytes these are. It may be gone if there are none.
   BufferOwner* owner = nullptr;
 
+  // How many of the bytes came from other threads: the owner counts them as queued until then.
+  std::size_t counted = 0;
+
   bool empty() const { return begin_ == end_; }
   std::size_t size() const { return end_ - begin_; }
   std::span<const std::byte> bytes() const { return {bytes_.data() + begin_, size()}; }
@@ -39,9 +43,10 @@ class Output {
 
   void drop(std::size_t count) {
     begin_ += count;
-    if (empty()) clear();
+    if (empty()) return clear();
+    counted = std::min(counted, size());
   }
-  void clear() { begin_ = end_ = 0; }
+  void clear() { begin_ = end_ = counted = 0; }
 
  private:
   std::size_t begin_ = 0;

@@ -310,6 +310,7 @@ class Stream final : public Registration {
   [[gnu::always_inline]] void put(std::span<const std::byte> bytes);
   void put_sent(std::span<const std::byte> bytes);
   void put_elsewhere(std::span<const std::byte> bytes);
+  std::size_t gathered() const;
   void write_out(std::span<const std::byte> more);
   std::size_t write_some(std::span<const std::byte> first, std::span<const std::byte> second);
   [[gnu::always_inline]] std::size_t write_one(std::span<const std::byte> bytes, int flags = 0);
@@ -561,8 +562,8 @@ class Stream final : public Registration {
   std::uint32_t lingered_bytes_ = 0;
   std::int64_t waiting_since_ = 0;  // when the wait for the peer to read, or to end, began
   std::int64_t armed_timeout_ = kNever;
-  // One word, because each connection has it. What queued_ includes of queue_ and tasks()->sent, in
-  // bytes, and what the QueueBudget includes of them, in its blocks.
+  // One word, because each connection has it. What queued_ includes of queue_, tasks()->sent and
+  // the gathered output, in bytes, and what the QueueBudget includes of the queues, in its blocks.
   std::uint64_t counted_ : 44 = 0;
   std::uint64_t charged_ : 20 = 0;
   absl::Status end_;  // the reason for on_closed

@@ -33,7 +33,8 @@ inline void Stream::go_on(bool is_timed) {
 // The runner only: as queued_bytes().
 inline std::size_t Stream::queued_here() const {
   const Output& output = this_thread.buffers->output;
-  return queued_.load(std::memory_order_acquire) + (output.owner == this ? output.size() : 0);
+  const std::size_t more = output.owner == this ? output.size() - output.counted : 0;
+  return queued_.load(std::memory_order_acquire) + more;
 }
 
 // Returns the output of this thread, for bytes of this connection.
@@ -86,8 +87,11 @@ inline void Stream::flush() {
       return;
     if (!is_write_blocked_ && !is_ending()) [[likely]]
       output.drop(write_one(output.bytes()));
-    if (output.empty()) [[likely]]
+    if (output.empty()) [[likely]] {
+      if (counted_ != 0) [[unlikely]]
+        recount();
       return;
+    }
   }
   write_out({});
 }

@@ -45,8 +45,13 @@ class Stream::BytesMail final : public Mail {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
     stream.note_counted(stream.counted_ + bytes_.size());
+    const std::size_t gathered = stream.gathered();
     stream.put_sent(as_span(bytes_));
-    stream.recount();
+    if (stream.gathered() == gathered + bytes_.size()) {
+      this_thread.buffers->output.counted += bytes_.size();
+    } else {
+      stream.recount();
+    }
   }
 
  private:
@@ -60,6 +65,12 @@ inline void Stream::put_sent(std::span<const std::byte> bytes) {
     return put(bytes);
   tasks()->sent.append(bytes);
   recount();
+}
+
+// The bytes that this run has gathered.
+std::size_t Stream::gathered() const {
+  const Output& output = this_thread.buffers->output;
+  return output.owner == this ? output.size() : 0;
 }
 
 // Into the queue, or to the system at once.
@@ -279,10 +290,12 @@ void Stream::enqueue(std::span<const std::byte> bytes) {
 }
 
 // Adds the change of the queues' size to queued_ in one step. Bytes that move from a mail into the
-// queue are therefore never counted twice.
+// queue, or to the system, are therefore never counted twice, nor missed.
 void Stream::recount() {
   const std::size_t before = counted_;
-  const std::size_t now = queue_.size() + (tasks() != nullptr ? tasks()->sent.size() : 0);
+  const Output& output = this_thread.buffers->output;
+  const std::size_t now = queue_.size() + (tasks() != nullptr ? tasks()->sent.size() : 0) +
+                          (output.owner == this ? output.counted : 0);
   if (now < before) {
     uncount(before - now);
   } else if (now > before) {
