@@ -38,8 +38,9 @@ namespace epore::internal {
 // queues it again, at the end. A posted closure is a member that runs once.
 //
 // No wake is lost. A push from another thread is a Handoff::push(), and a wake_pushed() of the
-// order's word behind it. run() takes the inbox after begin() (DispatchWord). The runner pushes
-// into the queue itself, and run() looks at the queue before it ends.
+// order's word behind it. run() takes the inbox after begin() (DispatchWord); behind a claim it
+// does not, as a push from then on leads to another run. The runner pushes into the queue itself,
+// and run() looks at the queue before it ends.
 //
 // References. A member has a reference of its own in the inbox, in the queue and in its run; the
 // leader that has claimed it keeps it. A slot that is reclaimed meanwhile therefore frees nothing.

@@ -76,7 +76,7 @@ bool Reactor::run_ready() {
   sharing_.runs(Sharing::Source::ready);
   while (is_leading && next_event_ < end_event_) {
     const Event& event = events_[next_event_++];
-    fetch_next();
+    if (!hands_over) fetch_next();
     if (event.token.value >= kBellToken.value) continue;  // or kWakeToken
     ++count;
     Registration* registration = take_ready(event);
@@ -101,9 +101,11 @@ bool Reactor::run_ready() {
 // processor fetches the registration of the event after the next one, and what the next one names
 // in its registration.
 inline void Reactor::fetch_next() const {
-  if (end_event_ - next_event_ < 2) return;
-  const Registration* const second = slots_.find(events_[next_event_ + 1].token);
-  if (second != nullptr) fetch_ahead<0, kFetchedOfRegistration>(second);
+  if (next_event_ == end_event_) return;
+  if (next_event_ + 1 < end_event_) {
+    const Registration* const second = slots_.find(events_[next_event_ + 1].token);
+    if (second != nullptr) fetch_ahead<0, kFetchedOfRegistration>(second);
+  }
   const Registration* const first = slots_.find(events_[next_event_].token);
   if (first != nullptr) first->fetch_parts();
 }

@@ -56,9 +56,9 @@ class Registration : public TimerNode {
   // The poll thread, at a shutdown: notes `step` and wakes this registration.
   virtual void shut_down(ShutdownStep step) = 0;
 
-  // The leader, for a member of an order that an event has woken: claims the order and queues the
-  // member there. Returns the order, which the caller must run now. Returns null, and does nothing,
-  // if the order is not idle, or if workers run it.
+  // The leader, for a member of an order that an event has woken: claims the order for it. Returns
+  // the order, which the caller must run now, and keeps this member until then. Returns null, and
+  // does nothing, if the order is not idle, or if workers run it.
   virtual Runnable* claim_order() { return nullptr; }
 
   // The leader: lets the processor fetch what run() needs and a constant member names.

@@ -265,6 +265,7 @@ class Stream final : public Registration {
   std::span<const std::byte> received() const;
   void drop_lent();
   void drop_empty_inflow();
+  void fetch_frame() const;
   void fetch_root() const;
   void pull();
   bool must_end_read(bool looks_once_more) const;
@@ -311,6 +312,7 @@ class Stream final : public Registration {
   void put_sent(std::span<const std::byte> bytes);
   void put_elsewhere(std::span<const std::byte> bytes);
   std::size_t gathered() const;
+  void recount_gathered(std::size_t before, std::size_t size);
   void write_out(std::span<const std::byte> more);
   std::size_t write_some(std::span<const std::byte> first, std::span<const std::byte> second);
   [[gnu::always_inline]] std::size_t write_one(std::span<const std::byte> bytes, int flags = 0);
@@ -320,6 +322,7 @@ class Stream final : public Registration {
   SysResult send_gathered(std::span<const std::byte> first, std::span<const std::byte> second);
   SysResult send_vectors(std::span<iovec> vectors, int flags);
   [[gnu::always_inline]] void flush();
+  void flush_now();
   void enqueue(std::span<const std::byte> bytes);
   std::size_t queued_here() const;
   void recount();

@@ -138,7 +138,11 @@ bool Stream::must_end_read(bool looks_once_more) const {
          !edges_.is_ready(Direction::read);
 }
 
-Runnable* Stream::claim_order() { return order_->claim_for(*this) ? order_.get() : nullptr; }
+Runnable* Stream::claim_order() {
+  if (!order_->claim_for(*this)) return nullptr;
+  if (reader() != nullptr) fetch_frame();  // of the first event of a turn
+  return order_.get();
+}
 
 // The frame of a coroutine and the root of its task are some ten cache lines. The processor fetches
 // all of them at once, and not one after the other when they are used: the frame while the event
@@ -146,8 +150,10 @@ Runnable* Stream::claim_order() { return order_->claim_for(*this) ? order_.get()
 // The reader is somewhere in the frame, and its outermost scope somewhere in the root.
 void Stream::fetch_parts() const {
   if (order_) fetch_ahead<0, sizeof(OrderState)>(order_.get());
-  if (const ReadOperationBase* const reader = this->reader()) fetch_ahead<192, 192>(reader);
+  if (reader() != nullptr) fetch_frame();
 }
+
+void Stream::fetch_frame() const { fetch_ahead<192, 192>(reader()); }
 
 void Stream::fetch_root() const { fetch_ahead<96, sizeof(TaskScope)>(reader()->waiter().scope); }
 

@@ -125,7 +125,7 @@ bool Stream::push(WriteOperationBase& writer) {
     case WriteOperationBase::Kind::descriptors:
       return push_descriptors(static_cast<DescriptorWriteOperation&>(writer));
     case WriteOperationBase::Kind::flush:
-      flush_output();
+      flush_now();
       return is_ending() || !has_output();
   }
   return true;
@@ -287,7 +287,7 @@ void Stream::resume_writers() {
       writer.end(absl::OkStatus());
     }
   }
-  flush_output();  // what the coroutines have written
+  flush_now();  // what the coroutines have written
   const bool goes_on = first_writer() != nullptr || high_mark_.is_set();
   if (goes_on && !is_write_blocked_ && !is_ending()) (void)word().wake();
 }

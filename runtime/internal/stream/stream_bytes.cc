@@ -39,7 +39,9 @@ class Stream::SharedMail final : public Mail {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
     stream.note_counted(stream.counted_ + size_);
+    const std::size_t before = stream.gathered();
     stream.put_sent(pieces_);
+    stream.recount_gathered(before, size_);
   }
 
  private:

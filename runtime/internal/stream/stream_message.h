@@ -58,7 +58,7 @@ inline void Stream::put(std::span<const std::byte> bytes) {
   Output& output = this->output();
   output.append(bytes);
   if (output.is_full()) [[unlikely]]
-    flush_output();
+    flush_now();
 }
 
 // Takes the result of a call that began at `mark`. Returns how many bytes the system took.
@@ -85,10 +85,11 @@ inline void Stream::flush() {
     Output& output = this_thread.buffers->output;
     if (output.owner != this || output.empty()) [[unlikely]]
       return;
+    const bool is_counted = output.counted != 0;
     if (!is_write_blocked_ && !is_ending()) [[likely]]
       output.drop(write_one(output.bytes()));
     if (output.empty()) [[likely]] {
-      if (counted_ != 0) [[unlikely]]
+      if (is_counted) [[unlikely]]
         recount();
       return;
     }

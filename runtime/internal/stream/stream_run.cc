@@ -66,7 +66,7 @@ inline void Stream::run_once() {
   if (read_closed_) take_hang_up();
   flush();
   if (high_mark_.is_set() && tell_low_mark()) [[unlikely]] {
-    flush_output();
+    flush_now();
     if (!is_write_blocked_) (void)word().wake();  // the next run looks at the low mark again
   }
   if (is_held_ && queued_bytes() <= low_mark()) is_held_ = false;
@@ -140,7 +140,7 @@ void Stream::register_fd() {
 // first.
 bool Stream::hold_reading() {
   if (phase_ != Phase::open || !limits_->pause_reading_above_high_mark) return false;
-  flush_output();
+  flush_now();
   if (is_ending()) return true;
   if (queued_here() <= limits_->write_high_mark) return false;
   core_->counters().add(Counter::read_pauses);

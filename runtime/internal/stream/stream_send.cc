@@ -45,13 +45,9 @@ class Stream::BytesMail final : public Mail {
     if (stream_->is_ending() || stream_->write_shut_) return;
     Stream& stream = *std::exchange(stream_, nullptr);
     stream.note_counted(stream.counted_ + bytes_.size());
-    const std::size_t gathered = stream.gathered();
+    const std::size_t before = stream.gathered();
     stream.put_sent(as_span(bytes_));
-    if (stream.gathered() == gathered + bytes_.size()) {
-      this_thread.buffers->output.counted += bytes_.size();
-    } else {
-      stream.recount();
-    }
+    stream.recount_gathered(before, bytes_.size());
   }
 
  private:
@@ -233,7 +229,18 @@ void Stream::write_failed(int error, std::uint32_t mark) {
   }
 }
 
-void Stream::flush_output() { flush(); }
+void Stream::flush_now() { flush(); }
+
+// Called by another connection of the order, which is not to blame, and at the end of the order's
+// run. So it does not throw.
+void Stream::flush_output() {
+  try {
+    flush();
+  } catch (const std::bad_alloc&) {
+    if (Output& output = this_thread.buffers->output; output.owner == this) output.clear();
+    lose_bytes();
+  }
+}
 
 // Writes the output as far as the system takes it, for a part of a file that comes next, and queues
 // the rest. The first packet of the file has these bytes as well.
@@ -244,6 +251,7 @@ void Stream::write_ahead_of_file() {
   }
   if (!is_ending()) enqueue(output.bytes());
   output.clear();
+  recount();  // now, as a file may take a while
 }
 
 // Makes one call for the queue, or for `first` and `second` if the queue is empty. Returns how many
@@ -304,6 +312,15 @@ void Stream::recount() {
   }
   note_counted(now);
   recharge();
+}
+
+// As recount(), behind bytes of another thread, `size` of them. Those that this run has gathered
+// stay counted. `before` is what gathered() was; if it is less now, it was written meanwhile.
+void Stream::recount_gathered(std::size_t before, std::size_t size) {
+  const std::size_t now = gathered();
+  const std::size_t added = std::min(now > before ? now - before : now, size);
+  if (now != before) this_thread.buffers->output.counted += added;
+  recount();
 }
 
 // Tells the budget how much memory the queues have. If all of them have too much, this connection

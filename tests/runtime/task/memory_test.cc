@@ -1,6 +1,7 @@
 // Each allocation of a task fails in turn: it ends with an error, or works all the same, and leaks
 // nothing.
 
+#include <cerrno>
 #include <string>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "tests/runtime/task/counted.h"
 #include "tests/runtime/task/manual_home.h"
 #include "tests/runtime/task/scenarios.h"
+#include "tests/support/fault_kernel.h"
 #include "tests/support/scarce_memory.h"
 
 namespace epore {
@@ -91,6 +93,59 @@ TEST(TaskMemory, AConnectionOfAnotherOrder) {
     });
     const absl::Status status = job.wait();
     EXPECT_TRUE(status.ok() || absl::IsResourceExhausted(status)) << k << ": " << status;
+  }
+}
+
+// A write to one connection makes room by writing out what another one of the order has gathered,
+// or the end of the run does. The other one's peer takes nothing, and there is no memory to queue
+// it: that ends the other one alone.
+TEST(TaskMemory, GatheredBytesOfAnotherConnectionOfTheOrder) {
+  Runtime servers;
+  absl::StatusOr<Listener> listener = servers.listen("127.0.0.1:0", [](Connection peer) -> Task<> {
+    while (ByteView bytes = co_await peer.read()) co_await peer.write(bytes);
+  });
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const std::string address = listener->address().to_string();
+  for (const bool writes_to_both : {true, false}) {
+    FaultKernel kernel;
+    RuntimeOptions options;
+    options.dispatch = Dispatch::poll_thread;
+    options.kernel = &kernel;
+    Runtime runtime(options);
+    const Order order = runtime.order();
+    Connection blamed;
+    Connection other;
+    int fd = -1;
+    ASSERT_TRUE(runtime
+                    .spawn_in(order,
+                              [&]() -> Task<> {
+                                blamed = co_await connect(address);
+                                fd = blamed.fd();
+                                other = co_await connect(address);
+                              })
+                    .wait()
+                    .ok());
+    kernel.fail_if(KernelCall::kSend,
+                   [fd](const FaultKernel::Call& call) { return call.fd == fd ? EAGAIN : 0; });
+    bool was_reached = false;
+    std::string echoed;
+    const Job job = runtime.spawn_in(order, [&]() -> Task<> {
+      co_await blamed.write("lost");
+      ScarceMemory::fail(1);
+      if (writes_to_both) co_await other.write("sent");
+      co_await yield();  // the order's run ends
+      was_reached = ScarceMemory::stop();
+      if (!writes_to_both) co_await other.write("sent");
+      echoed = (co_await other.read_exactly(4)).text();
+    });
+    EXPECT_TRUE(job.wait().ok()) << job.wait();
+    EXPECT_TRUE(was_reached);
+    EXPECT_EQ(echoed, "sent");
+    absl::Status end;
+    const Job ends =
+        runtime.spawn_in(order, [&]() -> Task<> { end = (co_await blamed.closed()).reason; });
+    EXPECT_TRUE(ends.wait().ok()) << ends.wait();
+    EXPECT_TRUE(absl::IsResourceExhausted(end)) << end;
   }
 }
 
