@@ -167,8 +167,11 @@ class Runtime {
                   "epore::Task<>");
     if constexpr (!internal::kIsHandler<F>) {
       return Listener();
+    } else if constexpr (internal::kIsStdFunction<F>) {
+      return listen_with(address, handler ? Handler(std::move(handler)) : Handler(), options);
     } else if constexpr (internal::ShowsParameter<F>) {
-      return listen_with(address, internal::Callable<Handler>(std::move(handler)).take(), options);
+      // No Handler is moved here: gcc 12 warns of that with -O2 -Wall where F has no captures.
+      return listen_with(address, Handler(std::move(handler)), options);
     } else {
       return listen_with(address, internal::KeepsConnection<F>(std::move(handler)), options);
     }

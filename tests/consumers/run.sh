@@ -70,14 +70,16 @@ install_kind() { # KIND BUILD_SHARED_LIBS
 }
 install() { install_kind shared ON && install_kind static OFF; }
 
-# Each public header, by two compilers, in C++20 and C++23, with RTTI and without.
+# Each public header, by two compilers, in C++20 and C++23, with RTTI and without; and two programs with the optimiser,
+# which sees more.
 warnings() {
-  begin warnings || return
+  begin warnings && cp "$tree/examples/echo.cc" . || return
   local header compiler
   for header in "$tree"/{poll,runtime,runtime/testing}/*.h; do echo "#include \"epore${header#"$tree"}\""; done >headers.cc
   for compiler in "g++ -std=c++20" "g++ -std=c++23 -fno-rtti" "clang++-19 -std=c++20 -fno-rtti" "clang++-19 -std=c++23"; do
-    for file in headers.cc service.cc; do
-      $compiler "${strict[@]}" -I "$work/shared/include" -isystem "$prefix/include" -fsyntax-only $file || return
+    $compiler "${strict[@]}" -I "$work/shared/include" -isystem "$prefix/include" -fsyntax-only headers.cc || return
+    for file in service.cc echo.cc; do
+      $compiler "${strict[@]}" -O2 -I "$work/shared/include" -isystem "$prefix/include" -c -o program.o $file || return
     done
   done
 }
