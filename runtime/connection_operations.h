@@ -106,9 +106,6 @@ class StreamOperation : public Operation {
   friend class Stream;
   class Arrival;
 
-  // Of the coroutine that waits.
-  const TaskChain& chain() const { return *waiter().scope->chain; }
-
   // Of an operation that has come by mail; otherwise 0. It comes again after 2^32 of them only. A
   // derived class has it where there is room, because it is in the frames of all connections.
   virtual std::uint32_t& number() = 0;
