@@ -96,6 +96,7 @@ absl::Status UdpSender::queue(ByteView bytes, const SocketAddress& to, const Soc
     ++refused_;
     return absl::ResourceExhaustedError("UdpSocket::send: the queue is full");
   }
+  has_work_.store(true, std::memory_order_relaxed);
   if (is_whole) {
     const bool joins = !is_split && has_gso_.load(std::memory_order_relaxed);
     filling_.push(bytes, to, from, is_split ? segment : 0, joins);
@@ -116,6 +117,7 @@ bool UdpSender::has_room(std::size_t cost) const {
 
 // Does not throw.
 absl::Status UdpSender::fill(const DatagramWriteOperation& operation) {
+  has_work_.store(true, std::memory_order_relaxed);
   try {
     filling_.push(operation.bytes(), operation.to(), operation.from(), 0,
                   has_gso_.load(std::memory_order_relaxed));
@@ -214,6 +216,7 @@ void UdpSender::add_to(UdpCounters& counters) const {
 }
 
 bool UdpSender::take_queued() {
+  if (!has_work_.load(std::memory_order_relaxed)) return false;
   leaving_.clear();
   absl::Status failed;
   ReadyList ready;
@@ -222,6 +225,7 @@ bool UdpSender::take_queued() {
   let_writers_fill(ready, failed);
   std::swap(leaving_, filling_);
   leaving_cost_ = leaving_.cost();
+  has_work_.store(!leaving_.empty(), std::memory_order_relaxed);
   return !leaving_.empty();
 }
 

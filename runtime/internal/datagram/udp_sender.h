@@ -104,6 +104,11 @@ class UdpSender {
   // relaxed: a piece that is queued meanwhile is split when it is refused.
   std::atomic<bool> has_gso_;
 
+  // False only where filling_, writers_ and leaving_cost_ are empty, so that the runner need not lock
+  // mutex_ to see it. Stored under mutex_; the runner loads it without. Relaxed: who stores true
+  // wakes the runner behind it, and a wake is an acquire.
+  std::atomic<bool> has_work_{false};
+
   mutable absl::Mutex mutex_;
   OutboundBatch filling_ ABSL_GUARDED_BY(mutex_);
   std::size_t leaving_cost_ ABSL_GUARDED_BY(mutex_) = 0;  // of leaving_
