@@ -185,9 +185,9 @@ CONF
   for size in 100 1000000; do compare "$size bytes" "$ours" "$theirs" wrk_load $size.txt; done
 }
 
-udp_load() { # SOCKETS IN_FLIGHT PORT
-  taskset -c $load_core bazel-bin/tests/bench/udp_load --address="127.0.0.1:$3" --seconds="$seconds" --sockets="$1" \
-    --in_flight="$2"
+udp_load() { # SOCKETS IN_FLIGHT [--offload] PORT
+  taskset -c $load_core bazel-bin/tests/bench/udp_load --address="127.0.0.1:${!#}" --seconds="$seconds" --sockets="$1" \
+    --in_flight="$2" "${@:3:$#-3}"
 }
 
 udp() {
@@ -200,7 +200,9 @@ udp() {
   await_listening
   theirs="$pid $port"
   head_line Asio
-  for shape in '1 1' '50 1' '8 16'; do compare "${shape/ / sockets, } in flight" "$ours" "$theirs" udp_load $shape; done
+  for shape in '1 1' '50 1' '8 16' '8 16 --offload'; do
+    compare "${shape/ / sockets, } in flight" "$ours" "$theirs" udp_load $shape
+  done
 }
 
 for what in "${@:-kv}"; do "$what"; done
