@@ -24,7 +24,8 @@ epore::Task<> echo(epore::UdpSocket socket) {
 
 int main(int argc, char** argv) {
   epore::Runtime runtime;
-  absl::StatusOr<epore::UdpSocket> socket = runtime.udp(argc > 1 ? argv[1] : "127.0.0.1:7000");
+  absl::StatusOr<epore::UdpSocket> socket =
+      runtime.udp(argc > 1 ? argv[1] : "127.0.0.1:7000", {.receive_offload = true});
   if (!socket.ok()) return epore::report(socket.status());
   if (absl::Status bad = runtime.catch_signals(); !bad.ok()) return epore::report(bad);
   std::printf("LISTEN %s\n", socket->address().to_string().c_str());
