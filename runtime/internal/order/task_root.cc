@@ -57,6 +57,7 @@ void TaskRoot::request(std::uint8_t what) {
 // Before anything is resumed, so that a dump has all that waits.
 void TaskRoot::serve_requests() {
   const std::uint8_t requests = requests_.exchange(0, std::memory_order_acquire);
+  if ((requests & kFired) != 0) armed_ = kNever;
   if ((requests & kDump) != 0) core().tasks().answer(*this, dump());
   if ((requests & kStop) != 0) stop(chain_.base(), why_stopped());
 }
@@ -188,6 +189,7 @@ void TaskRoot::expired() {
   }
   // Another thread may end the task as soon as it is in the inbox of its order. The order must
   // outlive the wake behind that.
+  requests_.fetch_or(kFired, std::memory_order_release);
   const Ref<OrderState> order = order_;
   core().wake(Ref<Runnable>(std::move(self)));
 }

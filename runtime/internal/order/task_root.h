@@ -106,6 +106,7 @@ class TaskRoot : public ListedTask, public TaskHome {
   // request during a run causes another run (DispatchWord).
   static constexpr std::uint8_t kStop = 1;
   static constexpr std::uint8_t kDump = 2;
+  static constexpr std::uint8_t kFired = 4;  // the leader: the timer is armed no more
   std::atomic<std::uint8_t> requests_{0};
 
   // The runner stores after the result, any thread loads, both seq_cst: see TaskList::await().
@@ -117,6 +118,9 @@ class TaskRoot : public ListedTask, public TaskHome {
   // in judged_, waits until everything that was ready then has been reported, and clears the mark
   // (release). The next run, which sees no mark (acquire), ends the limits up to that time. So
   // judged_ is the leader's while there is a mark, and the run's while there is none.
+  //
+  // Between the two steps the leader arms the timer anew, for at once. A run may have armed it for
+  // later meanwhile. So a timer that fires takes back what the run knows (kFired).
   std::atomic<bool> has_suspect_{false};
   bool has_begun_ = false;   // the runner only
   bool is_judging_ = false;  // the leader only: it has noted the time
@@ -129,7 +133,8 @@ class TaskRoot : public ListedTask, public TaskHome {
   // The runner only.
   TaskChain chain_;  // its status is the result
   DeadlineHeap deadlines_;
-  std::int64_t armed_ = kNever;
+  std::int64_t armed_ =
+      kNever;  // the timer fires then, or the leader has armed it for an earlier time
 };
 
 }  // namespace epore::internal

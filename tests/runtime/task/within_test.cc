@@ -1,5 +1,6 @@
 #include "epore/runtime/within.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -7,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/time/time.h"
+#include "epore/runtime/async_event.h"
+#include "epore/runtime/job.h"
 #include "epore/runtime/join.h"
 #include "epore/runtime/runtime.h"
 #include "epore/runtime/sleep.h"
@@ -14,6 +17,7 @@
 #include "gtest/gtest.h"
 #include "tests/runtime/settle.h"
 #include "tests/runtime/task/manual_home.h"
+#include "tests/support/clock_kernel.h"
 #include "tests/support/idle_kernel.h"
 
 namespace epore {
@@ -316,6 +320,34 @@ TEST(Within, ALaterDeadlineThanTheTimers) {
     kernel.advance(absl::Hours(1));
   }
   EXPECT_TRUE(absl::IsDeadlineExceeded(job.wait())) << job.wait();
+}
+
+// A limit that is due is judged in the turns behind. What it limits may end before that, in any of
+// them, and the task goes on to wait for another time.
+TEST(Within, ASleepBehindALimitThatIsBeingJudgedEnds) {
+  for (int turns = 0; turns < 6; ++turns) {
+    ClockKernel clock;
+    Runtime runtime({.dispatch = Dispatch::caller, .kernel = &clock});
+    const auto run_turns = [&runtime](int count) {
+      for (int i = 0; i < count; ++i) ASSERT_TRUE(runtime.run_once(absl::ZeroDuration()).ok());
+    };
+    AsyncEvent event;
+    const Job job = runtime.spawn(
+        [](AsyncEvent& event) -> Task<> {
+          (void)co_await within(kMs * 5, event.wait()).result();
+          co_await sleep_for(kMs * 10);
+        },
+        std::ref(event));
+    run_turns(9);
+    clock.advance(kMs * 5);
+    run_turns(turns);
+    event.set();
+    run_turns(9);
+    EXPECT_FALSE(job.status().has_value()) << turns;
+    clock.advance(kMs * 10);
+    run_turns(9);
+    EXPECT_TRUE(job.status().has_value()) << turns;
+  }
 }
 
 }  // namespace
