@@ -61,6 +61,7 @@ declarations() {
     /^namespace [a-z:]+ \{$/ { spaces[++depth] = $2; forward = 1; next }
     /^}  \/\/ namespace/ || (/^}$/ && forward) { --depth }
     !/;$/ { forward = 0 }
+    { sub(/^\[\[[a-z]+\]\] /, "") }
     { scope = ""; for (i = 1; i <= depth; ++i) scope = scope spaces[i] "::" }
     scope !~ /^epore::(internal::)?$/ { before = $0; next }
     before ~ /^template <.+>/ || before ~ /^ +requires/ { before = $0; next }
@@ -70,7 +71,7 @@ declarations() {
       if (specialised || !/</) print "class", scope $0
       next
     }
-    /^[A-Za-z].*[ *&][a-z_]+\(/ && !/^(template|inline|constexpr|concept|using|friend|static_assert)/ {
+    /^[A-Za-z].*[ *&][a-z_]+\(/ && !/^(template|auto|inline|constexpr|concept|using|friend|static_assert)/ {
       match($0, /[a-z_]+\(/)
       print "function", scope substr($0, RSTART, RLENGTH - 1)
     }' | sort -u

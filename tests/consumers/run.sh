@@ -110,6 +110,9 @@ exports() {
   strange=$(nm -DC --defined-only "$library" | cut -d' ' -f3- |
     grep -vE '^(vtable for |typeinfo (name )?for |(non-)?virtual thunk to |guard variable for |TLS (init|wrapper) function for )?epore::')
   [[ ! $strange ]] || { echo "exported, but not of epore:"; echo "$strange"; return 1; }
+  strange=$(nm -C --defined-only "$library" | grep -v "\[clone" | sed -nE 's/^\S+ t epore::([a-z_]+)(\[.*\])?\(.*/\1/p' | sort -u |
+    while read -r name; do grep -rlE "^[^/]*\b$name\(.*[;,]$" "$work/shared/include/epore" | sed "s|^|$name(), of |"; done)
+  [[ ! $strange ]] || { echo "declared by a public header, but not exported:"; echo "$strange"; return 1; }
   count=$(nm -D --defined-only "$library" | wc -l)
   ((count > 300)) || { echo "only $count symbols are exported"; return 1; }
 }
