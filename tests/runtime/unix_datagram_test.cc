@@ -26,6 +26,8 @@
 #include "gtest/gtest.h"
 #include "tests/runtime/runtime_test_base.h"
 #include "tests/support/clock_kernel.h"
+#include "tests/support/descriptor_messages.h"
+#include "tests/support/open_fds.h"
 #include "tests/support/temporary_directory.h"
 
 namespace epore {
@@ -96,6 +98,25 @@ class UnixDatagramTest : public RuntimeTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, UnixDatagramTest, testing::ValuesIn(all_modes()), mode_name);
+
+TEST_P(UnixDatagramTest, DescriptorsThatAPeerSendsAreClosed) {
+  Runtime runtime(options());
+  const UnixDatagramSocket server = open(runtime, address_);
+  const OwnedFd client(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  PCHECK(::connect(client.get(), server.address().data(), server.address().size()) == 0);
+  const OwnedFd file = memory_file("text");
+  const absl::Status status = runtime.run([&]() -> Task<> {
+    const ExpectNoFdLeak check;
+    for (int i = 0; i < 50; ++i) {
+      send_with_fds(client.get(), absl::StrCat(i), {file.get(), file.get()});
+      for (const Datagram& d : co_await server.receive()) {
+        EXPECT_EQ(d.bytes.text(), absl::StrCat(i));
+        EXPECT_FALSE(d.is_truncated);
+      }
+    }
+  });
+  EXPECT_TRUE(status.ok()) << status;
+}
 
 TEST_P(UnixDatagramTest, AQuestionIsAnsweredByPathAndByName) {
   Runtime runtime(options());

@@ -36,12 +36,12 @@ SocketAddress address_of(const in6_pktinfo& info) {
 
 }  // namespace
 
-InboundBatch::InboundBatch(std::size_t count, std::size_t size)
+InboundBatch::InboundBatch(std::size_t count, std::size_t size, bool has_control)
     : size_(size),
       bytes_(std::make_unique_for_overwrite<std::byte[]>(count * size)),
       pieces_(count),
       peers_(count),
-      controls_(count),
+      controls_(has_control ? count : 0),
       messages_(count) {
   datagrams_.reserve(count);
   for (std::size_t i = 0; i < count; ++i) prepare(i);
@@ -55,6 +55,7 @@ void InboundBatch::prepare(std::size_t index) {
   message.msg_namelen = sizeof peers_[index];
   message.msg_iov = &pieces_[index];
   message.msg_iovlen = 1;
+  if (controls_.empty()) return;
   message.msg_control = controls_[index].bytes.data();
   message.msg_controllen = controls_[index].bytes.size();
 }

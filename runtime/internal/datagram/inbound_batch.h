@@ -18,8 +18,10 @@ namespace epore::internal {
 // The memory of one recvmmsg(2), and the datagrams in it.
 class InboundBatch {
  public:
-  // Throws std::bad_alloc.
-  InboundBatch(std::size_t count, std::size_t size);
+  // `has_control`: room for what the system says of each datagram. A Unix socket must have none:
+  // the system then closes the descriptors that a peer sends along (SCM_RIGHTS), instead of opening
+  // them in this process. Throws std::bad_alloc.
+  InboundBatch(std::size_t count, std::size_t size, bool has_control);
   InboundBatch(const InboundBatch&) = delete;
   InboundBatch& operator=(const InboundBatch&) = delete;
 
@@ -51,7 +53,7 @@ class InboundBatch {
   std::unique_ptr<std::byte[]> bytes_;
   std::vector<iovec> pieces_;
   std::vector<sockaddr_storage> peers_;
-  std::vector<Control> controls_;
+  std::vector<Control> controls_;  // empty without control data
   std::vector<mmsghdr> messages_;
   std::vector<Datagram> datagrams_;
   std::size_t filled_ = 0;  // messages

@@ -8,7 +8,8 @@ namespace epore::internal {
 
 UdpReceiver::UdpReceiver(const OpenUdp& socket, const UdpOptions& options, bool has_callback)
     : has_callback_(has_callback),
-      inbound_(options.batch, socket.has_gro ? 65535 : options.max_datagram) {}
+      inbound_(options.batch, socket.has_gro ? 65535 : options.max_datagram,
+               !socket.address.is_unix()) {}
 
 bool UdpReceiver::begin(DatagramOperation& operation, TaskNode& node) {
   const absl::MutexLock lock(&mutex_);

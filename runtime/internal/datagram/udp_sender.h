@@ -104,9 +104,9 @@ class UdpSender {
   // relaxed: a piece that is queued meanwhile is split when it is refused.
   std::atomic<bool> has_gso_;
 
-  // False only where filling_, writers_ and leaving_cost_ are empty, so that the runner need not lock
-  // mutex_ to see it. Stored under mutex_; the runner loads it without. Relaxed: who stores true
-  // wakes the runner behind it, and a wake is an acquire.
+  // False only where filling_, writers_ and leaving_cost_ are empty, so that the runner need not
+  // lock mutex_ to see it. Stored under mutex_; the runner loads it without. Relaxed: who stores
+  // true wakes the runner behind it, and a wake is an acquire.
   std::atomic<bool> has_work_{false};
 
   mutable absl::Mutex mutex_;
