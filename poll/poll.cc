@@ -79,6 +79,10 @@ void Poll::detach() {
   if (registry_ != nullptr) registry_->poll_gone_.store(true, std::memory_order_release);
 }
 
+void Poll::release() {
+  if (registry_ != nullptr) registry_->selector_->release();
+}
+
 int Poll::descriptor() const {
   return registry_ == nullptr ? -1 : registry_->selector_->traits().descriptor;
 }

@@ -79,6 +79,13 @@ class Poll {
   // otherwise. -1 if the engine has none (poll(2), io_uring), or if this Poll was moved from.
   int descriptor() const;
 
+  // For a thread that polls no more, or not for long. An engine may let the system hold a file that
+  // another thread has deregistered until the next poll(): on io_uring its peer does not see that
+  // it is closed. This ends that as well. The registrations stay, and a later poll() begins anew.
+  // Without it the files go with the Poll and all its Registries. Does nothing while a thread is in
+  // poll().
+  void release();
+
   // For epore's own runtime, without a promise: what completes operations on the ring of the
   // engine. Null if it has none.
   internal::CompletionQueue* completions() const;

@@ -183,6 +183,13 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
   }
 }
 
+// The kernel cancels what is armed when the ring is closed.
+void IoUringSelector::release() {
+  std::unique_ptr<IoUringRing> ring;
+  absl::MutexLock lock(&mutex_);
+  ring = std::move(ring_);
+}
+
 // The ring for this thread. wait() gives it back.
 absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringSelector::take_ring() {
   std::unique_ptr<IoUringRing> ring;
@@ -191,7 +198,7 @@ absl::StatusOr<std::unique_ptr<IoUringRing>> IoUringSelector::take_ring() {
     absl::MutexLock lock(&mutex_);
     ring = std::move(ring_);
     if (owner_ == std::this_thread::get_id() && ring != nullptr) return ring;
-    is_unused = owner_ == std::thread::id();
+    is_unused = owner_ == std::thread::id() && ring != nullptr;
     owner_ = std::this_thread::get_id();
   }
   if (!is_unused) {

@@ -34,7 +34,8 @@ namespace epore::internal {
 // a fraction of a microsecond for each registration, and reports each readiness that exists anew.
 //
 // The kernel keeps a file open while a poll is armed, whatever close(2) says. So remove()
-// cancels the poll at once if the owner calls it, and lets the next wait() do it otherwise.
+// cancels the poll at once if the owner calls it, and lets the next wait() do it otherwise. If none
+// comes, release() does it, as polls end with their ring.
 //
 // The kernel wakes a poll with the flags that the waker names. A socket's data wake names POLLPRI
 // as well, so nearly every edge of a socket has the priority bit here: one read more each time.
@@ -56,6 +57,7 @@ class IoUringSelector final : public Selector {
   }
   SysResult add_waker(std::shared_ptr<const OwnedFd> fd, Token token) override;
   SysResult wait(Events& events, std::int64_t timeout_ns) override;
+  void release() override;
   Traits traits() const override { return {kName, true, -1, completions_.get()}; }
 
   // For the CompletionQueue, which shares the ring. Before the first wait(): gives the pool to it.
@@ -98,7 +100,8 @@ class IoUringSelector final : public Selector {
 
   absl::Mutex mutex_;
   std::thread::id owner_ ABSL_GUARDED_BY(mutex_);              // nobody's before the first wait()
-  std::unique_ptr<IoUringRing> ring_ ABSL_GUARDED_BY(mutex_);  // null while the owner uses it
+  std::unique_ptr<IoUringRing> ring_ ABSL_GUARDED_BY(mutex_);  // null while the owner uses it, or
+                                                               // after release()
   std::vector<Slot> slots_ ABSL_GUARDED_BY(mutex_);            // by descriptor
   std::vector<int> changed_ ABSL_GUARDED_BY(mutex_);  // the slots that the kernel does not know yet
   std::uint32_t number_ ABSL_GUARDED_BY(mutex_) = 1;  // of the last poll; odd, so never 0

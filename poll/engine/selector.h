@@ -65,6 +65,10 @@ class Selector {
   // an errno.
   virtual SysResult wait(Events& events, std::int64_t timeout_ns) = 0;
 
+  // Any thread; none is in wait(). Lets the kernel go of the files that it holds for wait(), whose
+  // registrations stay. A later wait() begins anew.
+  virtual void release() {}
+
   struct Traits {
     std::string_view name;  // as in the table of selector_factory.cc
     bool has_edges;         // whether Trigger::edge reports a lasting readiness only once

@@ -218,7 +218,10 @@ void Reactor::request_shutdown(ShutdownStep step) {
   notify();
 }
 
-void Reactor::clear() { reclaim(); }
+void Reactor::clear() {
+  reclaim();
+  poll_.release();  // workers may have closed connections behind its last poll()
+}
 
 void Reactor::begin_thread() {
   this_thread.core = &core_;

@@ -1,11 +1,13 @@
 // Who lives how long: descriptors, their numbers, registrations, the Poll and its registries.
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
@@ -31,6 +33,38 @@ TEST_P(LifetimeTest, DescriptorsAreBorrowed) {
   { const Poll gone = std::move(poll_); }
   EXPECT_TRUE(is_open(pair.a.get()));
   EXPECT_TRUE(is_open(pair.b.get()));
+}
+
+// The system may hold a file until the next poll(), which may never come.
+TEST_P(LifetimeTest, WhatAnotherThreadHasClosedIsGoneBehindRelease) {
+  SocketPair pair = unix_pair();
+  const SocketPair other = unix_pair();
+  ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::readable()), IsOk());
+  ASSERT_THAT(registry_->register_fd(other.a.get(), Token{8}, Interest::readable()), IsOk());
+  expect_no_events(poll_);
+  std::thread([&] {
+    ASSERT_THAT(registry_->deregister_fd(pair.a.get()), IsOk());
+    pair.a.reset();
+  }).join();
+  poll_.release();
+  pollfd end = {pair.b.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&end, 1, static_cast<int>(absl::ToInt64Milliseconds(kHangGuard))), 1);
+  char byte;
+  EXPECT_EQ(::read(pair.b.get(), &byte, 1), 0);
+  write_all(other.b.get(), "x");
+  expect_event(poll_, Token{8}, Readiness::readable());
+}
+
+TEST_P(LifetimeTest, ReleaseBeforeAnyPollChangesNothing) {
+  const SocketPair pair = unix_pair();
+  ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::readable()), IsOk());
+  poll_.release();
+  poll_.release();
+  write_all(pair.b.get(), "x");
+  expect_event(poll_, kToken, Readiness::readable());
+  Poll moved = std::move(poll_);
+  poll_.release();
+  poll_ = std::move(moved);
 }
 
 TEST_P(LifetimeTest, DeregisteredReadinessIsNotReported) {
