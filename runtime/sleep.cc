@@ -18,7 +18,8 @@ bool TimeOperation::wait_until(TaskNode& node, std::int64_t at) {
   }
   if (fails_as_awaited(name(), is_waiting(), node)) return true;
   wait(node);
-  if (at != kNever) node.scope->chain->home().arm(*this, at);
+  // No time is before the begin of the clock: the difference to now would be none of an int64.
+  if (at != kNever) node.scope->chain->home().arm(*this, std::max<std::int64_t>(at, 0));
   return false;
 }
 

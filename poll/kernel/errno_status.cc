@@ -25,6 +25,8 @@ absl::StatusCode errno_code(int error) {
       return absl::StatusCode::kAlreadyExists;
     case EADDRNOTAVAIL:
       return absl::StatusCode::kNotFound;
+    case EPIPE:  // as ECONNRESET: whoever reads has gone
+      return absl::StatusCode::kUnavailable;
     default:
       return absl::ErrnoToStatusCode(error);
   }

@@ -199,6 +199,14 @@ TEST(UdpAddressTest, AReceiverThatTheSocketCannotReachIsRefused) {
   EXPECT_EQ(socket->counters().send_errors, 0u);
 }
 
+TEST(UdpAddressTest, APeerWithoutAPortIsRefused) {
+  Runtime runtime;
+  UdpOptions options;
+  options.peer = *SocketAddress::parse("127.0.0.1:0");
+  EXPECT_EQ(runtime.udp("", options).status(),
+            absl::InvalidArgumentError("udp(\"\"): UdpOptions::peer, 127.0.0.1:0, has no port"));
+}
+
 TEST(UdpAddressTest, OneWithoutAHostSaysWhatToWrite) {
   Runtime runtime;
   EXPECT_EQ(runtime.udp(":0").status(),

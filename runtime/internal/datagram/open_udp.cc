@@ -53,6 +53,11 @@ absl::StatusOr<OpenUdp> open_udp(Kernel& kernel, std::string_view text, const Ud
         absl::StrCat("udp(\"", printable(text),
                      "\"): a Unix socket is no UDP socket; Runtime::unix_datagram() opens it"));
   }
+  if (!options.peer.is_empty() && options.peer.port() == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("udp(\"", printable(text),
+                                                   "\"): UdpOptions::peer, ",
+                                                   options.peer.to_string(), ", has no port"));
+  }
   if (options.unix_mode) {
     return absl::InvalidArgumentError(
         absl::StrCat("udp(\"", printable(text), "\"): UdpOptions::unix_mode is for a Unix socket"));

@@ -265,7 +265,7 @@ void UdpSender::drop_first() {
   let_flushers_go(ready);
 }
 
-UdpSender::Refused UdpSender::refused(Kernel& kernel, int fd, int error) {
+UdpSender::Refused UdpSender::refused(Kernel& kernel, int fd, int& error) {
   // An error that waits in the socket may be of another datagram, whatever it is. Which peer it is
   // about is told by the next receive.
   if (has_error_queue_ && ++refusals_ < kTries) return Refused::read_errors;
@@ -276,6 +276,7 @@ UdpSender::Refused UdpSender::refused(Kernel& kernel, int fd, int error) {
     }
     refusals_ = 0;
     drop_first();
+    if (error == ENOTCONN) error = ECONNREFUSED;  // as the first one that found nobody there
     return Refused::tell;
   }
   if (!has_error_queue_ && !peer_.is_empty() && is_of_peer(error) && ++refusals_ < 2) {

@@ -76,9 +76,9 @@ class UdpSender {
   enum class Refused : std::uint8_t {
     again,
     read_errors,  // look into the error queue as well
-    tell,         // tell the error as well: it is about the peer
+    tell,         // tell `error` as well: it is about the peer
   };
-  Refused refused(Kernel& kernel, int fd, int error);
+  Refused refused(Kernel& kernel, int fd, int& error);
 
   // The socket is closed. Whoever waits gets `why`.
   void close(const absl::Status& why);

@@ -49,6 +49,8 @@ void Stream::fail_call(std::string_view call, int error) {
 
 void Stream::reset(absl::Status why) {
   if (is_ending()) return;
+  if (phase_ <= Phase::closing && core_->is_cut_off()) [[unlikely]]
+    core_->counters().add(Counter::connections_cut_off);
   wants_reset_ = true;
   fail(std::move(why));
 }

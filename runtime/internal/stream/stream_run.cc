@@ -99,7 +99,6 @@ inline void Stream::settle() {
 void Stream::abort_now() {
   if ((abort_due_.load(std::memory_order_acquire) & kNoMemory) != 0)
     return reset(limits_->no_memory);
-  if (phase_ <= Phase::closing) core_->counters().add(Counter::connections_cut_off);
   reset(absl::CancelledError("the runtime shut down before the connection ended"));
 }
 

@@ -124,6 +124,46 @@ TEST_P(ServeTest, AnExceptionIsInternal) {
   closed.WaitForNotification();
 }
 
+// As after ECONNRESET: it is no mistake of the program.
+TEST_P(ServeTest, AWriteToAPeerThatHasGoneIsUnavailable) {
+  FaultKernel kernel;
+  kernel.fail(KernelCall::kSend, EPIPE, 1);
+  RuntimeOptions with_kernel = options();
+  with_kernel.kernel = &kernel;
+  DrivenRuntime runtime(with_kernel);
+  absl::Notification closed;
+  Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+    c.on_closed([&](Connection&, const absl::Status& why) {
+      EXPECT_TRUE(absl::IsUnavailable(why)) << why;
+      closed.Notify();
+    });
+    co_await c.read();
+    (void)co_await c.write("x").result();  // which may only be queued
+    const absl::Status flushed = co_await c.flush().result();
+    EXPECT_TRUE(absl::IsUnavailable(flushed)) << flushed;
+  });
+  peer.send("x");
+  closed.WaitForNotification();
+}
+
+// Either its task is stopped first, or the connection.
+TEST_P(ServeTest, AConnectionThatIsCutOffIsCounted) {
+  for (int round = 0; round < 20; ++round) {
+    DrivenRuntime runtime(options());
+    absl::Notification is_served;
+    Peer peer = serve(runtime, [&](Connection c) -> Task<> {
+      co_await c.read_exactly(1);
+      is_served.Notify();
+      co_await sleep_for(absl::InfiniteDuration());
+    });
+    peer.send("x");
+    is_served.WaitForNotification();
+    EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+    EXPECT_EQ(peer.end(), ECONNRESET);
+    EXPECT_EQ(runtime.counters().connections_cut_off, 1u);
+  }
+}
+
 TEST_P(ServeTest, TheHandlerLivesUntilItsLastCoroutineHasEnded) {
   auto counted = std::make_shared<int>(0);
   absl::Notification done;

@@ -169,6 +169,12 @@ TEST(Ticker, StrangePeriods) {
   EXPECT_TRUE(absl::IsCancelled(home.status()));
 }
 
+// Before the begin of the clock.
+TEST(Sleep, UntilTheEarliestTimeOnARuntimesClock) {
+  Runtime runtime;
+  EXPECT_TRUE(runtime.run([]() -> Task<> { co_await sleep_until(Instant::min()); }).ok());
+}
+
 TEST(Ticker, OnARuntimesClock) {
   IdleKernel kernel;
   Runtime runtime({.dispatch = Dispatch::poll_thread, .kernel = &kernel});
