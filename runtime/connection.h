@@ -145,6 +145,9 @@ class Connection {
   // Writes `bytes`, which must live until then, and waits while the write queue is above its high
   // mark. So a coroutine that writes is held up by a slow peer, and needs no more memory. Small
   // pieces are gathered as by send(). Bytes that the system does not take are copied.
+  //
+  // One that a stop or a deadline cuts may have written a part, as its error cannot tell. Then
+  // close the connection, or keep the cut away: shield(peer.write(answer)).
   internal::WriteOperation write(const ByteView& bytes);
 
   // Writes several pieces of bytes or text, at most eight in braces, as write() of one: in one

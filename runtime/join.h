@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -154,7 +153,7 @@ class Any final : public AnyJoin, public WithResult<Any<As...>> {
     return end_begin(node);
   }
   void finish(TaskNode&) {}
-  Value take() { return take_from(std::index_sequence_for<As...>()); }
+  Value take() { return take_from<0>(); }
 
  private:
   template <typename Child>
@@ -164,18 +163,60 @@ class Any final : public AnyJoin, public WithResult<Any<As...>> {
     if (child.begin()) ended_at_once(child);
   }
 
-  template <std::size_t... I>
-  Value take_from(std::index_sequence<I...>) {
-    std::optional<Value> value;
-    ((static_cast<JoinChild*>(&std::get<I>(children_)) == winner_
-          ? (void)value.emplace(std::in_place_index<I>, take_non_void(std::get<I>(children_)))
-          : (void)0),
-     ...);
-    return *std::move(value);
+  // The value of the winner, which is not before I.
+  template <std::size_t I>
+  Value take_from() {
+    if constexpr (I + 1 < sizeof...(As)) {
+      if (&std::get<I>(children_) != winner_) return take_from<I + 1>();
+    }
+    return Value(std::in_place_index<I>, take_non_void(std::get<I>(children_)));
   }
 
   std::tuple<AwaitingChild<As>...> children_;
 };
+
+template <typename A>
+class AnyOf final : public AnyJoin, public WithResult<AnyOf<A>> {
+ public:
+  using Value = std::conditional_t<std::is_void_v<typename A::Value>, std::size_t,
+                                   std::pair<std::size_t, NonVoid<typename A::Value>>>;
+
+  explicit AnyOf(std::vector<AwaitingChild<A>>&& children) : children_(std::move(children)) {}
+  AnyOf(AnyOf&&) = default;
+
+  bool begin(TaskNode& node) {
+    if (!begin_join(node)) return true;
+    if (children_.empty()) has_no_child();
+    for (AwaitingChild<A>& child : children_) {
+      if (winner_ != nullptr) break;
+      add(child);
+      if (child.begin()) ended_at_once(child);
+    }
+    return end_begin(node);
+  }
+  void finish(TaskNode&) {}
+  Value take() {
+    std::size_t index = 0;
+    while (&children_[index] != winner_) ++index;
+    if constexpr (std::is_void_v<typename A::Value>) {
+      children_[index].take();
+      return index;
+    } else {
+      return Value(index, children_[index].take());
+    }
+  }
+
+ private:
+  std::vector<AwaitingChild<A>> children_;
+};
+
+template <typename T>
+auto children_of(std::vector<Task<T>>&& tasks) {
+  std::vector<AwaitingChild<TaskCall<T>>> children;
+  children.reserve(tasks.size());
+  for (Task<T>& task : tasks) children.emplace_back(TaskCall<T>(std::move(task)));
+  return children;
+}
 
 }  // namespace internal
 
@@ -194,12 +235,12 @@ template <typename... As>
 
 // As above for any number of tasks: gives a vector of their values, in the same sequence.
 template <typename T>
-[[nodiscard]] auto all(std::vector<Task<T>> tasks) {
-  using A = internal::TaskCall<T>;
-  std::vector<internal::AwaitingChild<A>> children;
-  children.reserve(tasks.size());
-  for (Task<T>& task : tasks) children.emplace_back(A(std::move(task)));
-  return internal::AllOf<A>(std::move(children));
+[[nodiscard]] auto all(std::vector<Task<T>>&& tasks) {
+  return internal::AllOf<internal::TaskCall<T>>(internal::children_of(std::move(tasks)));
+}
+template <typename T>
+void all(std::vector<Task<T>>&) {
+  static_assert(sizeof(Task<T>) == 0, "await tasks once: co_await all(std::move(tasks))");
 }
 
 // Awaits all of them at the same time, and gives the first value, as a variant whose index() says
@@ -218,6 +259,20 @@ template <typename... As>
   } else {
     return absl::OkStatus();
   }
+}
+
+// As above for any number of tasks: gives the index of the first that has ended without an error,
+// and its value: a pair, or the index alone if they have none. Without a task it is
+// InvalidArgument.
+//
+//   auto [which, answer] = co_await epore::any(std::move(questions));
+template <typename T>
+[[nodiscard]] auto any(std::vector<Task<T>>&& tasks) {
+  return internal::AnyOf<internal::TaskCall<T>>(internal::children_of(std::move(tasks)));
+}
+template <typename T>
+void any(std::vector<Task<T>>&) {
+  static_assert(sizeof(Task<T>) == 0, "await tasks once: co_await any(std::move(tasks))");
 }
 
 }  // namespace epore

@@ -3,6 +3,7 @@
 // compiles.
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "epore/runtime/runtime.h"
 
@@ -78,6 +79,14 @@ Task<> awaited_mistakes(epore::Order order) {
     group.spawn([](std::string_view) -> Task<> { co_return; }, std::string_view(text));
     co_return;
   });
+#elif MISTAKE == 18
+  // await tasks once: co_await all(std::move(tasks))
+  std::vector<Task<int>> tasks;
+  co_await epore::all(tasks);
+#elif MISTAKE == 19
+  // await tasks once: co_await any(std::move(tasks))
+  std::vector<Task<>> tasks;
+  co_await epore::any(tasks);
 #elif MISTAKE == 16
   // a Task gives a value: Task<T*> for a pointer to what is elsewhere, not Task<T&>
   (void)sizeof(Task<int&>);

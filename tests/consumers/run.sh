@@ -97,7 +97,7 @@ mistakes() {
       count=$((count + 1))
     done < <(sed -nE '/^#(el)?if MISTAKE == /{ s/.* ([0-9]+)$/\1/; N; s/\n *\/\/ /:/p }' mistakes.cc)
   done
-  ((count >= 34)) || { echo "only $count mistakes were found"; return 1; }
+  ((count >= 38)) || { echo "only $count mistakes were found"; return 1; }
 }
 
 # The name of the library, and that each symbol is epore's: its own, or what the compiler makes for its classes.

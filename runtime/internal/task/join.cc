@@ -35,6 +35,10 @@ void Join::cancel_children(std::string_view why) {
   stop_children(make_error(absl::StatusCode::kCancelled, why));
 }
 
+void Join::has_no_child() {
+  result_ = make_error(absl::StatusCode::kInvalidArgument, "any(): the vector has no task");
+}
+
 TaskNode* Join::finish_wait() {
   home_ = nullptr;
   TaskNode& node = end_wait();

@@ -92,6 +92,9 @@ class Join : public Operation {
   }
   bool is_stopped() const { return !stop_.ok(); }
 
+  // Of one that needs a child: its result is an error.
+  void has_no_child();
+
   // After all children have begun. Returns whether all have ended.
   bool end_begin(TaskNode& node) {
     if (running_ == 0) {

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/runtime/group.h"
 #include "epore/runtime/sleep.h"
@@ -155,6 +156,40 @@ TEST(All, OfAVector) {
     (void)co_await all(std::move(tasks));
   }());
   EXPECT_EQ(got, absl::NotFoundError("fifth"));
+}
+
+TEST(Any, OfAVector) {
+  std::int64_t time = 0;
+  EXPECT_TRUE(run(
+                  []() -> Task<> {
+                    std::vector<Task<int>> tasks;
+                    for (int i = 0; i < 9; ++i) {
+                      tasks.push_back(i == 4 ? fail_at(kMs, "early") : number_at(kMs * (9 - i), i));
+                    }
+                    const auto [which, value] = co_await any(std::move(tasks));
+                    EXPECT_EQ(which, 8u);
+                    EXPECT_EQ(value, 8);
+                    std::vector<Task<>> voids;
+                    for (int i = 3; i > 0; --i) {
+                      voids.push_back([](int i) -> Task<> { co_await sleep_for(kMs * i); }(i));
+                    }
+                    EXPECT_EQ(co_await any(std::move(voids)), 2u);
+                    std::vector<Task<int>> at_once;  // those behind the first do not begin
+                    at_once.push_back([]() -> Task<int> { co_return 7; }());
+                    at_once.push_back(number_at(kMs * 100, 1));
+                    EXPECT_EQ(co_await any(std::move(at_once)), std::pair(std::size_t{0}, 7));
+                  }(),
+                  &time)
+                  .ok());
+  EXPECT_EQ(time, 2);
+  const absl::Status failed = run([]() -> Task<> {
+    std::vector<Task<int>> tasks;
+    for (int i = 0; i < 3; ++i) tasks.push_back(fail_at(kMs * (3 - i), absl::StrCat(i)));
+    (void)co_await any(std::move(tasks));
+  }());
+  EXPECT_EQ(failed, absl::NotFoundError("2"));
+  const absl::Status none = run([]() -> Task<> { (void)co_await any(std::vector<Task<int>>()); }());
+  EXPECT_EQ(none, absl::InvalidArgumentError("any(): the vector has no task"));
 }
 
 TEST(All, OfManyTasks) {
@@ -312,6 +347,9 @@ TEST(Joins, OneCoroutineAwaitsOneThatHasAName) {
   std::vector<Task<int>> tasks;
   tasks.push_back(number_at(kMs, 1));
   expect_one_awaits(all(std::move(tasks)), "all");
+  tasks.clear();
+  tasks.push_back(number_at(kMs, 1));
+  expect_one_awaits(any(std::move(tasks)), "any");
   const auto body = [](Group& group) -> Task<> {
     group.spawn([]() -> Task<> { co_await sleep_for(kMs); });
     co_await sleep_for(kMs * 2);
