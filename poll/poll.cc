@@ -80,7 +80,9 @@ void Poll::detach() {
 }
 
 void Poll::release() {
-  if (registry_ != nullptr) registry_->selector_->release();
+  if (registry_ == nullptr || polling_.exchange(true, std::memory_order_acquire)) return;
+  registry_->selector_->release();
+  polling_.store(false, std::memory_order_release);
 }
 
 int Poll::descriptor() const {

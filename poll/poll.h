@@ -83,7 +83,8 @@ class Poll {
   // another thread has deregistered until the next poll(): on io_uring its peer does not see that
   // it is closed. This ends that as well. The registrations stay, and a later poll() begins anew.
   // Without it the files go with the Poll and all its Registries. Does nothing while a thread is in
-  // poll().
+  // poll(); a poll() that begins meanwhile gets FailedPrecondition. A thread that has polled may be
+  // interrupted by it once, as by a signal.
   void release();
 
   // For epore's own runtime, without a promise: what completes operations on the ring of the
@@ -96,9 +97,10 @@ class Poll {
 
   std::shared_ptr<Registry> registry_;
 
-  // True while a thread is in poll(). The thread sets it by an exchange (acquire) and clears it by
-  // a store (release). The next thread then sees what this one did to the Events and the engine.
-  // The race: two threads call poll() at once. The exchange lets one in and refuses the other.
+  // True while a thread is in poll() or release(). The thread sets it by an exchange (acquire) and
+  // clears it by a store (release). The next thread then sees what this one did to the Events and
+  // the engine. The race: two threads call poll() at once. The exchange lets one in and refuses the
+  // other.
   std::atomic<bool> polling_{false};
 };
 

@@ -197,7 +197,7 @@ class AnyOf final : public AnyJoin, public WithResult<AnyOf<A>> {
   void finish(TaskNode&) {}
   Value take() {
     std::size_t index = 0;
-    while (&children_[index] != winner_) ++index;
+    while (index + 1 < children_.size() && &children_[index] != winner_) ++index;
     if constexpr (std::is_void_v<typename A::Value>) {
       children_[index].take();
       return index;
@@ -210,8 +210,9 @@ class AnyOf final : public AnyJoin, public WithResult<AnyOf<A>> {
   std::vector<AwaitingChild<A>> children_;
 };
 
+// By value, so that the caller's vector is empty behind it.
 template <typename T>
-auto children_of(std::vector<Task<T>>&& tasks) {
+auto children_of(std::vector<Task<T>> tasks) {
   std::vector<AwaitingChild<TaskCall<T>>> children;
   children.reserve(tasks.size());
   for (Task<T>& task : tasks) children.emplace_back(TaskCall<T>(std::move(task)));

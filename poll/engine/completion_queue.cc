@@ -293,8 +293,7 @@ void CompletionQueue::end(Slot& slot, int error) {
 }
 
 void CompletionQueue::change_ring(IoUringRing& ring) {
-  cancelled_.clear();
-  closed_.clear();
+  ring_gone();
   if (is_started_) is_started_ = pool_.start(ring, pool_.limits()).ok();
   for (std::size_t index = 0; index < slots_.size(); ++index) {
     Slot& slot = slots_[index];

@@ -116,7 +116,13 @@ class CompletionQueue {
   // kernel and the callbacks, a message is still in the caches when it is read.
   bool has_enough() const { return pool_.taken() >= kEnough; }
 
-  // The ring of before is gone, and what it has received with it. Those connections get ENOMEM.
+  // The ring is gone, so no operation names a descriptor.
+  void ring_gone() {
+    cancelled_.clear();
+    closed_.clear();
+  }
+  // The same, and this is the next one. What the other one has received is gone with it: those
+  // connections get ENOMEM.
   void change_ring(IoUringRing& ring);
 
  private:

@@ -186,8 +186,13 @@ SysResult IoUringSelector::wait(Events& events, std::int64_t timeout_ns) {
 // The kernel cancels what is armed when the ring is closed.
 void IoUringSelector::release() {
   std::unique_ptr<IoUringRing> ring;
-  absl::MutexLock lock(&mutex_);
-  ring = std::move(ring_);
+  {
+    absl::MutexLock lock(&mutex_);
+    ring = std::move(ring_);
+  }
+  if (ring == nullptr) return;
+  ring = nullptr;
+  completions_->ring_gone();
 }
 
 // The ring for this thread. wait() gives it back.

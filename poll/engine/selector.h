@@ -65,8 +65,8 @@ class Selector {
   // an errno.
   virtual SysResult wait(Events& events, std::int64_t timeout_ns) = 0;
 
-  // Any thread; none is in wait(). Lets the kernel go of the files that it holds for wait(), whose
-  // registrations stay. A later wait() begins anew.
+  // Any thread; none is in wait(), or uses the CompletionQueue. Lets the kernel go of the files
+  // that it holds for wait(), whose registrations stay. A later wait() begins anew.
   virtual void release() {}
 
   struct Traits {

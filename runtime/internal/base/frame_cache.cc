@@ -80,7 +80,7 @@ struct Slab {
     *static_cast<void**>(block) = std::exchange(freed, block);
   }
 
-  Slab* next = nullptr;  // of those that are not full
+  Slab* next = nullptr;  // of those that are full as well, or are not
   Slab* previous = nullptr;
   void* freed = nullptr;    // blocks that came back; each begins with the next one
   std::uint32_t used = 0;   // blocks that somebody has
@@ -169,11 +169,11 @@ class Depot {
   void* new_block(std::size_t block_size) {
     {
       const absl::MutexLock lock(&mutex_);
-      if (slabs_ != nullptr) return take_block(block_size);
+      if (open_ != nullptr) return take_block(block_size);
     }
     void* const memory = internal::new_block(Slab::size_of(block_size));
     const absl::MutexLock lock(&mutex_);
-    link(*new (memory) Slab);
+    link(*new (memory) Slab, open_);
     return take_block(block_size);
   }
 
@@ -181,10 +181,13 @@ class Depot {
     Slab& slab = *Slab::of(block);
     {
       const absl::MutexLock lock(&mutex_);
-      if (slab.is_full()) link(slab);
+      if (slab.is_full()) {
+        unlink(slab, full_);
+        link(slab, open_);
+      }
       slab.give(block);
       if (slab.used != 0) return;
-      unlink(slab);
+      unlink(slab, open_);
     }
     internal::delete_block(&slab, Slab::size_of(block_size));
   }
@@ -216,28 +219,35 @@ class Depot {
   }
 
   void* take_block(std::size_t block_size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    Slab& slab = *slabs_;
+    Slab& slab = *open_;
     void* const block = slab.take(block_size);
-    if (slab.is_full()) unlink(slab);
+    if (slab.is_full()) {
+      unlink(slab, open_);
+      link(slab, full_);
+    }
     return block;
   }
 
-  void link(Slab& slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  static void link(Slab& slab, Slab*& list) {
     slab.previous = nullptr;
-    slab.next = slabs_;
-    if (slabs_ != nullptr) slabs_->previous = &slab;
-    slabs_ = &slab;
+    slab.next = list;
+    if (list != nullptr) list->previous = &slab;
+    list = &slab;
   }
 
-  void unlink(Slab& slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    (slab.previous != nullptr ? slab.previous->next : slabs_) = slab.next;
+  static void unlink(Slab& slab, Slab*& list) {
+    (slab.previous != nullptr ? slab.previous->next : list) = slab.next;
     if (slab.next != nullptr) slab.next->previous = slab.previous;
   }
 
   absl::Mutex mutex_;
   Stack filled_ ABSL_GUARDED_BY(mutex_);
   Stack empty_ ABSL_GUARDED_BY(mutex_);
-  Slab* slabs_ ABSL_GUARDED_BY(mutex_) = nullptr;  // those that are not full
+  Slab* open_ ABSL_GUARDED_BY(mutex_) = nullptr;  // those that have room
+
+  // The others. Nobody looks at them, but for valgrind: a block whose begin no pointer names is
+  // "possibly lost" to it.
+  Slab* full_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 void* new_block_of(std::size_t size_class) {

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "epore/runtime/connection_operations.h"
+#include "epore/runtime/internal/base/no_memory.h"
 #include "epore/runtime/internal/stream/stream.h"
 
 namespace epore::internal {
@@ -27,7 +28,10 @@ void Stream::count_handles(bool is_of_task) {
 }
 
 void Stream::drop_handle() {
-  if (handles_.fetch_sub(1, std::memory_order_acq_rel) == 2) close(absl::OkStatus());
+  if (handles_.fetch_sub(1, std::memory_order_acq_rel) != 2) return;
+  if (!core_->is_cut_off()) return close(absl::OkStatus());
+  abort(make_error(absl::StatusCode::kCancelled,
+                   "the runtime shut down before the connection ended"));
 }
 
 // Why an operation fails now.

@@ -164,6 +164,27 @@ TEST_P(ServeTest, AConnectionThatIsCutOffIsCounted) {
   }
 }
 
+TEST_P(ServeTest, AConnectionThatATaskHasAcceptedIsCountedAsWell) {
+  for (int round = 0; round < 20; ++round) {
+    DrivenRuntime runtime(options());
+    absl::StatusOr<Listener> listener = runtime.listen("127.0.0.1:0");
+    ASSERT_TRUE(listener.ok());
+    absl::Notification is_served;
+    const Job job = runtime.spawn([&]() -> Task<> {
+      Connection c = co_await listener->accept();
+      co_await c.read_exactly(1);
+      is_served.Notify();
+      co_await sleep_for(absl::InfiniteDuration());
+    });
+    Peer peer(listener->address());
+    peer.send("x");
+    is_served.WaitForNotification();
+    EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+    EXPECT_EQ(peer.end(), ECONNRESET);
+    EXPECT_EQ(runtime.counters().connections_cut_off, 1u);
+  }
+}
+
 TEST_P(ServeTest, TheHandlerLivesUntilItsLastCoroutineHasEnded) {
   auto counted = std::make_shared<int>(0);
   absl::Notification done;

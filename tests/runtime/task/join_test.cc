@@ -347,9 +347,10 @@ TEST(Joins, OneCoroutineAwaitsOneThatHasAName) {
   std::vector<Task<int>> tasks;
   tasks.push_back(number_at(kMs, 1));
   expect_one_awaits(all(std::move(tasks)), "all");
-  tasks.clear();
+  EXPECT_TRUE(tasks.empty());
   tasks.push_back(number_at(kMs, 1));
   expect_one_awaits(any(std::move(tasks)), "any");
+  EXPECT_TRUE(tasks.empty());
   const auto body = [](Group& group) -> Task<> {
     group.spawn([]() -> Task<> { co_await sleep_for(kMs); });
     co_await sleep_for(kMs * 2);
