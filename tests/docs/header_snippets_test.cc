@@ -308,8 +308,16 @@ epore::Task<> read_or_hear(epore::Connection peer) {
   co_await peer.write(text);
 }
 
+epore::Task<> ask_the_files() {
+  std::vector<epore::Task<std::string>> questions;
+  for (int file = 0; file < 3; ++file) questions.push_back(read_name(file));
+  auto [which, answer] = co_await epore::any(std::move(questions));
+  EXPECT_EQ(absl::StrCat(which, " ", answer), "0 file 0");
+}
+
 TEST(HeaderSnippets, Join) {
   expect_ok([] { return read_both(3); });
+  expect_ok(ask_the_files);
   EXPECT_EQ(ask(read_or_hear, "ping"), "ping");
 }
 
