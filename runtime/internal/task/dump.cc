@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <source_location>
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "epore/runtime/internal/task/operation.h"
@@ -15,6 +17,23 @@ namespace {
 constexpr std::size_t kEnds = 50;          // so many coroutines at each end of a chain
 constexpr std::size_t kDeepest = 40;       // joins in joins, and the deepest indent
 constexpr std::size_t kLongest = 100'000;  // bytes of a task
+
+// The name of a coroutine's function. gcc names the function that it makes of it, with the frame as
+// its argument: "void N::f(N::f(int)::_ZN1N1fEi.Frame*)". This is "N::f(int)" then.
+std::string_view function_of(const std::source_location& where) {
+  std::string_view name = where.function_name();
+  if (!absl::EndsWith(name, ".Frame*)")) return name;
+  const std::size_t end = name.rfind("::_Z");
+  if (end == std::string_view::npos) return name;
+  name = name.substr(0, end);
+  // Its argument begins behind the parenthesis that is open.
+  int closed = 0;
+  for (std::size_t i = name.size(); i-- > 0;) {
+    if (name[i] == ')') ++closed;
+    if (name[i] == '(' && closed-- == 0) return name.substr(i + 1);
+  }
+  return where.function_name();
+}
 
 class Dump {
  public:
@@ -59,7 +78,7 @@ class Dump {
       return;
     }
     absl::StrAppend(&text_, node.where.file_name(), ":", node.where.line(), " ",
-                    node.where.function_name(), age_of(node));
+                    function_of(node.where), age_of(node));
   }
 
   void add_operation(const TaskChain& chain) {
