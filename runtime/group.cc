@@ -44,7 +44,14 @@ bool Group::fail_to_begin(TaskNode& node) {
 
 // A foreign thread reads nothing here but the home, which is constant while the group runs.
 bool Group::may_spawn() {
-  if (is_in_task()) return true;
+  if (is_in_task()) {
+    // A deadline or a stop from outside leaves this child out. So the group has not done what it
+    // was asked for, even if all that has begun ends with ok.
+    if (is_stopped() && !was_stopped_ && result_.ok()) {
+      if (const absl::Status* const stop = internal::find_stop(&body_.base())) result_ = *stop;
+    }
+    return true;
+  }
   is_misused_.store(true, std::memory_order_relaxed);
   internal::tell([] { LOG(ERROR) << "epore: " << kMisuse; });
   return false;

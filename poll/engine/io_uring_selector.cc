@@ -76,7 +76,10 @@ SysResult IoUringSelector::add_waker(std::shared_ptr<const OwnedFd> fd, Token to
 
 SysResult IoUringSelector::apply(Change change, int fd, Token token, Interest interest) {
   FileIdentity file;
-  if (const SysResult found = identify(kernel_, fd, file); !found.ok()) return found;
+  if (const SysResult found = identify(kernel_, fd, file); !found.ok()) {
+    if (change == Change::remove && found.error() == EBADF) forget(fd);
+    return found;
+  }
   bool is_sleeping = false;
   bool is_of_owner = false;
   {
@@ -108,6 +111,14 @@ SysResult IoUringSelector::apply(Change change, int fd, Token token, Interest in
   // this fails, the next wait() does it.
   if (is_of_owner) (void)submit_now();
   return SysResult(0);
+}
+
+// The number names no file any more, and the next one may look like the old one.
+void IoUringSelector::forget(int fd) {
+  absl::MutexLock lock(&mutex_);
+  if (fd < 0 || static_cast<std::size_t>(fd) >= slots_.size() || !slot(fd).is_registered) return;
+  slot(fd).is_registered = false;
+  retire(fd);
 }
 
 absl::Status IoUringSelector::start(BufferPool& pool, const BufferPool::Limits& limits) {

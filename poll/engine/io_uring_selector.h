@@ -85,6 +85,7 @@ class IoUringSelector final : public Selector {
         interrupt_(std::move(interrupt)),
         ring_(std::move(ring)) {}
   SysResult apply(Change change, int fd, Token token, Interest interest);
+  void forget(int fd) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::unique_ptr<IoUringRing>> take_ring() ABSL_LOCKS_EXCLUDED(mutex_);
   SysResult submit_changes(IoUringRing& ring, bool may_sleep) ABSL_LOCKS_EXCLUDED(mutex_);
   void submit_slot(IoUringRing& ring, int fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

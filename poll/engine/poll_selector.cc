@@ -98,18 +98,20 @@ SysResult PollSelector::modify(int fd, Token token, Interest interest) {
 SysResult PollSelector::remove(int fd) {
   FileIdentity file;
   const SysResult identified = identify(kernel_, fd, file);
-  if (!identified.ok()) return identified;
+  // A number that names no file any more is forgotten: the next one may look like the old one.
+  const bool is_closed = identified.error() == EBADF;
+  if (!identified.ok() && !is_closed) return identified;
   decltype(entries_)::node_type removed;  // destroyed after the lock, for the same reason
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(fd);
-    if (found == entries_.end() || found->second.file != file) {
-      return SysResult::from_errno(ENOENT);
+    if (found == entries_.end() || (!is_closed && found->second.file != file)) {
+      return is_closed ? identified : SysResult::from_errno(ENOENT);
     }
     removed = entries_.extract(found);
   }
   interrupt();  // a blocked poll(2) keeps the file open
-  return SysResult(0);
+  return is_closed ? identified : SysResult(0);
 }
 
 SysResult PollSelector::wait(Events& events, std::int64_t timeout_ns) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "epore/poll/errno_of.h"
 #include "tests/poll/conformance/engine_test.h"
 #include "tests/support/open_fds.h"
 
@@ -226,6 +228,20 @@ TEST_P(LifetimeTest, ClosingWithoutDeregisterEndsTheReports) {
   ASSERT_THAT(registry_->register_fd(pair.a.get(), kToken, Interest::writable().level()), IsOk());
   pair.a.reset();
   expect_no_events(poll_);
+}
+
+// All eventfds have the same device and inode.
+TEST_P(LifetimeTest, AClosedNumberThatIsDeregisteredMayBeRegisteredAgain) {
+  OwnedFd old(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const int number = old.get();
+  ASSERT_THAT(registry_->register_fd(number, Token{1}, Interest::readable()), IsOk());
+  old.reset();
+  EXPECT_EQ(errno_of(registry_->deregister_fd(number)), EBADF);
+  EXPECT_EQ(errno_of(registry_->deregister_fd(number)), EBADF);
+  const OwnedFd fresh(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+  ASSERT_EQ(fresh.get(), number);
+  ASSERT_THAT(registry_->register_fd(number, Token{2}, Interest::readable()), IsOk());
+  expect_event(poll_, Token{2}, Readiness::readable());
 }
 
 // A clone keeps the queue's own descriptor, so a late call can never hit a stranger's.

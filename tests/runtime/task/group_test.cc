@@ -290,6 +290,25 @@ TEST(Group, InADeadline) {
   EXPECT_EQ(count, 1);
 }
 
+// What was asked for has not run, so it is no success.
+TEST(Group, AChildThatADeadlineLeavesOutIsTold) {
+  for (const bool is_stopped : {false, true}) {
+    for (const bool is_spawned_late : {false, true}) {
+      int count = 0;
+      const absl::Status got = run([](bool is_stopped, bool is_spawned_late, int& count) -> Task<> {
+        co_await within(kMs * 5, group([&](Group& group) -> Task<> {
+                          co_await shield(sleep_for(kMs * 10));
+                          if (is_stopped) group.stop();
+                          if (is_spawned_late) group.spawn(wait_and_count, kMs, std::ref(count));
+                        }));
+      }(is_stopped, is_spawned_late, count));
+      EXPECT_EQ(count, 0);
+      EXPECT_EQ(absl::IsDeadlineExceeded(got), is_spawned_late && !is_stopped) << got;
+      EXPECT_EQ(got.ok(), !is_spawned_late || is_stopped) << got;
+    }
+  }
+}
+
 TEST(Group, AShieldedChildIsWaitedFor) {
   int count = 0;
   const absl::Status got = run([](int& count) -> Task<> {
