@@ -133,8 +133,9 @@ class TaskRoot : public ListedTask, public TaskHome {
   // The runner only.
   TaskChain chain_;  // its status is the result
   DeadlineHeap deadlines_;
-  std::int64_t armed_ =
-      kNever;  // the timer fires then, or the leader has armed it for an earlier time
+
+  // The timer fires then, or the leader has armed it for an earlier time.
+  std::int64_t armed_ = kNever;
 };
 
 }  // namespace epore::internal

@@ -146,21 +146,27 @@ TEST_P(ServeTest, AWriteToAPeerThatHasGoneIsUnavailable) {
   closed.WaitForNotification();
 }
 
+Task<> read_and_wait(Connection c, absl::Notification& has_read) {
+  co_await c.read_exactly(1);
+  has_read.Notify();
+  co_await sleep_for(absl::InfiniteDuration());
+}
+
+void expect_cut_off(Runtime& runtime, Peer& peer, absl::Notification& has_read) {
+  peer.send("x");
+  has_read.WaitForNotification();
+  EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
+  EXPECT_EQ(peer.end(), ECONNRESET);
+  EXPECT_EQ(runtime.counters().connections_cut_off, 1u);
+}
+
 // Either its task is stopped first, or the connection.
 TEST_P(ServeTest, AConnectionThatIsCutOffIsCounted) {
   for (int round = 0; round < 20; ++round) {
     DrivenRuntime runtime(options());
-    absl::Notification is_served;
-    Peer peer = serve(runtime, [&](Connection c) -> Task<> {
-      co_await c.read_exactly(1);
-      is_served.Notify();
-      co_await sleep_for(absl::InfiniteDuration());
-    });
-    peer.send("x");
-    is_served.WaitForNotification();
-    EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
-    EXPECT_EQ(peer.end(), ECONNRESET);
-    EXPECT_EQ(runtime.counters().connections_cut_off, 1u);
+    absl::Notification has_read;
+    Peer peer = serve(runtime, [&](Connection c) { return read_and_wait(c, has_read); });
+    expect_cut_off(runtime, peer, has_read);
   }
 }
 
@@ -169,19 +175,11 @@ TEST_P(ServeTest, AConnectionThatATaskHasAcceptedIsCountedAsWell) {
     DrivenRuntime runtime(options());
     absl::StatusOr<Listener> listener = runtime.listen("127.0.0.1:0");
     ASSERT_TRUE(listener.ok());
-    absl::Notification is_served;
-    const Job job = runtime.spawn([&]() -> Task<> {
-      Connection c = co_await listener->accept();
-      co_await c.read_exactly(1);
-      is_served.Notify();
-      co_await sleep_for(absl::InfiniteDuration());
-    });
+    absl::Notification has_read;
+    const Job job = runtime.spawn(
+        [&]() -> Task<> { co_await read_and_wait(co_await listener->accept(), has_read); });
     Peer peer(listener->address());
-    peer.send("x");
-    is_served.WaitForNotification();
-    EXPECT_TRUE(runtime.shutdown(absl::ZeroDuration()).ok());
-    EXPECT_EQ(peer.end(), ECONNRESET);
-    EXPECT_EQ(runtime.counters().connections_cut_off, 1u);
+    expect_cut_off(runtime, peer, has_read);
   }
 }
 
